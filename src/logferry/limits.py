@@ -1,0 +1,100 @@
+"""Every bound of Logferry in one place, each with its reason. Units stand last in the names."""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# Names -------------------------------------------------------------------------------------------------------
+NAME_BYTES_MAX = 255
+"""One component of a path: what ext4, XFS, NTFS and APFS allow."""
+PATH_BYTES_MAX = 4000
+"""A whole archive path: below Linux's PATH_MAX of 4,096 with room for the data directory."""
+PATH_DEPTH_MAX = 128
+"""Folders in a path; real trees stay under 20."""
+AGENT_ID_CHARS_MAX = 63
+"""Like a DNS label, so an agent id can be a host name."""
+
+# FTP control connection ------------------------------------------------------------------------------------------
+FTP_LINE_BYTES_MAX = PATH_BYTES_MAX + 96
+"""A command line: the longest path and a verb. Longer lines get 500 and are skipped to their end."""
+FTP_LINE_DISCARD_BYTES_MAX = 64 * KIB
+"""How much of an over-long line is skipped before the connection is closed."""
+FTP_PIPELINE_BYTES_MAX = 64 * KIB
+"""Commands waiting behind the one being served; beyond it we stop reading (TCP pushes back)."""
+FTP_REPLY_LINES_MAX = 10_000
+"""Lines of one multi-line reply a client accepts (STAT on a big folder)."""
+FTP_SESSIONS_MAX = 12_000
+FTP_SESSIONS_PER_ADDRESS_MAX = 200
+FTP_THREADS_MAX = 128
+"""Sessions served at the same moment; others wait in line, idle ones cost no thread."""
+FTP_IDLE_S_MAX = 300.0
+FTP_LOGIN_S_MAX = 60.0
+"""Time to log in after connecting, TLS handshake included."""
+FTP_LINE_S_MAX = 30.0
+"""Time from the first byte of a command to its end (slow-command attack)."""
+FTP_DATA_CONNECT_S_MAX = 30.0
+FTP_DATA_STALL_S_MAX = 60.0
+"""A data connection that moves no byte for this long is cut."""
+FTP_LINGER_S = 0.5
+"""How long a thread stays with a session that went quiet before it is parked."""
+FTP_DATA_BLOCK_BYTES = 256 * KIB
+FTP_SENDFILE_BYTES = 4 * MIB
+"""One sendfile call: short enough that an ABOR is noticed soon."""
+FTP_LOGIN_FAILURES_MAX = 3
+"""Wrong passwords on one connection before it is closed."""
+FTP_LOGIN_DELAY_S = 0.5
+"""Pause before a 530, so guessing is slow."""
+FTP_LIST_ENTRIES_MAX = 1_000_000
+FTP_PASSIVE_PORT_MIN = 1024
+
+# Archive -----------------------------------------------------------------------------------------------------------
+COPY_BYTES = 1 * MIB
+"""Block size for reading, comparing and hashing files."""
+DISK_RESERVE_BYTES = 64 * MIB
+"""Below this much free disk the server stops confirming, whatever ``min_free`` says."""
+LINE_BYTES_SHOWN_MAX = 16 * KIB
+"""A longer line is cut in views, with a way to fetch the rest."""
+LINES_PER_REQUEST_MAX = 5_000
+LINES_BYTES_PER_REQUEST_MAX = 4 * MIB
+LINE_INDEX_STEP_BYTES = 1 * MIB
+"""One line count per this many bytes makes line numbers exact and jumps quick."""
+FOLDER_PAGE_ENTRIES = 1_000
+
+# Search ------------------------------------------------------------------------------------------------------------
+QUERY_CHARS_MAX = 8_192
+QUERY_DEPTH_MAX = 64
+QUERY_LEAVES_MAX = 256
+SEARCH_S_MAX = 60.0
+"""Default deadline of one search."""
+SEARCH_HITS_DEFAULT = 1_000
+SEARCH_PER_USER_MAX = 4
+REGEX_MEMORY_BYTES_MAX = 8 * MIB
+
+# Web and API -------------------------------------------------------------------------------------------------------
+BODY_BYTES_MAX = 1 * MIB
+PAGE_ITEMS_MAX = 1_000
+SESSION_S_MAX = 12 * 3600.0
+SESSION_IDLE_S_MAX = 2 * 3600.0
+SETUP_LINK_S_MAX = 30 * 60.0
+JOIN_TOKEN_S_MAX = 24 * 3600.0
+JOIN_TOKEN_USES = 10
+TAIL_PING_S = 15.0
+PASSWORD_CHARS_MIN = 8
+PASSWORD_CHARS_MAX = 1_024
+
+# Agent -------------------------------------------------------------------------------------------------------------
+SLICE_BYTES = 16 * MIB
+"""One turn of a file: large enough to fill the line, small enough to be fair."""
+HEAD_BYTES = 4 * KIB
+TAIL_BYTES = 4 * KIB
+"""What identifies a generation: its head, and the bytes before the offset (32 bytes were too few)."""
+BACKOFF_S_MIN = 1.0
+BACKOFF_S_MAX = 60.0
+FILE_BACKOFF_S_MAX = 300.0
+STOP_S_MAX = 5.0
+
+assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
+assert HEAD_BYTES <= SLICE_BYTES and TAIL_BYTES <= SLICE_BYTES
+assert BACKOFF_S_MIN < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
