@@ -92,7 +92,9 @@ def checked_path(path: str) -> str:
     for part in parts:
         checked_component(part)
     if len(parts) > PATH_DEPTH_MAX or len(path.encode()) > PATH_BYTES_MAX:
-        raise BadName(f"path too long or too deep: {path[:60]}…", hint=f"at most {PATH_BYTES_MAX} bytes, {PATH_DEPTH_MAX} levels")
+        raise BadName(
+            f"path too long or too deep: {path[:60]}…", hint=f"at most {PATH_BYTES_MAX} bytes, {PATH_DEPTH_MAX} levels"
+        )
     return path
 
 
