@@ -22,7 +22,7 @@ _LOOKS_LIKE_CODE = re.compile(r"%(?=[0-9A-F]{2})")
 # C0, DEL, C1 and the line and paragraph separators: none may reach a protocol line, a terminal or a page.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\udc80-\udcff]")
-_AGENT_ID = re.compile(r"[A-Za-z0-9._-]{1,%d}" % AGENT_ID_CHARS_MAX)
+_AGENT_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{AGENT_ID_CHARS_MAX}}}")
 _TEMPORARY = re.compile(r"\.~lf-[0-9a-f]{16}")
 _ASIDE = re.compile(r"(?P<name>.+)\.~gen-(?P<stamp>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})~", re.DOTALL)
 

@@ -1,8 +1,8 @@
 """Settings files: TOML and environment into frozen dataclasses, checked whole, with near names for misspelt keys.
 
 A settings class is a frozen dataclass whose fields are ``str``, ``int``, ``float``, ``bool``, ``tuple[...]`` of
-those, another settings class, or a tuple or dict (by name) of settings classes. A field's metadata may name how text becomes a
-number: ``setting(default, unit="size" | "rate" | "duration" | "percent")``.
+those, another settings class, or a tuple or dict (by name) of settings classes. A field's metadata may name how
+text becomes a number: ``setting(default, unit="size" | "rate" | "duration")``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def setting(
     factory: Any = dataclasses.MISSING,
     doc: str = "",
 ) -> Any:
-    """A dataclass field with how to read it: ``unit`` converts text to a number, ``choices`` lists the allowed words."""
+    """A dataclass field with how to read it: ``unit`` turns text into a number, ``choices`` lists the allowed words."""
     metadata = {"unit": unit, "choices": choices, "doc": doc}
     if factory is not dataclasses.MISSING:
         return dataclasses.field(default_factory=factory, metadata=metadata)
@@ -164,7 +164,7 @@ def _scalar(hint: Any, value: Any, field: dataclasses.Field[Any], where: str, na
 
 
 def from_environment(kind: type, environment: Mapping[str, str], prefix: str = "LOGFERRY_") -> dict[str, Any]:
-    """Nested values from variables such as ``LOGFERRY_FTP__TLS=required``; text is read as TOML where the field is no text.
+    """Nested values from variables such as ``LOGFERRY_FTP__TLS=required``; read as TOML where the field is no text.
 
     Raises BadConfig for a variable with the prefix and ``__`` or a top-level name that no setting has.
     """

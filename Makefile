@@ -1,0 +1,59 @@
+# One word per task; every target makes its own .venv from the locked versions (tools/bootstrap.sh).
+#   make          lint, types and the tests of what changed: the loop while writing
+#   make test     every test           make demo    server + three agents on growing logs (ONCE=1: check and exit)
+#   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
+#   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
+SHELL := /bin/bash
+.DEFAULT_GOAL := quick
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE :=
+ARGS ?=
+ONLY ?=
+ONCE ?=
+LOGS ?=
+
+.PHONY: quick lint types format test demo bench serve look lock venv programs clean
+
+venv:
+	@tools/bootstrap.sh
+
+quick: lint types
+	$(BIN)/python -m pytest -q -m "not slow and not browser" $(ARGS) $$($(BIN)/python tools/changed.py)
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache >/tmp/logferry-arrows.$$$$ || { cat /tmp/logferry-arrows.$$$$; exit 1; }
+
+types: venv
+	$(BIN)/mypy
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+programs:
+	@tools/programs.sh
+
+test: venv programs
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: venv
+	@tools/programs.sh lftp
+	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
+
+bench: venv
+	@tools/programs.sh lftp rclone
+	$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+serve: venv
+	$(BIN)/logferry serve $(ARGS)
+
+look: venv programs
+	$(BIN)/python -m tests.look $(ARGS)
+
+lock: venv
+	$(BIN)/python tools/lock.py $(ARGS)
+
+clean:
+	rm -rf .demo look dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

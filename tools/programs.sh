@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Install the programs that tests drive (FTP clients and servers, a browser) where this may be done: Debian, as root.
+# Elsewhere it says loudly which are missing; their tests are then skipped. Usage: tools/programs.sh [program ...]
+set -euo pipefail
+
+declare -A PACKAGE=(
+  [lftp]=lftp [rclone]=rclone [curl]=curl [wget]=wget [ncftpput]=ncftp [tnftp]=tnftp [vsftpd]=vsftpd [zstd]=zstd
+  [chromium]=chromium
+)
+
+missing=()
+packages=()
+if [ $# = 0 ]; then set -- "${!PACKAGE[@]}"; fi
+for program in "$@"; do
+  if ! PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null; then
+    missing+=("$program")
+    packages+=("${PACKAGE[$program]}")
+  fi
+done
+# Screenshots without fonts show boxes; the font comes with the browser.
+if printf '%s\n' "$@" | grep -qx chromium && [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then
+  missing+=("fonts") packages+=("fonts-dejavu-core")
+fi
+[ ${#missing[@]} = 0 ] && exit 0
+
+root=()
+if [ "$(id -u)" != 0 ]; then root=(sudo -n); fi
+if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
+  echo "programs: installing ${packages[*]}" >&2
+  if "${root[@]}" apt-get update -qq &&
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; then
+    exit 0
+  fi
+fi
+cat >&2 <<TEXT
+=====================================================================================
+ MISSING PROGRAMS: ${missing[*]}
+ The tests that drive them will be SKIPPED. To run them, as root:
+   apt-get install ${packages[*]}
+=====================================================================================
+TEXT
