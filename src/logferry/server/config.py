@@ -1,0 +1,305 @@
+"""``server.toml``: what the server's settings are, where each value came from, what deserves a warning.
+
+Order of precedence: defaults < file < environment (``LOGFERRY_FTP__TLS=required``) < command-line flags. Without any
+file the server runs with the defaults below.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from logferry import settings
+from logferry.errors import BadConfig
+from logferry.limits import DISK_RESERVE_BYTES, SEARCH_S_MAX, SESSION_S_MAX
+from logferry.settings import setting
+
+DEFAULT_FILES = ("server.toml", "/etc/logferry/server.toml")
+"""Where the settings file is looked for when nobody names one."""
+FTP_PORT = 2121
+WEB_PORT = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveConfig:
+    """``[archive]``: where the bytes live."""
+
+    root: str = setting("./logferry-data", doc="live tree, store and catalog; relative to the working directory")
+    min_free: str = setting("5%", doc="below this much free disk uploads get 452: a share (5%) or a size (2 GiB)")
+
+    def __post_init__(self) -> None:
+        if not self.root:
+            raise BadConfig("root is empty", hint='write a folder, for example root = "/srv/logferry"')
+        min_free_bytes(self.min_free, 0)
+
+    @property
+    def data_dir(self) -> str:
+        """The archive's folder as an absolute path."""
+        return os.path.abspath(self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class FtpConfig:
+    """``[ftp]``: where agents and FTP clients deliver."""
+
+    listen: str = setting(f"0.0.0.0:{FTP_PORT}", doc="address:port; port 0 takes a free one")
+    tls: str = setting("required", choices=("required", "explicit", "off"), doc="off warns at every start")
+    passive_ports: str = setting("", doc='for example "30000-30099"; empty: any free port')
+    public_address: str = setting("", doc="the address PASV tells when the server is behind NAT")
+
+    def __post_init__(self) -> None:
+        parse_address(self.listen, FTP_PORT, "listen")
+        parse_ports(self.passive_ports)
+        if self.public_address:
+            _checked_ip(self.public_address)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) to bind."""
+        return parse_address(self.listen, FTP_PORT, "listen")
+
+    @property
+    def ports(self) -> range | None:
+        """The passive ports, or None for any."""
+        return parse_ports(self.passive_ports)
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """``[web]``: where browsers and the command line read."""
+
+    listen: str = setting(f"127.0.0.1:{WEB_PORT}", doc="plain HTTP on loopback only; any other address is HTTPS")
+    root_path: str = setting("", doc='"/logs" behind a proxy that serves Logferry below a path')
+    trusted_proxies: tuple[str, ...] = setting(("127.0.0.1", "::1"), doc="whose X-Forwarded-* headers count")
+    session_ttl: float = setting(SESSION_S_MAX, unit="duration", doc="how long a sign-in lasts at most")
+
+    def __post_init__(self) -> None:
+        parse_address(self.listen, WEB_PORT, "listen")
+        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
+            raise BadConfig(f"root_path = {self.root_path!r} must start with / and not end with it", hint='"/logs"')
+        for address in self.trusted_proxies:
+            _checked_ip(address)
+        if not 60 <= self.session_ttl <= 30 * 86400:
+            raise BadConfig(f"session_ttl = {self.session_ttl:g} s is out of range", hint="between 60s and 30d")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) to bind."""
+        return parse_address(self.listen, WEB_PORT, "listen")
+
+    @property
+    def secure(self) -> bool:
+        """Whether the web part speaks HTTPS: on every address but loopback."""
+        return not is_loopback(self.address[0])
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """``[search]``."""
+
+    time_limit: float = setting(SEARCH_S_MAX, unit="duration", doc="deadline of one search")
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.time_limit <= 3600:
+            raise BadConfig(f"time_limit = {self.time_limit:g} s is out of range", hint="between 0.1s and 1h")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """All settings of the server; frozen, checked whole when made."""
+
+    archive: ArchiveConfig = field(default_factory=ArchiveConfig)
+    ftp: FtpConfig = field(default_factory=FtpConfig)
+    web: WebConfig = field(default_factory=WebConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+    @property
+    def data_dir(self) -> str:
+        """The archive's folder as an absolute path."""
+        return self.archive.data_dir
+
+    def warnings(self) -> list[str]:
+        """What an administrator must be told at every start, one sentence each."""
+        found = []
+        if self.ftp.tls == "off":
+            found.append(
+                "ftp.tls = off: passwords and logs cross the network in clear text; set it to required or explicit"
+            )
+        elif self.ftp.tls == "explicit":
+            found.append("ftp.tls = explicit: clients that do not ask for TLS are served in clear text")
+        host = self.ftp.address[0]
+        if self.ftp.public_address == "" and self.ftp.passive_ports and _is_private(host):
+            found.append(
+                f"ftp.listen = {self.ftp.listen} is a private address: behind NAT, set ftp.public_address as well"
+            )
+        return found
+
+    def to_json(self) -> str:
+        """The settings as JSON text that ``config_from_json`` reads back; for child processes."""
+        return json.dumps(asdict(self), indent=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """Settings together with where each came from."""
+
+    config: ServerConfig
+    path: str
+    """The settings file that was read; empty when there was none."""
+    origins: Mapping[str, str]
+    """Dotted setting -> ``file server.toml``, ``environment`` or ``flag``; a setting not in it is a default."""
+
+    def rows(self) -> Iterator[tuple[str, Any, str]]:
+        """(dotted name, value, origin) of every setting, in the order of the classes above."""
+        for name, value in _flat(self.config, ""):
+            yield name, value, self.origins.get(name, "default")
+
+
+def load_config(
+    path: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> ServerConfig:
+    """The settings in force; see ``load_config_with_origins``."""
+    return load_config_with_origins(path, environment, overrides).config
+
+
+def load_config_with_origins(
+    path: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedConfig:
+    """Read file, environment and flags.
+
+    Args:
+        path: the settings file; None: ``LOGFERRY_CONFIG``, else the first of ``DEFAULT_FILES`` that exists, else none.
+        environment: variables; None: those of the process.
+        overrides: nested values from flags, for example ``{"web": {"listen": "0.0.0.0:8443"}}``.
+
+    Raises:
+        BadConfig: a file that was named cannot be read, a key is unknown, or a value is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    found = path or environment.get("LOGFERRY_CONFIG") or next((p for p in DEFAULT_FILES if os.path.isfile(p)), "")
+    from_file = settings.read_toml(_read(found), found) if found else {}
+    if found:
+        settings.build(ServerConfig, from_file, found)  # on its own first, so that a mistake is blamed on the file
+    from_variables = settings.from_environment(ServerConfig, environment)
+    if from_variables:
+        settings.build(ServerConfig, settings.merge(from_file, from_variables), "environment")
+    from_flags = dict(overrides or {})
+    merged = settings.merge(from_file, from_variables, from_flags)
+    config = settings.build(ServerConfig, merged, "command line")
+    layers = {f"file {found}": from_file, "environment": from_variables, "flag": from_flags}
+    return LoadedConfig(config, found, settings.origins(layers))
+
+
+def config_from_json(text: str) -> ServerConfig:
+    """The inverse of ``ServerConfig.to_json``. Raises BadConfig."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise BadConfig(f"the stored settings are not JSON: {error}", hint="start the server again") from error
+    return settings.build(ServerConfig, values, "stored settings")
+
+
+def parse_address(text: str, default_port: int, name: str = "address") -> tuple[str, int]:
+    """``"0.0.0.0:2121"``, ``"[::]:2121"``, ``"10.0.0.5"`` or ``":2121"`` -> (host, port). Raises BadConfig."""
+    hint = f"write address:port, for example 0.0.0.0:{default_port} or [::]:{default_port}"
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise BadConfig(f"{name} = {text!r} is not an address", hint=hint)
+        port_text = rest[1:]
+    elif text.count(":") > 1:
+        host, port_text = text, ""
+    else:
+        host, _, port_text = text.partition(":")
+    host = host or "0.0.0.0"  # noqa: S104 - ":2121" means every address, as everywhere else
+    if not text or any(c.isspace() or c == "/" for c in host):
+        raise BadConfig(f"{name} = {text!r} is not an address", hint=hint)
+    if not port_text:
+        return host, default_port
+    if not port_text.isascii() or not port_text.isdigit() or int(port_text) > 65535:
+        raise BadConfig(f"{name} = {text!r} has no port between 0 and 65535", hint=hint)
+    return host, int(port_text)
+
+
+def join_address(host: str, port: int) -> str:
+    """``host:port`` as people and URLs write it; IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_ports(text: str) -> range | None:
+    """``"30000-30099"`` -> range(30000, 30100); ``""`` -> None. Raises BadConfig."""
+    if not text.strip():
+        return None
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    if not first.isdigit() or (dash and not last.isdigit()):
+        raise BadConfig(f"passive_ports = {text!r} is not a range", hint='write for example "30000-30099"')
+    low, high = int(first), int(last or first)
+    if not 1024 <= low <= high <= 65535:
+        raise BadConfig(f"passive_ports = {text!r} is not within 1024-65535", hint='write for example "30000-30099"')
+    return range(low, high + 1)
+
+
+def min_free_bytes(text: str, disk_bytes: int) -> int:
+    """``"5%"`` of ``disk_bytes``, or ``"2 GiB"``, in bytes; never below the reserve. Raises BadConfig."""
+    share = text.strip().removesuffix("%")
+    if share == text.strip():
+        return max(settings.size_bytes(text), DISK_RESERVE_BYTES)
+    try:
+        percent = float(share)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent < 100:
+        raise BadConfig(f"min_free = {text!r} is not a share", hint='write for example "5%" or "2 GiB"')
+    return max(int(disk_bytes * percent / 100), DISK_RESERVE_BYTES)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private and not address.is_loopback and not address.is_unspecified
+
+
+def _checked_ip(text: str) -> None:
+    try:
+        ip_address(text)
+    except ValueError as error:
+        raise BadConfig(f"{text!r} is not an IP address", hint="write for example 192.0.2.10") from error
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadConfig(
+            f"cannot read {path}: {error.strerror}", hint="name another file with --config, or none for the defaults"
+        ) from error
+
+
+def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for each in fields(value):
+        item = getattr(value, each.name)
+        if is_dataclass(item):
+            yield from _flat(item, f"{prefix}{each.name}.")
+        else:
+            yield prefix + each.name, item

@@ -1,0 +1,113 @@
+"""Who may see what: globs over ``agent/path`` with ``!`` exceptions, and the four roles. Pure.
+
+``*`` matches within one component, ``**`` across components, ``?`` one character. An empty scope sees everything. A
+file is seen when some plain glob matches it and no exception does; the order of the globs does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from logferry.errors import BadName
+
+Role = Literal["viewer", "operator", "admin", "agent"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin", "agent")
+_RANK = {"agent": 0, "viewer": 1, "operator": 2, "admin": 3}
+
+
+def at_least(role: str, needed: Role) -> bool:
+    """Whether ``role`` includes the rights of ``needed``."""
+    return _RANK.get(role, -1) >= _RANK[needed]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A set of globs over ``agent/path``; ``Scope()`` sees everything."""
+
+    globs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for glob in self.globs:
+            if not glob.removeprefix("!").strip("/"):
+                raise BadName(f"{glob!r} is not a scope", hint='write for example "web-*/**" or "!**/secrets/**"')
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not self.globs
+
+    def sees(self, agent: str, path: str) -> bool:
+        """Whether the file at ``path`` of ``agent`` may be seen; ``path`` "" asks for the agent itself."""
+        if not self.globs:
+            return True
+        name = f"{agent}/{path}" if path else agent
+        return self._granted(name) and not self._excepted(name)
+
+    def may_hold(self, agent: str, folder: str) -> bool:
+        """Whether something in ``folder`` ("" = the agent) or below it may be seen; exact for what is granted,
+        generous for exceptions with wildcards below the folder."""
+        if not self.globs:
+            return True
+        name = f"{agent}/{folder}" if folder else agent
+        # No real name holds NUL: an exception that takes both of these takes everything below the folder.
+        if self._excepted(f"{name}/\x00") and self._excepted(f"{name}/\x00/\x00/\x00"):
+            return False
+        return self._granted(name) or any(_prefix_matches(g, name) for g in self._plain())
+
+    def _plain(self) -> list[str]:
+        plain = [g for g in self.globs if not g.startswith("!")]
+        return plain or ["**"]  # only exceptions: everything else
+
+    def _granted(self, name: str) -> bool:
+        return any(_compiled(_whole(g)).fullmatch(name) for g in self._plain())
+
+    def _excepted(self, name: str) -> bool:
+        return any(_compiled(_whole(g[1:])).fullmatch(name) for g in self.globs if g.startswith("!"))
+
+
+def _whole(glob: str) -> str:
+    """A bare agent glob (``web-*``) means all it holds."""
+    glob = glob.strip("/")
+    return glob if "/" in glob or glob == "**" else f"{glob}/**"
+
+
+def _prefix_matches(glob: str, folder: str) -> bool:
+    """Whether a file below ``folder`` could match ``glob``: by component, until one ends or ``**`` opens."""
+    wanted, there = _whole(glob).split("/"), folder.split("/")
+    for i, part in enumerate(there):
+        if i >= len(wanted):
+            return False
+        if "**" in wanted[i]:
+            return True
+        if not _compiled(wanted[i]).fullmatch(part):
+            return False
+    return len(wanted) > len(there)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(glob: str) -> re.Pattern[str]:
+    """The regular expression of a glob. Globs are written by administrators, so a slow one is their own."""
+    parts, i = [], 0
+    while i < len(glob):
+        if glob.startswith("**/", i) and (i == 0 or glob[i - 1] == "/"):
+            parts.append("(?:.*/)?")
+            i += 3
+        elif glob.startswith("/**", i) and i + 3 == len(glob):
+            parts.append("(?:/.*)?")
+            i += 3
+        elif glob.startswith("**", i):
+            parts.append(".*")
+            i += 2
+        elif glob[i] == "*":
+            parts.append("[^/]*")
+            i += 1
+        elif glob[i] == "?":
+            parts.append("[^/]")
+            i += 1
+        else:
+            parts.append(re.escape(glob[i]))
+            i += 1
+    return re.compile("".join(parts), re.DOTALL)
