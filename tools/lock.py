@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-FLAGS = (
-    "--generate-hashes --allow-unsafe --strip-extras --resolver=backtracking --quiet "
-    "--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options"
-).split()
+FLAGS = [
+    "--generate-hashes",
+    "--allow-unsafe",
+    "--strip-extras",
+    "--resolver=backtracking",
+    "--quiet",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--no-emit-trusted-host",
+    "--no-emit-options",
+]
 
 
 def group(groups: dict[str, list[Any]], name: str) -> list[str]:
