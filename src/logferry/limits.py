@@ -46,6 +46,10 @@ FTP_LOGIN_FAILURES_MAX = 3
 """Wrong passwords on one connection before it is closed."""
 FTP_LOGIN_DELAY_S = 0.5
 """Pause before a 530, so guessing is slow."""
+FTP_PASSWORD_CHECKS_MAX = 4
+"""Password checks at the same moment in one process: each takes up to 64 MiB."""
+FTP_HANDSHAKES_MAX = 64
+"""TLS handshakes at the same moment: with all of 10,000 at once each takes minutes, with 64 none takes a second."""
 FTP_LIST_ENTRIES_MAX = 1_000_000
 FTP_PASSIVE_PORT_MIN = 1024
 
@@ -81,6 +85,19 @@ SETUP_LINK_S_MAX = 30 * 60.0
 JOIN_TOKEN_S_MAX = 24 * 3600.0
 JOIN_TOKEN_USES = 10
 TAIL_PING_S = 15.0
+TAIL_POLL_S = 0.2
+"""How often the web part asks the catalog whether a followed file has grown."""
+STREAMS_MAX = 512
+"""Open search and tail streams of one web process; beyond it 429."""
+STREAM_THREADS = 8
+"""Threads that do the short blocking pieces of streams, apart from those that serve requests."""
+SIGN_IN_ADDRESSES_MAX = 10_000
+"""Addresses remembered for failed sign-ins; the longest unseen is forgotten first."""
+SIGN_IN_FAILURES_FREE = 5
+SIGN_IN_WAIT_S_MAX = 300.0
+SIGN_IN_FORGET_S = 1800.0
+PASSWORD_CHECKS_AT_ONCE = 2
+"""Password checks at the same moment: each costs tens of MiB and a core."""
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 1_024
 

@@ -1,0 +1,82 @@
+"""What an FTP server tells the program it runs in. Handlers are called on the session's thread, before the reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all: which session, whose, from where. ``user`` is empty before login."""
+
+    session: int
+    user: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn(Event):
+    """A password was right."""
+
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed(Event):
+    """A login was refused; ``reason`` is for the operator, not for the client."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Event):
+    """An upload is whole and durable. ``offset`` is where it began, ``count`` the bytes that came."""
+
+    path: str = ""
+    offset: int = 0
+    count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete(Event):
+    """A transfer ended early; nothing was published. ``direction`` is ``"in"`` or ``"out"``."""
+
+    path: str = ""
+    offset: int = 0
+    count: int = 0
+    direction: str = "in"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Event):
+    """A download was sent whole."""
+
+    path: str = ""
+    offset: int = 0
+    count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted(Event):
+    """A file or an empty folder was removed."""
+
+    path: str = ""
+    is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed(Event):
+    """A file or folder got another name."""
+
+    path: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(Event):
+    """A control connection is gone."""
+
+    reason: str = ""

@@ -1,0 +1,117 @@
+"""The file system behind an FTP session, as three small protocols. ``local.py`` has the one for a folder on disk.
+
+Paths are virtual and absolute (``/a/b``, ``/`` is the home), text decoded from the wire as UTF-8 with surrogate
+escapes, and already normalised: no empty, ``.`` or ``..`` component ever arrives here. Methods raise the errors of
+``logferry.errors`` or ``OSError``; both become one FTP reply in ``failures.py``. One object serves one session and is
+called by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder as listings show it: ``size`` in bytes, ``modified_ns`` since 1970 UTC.
+
+    ``unique`` is the MLSD ``unique`` fact (the same for two names of one file), or empty.
+    """
+
+    name: str
+    is_folder: bool
+    size: int
+    modified_ns: int
+    mode: int = 0o644
+    unique: str = ""
+
+
+class Download(Protocol):
+    """An open file to send. ``size`` is fixed when it is opened: later growth is not sent."""
+
+    size: int
+
+    def fileno(self) -> int | None:
+        """A descriptor that ``sendfile`` may read at any offset, or None: then ``read_at`` is used."""
+        ...
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """At most ``count`` bytes from ``offset``; empty only at the end."""
+        ...
+
+    def close(self) -> None:
+        """Release the file. May be called twice."""
+        ...
+
+
+class Upload(Protocol):
+    """An upload under way. Exactly one of ``commit`` and ``abandon`` is called last."""
+
+    position: int
+    """Offset in the file where the next byte lands."""
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Take all of ``data``; the buffer is used again after return.
+
+        Raises:
+            Full: no room (452).
+            Conflict: the bytes differ from those stored at this offset.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make the bytes and whatever finds them durable, then visible. Only after it returns is 226 sent."""
+        ...
+
+    def abandon(self) -> None:
+        """The transfer did not arrive whole: keep what can be resumed, show nothing as complete. Raises nothing."""
+        ...
+
+
+class Filesystem(Protocol):
+    """What one logged-in user sees."""
+
+    atomic: bool
+    """Whether a new upload stays invisible until it is whole (FEAT ``X-LOGFERRY atomic``)."""
+
+    def stat(self, path: str) -> Entry:
+        """The entry at ``path``. Raises NotFound."""
+        ...
+
+    def entries(self, path: str) -> Iterator[Entry]:
+        """What the folder holds, in any order. Raises NotFound, also when ``path`` is a file."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Bytes that a REST can continue from: the file's size, or that of an interrupted upload of it."""
+        ...
+
+    def open_download(self, path: str) -> Download:
+        """Open a file for RETR."""
+        ...
+
+    def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
+        """Open a file for STOR (``offset`` 0), REST n + STOR (``offset`` n) or APPE (``append``)."""
+        ...
+
+    def make_folder(self, path: str) -> None:
+        """Create one folder. Raises Conflict when the name is taken."""
+        ...
+
+    def remove_folder(self, path: str) -> None:
+        """Remove an empty folder."""
+        ...
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Give ``source`` the name ``target``, durably."""
+        ...
+
+    def set_modified(self, path: str, ns: int) -> None:
+        """Set the modification time to ``ns`` since 1970 UTC."""
+        ...
