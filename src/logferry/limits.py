@@ -51,6 +51,24 @@ FTP_PASSWORD_CHECKS_MAX = 4
 FTP_HANDSHAKES_MAX = 64
 """TLS handshakes at the same moment: with all of 10,000 at once each takes minutes, with 64 none takes a second."""
 FTP_LIST_ENTRIES_MAX = 1_000_000
+FTP_LISTING_LINE_BYTES_MAX = 16 * KIB
+"""One line of a LIST or MLSD listing: the longest name, an owner, a link's target."""
+FTP_REPLY_LINE_BYTES_MAX = 16 * KIB
+"""One line of a reply a client accepts: a quoted path with every quote doubled, and text."""
+FTP_REPLY_BYTES_MAX = 4 * MIB
+"""All lines of one reply a client accepts."""
+FTP_COMMANDS_AHEAD_MAX = 128
+"""Commands a client sends before their replies have come."""
+FTP_FILES_AHEAD_MAX = 8
+"""Files whose commands a pipelining client sends ahead: fills every round trip; more gains nothing."""
+FTP_AHEAD_BYTES_MAX = 32 * KIB
+"""Command bytes sent ahead: below what the server queues, so neither side ever waits for the other."""
+FTP_CONFIRM_BYTES_S_MIN = 10 * MIB
+"""The slowest disk a client is patient with: the reply after an upload may take its length over this, and the time-out."""
+FTP_ATTEMPTS_MAX = 5
+"""Tries of one upload or download before a client gives up."""
+FTP_ABORT_POLL_S = 0.25
+"""How often a sleeping client looks whether it shall stop."""
 FTP_PASSIVE_PORT_MIN = 1024
 
 # Archive -----------------------------------------------------------------------------------------------------------
@@ -98,8 +116,19 @@ SIGN_IN_WAIT_S_MAX = 300.0
 SIGN_IN_FORGET_S = 1800.0
 PASSWORD_CHECKS_AT_ONCE = 2
 """Password checks at the same moment: each costs tens of MiB and a core."""
+VERIFIED_PASSWORDS_MAX = 20_000
+"""Agents whose right password is remembered (in memory, keyed hash), so that reconnecting is cheap."""
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 1_024
+
+# Server ------------------------------------------------------------------------------------------------------------
+USERS_FRESH_S = 0.5
+"""How long the FTP part trusts what it read about users: revoking takes effect within it."""
+ACTIVITY_WRITE_S = 1.0
+"""What agents did is written to the catalog at most this often."""
+DISK_CHECK_S = 5.0
+CLEANUP_S = 600.0
+"""How often expired sessions, tokens and codes are removed."""
 
 # Agent -------------------------------------------------------------------------------------------------------------
 SLICE_BYTES = 16 * MIB
@@ -113,6 +142,7 @@ FILE_BACKOFF_S_MAX = 300.0
 STOP_S_MAX = 5.0
 
 assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
+assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2 and FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES
 assert BACKOFF_S_MIN < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

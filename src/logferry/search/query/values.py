@@ -1,0 +1,147 @@
+"""What the values of ordered fields mean: sizes, levels and times. Pure: the present moment is a parameter.
+
+A time value is a span: ``2026-11-23`` is the whole day, ``T08:15`` the whole minute. Times are UTC.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from logferry.errors import BadConfig, BadQuery
+from logferry.search.query.nodes import Literal, Value
+from logferry.settings import size_bytes
+
+LEVELS = ("trace", "debug", "info", "notice", "warn", "error", "critical")
+_ALIASES = {
+    "trc": "trace", "finest": "trace", "finer": "trace", "verbose": "trace", "v": "trace", "t": "trace",
+    "dbg": "debug", "fine": "debug", "d": "debug",
+    "information": "info", "informational": "info", "inf": "info", "i": "info",
+    "note": "notice", "n": "notice",
+    "warning": "warn", "wrn": "warn", "w": "warn",
+    "err": "error", "severe": "error", "e": "error", "failure": "error",
+    "crit": "critical", "fatal": "critical", "alert": "critical", "emerg": "critical", "emergency": "critical",
+    "panic": "critical", "f": "critical", "c": "critical",
+}  # fmt: skip
+LEVEL_RANKS = {name: rank for rank, name in enumerate(LEVELS)} | {a: LEVELS.index(n) for a, n in _ALIASES.items()}
+
+_NS = 1_000_000_000
+_STAMP = re.compile(r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[Tt]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2}))?)?)?)?[Zz]?")
+_CLOCK = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
+_AGO = re.compile(r"now-([0-9]{1,9})([smhdw])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of numbers: ``low <= x < end`` (nanoseconds since 1970, bytes, or level ranks)."""
+
+    low: int
+    end: int
+
+
+def span(name: str, value: Value, now_ns: int, column: int) -> Span:
+    """What ``value`` means in the ordered field ``name``.
+
+    Raises:
+        BadQuery: it is no size, time or level; with the field's column.
+    """
+    if not isinstance(value, Literal):
+        raise BadQuery(f"{name}: takes no wildcards or regular expressions", column=column, hint=_EXAMPLES[name])
+    if name == "size":
+        return _size(value.text, column)
+    if name == "level":
+        return _level(value.text, column)
+    return _time(name, value.text, now_ns, column)
+
+
+_TIME_EXAMPLE = "write 2026-11-23, 2026-11-23T08:15, 08:15, now-15m, today or yesterday"
+_EXAMPLES = {
+    "size": "write for example 10k, 2MB or 1GiB",
+    "level": f"one of {', '.join(LEVELS)}",
+    "time": _TIME_EXAMPLE,
+    "modified": _TIME_EXAMPLE,
+    "received": _TIME_EXAMPLE,
+}
+
+
+def _size(text: str, column: int) -> Span:
+    try:
+        count = size_bytes(text) if text.isascii() and len(text) <= 32 else -1
+    except BadConfig:
+        count = -1
+    if count < 0:
+        raise BadQuery(f"{text[:40]!r} is not a size", column=column, hint=_EXAMPLES["size"])
+    return Span(count, count + 1)
+
+
+def _level(text: str, column: int) -> Span:
+    rank = LEVEL_RANKS.get(text.lower())
+    if rank is None:
+        raise BadQuery(f"{text[:40]!r} is not a level", column=column, hint=_EXAMPLES["level"])
+    return Span(rank, rank + 1)
+
+
+def _time(name: str, text: str, now_ns: int, column: int) -> Span:
+    found = _relative(text, now_ns) or _clock(text, now_ns) or _stamp(text)
+    if found is None:
+        raise BadQuery(f"{text[:40]!r} is not a time", column=column, hint=_EXAMPLES[name])
+    return found
+
+
+def _relative(text: str, now_ns: int) -> Span | None:
+    if text == "now":
+        return Span(now_ns, now_ns + 1)
+    if text in ("today", "yesterday"):
+        day_ns = 86400 * _NS
+        low = now_ns // day_ns * day_ns - (day_ns if text == "yesterday" else 0)
+        return Span(low, low + day_ns)
+    ago = _AGO.fullmatch(text)
+    if ago is None:
+        return None
+    low = now_ns - int(ago[1]) * _UNIT_S[ago[2]] * _NS
+    return Span(low, low + 1)
+
+
+def _clock(text: str, now_ns: int) -> Span | None:
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    today = datetime.fromtimestamp(now_ns // _NS, UTC)
+    return _part(today.year, today.month, today.day, int(found[1]), int(found[2]), int(found[3]) if found[3] else None)
+
+
+def _stamp(text: str) -> Span | None:
+    found = _STAMP.fullmatch(text)
+    if found is None:
+        return None
+    return _part(*(int(part) if part else None for part in found.groups()))
+
+
+def _part(
+    year: int | None,
+    month: int | None,
+    day: int | None = None,
+    hour: int | None = None,
+    minute: int | None = None,
+    second: int | None = None,
+) -> Span | None:
+    """The span of the finest part given; None if there is no such day or time."""
+    assert year is not None
+    assert month is not None
+    try:
+        start = datetime(year, month, day or (1 if day is None else 0), hour or 0, minute or 0, second or 0, tzinfo=UTC)
+        if day is None:
+            length = timedelta(days=calendar.monthrange(year, month)[1])
+        elif hour is None:
+            length = timedelta(days=1)
+        elif minute is None:
+            length = timedelta(hours=1)
+        else:
+            length = timedelta(minutes=1) if second is None else timedelta(seconds=1)
+    except (ValueError, calendar.IllegalMonthError):
+        return None
+    low = int(start.timestamp()) * _NS
+    return Span(low, low + int(length.total_seconds()) * _NS)
