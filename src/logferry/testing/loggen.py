@@ -95,7 +95,7 @@ def _syslog(s: LineSource) -> bytes:
     pid = s.rng.randrange(300, 32_000)
     text = s.rng.choices(
         (
-            f"sshd[{pid}]: Accepted publickey for {s.pick(_USERS)} from {s.address()} port {s.rng.randrange(65536)} ssh2",
+            f"sshd[{pid}]: Accepted publickey for {s.pick(_USERS)} from {s.address()} port {pid + 9000} ssh2",
             f"sshd[{pid}]: Failed password for invalid user {s.pick(_WORDS)} from {s.address()} port 22 ssh2",
             f"CRON[{pid}]: ({s.pick(_USERS)}) CMD (run-parts /etc/cron.hourly)",
             f"kernel: [{s.rng.random() * 1e6:12.6f}] eth0: link up, {s.rng.choice((100, 1000))} Mbps",

@@ -1,0 +1,183 @@
+"""The API as the commands use it: rows, pages, streams. Shapes are those of ``/api/v1`` (docs/reference/api.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from logferry.cli.connection import Connection, find
+from logferry.cli.http import Answer, Http
+from logferry.cli.place import Place
+from logferry.errors import NotFound, Refused
+from logferry.names import checked_path
+
+Row = dict[str, Any]
+ROOT = "/api/v1"
+PAGE_ITEMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One server-sent event."""
+
+    kind: str
+    data: Row
+    id: str
+
+
+class Api:
+    """Calls of the API over one connection. Use it in one thread; ``another`` gives the next thread its own."""
+
+    def __init__(self, connection: Connection | None = None, *, timeout_s: float = 60.0) -> None:
+        self.connection = connection or find()
+        self._http = Http(self.connection, timeout_s=timeout_s)
+
+    def another(self) -> Api:
+        """The same server over a connection of its own."""
+        return Api(self.connection)
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    def get(self, path: str, /, **query: Any) -> Row:
+        """The JSON object at ``/api/v1`` + ``path``."""
+        with self._http.request("GET", ROOT + path, query=query) as answer:
+            return _row(answer.json())
+
+    def post(self, path: str, body: Row) -> Row:
+        """Send a JSON object, return the one that comes back (empty for 204)."""
+        with self._http.request("POST", ROOT + path, body=body) as answer:
+            return {} if answer.status == 204 else _row(answer.json())
+
+    def sign_in(self, name: str, password: str) -> str:
+        """Sign in. Returns the session cookie as a ``Cookie`` header carries it (``name=value``)."""
+        with self._http.request("POST", f"{ROOT}/sessions", body={"name": name, "password": password}) as answer:
+            cookie = str(answer.headers.get("Set-Cookie", "")).partition(";")[0]
+            answer.read()
+        if not cookie:
+            raise Refused(f"{self.connection.url} gave no session", hint="is this the address of a Logferry server?")
+        return cookie
+
+    def items(self, path: str, /, **query: Any) -> Iterator[Row]:
+        """All rows of a list, page after page."""
+        cursor = None
+        while True:
+            page = self.get(path, **query, limit=PAGE_ITEMS, cursor=cursor)
+            yield from page["items"]
+            cursor = page.get("next")
+            if not cursor:
+                return
+
+    def agents(self) -> Iterator[Row]:
+        """All agents that may be seen."""
+        return self.items("/agents")
+
+    def folder(self, place: Place) -> Iterator[tuple[str, Row]]:
+        """``("folder", row)`` and ``("file", row)`` of a folder, in the server's order."""
+        cursor = None
+        while True:
+            page = self.get("/tree", agent=place.agent, path=place.path, limit=PAGE_ITEMS, cursor=cursor)
+            yield from (("folder", _checked(row)) for row in page.get("folders", ()))
+            yield from (("file", _checked(row)) for row in page["items"])
+            cursor = page.get("next")
+            if not cursor:
+                return
+
+    def file(self, place: Place) -> Row:
+        """The file at a place. Raises NotFound."""
+        return _checked(self.get("/file", agent=place.agent, path=place.path))
+
+    def file_or_none(self, place: Place) -> Row | None:
+        """The file at a place, or None when there is none (it may be a folder)."""
+        if not place.path:
+            return None
+        try:
+            return self.file(place)
+        except NotFound:
+            return None
+
+    def files(self, query: str) -> Iterator[Row]:
+        """Files that a query of the file search finds."""
+        return (_checked(row) for row in self.items("/files", q=query))
+
+    def under(self, place: Place) -> Iterator[Row]:
+        """All files below a folder, however deep. Raises NotFound for a folder that is not there."""
+        waiting = [place.path]
+        while waiting:
+            for kind, row in self.folder(Place(place.agent, waiting.pop())):
+                if kind == "folder":
+                    waiting.append(row["path"])
+                else:
+                    yield row
+
+    def raw(self, fid: int, *, gen: int | None = None, first: int = 0, last: int | None = None) -> Answer:
+        """Bytes ``first`` to ``last`` (inclusive; None: the end) of a generation, as a stream."""
+        ranged = {"Range": f"bytes={first}-{'' if last is None else last}"} if first or last is not None else {}
+        return self._http.request("GET", f"{ROOT}/files/{fid}/raw", query={"gen": gen}, headers=ranged)
+
+    def lines(self, fid: int, **query: Any) -> Row:
+        """One page of lines."""
+        return self.get(f"/files/{fid}/lines", **query)
+
+    def search(self, **query: Any) -> Iterator[Row]:
+        """Events of a search as they come: ``hit``, ``progress``, at last ``done``."""
+        with self._http.request("GET", f"{ROOT}/search", query=query, headers={"Accept": _NDJSON}) as answer:
+            for line in answer.lines():
+                if line:
+                    yield _row(json.loads(line))
+
+    def follow(self, fid: int, *, resume: str = "", **query: Any) -> Iterator[ServerEvent]:
+        """Events of a file that is followed; ``resume`` is the id of the last one that was seen."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": resume} if resume else {})
+        with self._http.request("GET", f"{ROOT}/tail", query={"f": fid, **query}, headers=headers) as answer:
+            yield from events(answer.lines())
+
+    def web_link(self, place: Place, *, gen: int | None = None, line: int | None = None) -> str:
+        """The address of a file, or a line of it, in the browser."""
+        path = quote(f"{place.agent}/{place.path}")
+        return f"{self.connection.url}/view/{path}{f'?gen={gen}' if gen else ''}{f'#L{line}' if line else ''}"
+
+
+_NDJSON = "application/x-ndjson"
+
+
+def events(lines: Iterator[bytes]) -> Iterator[ServerEvent]:
+    """Server-sent events from their lines (WHATWG "event stream"); comments and unknown fields are passed over."""
+    kind, last_id = "message", ""
+    data: list[bytes] = []
+    for line in lines:
+        if not line:
+            if data:
+                yield ServerEvent(kind, _row(json.loads(b"\n".join(data))), last_id)
+            kind, data = "message", []
+            continue
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            kind = value.decode()
+        elif name == b"data":
+            data.append(value)
+        elif name == b"id":
+            last_id = value.decode()
+
+
+def _row(value: Any) -> Row:
+    if not isinstance(value, dict):
+        raise Refused("the server's answer is not what the API promises", hint="compare: logferry version")
+    return value
+
+
+def _checked(row: Mapping[str, Any]) -> Row:
+    """A row whose path may become a local path: never absolute, never upwards."""
+    checked_path(str(row["path"]))
+    return dict(row)

@@ -1,0 +1,62 @@
+"""``logferry ls``: a folder of the archive."""
+
+from __future__ import annotations
+
+import click
+
+from logferry.cli import failures, text
+from logferry.cli.api import Api, Row
+from logferry.cli.place import Place, parse
+
+
+def _file_cells(row: Row) -> tuple[str, ...]:
+    generations = f"gen {row['generation']}" + (f" of {row['generations']}" if row["generations"] > 1 else "")
+    mark = "✓" if row.get("sha256") else "-"
+    return (mark, text.size(row["size"]), generations, text.minute(row.get("modified_at")), row["state"], row["name"])
+
+
+def _folder_cells(row: Row) -> tuple[str, ...]:
+    changed = text.minute(row.get("changed_at"))
+    return ("d", text.size(row["bytes"]), f"{row['files']:,} files", changed, "", row["name"] + "/")
+
+
+HEAD = ("", "SIZE", "CONTENT", "MODIFIED (UTC)", "STATE", "NAME")
+
+
+def rows_of(api: Api, place: Place) -> list[tuple[str, Row]]:
+    """What ``place`` lists: a folder's content, or the file itself."""
+    file = api.file_or_none(place)
+    return [("file", file)] if file else list(api.folder(place))
+
+
+def _agent_rows(api: Api) -> list[tuple[str, Row]]:
+    return [
+        (
+            "folder",
+            {"name": a["id"], "path": "", "files": a["files"], "bytes": a["bytes"], "changed_at": a["uploaded_at"]},
+        )
+        for a in api.agents()
+    ]
+
+
+@click.command()
+@click.argument("place", required=False, type=parse, metavar="[AGENT:/PATH]")
+@click.option("-l", "long", is_flag=True, help="Size, generation, time and state of each; ✓ has a digest.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with its type.")
+def ls(place: Place | None, long: bool, as_json: bool) -> int:
+    """List a folder; without a place, the agents."""
+    with Api() as api:
+        rows = rows_of(api, place) if place else _agent_rows(api)
+    if as_json:
+        for kind, row in rows:
+            text.out_json({"type": kind, **row})
+    elif long and rows:
+        cells = [_folder_cells(row) if kind == "folder" else _file_cells(row) for kind, row in rows]
+        text.out(text.table(HEAD, cells, right="SIZE"))
+    else:
+        for kind, row in rows:
+            name = text.line(row["name"])
+            text.out(text.paint(name + "/", fg="blue", bold=True) if kind == "folder" else name)
+    if not rows:
+        text.note(f"{place or 'the archive'} is empty")
+    return failures.OK if rows else failures.NOTHING
