@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -16,8 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 from logferry import __version__, errors
 from logferry.cli.connection import Connection
-from logferry.errors import LogferryError, NotPermitted, Refused, TimedOut, Unreachable
-from logferry.ftp.fingerprint import certificate_pin
+from logferry.errors import LogferryError, Refused, TimedOut, Unreachable
+from logferry.ftp.client_tls import open_tls
 
 PROBLEM_BYTES_MAX = 64 * 1024
 LINE_BYTES_MAX = 16 * 1024 * 1024
@@ -157,32 +156,17 @@ class Http:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
+        wire: http.client.HTTPConnection
         if self._parts.scheme == "http":
             wire = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+            wire.connect()
         else:
-            wire = http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._context())
-        wire.connect()
-        if isinstance(wire.sock, ssl.SSLSocket) and self.connection.pin:
-            self._check_pin(wire.sock)
+            wire = http.client.HTTPSConnection(host, port)
+            # Connected and checked, the pin included, before a byte of ours goes out.
+            pins = (self.connection.pin,) if self.connection.pin else ()
+            wire.sock = open_tls(host, port or 443, pins=pins, timeout_s=self._timeout_s)
         wire.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return wire
-
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self.connection.pin:
-            context.check_hostname = False  # the pin says more than any name: exactly this certificate
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    def _check_pin(self, sock: ssl.SSLSocket) -> None:
-        """Before a byte of ours goes out: is it the certificate that was pinned?"""
-        found = certificate_pin(sock.getpeercert(binary_form=True) or b"")
-        if found != self.connection.pin.lower():
-            sock.close()
-            raise NotPermitted(
-                f"{self.connection.url} shows another certificate: {found}",
-                hint=f"expected {self.connection.pin}; ask the server's administrator which one is right",
-            )
 
 
 class _Translated:
@@ -197,11 +181,6 @@ class _Translated:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None or isinstance(error, LogferryError):
             return
-        if isinstance(error, ssl.SSLCertVerificationError):
-            raise NotPermitted(
-                f"the certificate of {self._url} is not trusted: {error.verify_message}",
-                hint="a self-made certificate needs its pin: LOGFERRY_PIN=sha256/… or logferry login --pin sha256/…",
-            ) from error
         if isinstance(error, TimeoutError):
             raise TimedOut(f"{self._url} does not answer", hint="check the address, or try again later") from error
         if isinstance(error, (OSError, http.client.HTTPException)):

@@ -9,7 +9,7 @@ from logferry.errors import BadName
 from logferry.names import checked_path
 
 _LINE = re.compile(r"(?P<place>.+):(?P<line>[1-9][0-9]*)")
-_WILD = re.compile(r"[*?\[]")
+_WILD = re.compile(r"[*?]")
 
 
 @dataclass(frozen=True, slots=True)
