@@ -27,10 +27,7 @@ def chosen(api: Api, places: tuple[Place, ...]) -> list[Row]:
     found: list[Row] = []
     for place in places:
         if place.is_pattern:
-            query = (
-                f'agent:{place.agent} path:"{place.path}"' if not place.path else f"agent:{place.agent} {_glob(place)}"
-            )
-            rows = list(islice(api.files(query), FILES_MAX + 1))
+            rows = list(islice(api.files(pattern_query(place)), FILES_MAX + 1))
         else:
             rows = [api.file(place)]
         if not rows:

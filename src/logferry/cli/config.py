@@ -1,0 +1,105 @@
+"""``logferry config``: settings checked before anything starts, each with its origin."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from logferry import settings
+from logferry.cli import failures, text
+
+_KIND = click.option("--agent", "of_agent", is_flag=True, help="The settings of an agent (agent.toml).")
+_FILE = click.argument("file", required=False, type=click.Path(dir_okay=False))
+AGENT_FILE = "agent.toml"
+
+
+@click.group()
+def config() -> None:
+    """Check settings and show where each comes from."""
+
+
+@config.command()
+@_FILE
+@_KIND
+def check(file: str | None, of_agent: bool) -> int:
+    """Read a settings file as the server (or agent) would, and say what is wrong with it."""
+    if of_agent:
+        from logferry.agent.config import load_config as load_agent
+
+        found = load_agent(file or AGENT_FILE, os.environ)
+        text.out(text.line(f"{file or AGENT_FILE} is right: agent {found.agent.id}, {len(found.sources)} source(s)"))
+        return failures.OK
+    from logferry.server.config import load_config_with_origins
+
+    loaded = load_config_with_origins(file)
+    for warning in loaded.config.warnings():
+        text.note(f"warning: {warning}")
+    text.out(text.line(f"{loaded.path or 'the built-in settings'}: right"))
+    return failures.OK
+
+
+@config.command()
+@_FILE
+@_KIND
+@click.option("--origin", is_flag=True, help="With the origin of each value.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def show(file: str | None, of_agent: bool, origin: bool, as_json: bool) -> int:
+    """The settings in force."""
+    rows = list(_agent_rows(file) if of_agent else _server_rows(file))
+    if as_json:
+        for name, value, where in rows:
+            text.out_json({"setting": name, "value": value, "origin": where})
+        return failures.OK
+    width = max(len(f"{name} = {_toml(value)}") for name, value, _ in rows)
+    for name, value, where in rows:
+        given = f"{name} = {_toml(value)}"
+        text.out(text.line(f"{given:{width}}  # {where}" if origin else given))
+    return failures.OK
+
+
+def _server_rows(file: str | None) -> Iterator[tuple[str, Any, str]]:
+    from logferry.server.config import load_config_with_origins
+
+    return load_config_with_origins(file).rows()
+
+
+def _agent_rows(file: str | None) -> Iterator[tuple[str, Any, str]]:
+    from logferry.agent.config import AgentConfig, load_config
+
+    path = file or AGENT_FILE
+    values = load_config(path, os.environ)
+    with open(path, "rb") as opened:
+        layers = {f"file {path}": settings.read_toml(opened.read(), path)}
+    layers["environment"] = settings.from_environment(AgentConfig, os.environ)
+    origins = settings.origins(layers)
+    for name, value in flat(values):
+        yield name, value, origins.get(name, f"file {path}" if name.startswith("sources") else "default")
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of every setting in a settings object; rows of a list are numbered from 1."""
+    for each in dataclasses.fields(value):
+        item, name = getattr(value, each.name), f"{prefix}{each.name}"
+        if dataclasses.is_dataclass(item):
+            yield from flat(item, f"{name}.")
+        elif isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0]):
+            for number, row in enumerate(item, 1):
+                yield from flat(row, f"{name}[{number}].")
+        else:
+            yield name, item
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_toml(v) for v in value)}]"
+    return (
+        str(value)
+        if isinstance(value, (int, float))
+        else '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    )
