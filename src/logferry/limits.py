@@ -65,6 +65,8 @@ FTP_AHEAD_BYTES_MAX = 32 * KIB
 """Command bytes sent ahead: below what the server queues, so neither side ever waits for the other."""
 FTP_CONFIRM_BYTES_S_MIN = 10 * MIB
 """The slowest disk a client is patient with: the reply after an upload may take its length over this, and the time-out."""
+FTP_TLS_SESSION_S_MAX = 3600.0
+"""Age at which a client renews its control connection: servers forget TLS sessions after two hours, some sooner."""
 FTP_ATTEMPTS_MAX = 5
 """Tries of one upload or download before a client gives up."""
 FTP_ABORT_POLL_S = 0.25
@@ -74,6 +76,30 @@ FTP_PASSIVE_PORT_MIN = 1024
 # Archive -----------------------------------------------------------------------------------------------------------
 COPY_BYTES = 1 * MIB
 """Block size for reading, comparing and hashing files."""
+CATALOG_BUSY_S_MAX = 30.0
+"""How long a process waits for another one that writes the catalog; its transactions take milliseconds."""
+CATALOG_CACHE_BYTES = 8 * MIB
+"""Page cache of one SQLite connection; reading connections are few (one per thread that reads at the moment)."""
+CATALOG_BATCH_MAX = 256
+"""Changes that share one transaction: more would make the first ones wait for the last."""
+CATALOG_LAZY_S = 0.05
+"""How long a change that nobody waits for (an agent was heard) may wait for company."""
+CATALOG_FOLDERS_KNOWN_MAX = 50_000
+"""Folder ids the writer remembers; beyond it starts anew."""
+CATALOG_READERS_IDLE_MAX = 16
+"""Reading connections kept open between uses."""
+CATALOG_PAGE_ROWS = 1_000
+"""Rows fetched at a time when something walks over all files: no reading transaction lasts long."""
+FOLDERS_OPEN_MAX = 512
+"""Folders of the live tree kept open, so that publishing a file resolves no path."""
+HASH_ARRIVING_BYTES_MAX = 64 * MIB
+"""A file is hashed while it arrives up to this size; larger ones when somebody asks, so no upload waits for it."""
+DISK_CHECK_BYTES = 4 * MIB
+"""After so many bytes an upload looks again how much disk is free."""
+PARTIAL_S_MAX = 14 * 24 * 3600.0
+"""A partial upload nobody continued for this long is thrown away."""
+RENAME_BATCH_FILES = 500
+"""Files of a renamed folder that move in one transaction."""
 DISK_RESERVE_BYTES = 64 * MIB
 """Below this much free disk the server stops confirming, whatever ``min_free`` says."""
 LINE_BYTES_SHOWN_MAX = 16 * KIB
@@ -99,9 +125,14 @@ BODY_BYTES_MAX = 1 * MIB
 PAGE_ITEMS_MAX = 1_000
 SESSION_S_MAX = 12 * 3600.0
 SESSION_IDLE_S_MAX = 2 * 3600.0
+SESSION_TOUCH_S = 60.0
+"""How exactly "last used" of a session or token is recorded: reading must not write on every request."""
+USER_NAME_CHARS_MAX = 64
 SETUP_LINK_S_MAX = 30 * 60.0
 JOIN_TOKEN_S_MAX = 24 * 3600.0
 JOIN_TOKEN_USES = 10
+JOIN_TOKEN_USES_MAX = 100_000
+GROUP_CHARS_MAX = 63
 TAIL_PING_S = 15.0
 TAIL_POLL_S = 0.2
 """How often the web part asks the catalog whether a followed file has grown."""
@@ -139,7 +170,30 @@ TAIL_BYTES = 4 * KIB
 BACKOFF_S_MIN = 1.0
 BACKOFF_S_MAX = 60.0
 FILE_BACKOFF_S_MAX = 300.0
+SIGN_IN_RETRY_S = 60.0
+"""The agent's first pause after a refused password: no guessing, no ban."""
 STOP_S_MAX = 5.0
+AGENT_CONNECTIONS_MAX = 64
+SECRET_BYTES_MAX = 4 * KIB
+READ_WHOLE_BYTES = 1 * MIB
+"""A slice up to this size is read at once, so that what is fingerprinted is what is sent; a larger one is mapped."""
+BATCH_FILES = 64
+BATCH_BYTES = 4 * MIB
+"""Small slices that travel together and share one commit of the registry."""
+HANDLES_MAX = 256
+HANDLE_IDLE_S = 60.0
+"""Files that grew lately stay open, so that what is written after a rotation or deletion is still read."""
+SCAN_CPU_SHARE = 0.01
+"""The pause between two full looks grows until they take no more than this share of one core."""
+SCAN_CHUNK_FILES = 1_000
+"""New files recorded in one transaction, and looked at before the results of workers are read again."""
+GONE_KEEP_S = 30 * 86400.0
+"""How long the registry remembers a file that is gone from the node."""
+WATCH_COALESCE_S = 0.02
+"""Wait after the first event, so that the kernel merges those that follow."""
+FINDINGS_MAX = 100
+"""Problems the status lists; more are only counted."""
+JOIN_REPLY_BYTES_MAX = 64 * KIB
 
 assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
 assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2 and FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX

@@ -1,0 +1,331 @@
+"""The registry: what the server confirmed, in SQLite (WAL, synchronous=FULL), one writer, changes in batches.
+
+It may be lost or damaged without harm to the archive: then it is set aside, a new one is begun, and every file is
+compared with what the server holds before anything is sent again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from logferry.agent.identity import UNSEEN, Fingerprint, Stat
+from logferry.agent.rows import Row, State
+from logferry.errors import Full, Later
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY,
+    path BLOB,
+    want TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    inode_generation INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    tail BLOB NOT NULL,
+    target INTEGER NOT NULL,
+    changed_ns INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX files_path ON files (path) WHERE path IS NOT NULL;
+CREATE INDEX files_inode ON files (inode);
+CREATE INDEX files_remote ON files (remote) WHERE remote <> '';
+"""
+_COLUMNS = (
+    "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, target"
+)
+
+
+def _signed(inode: int) -> int:
+    """SQLite's integers have a sign; some file systems use all 64 bits of an inode number."""
+    return inode - (1 << 64) if inode >= 1 << 63 else inode
+
+
+def _unsigned(inode: int) -> int:
+    return inode + (1 << 64) if inode < 0 else inode
+
+
+class Registry:
+    """All methods may be called from any thread; they take turns.
+
+    A change that cannot be written (disk full, database locked) is kept in memory, served from there and written
+    with the next one that can: ``behind`` says so meanwhile. Growth and new files are safe to ship while behind (they
+    are idempotent); renames are not, because their order is known only from what was saved.
+    """
+
+    def __init__(self, path: Path, now_ns: int) -> None:
+        """Open or begin the registry at ``path``. A damaged one is renamed aside; see ``set_aside``.
+
+        Args:
+            path: the database file; its folder is created.
+            now_ns: time for the name of a damaged file, nanoseconds since 1970.
+        """
+        self.path = path
+        self.set_aside: Path | None = None
+        """Where a damaged registry was put at this start, if it was."""
+        self.is_new = not path.exists()
+        self.behind: Full | Later | None = None
+        """Why the newest changes are only in memory, or None."""
+        self.dropped = 0
+        """Rows that made no sense when read and were forgotten; their files are compared with the server again."""
+        self._lock = threading.RLock()
+        self._unsaved: dict[int, Row] = {}
+        self._unremoved: set[int] = set()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                raise _translated(error, path) from error
+            self.set_aside = _put_aside(path, now_ns)
+            self.is_new = True
+            self._db = self._open()
+        self._next_id = 1 + int(self._db.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()[0])
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA cache_size=-2048")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+                _sync_folder(self.path.parent)
+            elif version != SCHEMA_VERSION:
+                raise sqlite3.DatabaseError(f"registry of version {version}")  # noqa: TRY301 (set aside like damage)
+            damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if damage != "ok":
+                raise sqlite3.DatabaseError(damage)  # noqa: TRY301
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Close the file. Everything reported as saved is on disk already."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
+
+    # Reading ------------------------------------------------------------------------------------------------------
+
+    def _select(self, where: str, arguments: Sequence[object], unsaved: Callable[[Row], bool]) -> list[Row]:
+        with self._using() as db:
+            found = db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608 (own text)
+            rows = [row for values in found if (row := self._sane(db, values)) is not None]
+            if self._unsaved or self._unremoved:
+                stale = self._unremoved | self._unsaved.keys()
+                rows = [row for row in rows if row.id not in stale]
+                rows += [row for row in self._unsaved.values() if unsaved(row)]
+        return rows
+
+    def _sane(self, db: sqlite3.Connection, values: Sequence[object]) -> Row | None:
+        try:
+            return _row(values)
+        except (AssertionError, ValueError):
+            self.dropped += 1
+            db.execute("DELETE FROM files WHERE id = ?", (values[0],))
+            return None
+
+    def by_id(self, row_id: int) -> Row | None:
+        """The row with this id."""
+        found = self._select("WHERE id = ?", (row_id,), lambda row: row.id == row_id)
+        return found[0] if found else None
+
+    def by_path(self, path: bytes) -> Row | None:
+        """The row that has this raw path."""
+        found = self._select("WHERE path = ?", (path,), lambda row: row.path == path)
+        return found[0] if found else None
+
+    def by_inode(self, inode: int) -> list[Row]:
+        """All rows that had this inode number at the last look, whatever their state."""
+        return self._select("WHERE inode = ?", (_signed(inode),), lambda row: row.inode == inode)
+
+    def by_remote(self, remote: str) -> list[Row]:
+        """All rows whose bytes are at this archive path."""
+        return self._select("WHERE remote = ? AND remote <> ''", (remote,), lambda row: row.remote == remote != "")
+
+    def unsettled(self) -> list[Row]:
+        """Rows with work left at the server: not whole, misplaced or ended."""
+        return self._select(
+            "WHERE state IN (?, ?) OR (remote <> '' AND remote <> want)",
+            (State.NEW, State.ENDED),
+            lambda row: row.state in (State.NEW, State.ENDED) or row.misplaced,
+        )
+
+    def marks(self) -> Iterator[tuple[bytes, Stat]]:
+        """Raw path and last look of every file still on the node; UNSEEN where a look is due. For the start."""
+        with self._using() as db:
+            cursor = db.execute(
+                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote FROM files "
+                "WHERE path IS NOT NULL AND state <> ?",
+                (State.GONE,),
+            )
+            for path, inode, size, mtime_ns, ctime_ns, offset, state, placed in cursor:
+                done = state == State.LIVE and placed and size == offset
+                yield path, Stat(_unsigned(inode), size, mtime_ns, ctime_ns) if done else UNSEEN
+
+    def counts(self) -> dict[State, int]:
+        """How many rows there are in each state."""
+        with self._using() as db:
+            found = dict(db.execute("SELECT state, count(*) FROM files GROUP BY state").fetchall())
+        return {state: found.get(int(state), 0) for state in State}
+
+    def bytes_confirmed(self) -> int:
+        """Sum of the offsets of all rows, in bytes."""
+        with self._using() as db:
+            return int(db.execute("SELECT coalesce(sum(offset), 0) FROM files").fetchone()[0])
+
+    # Writing ------------------------------------------------------------------------------------------------------
+
+    def new_id(self) -> int:
+        """An id for a row to be."""
+        with self._lock:
+            self._next_id += 1
+            return self._next_id - 1
+
+    def apply(self, rows: Iterable[Row] = (), *, remove: Iterable[int] = (), now_ns: int) -> bool:
+        """Write rows (new ones and changed ones) and forget others: one durable transaction.
+
+        Returns:
+            False if it could not be written and is kept in memory; ``behind`` says why.
+        """
+        with self._lock:
+            self._unremoved.update(remove)
+            for row in rows:
+                self._unsaved[row.id] = row
+                self._unremoved.discard(row.id)
+            for row_id in self._unremoved:
+                self._unsaved.pop(row_id, None)
+            if not self._unsaved and not self._unremoved:
+                return True
+            try:
+                self._write(now_ns)
+            except sqlite3.Error as error:
+                self.behind = _translated(error, self.path)
+                return False
+            self._unsaved.clear()
+            self._unremoved.clear()
+            self.behind = None
+        return True
+
+    def _write(self, now_ns: int) -> None:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany("DELETE FROM files WHERE id = ?", [(row_id,) for row_id in self._unremoved])
+            if len(self._unsaved) > 1:  # two rows may exchange their paths
+                db.executemany("UPDATE files SET path = NULL WHERE id = ?", [(row_id,) for row_id in self._unsaved])
+            db.executemany(
+                f"INSERT OR REPLACE INTO files ({_COLUMNS}, changed_ns) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+                [(*_values(row), now_ns) for row in self._unsaved.values()],
+            )
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def forget(self, *, gone_before_ns: int) -> int:
+        """Drop rows of files that have been gone from the node since before ``gone_before_ns``; returns how many."""
+        with self._using() as db:
+            cursor = db.execute(
+                "DELETE FROM files WHERE state = ? AND remote = want AND changed_ns < ?", (State.GONE, gone_before_ns)
+            )
+            return cursor.rowcount
+
+
+def _values(row: Row) -> tuple[object, ...]:
+    seen, prints = row.seen, row.print
+    return (
+        row.id,
+        row.path or None,
+        row.want,
+        row.remote,
+        int(row.state),
+        _signed(row.inode),
+        row.inode_generation,
+        seen.size,
+        seen.mtime_ns,
+        seen.ctime_ns,
+        prints.offset,
+        prints.head,
+        prints.tail,
+        row.target,
+    )
+
+
+def _row(values: Sequence[object]) -> Row:
+    row_id, path, want, remote, state, inode, generation, size, mtime, ctime, offset, head, tail, target = values
+    assert isinstance(inode, int)
+    assert isinstance(size, int)
+    assert isinstance(mtime, int)
+    assert isinstance(ctime, int)
+    assert isinstance(offset, int)
+    assert isinstance(head, bytes)
+    assert isinstance(tail, bytes)
+    assert isinstance(row_id, int)
+    assert isinstance(state, int)
+    assert isinstance(generation, int)
+    assert isinstance(target, int)
+    seen = Stat(_unsigned(inode), size, mtime, ctime) if mtime or ctime or size else UNSEEN
+    return Row(
+        id=row_id,
+        path=path if isinstance(path, bytes) else b"",
+        want=str(want),
+        remote=str(remote),
+        state=State(state),
+        inode=_unsigned(inode),
+        inode_generation=generation,
+        seen=seen,
+        print=Fingerprint(offset, head, tail),
+        target=target,
+    )
+
+
+def _is_damage(error: sqlite3.OperationalError) -> bool:
+    """Whether an OperationalError means a file that will never open again (a malformed schema, for example)."""
+    return "malformed" in str(error) or "not a database" in str(error) or "no such" in str(error)
+
+
+def _translated(error: sqlite3.Error, path: Path) -> Full | Later:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return Full(f"no room for the registry {path}", hint="make room on that disk; shipping goes on meanwhile")
+    return Later(f"registry {path}: {error}", hint="shipping goes on; what is sent now may be compared again later")
+
+
+def _put_aside(path: Path, now_ns: int) -> Path:
+    aside = path.with_name(f"{path.name}.damaged-{now_ns}")
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.replace(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

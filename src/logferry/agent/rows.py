@@ -1,0 +1,69 @@
+"""The registry's row: one generation of one file, what the server confirmed of it and where it is to be."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from logferry.agent.identity import EMPTY, UNSEEN, Fingerprint, Stat
+
+
+class State(enum.IntEnum):
+    """The life of a generation as the agent sees it."""
+
+    NEW = 0
+    """Not whole on the server: nothing sent yet, or under a temporary name."""
+    LIVE = 1
+    """On the server under its name; grows in place."""
+    GONE = 2
+    """The node's file is gone; the archive keeps its copy. The row waits in case the file comes back."""
+    ENDED = 3
+    """Its path holds another generation now. It is to be moved aside on the server, then forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``remote`` is where the bytes are on the server, ``want`` where they belong; a difference is work to do.
+
+    So a rename seen on the node is recorded at once, without the server, and carried out there later; a crash
+    in between is seen by comparing the two.
+    """
+
+    id: int
+    path: bytes
+    """The raw path on the node; empty for an ENDED row."""
+    want: str
+    """Archive path where the bytes belong."""
+    remote: str
+    """Archive path where the confirmed bytes are; empty = nothing is on the server yet."""
+    state: State
+    inode: int
+    inode_generation: int
+    """The file system's own counter of inode reuse; 0 = not known."""
+    seen: Stat = UNSEEN
+    """The node's file as of the last look after which nothing was left to do."""
+    print: Fingerprint = EMPTY
+    """Of the confirmed bytes."""
+    target: int = 0
+    """NEW: publish under the final name when the offset reaches this."""
+
+    def __post_init__(self) -> None:
+        assert (self.path == b"") == (self.state is State.ENDED), (self.path, self.state)
+        assert self.remote or self.print.offset == 0, "confirmed bytes are somewhere"
+
+    @property
+    def offset(self) -> int:
+        """Bytes confirmed by the server."""
+        return self.print.offset
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether the bytes are on the server, but not where they belong, and may be moved there now."""
+        if not self.remote or self.remote == self.want:
+            return False
+        return self.state is not State.NEW
+
+    @property
+    def settled(self) -> bool:
+        """Whether at the last look nothing was left to do for this row."""
+        return self.state is State.LIVE and not self.misplaced and self.seen.size == self.offset and self.seen != UNSEEN

@@ -1,0 +1,290 @@
+"""Looking: a walk over byte paths that reports only what differs from the last look.
+
+In memory there is one number per file (its mark) in one dictionary per folder; everything else stays in the registry.
+Folders are listed, never followed through links; a linked file is taken only where its target lies inside a source
+and is not sent under its own name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as stat_module
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from logferry.agent.identity import Stat, mark_of
+from logferry.agent.sources import Source
+from logferry.names import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file that is new or differs from the last look."""
+
+    path: bytes
+    stat: Stat
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that cannot be looked at: ``what`` (path), ``why`` and what to do."""
+
+    what: bytes
+    why: str
+    hint: str
+
+    def text(self) -> str:
+        """One line for people, safe for a terminal."""
+        return f"{shown(os.fsdecode(self.what))}: {self.why}" + (f" ({self.hint})" if self.hint else "")
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look at one folder found."""
+
+    folder: bytes
+    source: Source
+    seen: list[Seen] = field(default_factory=list)
+    missing: list[bytes] = field(default_factory=list)
+    """Paths known before that hold no file now."""
+    folders: list[bytes] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    listed: bool = True
+    """False if the folder could not be read: then nothing is known about what it holds."""
+
+
+class Scanner:
+    """Walks the sources. One thread uses it.
+
+    ``known[folder][name]`` is the mark of the file as it was last planned for; 0 = look again.
+    """
+
+    def __init__(self, sources: Iterable[Source], *, never: Iterable[bytes] = ()) -> None:
+        """``never``: raw absolute paths that are not sent whatever the patterns say (the agent's own files)."""
+        self.sources = tuple(sources)
+        self.known: dict[bytes, dict[bytes, int]] = {}
+        self._never = frozenset(os.path.abspath(path) for path in never)
+        self._links: dict[bytes, int] = {}
+
+    def source_of(self, path: bytes) -> Source | None:
+        """The first source that ``path`` lies in and that wants it."""
+        return next((s for s in self.sources if s.holds(path) and path != s.root and s.wants(path)), None)
+
+    def load(self, marks: Iterable[tuple[bytes, Stat]]) -> int:
+        """Begin with what the registry knows; returns how many files."""
+        count = 0
+        for path, stat in marks:
+            folder, _, name = path.rpartition(b"/")
+            self.known.setdefault(folder or b"/", {})[name] = stat.mark if stat.mtime_ns or stat.size else 0
+            count += 1
+        return count
+
+    def note(self, path: bytes, mark: int) -> None:
+        """Remember that the file at ``path`` was planned for as ``mark`` (0 = look again at the next look)."""
+        if path in self._links:
+            self._links[path] = mark
+            return
+        folder, _, name = path.rpartition(b"/")
+        self.known.setdefault(folder or b"/", {})[name] = mark
+
+    def forget(self, path: bytes) -> None:
+        """The file at ``path`` is no longer expected."""
+        self._links.pop(path, None)
+        folder, _, name = path.rpartition(b"/")
+        self.known.get(folder or b"/", {}).pop(name, None)
+
+    def files(self) -> int:
+        """How many files are known."""
+        return sum(map(len, self.known.values()))
+
+    def walk(self) -> Iterator[Look]:
+        """Look at every folder of every source once. Folders that vanished give a Look with all their files missing."""
+        visited: set[tuple[int, int]] = set()
+        unread: list[bytes] = []
+        reached: set[bytes] = set()
+        for source in self.sources:
+            waiting = [source.root]
+            while waiting:
+                folder = waiting.pop()
+                if not self._first_visit(folder, visited):
+                    reached.add(folder)  # a folder that vanished while we walk is found missing next time
+                    continue
+                look = self.look(folder, source)
+                reached.add(folder)
+                if not look.listed:
+                    unread.append(folder)
+                waiting.extend(reversed(look.folders))
+                if look.seen or look.missing or look.findings:
+                    yield look
+        yield from self._vanished(reached, unread)
+
+    def _first_visit(self, folder: bytes, visited: set[tuple[int, int]]) -> bool:
+        try:
+            status = os.stat(folder)
+        except OSError:
+            return True  # look() reports it
+        place = (status.st_dev, status.st_ino)
+        if place in visited:
+            return False
+        visited.add(place)
+        return True
+
+    def _vanished(self, reached: set[bytes], unread: list[bytes]) -> Iterator[Look]:
+        for folder in [f for f in self.known if f not in reached]:
+            source = next((s for s in self.sources if s.holds(folder)), None)
+            below_unread = any(folder.startswith(u + b"/") for u in unread)
+            if source is None or below_unread:
+                continue
+            names = self.known.pop(folder)
+            if names:
+                yield Look(folder, source, missing=[_join(folder, name) for name in names])
+        for path in [p for p in self._links if not os.path.lexists(p)]:
+            source = next((s for s in self.sources if s.holds(path)), None)
+            if source is not None and not any(path.startswith(u + b"/") for u in unread):
+                yield Look(path.rpartition(b"/")[0], source, missing=[path])
+
+    def look(self, folder: bytes, source: Source) -> Look:
+        """List one folder and compare."""
+        look = Look(folder, source)
+        try:
+            entries = os.scandir(folder)
+        except OSError as error:
+            look.listed = False
+            if not (isinstance(error, FileNotFoundError) and folder != source.root):
+                look.findings.append(_unreadable(folder, error, is_source=folder == source.root))
+            return look
+        known = self.known.get(folder)
+        if known is None:
+            known = self.known[folder] = {}
+        found = 0
+        with entries:
+            for entry in entries:
+                name = entry.name
+                old = known.get(name)
+                if old is None:
+                    self._unknown(entry, look)
+                    continue
+                found += 1
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    found -= 1
+                    continue
+                # The hot line: unchanged files end here.
+                if mark_of(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == old:
+                    continue
+                if stat_module.S_ISREG(status.st_mode):
+                    look.seen.append(Seen(entry.path, _stat(status), source))
+                    continue
+                found -= 1
+                if stat_module.S_ISLNK(status.st_mode):  # its target is what counts; see _link
+                    self._links.setdefault(entry.path, known.pop(name))
+                    self._link(entry.path, look)
+        if found != len(known):
+            self._find_missing(look, known)
+        return look
+
+    def _find_missing(self, look: Look, known: Mapping[bytes, int]) -> None:
+        for name in list(known):
+            path = _join(look.folder, name)
+            if lstat(path) is None:
+                look.missing.append(path)
+
+    def look_names(self, folder: bytes, source: Source, names: Iterable[bytes]) -> Look:
+        """Look only at these names of one folder (a watcher said that they changed)."""
+        look = Look(folder, source)
+        known = self.known.setdefault(folder, {})
+        for name in names:
+            path = _join(folder, name)
+            try:
+                status = os.lstat(path)
+            except OSError:
+                if name in known or path in self._links:
+                    look.missing.append(path)
+                continue
+            if stat_module.S_ISDIR(status.st_mode):
+                if source.enters(path):
+                    look.folders.append(path)
+            elif stat_module.S_ISLNK(status.st_mode):
+                self._link(path, look)
+            elif not stat_module.S_ISREG(status.st_mode):
+                continue
+            elif name in known:
+                if _stat(status).mark != known[name]:
+                    look.seen.append(Seen(path, _stat(status), source))
+            elif self._wanted(path, source):
+                look.seen.append(Seen(path, _stat(status), source))
+        return look
+
+    def _wanted(self, path: bytes, source: Source) -> bool:
+        return source.wants(path) and path not in self._never and self.source_of(path) is source
+
+    def _unknown(self, entry: os.DirEntry[bytes], look: Look) -> None:
+        path = entry.path
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if look.source.enters(path) and path not in self._never:
+                    look.folders.append(path)
+            elif entry.is_symlink():
+                self._link(path, look)
+            elif entry.is_file(follow_symlinks=False) and self._wanted(path, look.source):
+                look.seen.append(Seen(path, _stat(entry.stat(follow_symlinks=False)), look.source))
+        except FileNotFoundError:
+            return  # gone between the listing and the look
+        except OSError as error:
+            look.findings.append(_unreadable(path, error, is_source=False))
+
+    def _link(self, path: bytes, look: Look) -> None:
+        if not self._wanted(path, look.source):
+            return
+        target = os.path.realpath(path)
+        if self.source_of(target) is not None or not any(s.holds(target) for s in self.sources):
+            return
+        try:
+            status = os.stat(target)
+        except OSError as error:
+            look.findings.append(Finding(path, f"link to {shown(os.fsdecode(target))}: {error.strerror}", ""))
+            return
+        stat = _stat(status)
+        if stat_module.S_ISREG(status.st_mode) and self._links.get(path) != stat.mark:
+            self._links[path] = stat.mark
+            look.seen.append(Seen(path, stat, look.source))
+
+    def inodes(self, folder: bytes) -> Iterator[tuple[bytes, int]]:
+        """Path and inode number of every plain entry of a folder, whatever its name. Unreadable = nothing."""
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        yield entry.path, entry.inode()
+        except OSError:
+            return  # the walk has reported it
+
+
+def lstat(path: bytes) -> Stat | None:
+    """What is at ``path`` if it is a regular file, else None."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return _stat(status) if stat_module.S_ISREG(status.st_mode) else None
+
+
+def _stat(status: os.stat_result) -> Stat:
+    return Stat(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + name if folder.endswith(b"/") else folder + b"/" + name
+
+
+def _unreadable(path: bytes, error: OSError, *, is_source: bool) -> Finding:
+    kind = "source folder" if is_source else "entry"
+    if isinstance(error, FileNotFoundError):
+        return Finding(path, f"{kind} does not exist", "create it or correct [[sources]]; the other sources go on")
+    if isinstance(error, PermissionError):
+        return Finding(
+            path, f"{kind} is not readable", "give the agent's user read permission; everything else goes on"
+        )
+    return Finding(path, f"{kind}: {error.strerror}", "")

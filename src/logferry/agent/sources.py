@@ -1,0 +1,93 @@
+"""A source: which names below a folder are sent, and what they are called in the archive. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+from logferry.agent.config import SourceSettings
+from logferry.agent.patterns import Patterns
+from logferry.errors import BadName
+from logferry.limits import NAME_BYTES_MAX
+from logferry.names import checked_path, escape
+
+_LONG_MARK = ".~long-"
+_DIGEST_CHARS = 16
+
+
+def archive_component(raw: bytes) -> str:
+    """The archive name of one raw component; one that gets too long by escaping is cut and marked with a hash.
+
+    The raw name of such a file stays in the registry.
+
+    Raises:
+        BadName: ``raw`` can be no file name.
+    """
+    try:
+        return escape(raw)
+    except BadName:
+        if len(raw) > NAME_BYTES_MAX or not raw or raw in (b".", b"..") or b"/" in raw or b"\x00" in raw:
+            raise
+    keep = NAME_BYTES_MAX - len(_LONG_MARK) - _DIGEST_CHARS
+    end = len(raw)
+    while end and len(_escaped(raw[:end])) > keep:
+        end -= 1
+    digest = hashlib.blake2b(raw, digest_size=_DIGEST_CHARS // 2).hexdigest()
+    return f"{_escaped(raw[:end]).decode()}{_LONG_MARK}{digest}"
+
+
+def _escaped(raw: bytes) -> bytes:
+    """``raw`` escaped without the length limit; each byte that is not plain ASCII by its own code."""
+    return b"".join(bytes([b]) if 0x20 <= b < 0x7F and b != 0x25 else b"%%%02X" % b for b in raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One watched folder (raw absolute path, no slash at the end) with its patterns."""
+
+    root: bytes
+    home: str
+    include: Patterns
+    exclude: Patterns
+    settle_s: float
+    """0 = mode grow; else how long a file must be unchanged before it is sent."""
+
+    @classmethod
+    def of(cls, settings: SourceSettings) -> Source:
+        """The source that ``settings`` describe."""
+        return cls(
+            root=os.fsencode(settings.path).rstrip(b"/") or b"/",
+            home=settings.home,
+            include=Patterns.of(settings.include),
+            exclude=Patterns.of(settings.exclude),
+            settle_s=settings.settle if settings.mode == "complete" else 0.0,
+        )
+
+    def holds(self, path: bytes) -> bool:
+        """Whether ``path`` is the folder of this source or below it."""
+        return path == self.root or path.startswith(self.root.rstrip(b"/") + b"/")
+
+    def relative(self, path: bytes) -> bytes:
+        """``path`` (below the folder) relative to it."""
+        return path[len(self.root.rstrip(b"/")) + 1 :]
+
+    def wants(self, path: bytes) -> bool:
+        """Whether a file at ``path`` (below the folder) is to be sent."""
+        relative = self.relative(path)
+        name = relative.rpartition(b"/")[2]
+        return self.include.match(relative, name) and not self.exclude.match(relative, name)
+
+    def enters(self, folder: bytes) -> bool:
+        """Whether the folder at ``folder`` (below the root) is looked into."""
+        relative = self.relative(folder)
+        return not self.exclude.match(relative, relative.rpartition(b"/")[2])
+
+    def archive_path(self, path: bytes) -> str:
+        """Where the file at ``path`` belongs in the archive, below the agent's home.
+
+        Raises:
+            BadName: the path is too long or too deep for an archive.
+        """
+        parts = [archive_component(part) for part in self.relative(path).split(b"/")]
+        return checked_path("/".join([self.home, *parts] if self.home else parts))
