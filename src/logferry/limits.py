@@ -118,6 +118,23 @@ SEARCH_S_MAX = 60.0
 """Default deadline of one search."""
 SEARCH_HITS_DEFAULT = 1_000
 SEARCH_PER_USER_MAX = 4
+SEARCH_HITS_MAX = 1_000_000
+SEARCH_CONTEXT_LINES_MAX = 50
+SEARCH_ERRORS_LISTED_MAX = 100
+SCAN_BLOCK_BYTES = 4 * MIB
+"""One step of a scan: large enough to work in bulk, small enough to stop soon. A multiple of the line index's step."""
+SCAN_LINE_BYTES_MAX = 16 * MIB
+"""A longer line is searched in overlapping windows instead of being held whole."""
+SCAN_OVERLAP_BYTES = 64 * KIB
+"""By how much those windows overlap: longer than any literal; a regular expression may match up to this across a seam."""
+SCAN_REGEX_BYTES = 256 * KIB
+"""What one call of a regular expression may look at before the deadline is checked."""
+SCAN_DENSE_HITS = 512
+"""From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
+HIT_BYTES_SHOWN_MAX = 4 * KIB
+"""How much of a long line a hit carries, around its first match."""
+HIT_SPANS_MAX = 64
+"""Matches marked in one hit."""
 REGEX_MEMORY_BYTES_MAX = 8 * MIB
 
 # Web and API -------------------------------------------------------------------------------------------------------
@@ -199,4 +216,7 @@ assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_B
 assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2 and FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES
+assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
+assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
+assert QUERY_CHARS_MAX * 4 < SCAN_OVERLAP_BYTES < SCAN_BLOCK_BYTES
 assert BACKOFF_S_MIN < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

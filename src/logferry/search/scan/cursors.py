@@ -1,0 +1,270 @@
+"""A query as cursors over one block of bytes: each knows the next line, from a given one on, that matches.
+
+``seek(at)`` takes the start of a line and gives the start of the first matching line there or later, ``END`` if there
+is none. Seeks within a block only move forward, and each cursor remembers what it found, so every term looks at every
+byte at most once, in bulk. AND leaps from term to term: lines that no term points at are never visited.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+from logferry.limits import SCAN_DENSE_HITS, SCAN_REGEX_BYTES
+from logferry.search.query.nodes import And, Everything, Node, Not, Or, Text
+from logferry.search.scan.patterns import Matcher, Needle, Program, matcher
+
+END = 1 << 62
+_STEPS_PER_CHECK = 4096
+
+
+class Block:
+    """Bytes that hold whole lines from ``first`` on. ``check`` is called now and then; what it raises stops all."""
+
+    __slots__ = ("_lowered", "check", "data", "first", "limit")
+
+    def __init__(self, data: bytes, *, first: int, limit: int, check: Callable[[], None]) -> None:
+        self.data = data
+        self.first = first
+        """Where the first line starts."""
+        self.limit = limit
+        """Lines that start here or later belong to another block."""
+        self.check = check
+        self._lowered: bytes | None = None
+
+    @property
+    def lowered(self) -> bytes:
+        """The bytes with ASCII letters in lower case; made once."""
+        if self._lowered is None:
+            self._lowered = self.data.lower()
+        return self._lowered
+
+    def line_after(self, at: int) -> int:
+        """The start of the line after the one that starts at ``at``."""
+        newline = self.data.find(b"\n", at)
+        return END if newline < 0 else newline + 1
+
+
+class Cursor(Protocol):
+    """Finds matching lines of one block after the other."""
+
+    def enter(self, block: Block) -> None:
+        """Begin with a new block."""
+        ...
+
+    def seek(self, at: int, /) -> int:
+        """The start of the first matching line at or after the line that starts at ``at``; ``END`` if none."""
+        ...
+
+
+class EveryLine:
+    """Matches each line."""
+
+    def enter(self, block: Block) -> None:
+        """Begin with a new block."""
+
+    def seek(self, at: int) -> int:
+        """This very line."""
+        return at
+
+
+class NoLine:
+    """Matches nothing: what a line end inside a term comes to."""
+
+    def enter(self, block: Block) -> None:
+        """Begin with a new block."""
+
+    def seek(self, _at: int) -> int:
+        """Never."""
+        return END
+
+
+class _Found(ABC):
+    """A cursor on the next occurrence of a term."""
+
+    __slots__ = ("_at", "_block")
+
+    def __init__(self) -> None:
+        self._at = -1
+        self._block = Block(b"", first=0, limit=0, check=lambda: None)
+
+    def enter(self, block: Block) -> None:
+        self._block = block
+        self._at = -1
+
+    def seek(self, at: int) -> int:
+        if at > self._at:
+            found = self._find(at)
+            self._at = END if found < 0 else max(self._block.data.rfind(b"\n", at, found) + 1, at)
+        return self._at
+
+    @abstractmethod
+    def _find(self, at: int) -> int:
+        """The index of the next occurrence at or after ``at``; negative if none."""
+
+
+class ExactTerm(_Found):
+    """A literal, as it is written."""
+
+    __slots__ = ("_needle",)
+
+    def __init__(self, needle: bytes) -> None:
+        super().__init__()
+        self._needle = needle
+
+    def _find(self, at: int) -> int:
+        return self._block.data.find(self._needle, at)
+
+
+class AnyCaseTerm(_Found):
+    """A literal in any case. Rare ones are fastest in RE2, frequent ones in a lowered copy."""
+
+    __slots__ = ("_dense", "_lowered", "_program", "_seeks")
+
+    def __init__(self, program: Program, lowered: bytes | None) -> None:
+        super().__init__()
+        self._program = program
+        self._lowered = lowered
+        self._seeks = 0
+        self._dense = False
+
+    def enter(self, block: Block) -> None:
+        super().enter(block)
+        self._dense = self._lowered is not None and self._seeks > SCAN_DENSE_HITS
+        self._seeks = 0
+
+    def _find(self, at: int) -> int:
+        self._seeks += 1
+        if self._dense:
+            assert self._lowered is not None
+            return self._block.lowered.find(self._lowered, at)
+        if self._lowered is not None and self._seeks > SCAN_DENSE_HITS:
+            self._dense = True
+        data = self._block.data
+        return self._program.search(data, at, len(data))[0]
+
+
+class RegexTerm(_Found):
+    """A regular expression, run over stretches of whole lines so that a slow one can be stopped in between."""
+
+    __slots__ = ("_program",)
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self._program = program
+
+    def _find(self, at: int) -> int:
+        data = self._block.data
+        while at < len(data):
+            end = data.find(b"\n", at + SCAN_REGEX_BYTES)
+            end = len(data) if end < 0 else end
+            found = self._program.search(data, at, end)[0]
+            if found >= 0:
+                return found if found < len(data) else -1  # an empty match behind the last line is none
+            self._block.check()
+            at = end + 1
+        return -1
+
+
+class AllOf:
+    """Lines that every child matches: leap to the first child's line, ask the others, leap on to where they point."""
+
+    def __init__(self, children: list[Cursor]) -> None:
+        self._first, *self._others = children
+        self._block: Block | None = None
+
+    def enter(self, block: Block) -> None:
+        self._block = block
+        self._first.enter(block)
+        for child in self._others:
+            child.enter(block)
+
+    def seek(self, at: int) -> int:
+        assert self._block is not None
+        at = self._first.seek(at)
+        steps = 0
+        while at != END:
+            for child in self._others:
+                there = child.seek(at)
+                if there != at:
+                    at = END if there == END else self._first.seek(there)
+                    break
+            else:
+                return at
+            steps += 1
+            if steps % _STEPS_PER_CHECK == 0:
+                self._block.check()
+        return END
+
+
+class AnyOf:
+    """Lines that some child matches."""
+
+    def __init__(self, children: list[Cursor]) -> None:
+        self._children = children
+
+    def enter(self, block: Block) -> None:
+        for child in self._children:
+            child.enter(block)
+
+    def seek(self, at: int) -> int:
+        nearest = END
+        for child in self._children:
+            there = child.seek(at)
+            if there == at:
+                return at
+            nearest = min(nearest, there)
+        return nearest
+
+
+class NoneOf:
+    """Lines that the child does not match."""
+
+    def __init__(self, child: Cursor) -> None:
+        self._child = child
+        self._block: Block | None = None
+
+    def enter(self, block: Block) -> None:
+        self._block = block
+        self._child.enter(block)
+
+    def seek(self, at: int) -> int:
+        block = self._block
+        assert block is not None
+        steps = 0
+        while at < block.limit and self._child.seek(at) == at:
+            at = block.line_after(at)
+            steps += 1
+            if steps % _STEPS_PER_CHECK == 0:
+                block.check()
+        return at if at < block.limit else END
+
+
+def cursor(node: Node, *, exact_case: bool) -> Cursor:
+    """The cursor of a query whose leaves are texts."""
+    if isinstance(node, Everything):
+        return EveryLine()
+    if isinstance(node, Not):
+        return NoneOf(cursor(node.child, exact_case=exact_case))
+    if isinstance(node, (And, Or)):
+        children = [cursor(child, exact_case=exact_case) for child in node.children]
+        return AllOf(children) if isinstance(node, And) else AnyOf(children)
+    assert isinstance(node, Text), "filters were decided by the plan"
+    return term_cursor(matcher(node.value, exact_case=exact_case))
+
+
+def term_cursor(found: Matcher) -> Cursor:
+    """The cursor of one term."""
+    if found is None:
+        return EveryLine()
+    if isinstance(found, Program):
+        return RegexTerm(found)
+    if b"\n" in found.exact:
+        return NoLine()
+    if found.program is not None:
+        return AnyCaseTerm(found.program, found.lowered)
+    return ExactTerm(found.exact)
+
+
+__all__ = ["END", "Block", "Cursor", "Needle", "cursor", "term_cursor"]
