@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 import click
 
 from logferry.cli import connection, failures, text
@@ -11,18 +13,17 @@ from logferry.cli.connection import Connection
 
 @click.command()
 @click.argument("url", metavar="https://HOST:PORT")
-@click.option("--name", prompt="name", help="Your user name; asked for when missing.")
+@click.option("--name", help="Your user name; asked for when missing.")
 @click.option("--password-file", type=click.File(), help="Read the password's line from a file ('-': standard input).")
 @click.option("--token", help="An API token instead of name and password.")
 @click.option("--pin", default="", help="The server's certificate: sha256/…, as the server prints it at its start.")
-def login(url: str, name: str, password_file: click.utils.LazyFile | None, token: str | None, pin: str) -> int:
+def login(url: str, name: str | None, password_file: TextIO | None, token: str | None, pin: str) -> int:
     """Sign in to a server. The session ends by itself, or with `logferry logout`."""
     address = Connection(url.rstrip("/"), pin=pin.lower(), token=token or "")
     with Api(address) as api:
         session = ""
         if not token:
-            password = password_file.readline().rstrip("\r\n") if password_file else _ask()
-            session = api.sign_in(name, password)
+            session = _session(api, name, password_file)
     kept = Connection(address.url, token=token or "", session=session, pin=address.pin)
     with Api(kept) as api:
         me = api.get("/me")
@@ -31,8 +32,11 @@ def login(url: str, name: str, password_file: click.utils.LazyFile | None, token
     return failures.OK
 
 
-def _ask() -> str:
-    return str(click.prompt("password", hide_input=True, err=True))
+def _session(api: Api, name: str | None, password_file: TextIO | None) -> str:
+    who = name or str(click.prompt("name", err=True))
+    if password_file:
+        return api.sign_in(who, password_file.readline().rstrip("\r\n"))
+    return api.sign_in(who, str(click.prompt("password", hide_input=True, err=True)))
 
 
 @click.command()
