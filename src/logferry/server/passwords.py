@@ -1,23 +1,36 @@
-"""Passwords and other secrets: how they are made, hashed and compared.
+"""Secrets the server makes and keeps: passwords, tokens, codes people type.
 
-People choose passwords, so theirs cost an attacker the full price per guess. Agents' passwords are generated with 144
+People choose passwords, so theirs cost an attacker the full price per guess. Agents' passwords are generated with 160
 random bits: no guessing helps, so a light hash is enough and ten thousand agents can log in at once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
-
-import argon2
+import threading
+from collections import OrderedDict
 
 from logferry.errors import Refused
-from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from logferry.ftp.passwords import generate_password, hash_password, verify_password, waste_time
+from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, VERIFIED_PASSWORDS_MAX
 
-_PEOPLE = argon2.PasswordHasher()
-_AGENTS = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
+__all__ = [
+    "VerifiedPasswords",
+    "digest",
+    "generate_password",
+    "hash_for_agent",
+    "hash_for_person",
+    "new_code",
+    "new_secret",
+    "normal_code",
+    "verify_password",
+    "waste_time",
+]
+
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""For codes people may have to type: no 0/O, 1/I."""
+"""For codes people may have to type: no 0 and O, no 1 and I."""
 
 
 def hash_for_person(password: str) -> str:
@@ -31,43 +44,20 @@ def hash_for_person(password: str) -> str:
             f"the password has {len(password)} characters",
             hint=f"use {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} of any kind",
         )
-    return _PEOPLE.hash(password)
+    return hash_password(password)
 
 
 def hash_for_agent(password: str) -> str:
-    """The light hash of a password that ``new_password`` made."""
-    return _AGENTS.hash(password)
-
-
-def verify(password_hash: str, password: str) -> bool:
-    """Whether ``password`` is the one that was hashed. Takes as long as the hash was made to take."""
-    if len(password) > PASSWORD_CHARS_MAX:
-        return False
-    try:
-        return _PEOPLE.verify(password_hash, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
-
-
-_DECOY = _PEOPLE.hash(secrets.token_urlsafe(16))
-
-
-def verify_nobody(password: str) -> None:
-    """Take as long as for a person who exists, so that a wrong name and a wrong password look the same."""
-    verify(_DECOY, password)
-
-
-def new_password() -> str:
-    """A password for an agent: 144 random bits as 24 characters."""
-    return secrets.token_urlsafe(18)
+    """The light hash of a password that ``generate_password`` made."""
+    return hash_password(password, light=True)
 
 
 def new_secret(prefix: str = "") -> str:
-    """A secret for a session or token: 192 random bits behind ``prefix``."""
+    """A secret for a session or a token: 192 random bits behind ``prefix``."""
     return prefix + secrets.token_urlsafe(24)
 
 
-def new_code(prefix: str = "", groups: int = 5, size: int = 5) -> str:
+def new_code(prefix: str = "", *, groups: int = 5, size: int = 5) -> str:
     """A code people may type (``7QK2M-…``): 5 random bits per character, 125 in all by default."""
     return prefix + "-".join("".join(secrets.choice(_ALPHABET) for _ in range(size)) for _ in range(groups))
 
@@ -78,5 +68,40 @@ def normal_code(text: str) -> str:
 
 
 def digest(secret: str) -> str:
-    """What the catalog keeps of a generated secret: SHA-256 in hexadecimal. No salt is needed for random secrets."""
+    """What the catalog keeps of a generated secret: SHA-256 in hexadecimal. Random secrets need no salt."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class VerifiedPasswords:
+    """Remembers which passwords were right, so that an agent that reconnects does not cost a hash each time.
+
+    Held in memory only, as keyed hashes under a key that dies with the process. The stored hash is part of what is
+    remembered: a changed password is a miss. Bounded; the longest unused entry goes first. Safe from many threads.
+    """
+
+    def __init__(self, entries_max: int = VERIFIED_PASSWORDS_MAX) -> None:
+        self._key = secrets.token_bytes(32)
+        self._entries_max = entries_max
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, bytes] = OrderedDict()
+
+    def verify(self, name: str, stored: str, password: str) -> bool:
+        """Whether ``password`` fits the hash ``stored`` of user ``name``."""
+        text = f"{stored}\x00{password}".encode("utf-8", "surrogateescape")
+        seal = hmac.digest(self._key, text, "sha256")
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None and hmac.compare_digest(known, seal):
+                self._known.move_to_end(name)
+                return True
+        if not verify_password(stored, password):
+            return False
+        with self._lock:
+            self._known[name] = seal
+            self._known.move_to_end(name)
+            while len(self._known) > self._entries_max:
+                self._known.popitem(last=False)
+        return True
+
+    def __len__(self) -> int:
+        return len(self._known)

@@ -25,47 +25,56 @@ def at_least(role: str, needed: Role) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A set of globs over ``agent/path``; ``Scope()`` sees everything."""
+    """A set of globs over ``agent/path``; ``Scope()`` sees everything. ``narrowed`` takes more away."""
 
     globs: tuple[str, ...] = ()
+    narrowed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for glob in self.globs:
+        for glob in (*self.globs, *self.narrowed):
             if not glob.removeprefix("!").strip("/"):
                 raise BadName(f"{glob!r} is not a scope", hint='write for example "web-*/**" or "!**/secrets/**"')
 
     @property
     def everything(self) -> bool:
         """Whether nothing is left out."""
-        return not self.globs
+        return not self.globs and not self.narrowed
 
     def sees(self, agent: str, path: str) -> bool:
         """Whether the file at ``path`` of ``agent`` may be seen; ``path`` "" asks for the agent itself."""
-        if not self.globs:
-            return True
         name = f"{agent}/{path}" if path else agent
-        return self._granted(name) and not self._excepted(name)
+        return _sees(self.globs, name) and _sees(self.narrowed, name)
 
     def may_hold(self, agent: str, folder: str) -> bool:
         """Whether something in ``folder`` ("" = the agent) or below it may be seen; exact for what is granted,
         generous for exceptions with wildcards below the folder."""
-        if not self.globs:
-            return True
         name = f"{agent}/{folder}" if folder else agent
-        # No real name holds NUL: an exception that takes both of these takes everything below the folder.
-        if self._excepted(f"{name}/\x00") and self._excepted(f"{name}/\x00/\x00/\x00"):
-            return False
-        return self._granted(name) or any(_prefix_matches(g, name) for g in self._plain())
+        return _may_hold(self.globs, name) and _may_hold(self.narrowed, name)
 
-    def _plain(self) -> list[str]:
-        plain = [g for g in self.globs if not g.startswith("!")]
-        return plain or ["**"]  # only exceptions: everything else
 
-    def _granted(self, name: str) -> bool:
-        return any(_compiled(_whole(g)).fullmatch(name) for g in self._plain())
+def _sees(globs: tuple[str, ...], name: str) -> bool:
+    return not globs or (_granted(globs, name) and not _excepted(globs, name))
 
-    def _excepted(self, name: str) -> bool:
-        return any(_compiled(_whole(g[1:])).fullmatch(name) for g in self.globs if g.startswith("!"))
+
+def _may_hold(globs: tuple[str, ...], name: str) -> bool:
+    if not globs:
+        return True
+    # No real name holds NUL: an exception that takes both of these takes everything below the folder.
+    if _excepted(globs, f"{name}/\x00") and _excepted(globs, f"{name}/\x00/\x00/\x00"):
+        return False
+    return _granted(globs, name) or any(_prefix_matches(g, name) for g in _plain(globs))
+
+
+def _plain(globs: tuple[str, ...]) -> list[str]:
+    return [g for g in globs if not g.startswith("!")] or ["**"]  # only exceptions: everything else
+
+
+def _granted(globs: tuple[str, ...], name: str) -> bool:
+    return any(_compiled(_whole(g)).fullmatch(name) for g in _plain(globs))
+
+
+def _excepted(globs: tuple[str, ...], name: str) -> bool:
+    return any(_compiled(_whole(g[1:])).fullmatch(name) for g in globs if g.startswith("!"))
 
 
 def _whole(glob: str) -> str:

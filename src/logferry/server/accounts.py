@@ -1,0 +1,107 @@
+"""The catalog's users as the FTP server asks for them.
+
+The FTP server asks for the user before every command, so the answer comes from memory. Changes that another process
+makes (the web part, the command line) count after at most ``USERS_FRESH_S``: then one small query tells whether any
+user changed, and only if so the remembered rows are dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from logferry.archive import Catalog
+from logferry.archive.records import UserRecord
+from logferry.clock import SYSTEM, Clock
+from logferry.ftp import Permissions, User, verify_password
+from logferry.limits import USERS_FRESH_S
+from logferry.server.passwords import VerifiedPasswords
+from logferry.server.people import LOCAL_USER
+
+DELIVERING = Permissions.delivering()
+READING = Permissions.reading()
+
+
+def ftp_user(record: UserRecord) -> User:
+    """How the FTP server sees a user of the catalog. ``home`` is the agent's id, empty for people."""
+    if record.role == "agent":
+        return User(
+            name=record.name,
+            home=record.agent_id or "",
+            permissions=DELIVERING,
+            password_hash=record.password_hash,
+            enabled=record.enabled and record.agent_id is not None,
+        )
+    return User(
+        name=record.name, home="", permissions=READING, password_hash=record.password_hash, enabled=record.enabled
+    )
+
+
+class CatalogUsers:
+    """A ``UserStore`` on the catalog. Safe from many threads.
+
+    Args:
+        on_asked: told each name that is asked for (the FTP server asks before every command).
+        on_agent: told (user name, agent id) when an agent's user was read.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        clock: Clock = SYSTEM,
+        fresh_s: float = USERS_FRESH_S,
+        on_asked: Callable[[str], None] | None = None,
+        on_agent: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self._people = catalog.people
+        self._clock = clock
+        self._fresh_s = fresh_s
+        self._on_asked = on_asked or (lambda _name: None)
+        self._on_agent = on_agent or (lambda _name, _agent: None)
+        self._verified = VerifiedPasswords()
+        self._lock = threading.Lock()
+        self._users: dict[str, User] = {}
+        self._version: object = None
+        self._checked_s = float("-inf")
+
+    def find(self, name: str) -> User | None:
+        """The user now, or None. ``name`` in any case of its letters; the answer has the catalog's."""
+        self._on_asked(name)
+        if self._clock.monotonic_s() - self._checked_s >= self._fresh_s:
+            self._refresh()
+        user = self._users.get(name)
+        return user if user is not None else self._read(name)
+
+    def verify(self, user: User, password: str) -> bool:
+        """Whether the password is right. An agent's right password is remembered; a person's is hashed each time."""
+        if user.home:
+            return self._verified.verify(user.name, user.password_hash, password)
+        return verify_password(user.password_hash, password)
+
+    def _read(self, name: str) -> User | None:
+        """From the catalog. Names nobody has are not remembered: guesses must not fill the memory."""
+        version = self._version
+        record = self._people.user(name)
+        if record is None or record.name == LOCAL_USER:
+            return None
+        user = ftp_user(record)
+        if user.home:
+            self._on_agent(user.name, user.home)
+        with self._lock:
+            if version == self._version:  # else the row may be older than the change that was noticed meanwhile
+                self._users[user.name] = user
+        return user
+
+    def _refresh(self) -> None:
+        """Drop what is remembered if any user changed since. One thread looks, the others go on meanwhile."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            version = self._people.version()
+            if version != self._version:
+                self._users = {}
+                self._version = version
+            self._checked_s = self._clock.monotonic_s()
+        finally:
+            self._lock.release()

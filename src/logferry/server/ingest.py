@@ -1,0 +1,276 @@
+"""What an FTP session sees of the archive: an agent delivers into its own tree, a person reads what the scope shows.
+
+An agent's root is its own tree. It may upload, continue, rename its own names, make folders and set times; nothing it
+does takes away what is archived, and it reads nothing back but names, sizes and times. A person's root lists the
+agents; files are read through the archive's one reader. ``app.log;gen=2`` names an older generation in RETR, SIZE,
+MDTM and MLST; listings do not show such names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from logferry.archive import Archive, Catalog
+from logferry.archive.archive import GenerationReader, Incoming
+from logferry.archive.records import FileRecord, GenerationRecord, Node
+from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
+from logferry.ftp import Download, Entry, Filesystem, Upload, User
+from logferry.names import checked_path, from_wire
+from logferry.server.scope import Scope
+
+_GENERATION = re.compile(r"(?P<name>.+);gen=(?P<number>[0-9]{1,12})", re.DOTALL)
+_READ_ONLY = "the archive is read-only for people"
+
+
+def archive_path(virtual: str) -> str:
+    """``/var/log/app.log`` as the wire has it -> ``var/log/app.log``. Raises BadName."""
+    path = virtual[1:]
+    if path.isascii() and path.isprintable():  # nothing that ``from_wire`` would change
+        return checked_path(path)
+    return checked_path("/".join(from_wire(part) for part in path.split("/"))) if path else ""
+
+
+def entry(node: Node) -> Entry:
+    """An entry of the tree as FTP lists it."""
+    return Entry(node.name, node.is_folder, node.size, node.modified_ns, 0o755 if node.is_folder else 0o444)
+
+
+class AgentFilesystem:
+    """The ``Filesystem`` of one agent's session. ``failed`` is told what could not be stored, and why."""
+
+    atomic = True
+
+    def __init__(self, archive: Archive, agent: str, failed: Callable[[str, str], None]) -> None:
+        self._archive = archive
+        self._agent = agent
+        self._failed = failed
+
+    def stat(self, path: str) -> Entry:
+        """The entry at ``path``. Raises NotFound."""
+        return entry(self._archive.stat(self._agent, archive_path(path)))
+
+    def entries(self, path: str) -> Iterator[Entry]:
+        """What the agent's folder holds. Raises NotFound."""
+        return map(entry, self._archive.entries(self._agent, archive_path(path)))
+
+    def size(self, path: str) -> int:
+        """Bytes stored and durable, those of an interrupted upload included. Raises NotFound."""
+        size = self._archive.size(self._agent, archive_path(path))
+        if size is None:
+            raise NotFound(f"no file {path}")
+        return size
+
+    def open_download(self, path: str) -> Download:
+        """Refused: whoever steals an agent's password reads nothing with it."""
+        raise NotPermitted(f"agents deliver and do not read ({path})", hint="sign in as a person to read")
+
+    def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
+        """Begin an upload into the agent's tree."""
+        try:
+            incoming = self._archive.begin(self._agent, archive_path(path), offset=offset, append=append)
+        except (LogferryError, OSError) as error:
+            self._note(path, error)
+            raise
+        return _NotedUpload(incoming, lambda error: self._note(path, error))
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder. Raises Conflict."""
+        self._archive.make_folder(self._agent, archive_path(path))
+
+    def remove_folder(self, path: str) -> None:
+        """Refused."""
+        raise NotPermitted(f"agents cannot remove {path}", hint="what is archived stays")
+
+    def remove_file(self, path: str) -> None:
+        """Refused."""
+        raise NotPermitted(f"agents cannot remove {path}", hint="what is archived stays")
+
+    def rename(self, source: str, target: str) -> None:
+        """Publish, move aside or move within the agent's own tree."""
+        try:
+            self._archive.rename(self._agent, archive_path(source), archive_path(target))
+        except (LogferryError, OSError) as error:
+            self._note(target, error)
+            raise
+
+    def set_modified(self, path: str, ns: int) -> None:
+        """Note the node's modification time."""
+        self._archive.set_modified(self._agent, archive_path(path), ns)
+
+    def _note(self, path: str, error: Exception) -> None:
+        """Tell what failed; a conflict or an absent file is part of the protocol, the agent has an answer to it."""
+        if not isinstance(error, (Conflict, NotFound)):
+            self._failed(self._agent, f"{path}: {error}")
+
+
+class _NotedUpload:
+    """An upload whose failures are told to whoever watches the agent."""
+
+    def __init__(self, incoming: Incoming, note: Callable[[Exception], None]) -> None:
+        self._incoming = incoming
+        self._note = note
+        self.abandon = incoming.abandon
+
+    @property
+    def position(self) -> int:
+        """Where the next byte lands."""
+        return self._incoming.position
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Take all of ``data``."""
+        try:
+            self._incoming.write(data)
+        except (LogferryError, OSError) as error:
+            self._note(error)
+            raise
+
+    def commit(self) -> None:
+        """Make it durable and findable."""
+        try:
+            self._incoming.commit()
+        except (LogferryError, OSError) as error:
+            self._note(error)
+            raise
+
+
+class _ReaderDownload:
+    """A generation's bytes as an FTP download."""
+
+    def __init__(self, reader: GenerationReader) -> None:
+        self._reader = reader
+        self.size = reader.size
+        self.fileno = reader.fileno
+        self.read_at = reader.read_at
+        self.close = reader.close
+
+
+class ReadingFilesystem:
+    """The ``Filesystem`` of a person's session: agents at the root, everything limited to ``scope``."""
+
+    atomic = False
+
+    def __init__(self, archive: Archive, catalog: Catalog, scope: Scope) -> None:
+        self._archive = archive
+        self._catalog = catalog
+        self._scope = scope
+
+    def stat(self, path: str) -> Entry:
+        """The entry at ``path``, which may name an older generation. Raises NotFound."""
+        agent, inner = self._split(path)
+        if not agent:
+            return Entry("", True, 0, 0, 0o555)
+        if not inner:
+            return self._agent_entry(agent)
+        older = self._older(agent, inner)
+        if older is not None:
+            return Entry(inner.rpartition("/")[2], False, older.size, older.modified_ns, 0o444)
+        node = self._archive.stat(agent, inner)
+        seen = self._scope.may_hold(agent, inner) if node.is_folder else self._scope.sees(agent, inner)
+        if not seen:
+            raise _not_found(path)
+        return entry(node)
+
+    def entries(self, path: str) -> Iterator[Entry]:
+        """What a folder holds of what may be seen. Raises NotFound."""
+        agent, inner = self._split(path)
+        if not agent:
+            return self._agents()
+        self._agent_entry(agent)
+        if inner and not self._scope.may_hold(agent, inner):
+            raise _not_found(path)
+        return self._visible(agent, inner, self._archive.entries(agent, inner))
+
+    def size(self, path: str) -> int:
+        """Bytes of a file or of an older generation. Raises NotFound."""
+        found = self.stat(path)
+        if found.is_folder:
+            raise _not_found(path)
+        return found.size
+
+    def open_download(self, path: str) -> Download:
+        """Open a file, or an older generation of it, through the archive's reader. Raises NotFound."""
+        agent, inner = self._split(path)
+        older = self._older(agent, inner)
+        generation = older.id if older is not None else self._file(agent, inner).generation_id
+        return _ReaderDownload(self._archive.open(generation))
+
+    def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:  # noqa: ARG002 - the protocol's names
+        """Refused."""
+        raise NotPermitted(f"{_READ_ONLY} ({path})", hint="deliver with an agent's user")
+
+    def make_folder(self, path: str) -> None:
+        """Refused."""
+        raise NotPermitted(f"{_READ_ONLY} ({path})")
+
+    def remove_folder(self, path: str) -> None:
+        """Refused."""
+        raise NotPermitted(f"{_READ_ONLY} ({path})")
+
+    def remove_file(self, path: str) -> None:
+        """Refused."""
+        raise NotPermitted(f"{_READ_ONLY} ({path})")
+
+    def rename(self, source: str, target: str) -> None:  # noqa: ARG002
+        """Refused."""
+        raise NotPermitted(f"{_READ_ONLY} ({source})")
+
+    def set_modified(self, path: str, ns: int) -> None:  # noqa: ARG002
+        """Refused."""
+        raise NotPermitted(f"{_READ_ONLY} ({path})")
+
+    def _split(self, virtual: str) -> tuple[str, str]:
+        agent, _, inner = archive_path(virtual).partition("/")
+        return agent, inner
+
+    def _agents(self) -> Iterator[Entry]:
+        for agent in self._catalog.agents.list():
+            if self._scope.may_hold(agent.id, ""):
+                yield Entry(agent.id, True, 0, agent.uploaded_ns or agent.created_ns, 0o555)
+
+    def _agent_entry(self, agent: str) -> Entry:
+        found = self._catalog.agents.get(agent)
+        if found is None or not self._scope.may_hold(agent, ""):
+            raise _not_found(f"/{agent}")
+        return Entry(agent, True, 0, found.uploaded_ns or found.created_ns, 0o555)
+
+    def _visible(self, agent: str, folder: str, nodes: Iterator[Node]) -> Iterator[Entry]:
+        for node in nodes:
+            path = f"{folder}/{node.name}" if folder else node.name
+            if self._scope.may_hold(agent, path) if node.is_folder else self._scope.sees(agent, path):
+                yield entry(node)
+
+    def _file(self, agent: str, inner: str) -> FileRecord:
+        found = self._catalog.files.at(agent, inner) if inner and self._scope.sees(agent, inner) else None
+        if found is None:
+            raise _not_found(f"/{agent}/{inner}")
+        return found
+
+    def _older(self, agent: str, inner: str) -> GenerationRecord | None:
+        """The generation that ``name;gen=N`` means, None for any other name. Raises NotFound."""
+        matched = _GENERATION.fullmatch(inner)
+        if matched is None or self._catalog.files.at(agent, inner) is not None:  # a file may really be called that
+            return None
+        file = self._file(agent, matched["name"])
+        found = self._catalog.files.generation(file.id, int(matched["number"]))
+        if found is None:
+            raise _not_found(f"/{agent}/{inner}")
+        return found
+
+
+def _not_found(path: str) -> NotFound:
+    return NotFound(f"no such file: {path}")
+
+
+def filesystems(archive: Archive, catalog: Catalog, failed: Callable[[str, str], None]) -> Callable[[User], Filesystem]:
+    """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope."""
+
+    def make(user: User) -> Filesystem:
+        if user.home:
+            return AgentFilesystem(archive, user.home, failed)
+        record = catalog.people.user(user.name)
+        if record is None:
+            raise NotFound(f"no user {user.name}")
+        return ReadingFilesystem(archive, catalog, Scope(record.scope))
+
+    return make

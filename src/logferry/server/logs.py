@@ -1,0 +1,44 @@
+"""How the parts of the server write their own log: one event, one line, to standard error.
+
+Structured and escaped (JSON), so that a hostile file name can never forge a line; for a person at a terminal the same
+facts as ``key=value`` with every control character drawn as a mark.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from logferry.names import shown
+
+
+def configure(*, human: bool | None = None, level: int = logging.INFO) -> None:
+    """Set up structlog for this process. ``human`` None: when standard error is a terminal."""
+    human = sys.stderr.isatty() if human is None else human
+    last: Any = _line if human else structlog.processors.JSONRenderer(sort_keys=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _line(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> str:
+    """``08:14:01 warning what happened  key=value …`` with nothing a terminal would obey."""
+    time = str(facts.pop("timestamp", ""))[11:19]
+    level, text = facts.pop("level", ""), facts.pop("event", "")
+    trace = facts.pop("exception", None)
+    rest = " ".join(f"{key}={value}" for key, value in facts.items())
+    line = shown(f"{time} {level:<7} {text}  {rest}".rstrip())
+    return "\n".join([line, *map(shown, str(trace).splitlines())]) if trace else line

@@ -1,0 +1,296 @@
+"""People and what they may do: users, sign-in, sessions that can be ended, API tokens.
+
+The catalog holds plain rows; the policy stands here. Secrets (session cookies, tokens) are random and kept as digests
+only. Every way in ends in an ``Identity``: who, which role, which scope.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from logferry.archive import Catalog
+from logferry.archive.records import SessionRecord, TokenRecord, UserRecord
+from logferry.clock import SYSTEM, Clock
+from logferry.errors import BadName, Conflict, NotFound, NotPermitted, NotSignedIn
+from logferry.limits import SESSION_IDLE_S_MAX, SESSION_S_MAX, SESSION_TOUCH_S, USER_NAME_CHARS_MAX
+from logferry.server.passwords import digest, hash_for_person, new_secret, verify_password, waste_time
+from logferry.server.scope import ROLES, Role, Scope, at_least
+
+TOKEN_PREFIX = "LT-"  # noqa: S105 - what every API token begins with, so that scanners can find leaked ones
+LOCAL_USER = "@local"
+"""Who the command line on the server's own machine is; has no password and is no person."""
+_USER_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@+-]{{0,{USER_NAME_CHARS_MAX - 1}}}")
+_WRONG = "wrong name or password"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, and what that allows. ``csrf`` is empty unless a cookie brought the identity."""
+
+    user_id: int
+    name: str
+    role: Role
+    scope: Scope
+    via: Literal["session", "token"]
+    csrf: str = ""
+    session: str = ""
+    """The digest of the session's secret, to end this very session; empty for tokens."""
+
+    def may(self, needed: Role) -> bool:
+        """Whether the role includes the rights of ``needed``."""
+        return at_least(self.role, needed)
+
+    def require(self, needed: Role) -> None:
+        """Raises NotPermitted when the role is too low."""
+        if not self.may(needed):
+            raise NotPermitted(f"{self.name} is {self.role}; this takes {needed}", hint="ask an administrator")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session: ``secret`` goes into the cookie and nowhere else."""
+
+    secret: str
+    identity: Identity
+    expires_ns: int
+
+
+class People:
+    """Users, sessions and tokens over the catalog's rows. Safe from many threads and several processes."""
+
+    def __init__(self, catalog: Catalog, *, clock: Clock = SYSTEM, session_s: float = SESSION_S_MAX) -> None:
+        self._rows = catalog.people
+        self._clock = clock
+        self._session_s = session_s
+
+    # Users -----------------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[UserRecord]:
+        """Everybody who is a person, by name."""
+        return [row for row in self._rows.users() if is_person(row)]
+
+    def get(self, name: str) -> UserRecord:
+        """The person called ``name``. Raises NotFound."""
+        row = self._rows.user(name)
+        if row is None or not is_person(row):
+            raise NotFound(f"no user {name!r}", hint="`logferry admin user list` shows all")
+        return row
+
+    def has_admin(self) -> bool:
+        """Whether a person can administer this server."""
+        return any(row.role == "admin" and row.enabled for row in self.all())
+
+    def create(self, name: str, password: str, *, role: str = "viewer", scope: Iterable[str] = ()) -> UserRecord:
+        """Add a person.
+
+        Raises:
+            BadName: name, role or scope are not allowed.
+            Refused: the password is too short.
+            Conflict: the name is taken (upper and lower case count as the same).
+        """
+        return self._rows.add_user(
+            checked_user_name(name),
+            role=checked_role(role),
+            scope=Scope(tuple(scope)).globs,
+            password_hash=hash_for_person(password),
+            now_ns=self._clock.now_ns(),
+        )
+
+    def change(
+        self,
+        name: str,
+        *,
+        role: str | None = None,
+        scope: Iterable[str] | None = None,
+        password: str | None = None,
+        enabled: bool | None = None,
+    ) -> UserRecord:
+        """Change a person; sessions end when the password changes or the person is disabled.
+
+        Raises:
+            NotFound: there is no such person.
+            Conflict: it would leave nobody who may administer.
+        """
+        row = self.get(name)
+        new = replace(
+            row,
+            role=row.role if role is None else checked_role(role),
+            scope=row.scope if scope is None else Scope(tuple(scope)).globs,
+            password_hash=row.password_hash if password is None else hash_for_person(password),
+            enabled=row.enabled if enabled is None else enabled,
+        )
+        if new.role != "admin" or not new.enabled:
+            self._keep_an_admin(row)
+        self._rows.change_user(new, now_ns=self._clock.now_ns())
+        if password is not None or not new.enabled:
+            self._rows.end_sessions(row.id)
+        return new
+
+    def remove(self, name: str) -> None:
+        """Remove a person with all sessions and tokens. Raises NotFound, Conflict for the last admin."""
+        row = self.get(name)
+        self._keep_an_admin(row)
+        self._rows.remove_user(row.id)
+
+    def _keep_an_admin(self, row: UserRecord) -> None:
+        others = [r for r in self.all() if r.role == "admin" and r.enabled and r.id != row.id]
+        if row.role == "admin" and row.enabled and not others:
+            raise Conflict(f"{row.name} is the last administrator", hint="make another one first")
+
+    # Sessions --------------------------------------------------------------------------------------------------------
+
+    def sign_in(self, name: str, password: str, *, address: str = "", browser: str = "") -> SignedIn:
+        """Check a person's password and begin a session. Slow on purpose.
+
+        Raises:
+            NotSignedIn: with the same words whatever was wrong.
+        """
+        row = self._rows.user(name)
+        if row is None or not is_person(row) or not row.enabled:
+            waste_time(password)
+            raise NotSignedIn(_WRONG, hint="try again, or ask an administrator for a new password")
+        if not verify_password(row.password_hash, password):
+            raise NotSignedIn(_WRONG, hint="try again, or ask an administrator for a new password")
+        return self.begin_session(row, address=address, browser=browser)
+
+    def begin_session(self, row: UserRecord, *, address: str = "", browser: str = "") -> SignedIn:
+        """A session for a person who has proved to be ``row``."""
+        now_ns = self._clock.now_ns()
+        secret = new_secret()
+        session = SessionRecord(
+            key_hash=digest(secret),
+            user_id=row.id,
+            csrf=new_secret(),
+            created_ns=now_ns,
+            used_ns=now_ns,
+            expires_ns=now_ns + int(self._session_s * 1e9),
+            address=address[:64],
+            browser=browser[:200],
+        )
+        self._rows.add_session(session)
+        return SignedIn(secret, _identity(row, "session", session=session), session.expires_ns)
+
+    def session(self, secret: str) -> Identity | None:
+        """Who the session's secret stands for; None when it ended, expired or the person is disabled."""
+        found = self._rows.session(digest(secret))
+        if found is None:
+            return None
+        session, row = found
+        now_ns = self._clock.now_ns()
+        idle_s = (now_ns - session.used_ns) / 1e9
+        if not row.enabled or now_ns >= session.expires_ns or idle_s > SESSION_IDLE_S_MAX:
+            return None
+        if idle_s > SESSION_TOUCH_S:
+            self._rows.touch_session(session.key_hash, now_ns)
+        return _identity(row, "session", session=session)
+
+    def sign_out(self, secret: str) -> None:
+        """End a session now. Nothing happens when it is over already."""
+        self._rows.end_session(digest(secret))
+
+    def sign_out_everywhere(self, name: str) -> None:
+        """End all sessions of a person."""
+        self._rows.end_sessions(self.get(name).id)
+
+    # Tokens ----------------------------------------------------------------------------------------------------------
+
+    def new_token(
+        self, name: str, *, label: str = "", scope: Iterable[str] = (), ttl_s: float | None = None
+    ) -> tuple[str, TokenRecord]:
+        """An API token of a person: the secret (shown once) and its row. ``ttl_s`` None: until revoked."""
+        return self._new_token(self.get(name), label, Scope(tuple(scope)).globs, ttl_s)
+
+    def _new_token(
+        self, row: UserRecord, label: str, scope: tuple[str, ...], ttl_s: float | None
+    ) -> tuple[str, TokenRecord]:
+        now_ns = self._clock.now_ns()
+        secret = new_secret(TOKEN_PREFIX)
+        token = self._rows.add_token(
+            user_id=row.id,
+            name=label[:100],
+            secret_hash=digest(secret),
+            scope=scope,
+            now_ns=now_ns,
+            expires_ns=None if ttl_s is None else now_ns + int(ttl_s * 1e9),
+        )
+        return secret, token
+
+    def token(self, secret: str, *, address: str = "") -> Identity | None:
+        """Who the token stands for, narrowed to the token's own scope; None when it is unknown, revoked or expired."""
+        found = self._rows.token(digest(secret))
+        if found is None:
+            return None
+        token, row = found
+        now_ns = self._clock.now_ns()
+        if not row.enabled or (token.expires_ns is not None and now_ns >= token.expires_ns):
+            return None
+        if token.used_ns is None or (now_ns - token.used_ns) / 1e9 > SESSION_TOUCH_S:
+            self._rows.touch_token(token.id, now_ns, address[:64])
+        return _identity(row, "token", narrowed=token.scope)
+
+    def tokens(self, name: str) -> list[TokenRecord]:
+        """The tokens of a person."""
+        return self._rows.tokens(self.get(name).id)
+
+    def revoke_token(self, token_id: int) -> None:
+        """Make a token worthless. Raises NotFound."""
+        if not self._rows.remove_token(token_id):
+            raise NotFound(f"no token {token_id}")
+
+    def new_local_token(self) -> str:
+        """The token for the command line on this machine; every older one is revoked."""
+        row = self._rows.user(LOCAL_USER)
+        if row is None:
+            now_ns = self._clock.now_ns()
+            row = self._rows.add_user(LOCAL_USER, role="admin", scope=(), password_hash="", now_ns=now_ns)
+        for old in self._rows.tokens(row.id):
+            self._rows.remove_token(old.id)
+        return self._new_token(row, "command line on the server", (), None)[0]
+
+    def forget_expired(self) -> int:
+        """Remove sessions, tokens and codes that are over; how many."""
+        now_ns = self._clock.now_ns()
+        return self._rows.forget_expired(now_ns, idle_before_ns=now_ns - int(SESSION_IDLE_S_MAX * 1e9))
+
+
+def is_person(row: UserRecord) -> bool:
+    """Whether a row is a person's: no agent, not the command line."""
+    return row.role != "agent" and row.name != LOCAL_USER
+
+
+def checked_user_name(name: str) -> str:
+    """Return ``name`` if a person may be called so. Raises BadName."""
+    if not _USER_NAME.fullmatch(name):
+        raise BadName(
+            f"{name[:80]!r} is not a user name",
+            hint=f"1-{USER_NAME_CHARS_MAX} letters, digits, '.', '_', '@', '+' or '-', a letter or digit first",
+        )
+    return name
+
+
+def checked_role(role: str) -> Role:
+    """Return ``role`` if a person may have it. Raises BadName."""
+    if role not in ROLES or role == "agent":
+        raise BadName(f"{role!r} is not a role of a person", hint="viewer, operator or admin")
+    return cast("Role", role)
+
+
+def _identity(
+    row: UserRecord,
+    via: Literal["session", "token"],
+    *,
+    session: SessionRecord | None = None,
+    narrowed: tuple[str, ...] = (),
+) -> Identity:
+    return Identity(
+        user_id=row.id,
+        name=row.name,
+        role=cast("Role", row.role),
+        scope=Scope(row.scope, narrowed),
+        via=via,
+        csrf=session.csrf if session else "",
+        session=session.key_hash if session else "",
+    )

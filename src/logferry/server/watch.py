@@ -1,0 +1,86 @@
+"""What the FTP sessions tell: which agents live, what arrived, what went wrong."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from logferry.ftp import Event, Incomplete, LoggedIn, LoginFailed, Received, Sent, SessionEnded
+from logferry.server.activity import Activity
+
+log = structlog.get_logger("logferry.server")
+
+
+class SessionWatch:
+    """Turns the FTP server's events into notes about agents and lines of the server's log.
+
+    Any command of a logged-in agent counts as a sign of life. Called on the sessions' threads: each call is a few
+    dictionary look-ups.
+    """
+
+    def __init__(self, activity: Activity) -> None:
+        self._activity = activity
+        self._lock = threading.Lock()
+        self._sessions: dict[int, str] = {}
+        self._online: dict[str, int] = {}
+        self._agents: dict[str, str] = {}
+
+    def is_agent(self, user: str, agent: str) -> None:
+        """Note that ``user`` delivers for ``agent``."""
+        self._agents[user] = agent
+
+    def asked(self, user: str) -> None:
+        """A command of ``user`` is about to be served. A log-in that may yet fail is no sign of life."""
+        if user in self._online:
+            self._activity.heard(self._agents[user])
+
+    def event(self, event: Event) -> None:
+        """Take one event of the FTP server."""
+        agent = self._agents.get(event.user, "")
+        if isinstance(event, LoggedIn):
+            self._logged_in(event, agent)
+        elif isinstance(event, SessionEnded):
+            self._ended(event)
+        elif isinstance(event, LoginFailed):
+            log.warning("log-in refused", user=event.user, address=event.address, reason=event.reason)
+        elif isinstance(event, Sent):
+            log.info("sent", user=event.user, address=event.address, path=event.path, bytes=event.count)
+        elif agent:
+            self._delivered(event, agent)
+
+    def _delivered(self, event: Event, agent: str) -> None:
+        if isinstance(event, Received):
+            self._activity.uploaded(agent)
+        elif isinstance(event, Incomplete) and event.direction == "in":
+            self._activity.failed(agent, f"upload of {event.path} broke off: {event.reason}")
+            log.warning(
+                "upload broke off",
+                agent=agent,
+                address=event.address,
+                path=event.path,
+                offset=event.offset,
+                bytes=event.count,
+                reason=event.reason,
+            )
+
+    def _logged_in(self, event: LoggedIn, agent: str) -> None:
+        log.info("logged in", user=event.user, address=event.address, secure=event.secure, session=event.session)
+        if not agent:
+            return
+        with self._lock:
+            self._sessions[event.session] = event.user
+            self._online[event.user] = self._online.get(event.user, 0) + 1
+        self._activity.heard(agent, event.address)
+
+    def _ended(self, event: SessionEnded) -> None:
+        with self._lock:
+            user = self._sessions.pop(event.session, None)
+            if user is None:
+                return
+            left = self._online[user] - 1
+            if left:
+                self._online[user] = left
+            else:
+                del self._online[user]
+        log.info("session ended", user=user, session=event.session, reason=event.reason)
