@@ -1,0 +1,534 @@
+// <log-view fid gen agent path size live>: reads one generation of one file, of any size, through /api/v1 alone.
+
+import { Problem } from "./api.js";
+import { readAddress, readJump, writeAddress } from "./log/address.js";
+import { Find } from "./log/find.js";
+import { Follow } from "./log/follow.js";
+import { listen } from "./log/keys.js";
+import { panel } from "./log/panel.js";
+import { occurrences, restBytes } from "./log/row.js";
+import { Source } from "./log/source.js";
+import { Viewport } from "./log/viewport.js";
+import { about, copy, count, el, icon, size, toast } from "./text.js";
+
+const REST_BYTES = 256 * 1024;
+const FIND_WAIT_MS = 350;
+const FIND_TYPING_BYTES_MAX = 64 * 1024 * 1024;
+const WRAP_KEY = "logferry.wrap";
+
+class LogView extends HTMLElement {
+  #at = panel();
+  #view;
+  #find;
+  #source;
+  #follow;
+  #closed = new AbortController();
+  #address;
+  #following = false;
+  #live = false;
+  #pause = "";
+  #below = 0;
+  #target = null;
+  #cursor = null;
+  #findTimer = 0;
+
+  connectedCallback() {
+    const { fid, gen } = this.dataset;
+    this.#address = readAddress(location.search, location.hash);
+    this.#source = new Source(fid, gen);
+    this.#find = new Find({ agent: this.dataset.agent, path: this.dataset.path, fid: Number(fid) || fid, gen });
+    this.#view = new Viewport(this.#at.scroller, this.#at.body, this.#source, {
+      moved: () => this.#showPlace(),
+      problem: (error, retry) => this.#showProblem(error, retry),
+      up: () => this.#pauseFollowing("you scrolled up"),
+      ranges: (row) => this.#rangesOf(row),
+      rest: (row) => this.#showRest(row),
+    });
+    this.#view.size = Number(this.dataset.size);
+    this.#follow = new Follow({
+      lines: (rows, next) => this.#grown(rows, next),
+      gen: (number) => this.#newGeneration(number),
+      lost: () => this.#say(`connection lost, resuming from ${this.#lastSeen()} (no lines lost)`, "warn"),
+      back: () => this.#showFollow(),
+      ended: () => this.#say("not connected: reload to follow again", "warn"),
+      beat: () => this.#showFollow(),
+    });
+    this.#build();
+    this.#wire();
+    this.#open();
+  }
+
+  disconnectedCallback() {
+    this.#closed.abort();
+    this.#view.close();
+    this.#follow.stop();
+    this.#find.clear();
+  }
+
+  #build() {
+    const at = this.#at;
+    at.pane.append(this.#view.bar.element);
+    this.replaceChildren(at.toolbar, at.notice, at.pane, at.status, at.keysDialog, at.jumpDialog.dialog);
+    this.#live = this.hasAttribute("data-live");
+    at.follow.hidden = !this.#live;
+    const wrap = this.#address.wrap ?? (localStorage.getItem(WRAP_KEY) ?? (innerWidth <= 640 ? "1" : "0")) === "1";
+    this.#setWrap(wrap);
+    at.input.value = this.#address.find;
+    at.exactCase.setAttribute("aria-pressed", String(this.#address.exactCase));
+    at.regex.setAttribute("aria-pressed", String(this.#address.regex));
+  }
+
+  #wire() {
+    const at = this.#at;
+    const { signal } = this.#closed;
+    const on = (node, event, action) => node.addEventListener(event, action, { signal });
+    on(at.findBar, "submit", (event) => this.#submitFind(event));
+    on(at.input, "input", () => this.#typed());
+    on(at.input, "keydown", (event) => this.#findKey(event));
+    for (const toggle of [at.exactCase, at.regex]) on(toggle, "click", () => this.#toggleFind(toggle));
+    on(at.previous, "click", () => this.#step(false));
+    on(at.next, "click", () => this.#step(true));
+    on(at.top, "click", () => this.#toStart());
+    on(at.end, "click", () => this.#toEnd());
+    on(at.jump, "click", () => this.#askPlace());
+    on(at.wrap, "click", () => this.#toggleWrap());
+    on(at.link, "click", () => this.#copyLink());
+    on(at.keys, "click", () => at.keysDialog.showModal());
+    on(at.follow, "click", () => (this.#following ? this.#pauseFollowing("by you") : this.#toEnd()));
+    on(at.body, "click", (event) => this.#clicked(event));
+    on(at.jumpDialog.dialog, "close", () => this.#placeAsked());
+    on(window, "hashchange", () => this.#hashChanged());
+    on(document, "selectionchange", () => this.#selected());
+    listen({
+      "/": () => at.input.select(), n: () => this.#step(true), N: () => this.#step(false),
+      g: () => this.#toStart(), Home: () => this.#toStart(), G: () => this.#toEnd(), End: () => this.#toEnd(),
+      ":": () => this.#askPlace(), f: () => at.follow.click(), z: () => this.#toggleWrap(), y: () => this.#copyLink(),
+      Y: () => this.#copyLine(), j: () => this.#moveCursor(1), k: () => this.#moveCursor(-1),
+      d: () => this.#page(0.5), u: () => this.#page(-0.5), PageDown: () => this.#page(0.92), PageUp: () => this.#page(-0.92),
+      ArrowDown: () => this.#moveCursor(1), ArrowUp: () => this.#moveCursor(-1), "?": () => at.keysDialog.showModal(),
+      Escape: () => this.#clearFind(),
+    }, signal);
+  }
+
+  async #open() {
+    this.#at.pane.setAttribute("aria-busy", "true");
+    const row = await this.#view.go(this.#address.place);
+    this.#at.pane.removeAttribute("aria-busy");
+    if (this.#address.place.kind === "line" || this.#address.place.kind === "byte") this.#aim(row, this.#address.place);
+    if (this.#live) {
+      this.#following = this.#view.atEnd && this.#address.place.kind !== "line";
+      this.#follow.start(this.dataset.fid, this.dataset.gen, this.#view.size);
+    }
+    this.#showFollow();
+    if (this.#address.find) this.#runFind(false);
+    this.#view.readIndex();
+  }
+
+  // Places -------------------------------------------------------------------------------------------------
+
+  async #toStart() {
+    this.#pauseFollowing("you went to the start");
+    const row = await this.#view.go({ kind: "start" }, { top: true });
+    this.#setCursor(row);
+  }
+
+  async #toEnd() {
+    await this.#view.go({ kind: "end" });
+    this.#view.toEnd();
+    this.#setCursor(null);
+    if (this.#live) this.#resume();
+  }
+
+  #askPlace() {
+    const { dialog, input } = this.#at.jumpDialog;
+    input.value = "";
+    dialog.returnValue = "";
+    dialog.showModal();
+    input.focus();
+  }
+
+  async #placeAsked() {
+    const { dialog, input } = this.#at.jumpDialog;
+    if (dialog.returnValue !== "go" || !input.value.trim()) return;
+    const place = readJump(input.value);
+    if (!place) {
+      toast(`“${input.value.trim()}” is no place: try a line number, 42 %, b734003200, start or end`);
+      return;
+    }
+    if (place.kind === "end") await this.#toEnd();
+    else if (place.kind === "start") await this.#toStart();
+    else await this.#visit(place);
+  }
+
+  async #visit(place) {
+    this.#pauseFollowing("you went elsewhere");
+    const row = await this.#view.go(place);
+    if (!row) return;
+    const exact = place.kind === "line" && row.n === place.from;
+    if (place.kind === "line" && !exact && this.#view.rows.exact) toast(`The file ends at line ${count(this.#view.rows.last.n)}`);
+    this.#aim(row, exact ? place : this.#placeOf(row));
+    this.#writeAddress(exact ? place : this.#placeOf(row));
+  }
+
+  #placeOf(row) {
+    if (this.#view.rows.exact && row.n) return { kind: "line", from: row.n, to: row.n };
+    return { kind: "byte", byte: row.b };
+  }
+
+  #writeAddress(place) {
+    const { wrap } = this.#address;
+    const find = { find: this.#find.text, exactCase: this.#find.exactCase, regex: this.#find.regex };
+    const address = writeAddress({ gen: this.#address.gen, place, wrap, ...find });
+    history.replaceState(null, "", address || location.pathname);
+  }
+
+  #hashChanged() {
+    const { place } = readAddress(location.search, location.hash);
+    if (place.kind === "line") this.#visit(place);
+  }
+
+  /** Highlight a row or range that an address names. */
+  #aim(row, place) {
+    this.#target = row ? place : null;
+    this.#setCursor(row);
+    this.#paintTargets();
+  }
+
+  #isTarget(row) {
+    const place = this.#target;
+    if (!place) return false;
+    if (place.kind === "line") return row.n !== null && row.n >= place.from && row.n <= place.to && this.#view.rows.exact;
+    return place.kind === "byte" && row.b <= place.byte && place.byte < row.b + Math.max(1, row.len);
+  }
+
+  #paintTargets() {
+    for (const row of this.#view.rows.rows) row.el.classList.toggle("target", this.#isTarget(row));
+  }
+
+  #setCursor(row) {
+    this.#cursor?.el.classList.remove("cursor");
+    this.#cursor = row ?? null;
+    this.#cursor?.el.classList.add("cursor");
+  }
+
+  #moveCursor(step) {
+    const { rows } = this.#view;
+    if (!rows.first) return;
+    if (step < 0) this.#pauseFollowing("you scrolled up");
+    const shown = this.#cursor?.el.isConnected ? this.#cursor : null;
+    const from = shown ? rows.indexOf(shown) : rows.indexOf(rows.atHeight(0)) - step;
+    const row = rows.rows[Math.min(rows.rows.length - 1, Math.max(0, from + step))];
+    this.#setCursor(row);
+    row.el.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  #page(screens) {
+    if (screens < 0) this.#pauseFollowing("you scrolled up");
+    this.#at.scroller.scrollBy({ top: screens * this.#at.scroller.clientHeight });
+    this.#setCursor(null);
+  }
+
+  #clicked(event) {
+    const node = event.target.closest(".row");
+    if (!node || event.target.closest(".rest")) return;
+    const row = this.#view.rows.holding(Number(node.dataset.b));
+    if (!row) return;
+    const link = event.target.closest(".n a");
+    if (!link) {
+      if (getSelection()?.isCollapsed) this.#setCursor(row);
+      return;
+    }
+    if (event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    this.#pauseFollowing("a line is marked");
+    let place = this.#placeOf(row);
+    if (event.shiftKey && place.kind === "line" && this.#target?.kind === "line") {
+      const ends = [this.#target.from, place.from].sort((a, b) => a - b);
+      place = { kind: "line", from: ends[0], to: ends[1] };
+    }
+    this.#aim(row, place);
+    this.#writeAddress(place);
+  }
+
+  #marked() {
+    if (this.#target) return this.#target;
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    return row ? this.#placeOf(row) : null;
+  }
+
+  async #copyLink() {
+    const find = { find: this.#find.text, exactCase: this.#find.exactCase, regex: this.#find.regex };
+    const address = writeAddress({ gen: this.dataset.gen, place: this.#marked(), wrap: null, ...find });
+    const done = await copy(location.origin + location.pathname + address);
+    toast(done ? "Link copied" : "The browser refused the clipboard: copy the address instead");
+  }
+
+  async #copyLine() {
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    if (row) toast((await copy(row.s)) ? "Line copied" : "The browser refused the clipboard");
+  }
+
+  // Long lines, wrap -----------------------------------------------------------------------------------------
+
+  async #showRest(row) {
+    const button = row.el.querySelector(".rest");
+    button.disabled = true;
+    this.#pauseFollowing("a long line is open");
+    try {
+      const bytes = Math.min(REST_BYTES, restBytes(row));
+      row.s += await this.#source.text(row.b + row.shown, bytes, { signal: this.#closed.signal });
+      row.shown += bytes;
+    } catch (error) {
+      if (error.name !== "AbortError") this.#showProblem(error, () => this.#showRest(row));
+      return;
+    } finally {
+      button.disabled = false;
+    }
+    this.#view.rows.paint(row);
+    if (restBytes(row) > 0) button.textContent = `show more (${size(restBytes(row))} left)`;
+    else button.remove();
+  }
+
+  #setWrap(wrap) {
+    this.classList.toggle("wrapped", wrap);
+    this.#at.wrap.setAttribute("aria-pressed", String(wrap));
+  }
+
+  #toggleWrap() {
+    const wrap = !this.classList.contains("wrapped");
+    const stay = this.#view.rows.atHeight(0);
+    const follow = this.#following;
+    this.#setWrap(wrap);
+    localStorage.setItem(WRAP_KEY, wrap ? "1" : "0");
+    if (follow) this.#view.toEnd();
+    else stay?.el.scrollIntoView({ block: "start", inline: "nearest" });
+    this.#view.refresh();
+  }
+
+  // Find -------------------------------------------------------------------------------------------------------
+
+  #typed() {
+    clearTimeout(this.#findTimer);
+    if (!this.#at.input.value) this.#clearFind();
+    else if (this.#view.size <= FIND_TYPING_BYTES_MAX && this.#at.input.value.length > 1) {
+      this.#findTimer = setTimeout(() => this.#runFind(true), FIND_WAIT_MS);
+    }
+  }
+
+  #findKey(event) {
+    if (event.key === "Escape") {
+      event.preventDefault();
+      this.#at.scroller.focus({ preventScroll: true });
+    } else if (event.key === "Enter" && event.shiftKey) {
+      event.preventDefault();
+      this.#step(false);
+    }
+  }
+
+  #submitFind(event) {
+    event.preventDefault();
+    clearTimeout(this.#findTimer);
+    const { input } = this.#at;
+    if (input.value && input.value === this.#find.text && this.#find.state !== "failed") this.#step(true);
+    else this.#runFind(true);
+  }
+
+  #toggleFind(toggle) {
+    toggle.setAttribute("aria-pressed", String(toggle.getAttribute("aria-pressed") !== "true"));
+    if (this.#at.input.value) this.#runFind(true);
+  }
+
+  async #runFind(jump) {
+    const { input, exactCase, regex } = this.#at;
+    if (!input.value) return;
+    const how = {
+      exactCase: exactCase.getAttribute("aria-pressed") === "true",
+      regex: regex.getAttribute("aria-pressed") === "true",
+    };
+    const [from] = this.#view.span();
+    let waiting = jump;
+    let drawn = 0;
+    const draw = () => {
+      drawn = 0;
+      this.#view.rows.paintAll();
+      this.#showHits();
+    };
+    const run = this.#find.run(input.value, how, () => {
+      // The first hit below the reader's place may still be on its way while others arrive: jump when it is over,
+      // or as soon as one is there that is certainly the next.
+      if (!drawn) drawn = setTimeout(draw, 80);
+    });
+    this.#showHits();
+    if (!this.#target) this.#writeAddress(null);
+    await run;
+    if (drawn) clearTimeout(drawn);
+    if (this.#find.state === "idle") return;
+    draw();
+    if (waiting && this.#find.hits.length) {
+      waiting = false;
+      this.#land(this.#find.from(Math.max(0, Math.floor(from) - 1), true));
+    }
+  }
+
+  #clearFind() {
+    clearTimeout(this.#findTimer);
+    if (!this.#find.text && !this.#at.input.value) return;
+    this.#find.clear();
+    this.#at.input.value = "";
+    this.#view.rows.paintAll();
+    this.#showHits();
+  }
+
+  #step(forward) {
+    if (!this.#find.hits.length) {
+      if (this.#at.input.value && this.#find.text !== this.#at.input.value) this.#runFind(true);
+      return;
+    }
+    const base = this.#cursor ?? this.#view.rows.atHeight(0);
+    this.#land(this.#find.from(base?.b ?? 0, forward));
+  }
+
+  async #land(hit) {
+    if (!hit) return;
+    this.#pauseFollowing("a hit is shown");
+    this.#at.scroller.focus({ preventScroll: true });
+    const row = await this.#view.go({ kind: "byte", byte: hit.b });
+    if (!row) return;
+    this.#aim(row, this.#placeOf(row));
+    this.#writeAddress(this.#placeOf(row));
+    this.#showHits();
+    row.el.querySelector("mark")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  #rangesOf(row) {
+    const { text, exactCase, regex } = this.#find;
+    const spans = this.#find.spansAt(row.b) ?? [];
+    if (!text || regex) return spans;
+    return [...spans, ...occurrences(row.s, text, exactCase)];
+  }
+
+  #showHits() {
+    const { hits } = this.#at;
+    const { state, hits: found, problem, text } = this.#find;
+    const more = state === "running" ? "…" : state === "complete" ? "" : "+";
+    const at = this.#cursor ? this.#find.position(this.#cursor.b) : 0;
+    this.#at.input.setAttribute("aria-invalid", String(state === "failed"));
+    hits.title = "";
+    if (!text) hits.textContent = "";
+    else if (state === "failed") {
+      hits.textContent = problem.message;
+      hits.title = [problem.hint, problem.requestId && `request ${problem.requestId}`].filter(Boolean).join(" · ");
+    } else if (!found.length) hits.textContent = state === "running" ? "searching…" : "no line matches";
+    else hits.textContent = `${at ? `${count(at)} of ` : ""}${count(found.length)}${more} ${found.length === 1 ? "hit" : "hits"}`;
+    hits.classList.toggle("bad", state === "failed");
+    this.#view.bar.mark(found.map((hit) => hit.b / Math.max(1, this.#view.size)));
+  }
+
+  // Follow -----------------------------------------------------------------------------------------------------
+
+  #grown(rows, next) {
+    const known = this.#view.rows.end;
+    const fresh = this.#view.grow(rows, next, this.#following);
+    if (!this.#following) this.#below += known ? fresh : rows.length;
+    this.#showFollow();
+    this.#showPlace();
+  }
+
+  #pauseFollowing(why) {
+    if (!this.#following) return;
+    this.#following = false;
+    this.#pause = why;
+    this.#below = 0;
+    this.#showFollow();
+  }
+
+  #resume() {
+    this.#following = true;
+    this.#below = 0;
+    this.#view.rows.trimTop();
+    this.#view.toEnd();
+    this.#showFollow();
+  }
+
+  #selected() {
+    const selection = getSelection();
+    if (!selection || selection.isCollapsed || !this.#following) return;
+    if (this.#at.body.contains(selection.anchorNode)) this.#pauseFollowing("text is selected");
+  }
+
+  #lastSeen() {
+    const { last, exact } = this.#view.rows;
+    return last && exact ? `line ${count(last.n)}` : `byte ${count(this.#view.size)}`;
+  }
+
+  #say(text, tone = "") {
+    const { state } = this.#at;
+    if (state.textContent !== text) state.textContent = text;
+    state.className = `follow-state ${tone}`;
+  }
+
+  #showFollow() {
+    const { follow } = this.#at;
+    if (!this.#live) {
+      this.#say(this.dataset.still ?? "");
+      return;
+    }
+    follow.setAttribute("aria-pressed", String(this.#following));
+    const below = this.#below ? `${count(this.#below)} new ${this.#below === 1 ? "line" : "lines"} below` : "";
+    if (this.#following) this.#say(this.#view.size ? "following" : "0 bytes so far, following", "on");
+    else if (this.#pause && below) this.#say(`paused: ${this.#pause} · ${below}`);
+    else if (this.#pause) this.#say(`paused: ${this.#pause}`);
+    else this.#say(below);
+    this.classList.toggle("has-below", this.#below > 0);
+  }
+
+  #newGeneration(number) {
+    const link = el("a", { href: location.pathname + writeAddress({ gen: null, place: { kind: "end" } }) }, `Open generation ${number}`);
+    this.#showNotice("info", `A newer generation of this file began: number ${number}. This one stays as it is. `, link);
+    this.#live = false;
+    this.#follow.stop();
+    this.#at.follow.hidden = true;
+    this.dataset.still = "ended: a newer generation began";
+    this.#showFollow();
+  }
+
+  // Words below and above ----------------------------------------------------------------------------------------
+
+  #showPlace() {
+    const { rows } = this.#view;
+    if (this.#live && this.#view.atEnd && !this.#following && this.#pause === "you scrolled up") this.#resume();
+    const row = rows.atHeight(0);
+    const total = this.#view.total();
+    const totalWords = total === null ? "" : total.exact ? ` of ${count(total.lines)}` : ` of ≈ ${about(total.lines)}`;
+    const [from] = this.#view.span();
+    const percent = this.#view.atEnd ? 100 : Math.floor((from / Math.max(1, this.#view.size)) * 100);
+    const line = !row || row.n === null ? "" : `line ${rows.exact ? count(row.n) : `≈ ${about(row.n)}`}${totalWords} · `;
+    this.#at.place.textContent = `${line}${size(this.#view.size)} · ${percent} %`;
+    this.#at.body.setAttribute("aria-rowcount", String(total?.exact ? total.lines : -1));
+    this.#gutter();
+    if (this.#target) this.#paintTargets();
+  }
+
+  #gutter() {
+    const { last, exact } = this.#view.rows;
+    const digits = String(last?.n ?? 0).length + (exact ? 0 : 1);
+    this.style.setProperty("--digits", String(Math.max(4, digits)));
+  }
+
+  #showNotice(tone, ...content) {
+    const { notice } = this.#at;
+    notice.className = `log-notice notice ${tone}`;
+    notice.hidden = false;
+    const close = el("button", { class: "button quiet icon-only end", type: "button", "aria-label": "Dismiss", onclick: () => (notice.hidden = true) }, icon("close"));
+    notice.replaceChildren(icon(tone === "info" ? "history" : "warn"), el("p", {}, ...content), close);
+  }
+
+  #showProblem(error, retry) {
+    const known = error instanceof Problem;
+    const words = [error.message, known ? error.hint : "", known && error.requestId ? `Request ${error.requestId}.` : ""];
+    const again = el("button", { class: "button", type: "button", onclick: () => { this.#at.notice.hidden = true; retry(); } }, icon("retry"), "Retry");
+    this.#showNotice("bad", `${words.filter(Boolean).join(" ")} `, again);
+  }
+}
+
+customElements.define("log-view", LogView);

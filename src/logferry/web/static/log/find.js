@@ -1,0 +1,115 @@
+// Search inside one file: asks /api/v1/search for this path, collects hits in file order while they arrive.
+
+import { getLines } from "../api.js";
+
+const HITS_MAX = 5000;
+
+/** What a person typed in the find box, as a query of the search language: a phrase or a regex. */
+export function asQuery(text, regex) {
+  if (regex) return `/${text.replaceAll(/(?<!\\)((?:\\\\)*)\//g, "$1\\/")}/`;
+  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}
+
+export class Find {
+  #agent;
+  #path;
+  #fid;
+  #gen;
+  #abort = null;
+  text = "";
+  exactCase = false;
+  regex = false;
+  /** Hits in file order: [{b, n, spans}]. */
+  hits = [];
+  #byByte = new Map();
+  state = "idle";
+  problem = null;
+  progress = null;
+
+  constructor({ agent, path, fid, gen }) {
+    this.#agent = agent;
+    this.#path = path;
+    this.#fid = fid;
+    this.#gen = gen;
+  }
+
+  spansAt(byte) {
+    return this.#byByte.get(byte)?.spans ?? null;
+  }
+
+  clear() {
+    this.#abort?.abort();
+    this.#abort = null;
+    this.hits = [];
+    this.#byByte = new Map();
+    this.text = "";
+    this.state = "idle";
+    this.problem = null;
+    this.progress = null;
+  }
+
+  /** Run; `onChange()` after each batch and at the end. Resolves when done, stopped or failed. */
+  async run(text, { exactCase, regex }, onChange) {
+    this.clear();
+    Object.assign(this, { text, exactCase, regex, state: "running" });
+    const abort = new AbortController();
+    this.#abort = abort;
+    const params = {
+      q: asQuery(text, regex), agent: this.#agent, path: this.#path, fid: this.#fid, gen: this.#gen,
+      case: exactCase ? "true" : "", limit: HITS_MAX, context: 0,
+    };
+    try {
+      for await (const event of getLines("search", params, { signal: abort.signal })) {
+        this.#take(event);
+        onChange();
+      }
+      if (this.state === "running") this.state = "cut";
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.state = "failed";
+      this.problem = error;
+    }
+    if (this.#abort === abort) this.#abort = null;
+    onChange();
+  }
+
+  #take(event) {
+    if (event.type === "hit") {
+      if (event.fid !== this.#fid || this.#byByte.has(event.b)) return;
+      const hit = { b: event.b, n: event.n, spans: event.spans };
+      this.#byByte.set(hit.b, hit);
+      this.hits.splice(this.#placeOf(hit.b), 0, hit);
+    } else if (event.type === "progress") {
+      this.progress = event;
+    } else if (event.type === "done") {
+      this.state = event.reason;
+    }
+  }
+
+  #placeOf(byte) {
+    let low = 0;
+    let high = this.hits.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.hits[middle].b < byte) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The hit after (`forward`) or before the line at `byte`; goes around at the ends. Null without hits. */
+  from(byte, forward) {
+    if (!this.hits.length) return null;
+    const at = this.#placeOf(byte);
+    if (forward) {
+      const next = this.hits[at]?.b === byte ? at + 1 : at;
+      return this.hits[next % this.hits.length];
+    }
+    return this.hits[(at - 1 + this.hits.length) % this.hits.length];
+  }
+
+  /** "3 of 1,204" is position 3. Zero when the line at `byte` is no hit. */
+  position(byte) {
+    return this.#byByte.has(byte) ? this.#placeOf(byte) + 1 : 0;
+  }
+}

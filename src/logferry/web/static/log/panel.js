@@ -1,0 +1,70 @@
+// The viewer's furniture: find bar, lines, scrollbar's place, status line, dialogs. Elements only, no behaviour.
+
+import { el, icon } from "../text.js";
+
+function button(name, label, key, { text = "", pressed = null } = {}) {
+  const title = key ? `${label} (${key})` : label;
+  const props = { type: "button", class: text ? "button" : "button icon-only", title, "aria-label": label };
+  if (pressed !== null) props["aria-pressed"] = String(pressed);
+  if (key) props["aria-keyshortcuts"] = key;
+  return el("button", props, ...(name ? [icon(name)] : []), ...(text ? [el("span", {}, text)] : []));
+}
+
+const KEYS = [
+  ["/", "find in this file"], ["n  N", "next, previous hit"], ["g  G", "start, end of the file"],
+  [":", "go to a line, 42 %, or a byte (b734003200)"], ["j  k", "line down, up"], ["d  u", "half a screen down, up"],
+  ["f", "follow: keep to the end"], ["z", "wrap long lines"], ["y", "copy a link to the line"], ["Y", "copy the line"],
+  ["?", "this list"], ["Esc", "leave a box, clear the find"],
+];
+
+function keysDialog() {
+  const rows = KEYS.map(([keys, what]) =>
+    el("div", {}, el("dt", {}, ...keys.split("  ").flatMap((key) => [el("kbd", {}, key), " "])), el("dd", {}, what)));
+  return el("dialog", { class: "sheet-dialog", "aria-label": "Keys" },
+    el("form", { method: "dialog" }, el("h2", {}, "Keys"), el("dl", { class: "keys" }, ...rows),
+      el("button", { class: "button", value: "close" }, "Close")));
+}
+
+function jumpDialog() {
+  const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "123456", "aria-label": "Place" });
+  const note = el("p", { class: "sub" }, "A line number, 42 %, b734003200 (byte), start or end");
+  const dialog = el("dialog", { class: "sheet-dialog", "aria-label": "Go to" },
+    el("form", { method: "dialog" }, el("h2", {}, "Go to"), input, note,
+      el("div", { class: "toolbar" }, el("button", { class: "button primary", value: "go" }, "Go"),
+        el("button", { class: "button", value: "", formnovalidate: true }, "Cancel"))));
+  return { dialog, input, note };
+}
+
+/** Build the furniture; returns the elements by name. */
+export function panel() {
+  const at = {
+    input: el("input", { type: "search", placeholder: "Find in this file", "aria-label": "Find in this file", autocomplete: "off",
+      spellcheck: "false", autocapitalize: "off" }),
+    exactCase: button("", "Match upper and lower case", "", { text: "Aa", pressed: false }),
+    regex: button("", "Regular expression (RE2)", "", { text: ".*", pressed: false }),
+    hits: el("span", { class: "hits num", role: "status" }),
+    previous: button("up", "Previous hit", "N"),
+    next: button("down", "Next hit", "n"),
+    top: button("top", "Start of the file", "g"),
+    end: button("end", "End of the file", "G"),
+    jump: button("", "Go to a line", ":", { text: "Go to" }),
+    wrap: button("wrap", "Wrap long lines", "z", { pressed: false }),
+    link: button("link", "Copy a link to the line", "y"),
+    keys: button("keyboard", "Keys", "?"),
+    body: el("div", { class: "lines", id: "log-lines", role: "table", "aria-label": "Lines" }),
+    notice: el("div", { class: "log-notice", hidden: true }),
+    follow: button("follow", "Follow new lines", "f", { text: "Follow", pressed: false }),
+    state: el("span", { class: "follow-state", role: "status" }),
+    place: el("span", { class: "place num" }),
+    keysDialog: keysDialog(),
+    jumpDialog: jumpDialog(),
+  };
+  at.findBar = el("form", { class: "find", role: "search" }, icon("search"), at.input, at.exactCase, at.regex);
+  at.toolbar = el("div", { class: "log-toolbar", role: "toolbar", "aria-label": "Log" },
+    at.findBar, at.hits, el("span", { class: "pair" }, at.previous, at.next),
+    el("span", { class: "push" }), el("span", { class: "pair" }, at.top, at.end), at.jump, at.wrap, at.link, at.keys);
+  at.scroller = el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Log" }, at.body);
+  at.pane = el("div", { class: "log-pane" }, at.scroller);
+  at.status = el("div", { class: "log-status" }, at.follow, at.state, at.place);
+  return at;
+}

@@ -1,0 +1,109 @@
+// One line of a log as elements. Log text enters the page here and nowhere else, as text nodes only.
+
+import { el, size } from "../text.js";
+import { pieces } from "./ansi.js";
+import { level } from "./levels.js";
+
+/** Sorted, non-overlapping copy of `ranges` ([[from, to], …]). */
+function tidy(ranges) {
+  const sorted = [...ranges].sort((a, b) => a[0] - b[0]);
+  const kept = [];
+  for (const [from, to] of sorted) {
+    const last = kept.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else if (to > from) kept.push([from, to]);
+  }
+  return kept;
+}
+
+/** Every place of `word` in `text`, as ranges. */
+export function occurrences(text, word, exactCase, most = 200) {
+  if (!word) return [];
+  const hay = exactCase ? text : text.toLowerCase();
+  const needle = exactCase ? word : word.toLowerCase();
+  // A text whose length changes with its case cannot share offsets with it: show it without marks.
+  if (hay.length !== text.length) return [];
+  const found = [];
+  for (let at = hay.indexOf(needle); at >= 0 && found.length < most; at = hay.indexOf(needle, at + needle.length)) {
+    found.push([at, at + needle.length]);
+  }
+  return found;
+}
+
+function styled(node, look) {
+  if (look.classes) node.classList.add(...look.classes.split(" "));
+  if (look.fg) node.style.color = look.fg;
+  if (look.bg) node.style.backgroundColor = look.bg;
+  return node;
+}
+
+function sign(piece) {
+  return styled(el("span", { class: "odd", title: piece.title, "data-short": piece.short || null }, piece.text), piece.look);
+}
+
+function leaf(text, look) {
+  if (look.classes || look.fg || look.bg) return styled(el("span", {}, text), look);
+  return document.createTextNode(text);
+}
+
+function* split(piece, ranges, at) {
+  let from = piece.from;
+  for (let i = at; i < ranges.length && ranges[i][0] < piece.to; i += 1) {
+    const [start, end] = ranges[i];
+    if (start > from) yield [piece.text.slice(from - piece.from, start - piece.from), false];
+    const begin = Math.max(start, from);
+    const stop = Math.min(end, piece.to);
+    if (stop > begin) yield [piece.text.slice(begin - piece.from, stop - piece.from), true];
+    from = Math.max(from, stop);
+  }
+  if (from < piece.to) yield [piece.text.slice(from - piece.from), false];
+}
+
+/** Fill `target` with `text`: control characters as marks, terminal colours drawn, `ranges` as <mark>. */
+export function paintText(target, text, ranges = []) {
+  const marks = tidy(ranges);
+  const nodes = [];
+  let at = 0;
+  for (const piece of pieces(text)) {
+    while (at < marks.length && marks[at][1] <= piece.from) at += 1;
+    if (piece.title) {
+      const inside = at < marks.length && marks[at][0] <= piece.from;
+      nodes.push(inside ? el("mark", {}, sign(piece)) : sign(piece));
+      continue;
+    }
+    for (const [part, hit] of split(piece, marks, at)) {
+      nodes.push(hit ? el("mark", {}, leaf(part, piece.look)) : leaf(part, piece.look));
+    }
+  }
+  target.replaceChildren(...nodes);
+}
+
+/** The element of one row: number (a link), text, and for a long line a button for its rest. */
+export function rowElement(row, onRest) {
+  const link = el("a", { tabindex: "-1" });
+  const text = el("span", { class: "t", role: "cell" });
+  const node = el("div", { class: "row", role: "row" }, el("span", { class: "n", role: "rowheader" }, link), text);
+  const letter = level(row.s);
+  if (letter) node.dataset.lv = letter;
+  if (row.cut) {
+    const rest = el("button", { class: "rest", type: "button", onclick: () => onRest(row) });
+    rest.textContent = `show rest (${size(restBytes(row))})`;
+    node.append(rest);
+  }
+  return node;
+}
+
+/** How many bytes of a cut line are not shown yet. */
+export function restBytes(row) {
+  return Math.max(0, row.len - row.shown);
+}
+
+/** Write the number into a row: exact, or as an estimate with the sign that says so. */
+export function numberRow(row, n, exact) {
+  const link = row.el.firstChild.firstChild;
+  link.textContent = n === null ? "·" : exact ? String(n) : `≈${n}`;
+  link.className = exact ? "" : "guess";
+  link.setAttribute("href", n !== null && exact ? `#L${n}` : `?at=b${row.b}`);
+  if (n !== null && exact) row.el.setAttribute("aria-rowindex", String(n));
+  else row.el.removeAttribute("aria-rowindex");
+}

@@ -1,0 +1,304 @@
+// The moving window over a generation: which rows are in the page, where the thumb stands, how a jump lands.
+// Native scrolling inside the window; rows are fetched before the reader reaches its edge.
+
+import { about, count } from "../text.js";
+import { Numbers } from "./numbers.js";
+import { Rows } from "./rows.js";
+import { Scrollbar } from "./scrollbar.js";
+
+const EDGE_SCREENS = 2;
+const ABOVE_ROWS = 120;
+const AT_END_PX = 6;
+const INDEX_POLL_MS = 1200;
+const DRAG_FETCH_MS = 50;
+
+export class Viewport {
+  rows;
+  numbers = new Numbers();
+  size = 0;
+  #source;
+  #scroller;
+  #on;
+  #jump = null;
+  #filling = false;
+  #frame = 0;
+  #drag = { timer: 0, fraction: 0 };
+  #indexTimer = 0;
+  #stopped = new AbortController();
+
+  /** `on`: {moved(), problem(error), up(), ranges(row), rest(row)}. */
+  constructor(scroller, body, source, on) {
+    this.#source = source;
+    this.#scroller = scroller;
+    this.#on = on;
+    this.rows = new Rows(scroller, body, { ranges: on.ranges, onRest: on.rest });
+    this.bar = new Scrollbar({
+      controls: body.id,
+      onMove: (fraction, done) => this.#dragged(fraction, done),
+      describe: (fraction) => this.#placeWords(fraction),
+    });
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.#sizes = new ResizeObserver(() => this.refresh());
+    this.#sizes.observe(scroller);
+  }
+
+  #sizes;
+
+  close() {
+    this.#stopped.abort();
+    this.#jump?.abort();
+    this.#sizes.disconnect();
+    clearTimeout(this.#indexTimer);
+    clearTimeout(this.#drag.timer);
+  }
+
+  // Jumps -------------------------------------------------------------------------------------------------
+
+  /**
+   * Show a place: {kind: "start" | "end" | "line" | "byte" | "fraction", …}. A line or byte lands a third from the top
+   * (or at the top with `top`). Returns the row, or null when a later jump overtook this one.
+   */
+  async go(place, { top = false } = {}) {
+    this.#jump?.abort();
+    const jump = new AbortController();
+    this.#jump = jump;
+    const { signal } = jump;
+    const near = this.#inWindow(place);
+    if (near) {
+      this.#jump = null;
+      this.#land(near, top);
+      return near;
+    }
+    try {
+      const where = this.#request(place);
+      const page = await this.#source.page(where, { signal });
+      if (signal.aborted) return null;
+      const above = page.rows.length ? await this.#source.before(page.rows[0].b, { count: ABOVE_ROWS, signal }) : [];
+      if (signal.aborted) return null;
+      return this.#arrive(place, page, above, top);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top }));
+      return null;
+    } finally {
+      if (this.#jump === jump) this.#jump = null;
+    }
+  }
+
+  #request(place) {
+    if (place.kind === "end") return { tail: 250 };
+    if (place.kind === "line") return { from_line: place.from };
+    if (place.kind === "byte") return { at_byte: Math.min(place.byte, Math.max(0, this.size - 1)) };
+    if (place.kind === "fraction") return { at_byte: Math.floor(place.fraction * Math.max(0, this.size - 1)) };
+    return { at_byte: 0 };
+  }
+
+  #inWindow(place) {
+    if (place.kind === "line") return this.rows.numbered(place.from);
+    if (place.kind === "byte") return this.rows.holding(place.byte);
+    if (place.kind === "start" && this.rows.first?.b === 0) return this.rows.first;
+    if (place.kind === "end" && this.rows.end) return this.rows.last;
+    return null;
+  }
+
+  #arrive(place, page, above, top) {
+    this.#jump = null;
+    this.size = Math.max(this.size, page.size);
+    this.rows.replace(page);
+    this.rows.prepend(above);
+    this.#guessNumbers();
+    // A line number past the end shows the end; an empty generation shows nothing.
+    const wanted = page.rows.length ? this.rows.holding(page.rows[0].b) : this.rows.last;
+    const row = place.kind === "end" ? this.rows.last : wanted;
+    if (row) this.#land(row, top || place.kind === "start");
+    if (place.kind === "end") this.toEnd();
+    this.refresh();
+    return row;
+  }
+
+  #land(row, top) {
+    const offset = top ? 0 : Math.floor(this.#scroller.clientHeight / 3);
+    const y = row.el.offsetTop;
+    const seen = y >= this.#scroller.scrollTop + 40 && y + 40 <= this.#scroller.scrollTop + this.#scroller.clientHeight;
+    if (top || !seen) this.#scroller.scrollTop = Math.max(0, y - offset);
+    this.refresh();
+  }
+
+  toEnd() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#lastTop = this.#scroller.scrollTop;
+  }
+
+  // Scrolling -----------------------------------------------------------------------------------------------
+
+  get atEnd() {
+    const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
+    return this.rows.end && scrollHeight - scrollTop - clientHeight <= AT_END_PX;
+  }
+
+  #lastTop = 0;
+
+  #scrolled() {
+    const top = this.#scroller.scrollTop;
+    if (top < this.#lastTop - 1 && !this.#filling) this.#on.up();
+    this.#lastTop = top;
+    if (this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.refresh();
+    });
+  }
+
+  /** Set the thumb, tell the listener, fetch what is nearly in view. */
+  refresh() {
+    this.#setThumb();
+    this.#on.moved();
+    if (!this.bar.dragging) this.#fill();
+  }
+
+  async #fill() {
+    if (this.#filling || this.#jump || !this.rows.first) return;
+    this.#filling = true;
+    try {
+      while (!this.#jump && (await this.#fillOnce())) this.#setThumb();
+    } catch (error) {
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.refresh());
+    } finally {
+      this.#filling = false;
+      this.#lastTop = this.#scroller.scrollTop;
+    }
+  }
+
+  async #fillOnce() {
+    const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
+    const edge = clientHeight * EDGE_SCREENS;
+    const { signal } = this.#stopped;
+    if (!this.rows.end && this.rows.next !== null && scrollHeight - scrollTop - clientHeight < edge) {
+      const from = this.rows.next;
+      const page = await this.#source.page({ at_byte: from }, { signal });
+      if (this.#jump || this.rows.next !== from) return false;
+      this.size = Math.max(this.size, page.size);
+      const more = this.rows.append(page);
+      this.rows.trimTop();
+      return more > 0;
+    }
+    if (this.rows.first.b > 0 && scrollTop < edge) {
+      const first = this.rows.first;
+      const rows = await this.#source.before(first.b, { signal });
+      if (this.#jump || this.rows.first !== first) return false;
+      this.rows.prepend(rows);
+      this.rows.trimBottom();
+      return rows.length > 0;
+    }
+    return false;
+  }
+
+  /** Rows that arrived by following. Returns how many are new; keeps to the end where `stick` says so. */
+  grow(rows, next, stick) {
+    this.size = Math.max(this.size, next);
+    if (!this.rows.end) return 0;
+    if (!stick && this.rows.rows.length + rows.length > 3 * 900) {
+      this.rows.end = false;
+      return 0;
+    }
+    const was = this.rows.last?.b ?? -1;
+    this.rows.append({ rows, end: true, next: null });
+    if (!this.rows.exact) this.#guessNumbers();
+    if (stick) {
+      this.rows.trimTop();
+      this.toEnd();
+    }
+    this.#setThumb();
+    return rows.filter((row) => row.b > was).length;
+  }
+
+  // Thumb -----------------------------------------------------------------------------------------------------
+
+  #byteAt(y) {
+    const row = this.rows.atHeight(y);
+    if (!row) return 0;
+    const inside = (this.#scroller.scrollTop + y - row.el.offsetTop) / Math.max(1, row.el.offsetHeight);
+    return row.b + Math.min(1, Math.max(0, inside)) * row.len;
+  }
+
+  /** Bytes at the upper and lower edge of the view. */
+  span() {
+    if (!this.rows.first) return [0, 0];
+    return [this.#byteAt(0), this.atEnd ? this.size : this.#byteAt(this.#scroller.clientHeight)];
+  }
+
+  #setThumb() {
+    const [from, to] = this.span();
+    const seen = Math.max(1, to - from);
+    const whole = this.rows.first?.b === 0 && this.rows.end && this.#scroller.scrollHeight <= this.#scroller.clientHeight + 1;
+    const room = this.size - seen;
+    this.bar.set(this.atEnd ? 1 : room > 0 ? from / room : 0, whole || !this.size ? 1 : seen / this.size);
+  }
+
+  /** {lines, exact}: how many lines there are, as far as can be told; null while nothing is known. */
+  total() {
+    if (this.rows.end && this.rows.exact) return { lines: this.rows.last?.n ?? 0, exact: true };
+    const lines = this.numbers.estimateTotal(this.size);
+    return lines === null ? null : { lines, exact: this.numbers.complete && this.numbers.covers(this.size) };
+  }
+
+  #placeWords(fraction) {
+    const percent = `${(fraction * 100).toFixed(fraction > 0 && fraction < 1 ? 1 : 0)} %`;
+    const line = this.numbers.estimate(fraction * this.size);
+    return line === null ? percent : `line ≈ ${line < 10_000 ? count(line) : about(line)} · ${percent}`;
+  }
+
+  #dragged(fraction, done) {
+    this.#drag.fraction = fraction;
+    this.#on.up();
+    if (done) {
+      clearTimeout(this.#drag.timer);
+      this.#drag.timer = 0;
+      this.#dragTo(fraction);
+    } else if (!this.#drag.timer) {
+      this.#drag.timer = setTimeout(() => {
+        this.#drag.timer = 0;
+        this.#dragTo(this.#drag.fraction);
+      }, DRAG_FETCH_MS);
+    }
+  }
+
+  async #dragTo(fraction) {
+    const [from, to] = this.span();
+    const byte = Math.floor(fraction * Math.max(0, this.size - Math.max(1, to - from)));
+    if (fraction <= 0) await this.go({ kind: "start" }, { top: true });
+    else if (fraction >= 1) await this.go({ kind: "end" });
+    else await this.go({ kind: "byte", byte }, { top: true });
+  }
+
+  // Line numbers ------------------------------------------------------------------------------------------------
+
+  /** Read the sparse index until it is complete; estimates become exact numbers then. */
+  async readIndex() {
+    clearTimeout(this.#indexTimer);
+    try {
+      this.numbers.update(await this.#source.index({ signal: this.#stopped.signal }));
+    } catch (error) {
+      // Without an index the numbers stay marked as estimates: reading goes on.
+      if (error.name !== "AbortError") this.#indexTimer = setTimeout(() => this.readIndex(), INDEX_POLL_MS * 8);
+      return;
+    }
+    if (this.numbers.complete) await this.#exactNumbers();
+    else this.#indexTimer = setTimeout(() => this.readIndex(), INDEX_POLL_MS);
+    this.#guessNumbers();
+    this.#on.moved();
+  }
+
+  async #exactNumbers() {
+    const first = this.rows.first;
+    if (!first || this.rows.exact) return;
+    const page = await this.#source.page({ at_byte: first.b }, { count: 1, signal: this.#stopped.signal });
+    const n = page.rows[0]?.n;
+    if (this.rows.first === first && page.rows[0]?.b === first.b && Number.isInteger(n)) this.rows.numberFrom(n, true);
+  }
+
+  #guessNumbers() {
+    if (!this.rows.first || this.rows.exact) return;
+    this.rows.numberFrom(this.numbers.estimate(this.rows.first.b), false);
+    if (this.numbers.complete) this.#exactNumbers().catch((error) => this.#on.problem(error, () => this.readIndex()));
+  }
+}
