@@ -34,12 +34,18 @@ FTP_LOGIN_S_MAX = 60.0
 """Time to log in after connecting, TLS handshake included."""
 FTP_LINE_S_MAX = 30.0
 """Time from the first byte of a command to its end (slow-command attack)."""
+FTP_REPLY_S_MAX = 15.0
+"""A client that does not take a reply for this long is cut."""
+FTP_WATCH_S = 0.25
+"""During a transfer: how often the control connection is looked at while the data connection rests."""
 FTP_DATA_CONNECT_S_MAX = 30.0
 FTP_DATA_STALL_S_MAX = 60.0
 """A data connection that moves no byte for this long is cut."""
 FTP_LINGER_S = 0.5
 """How long a thread stays with a session that went quiet before it is parked."""
 FTP_DATA_BLOCK_BYTES = 256 * KIB
+FTP_TLS_BLOCK_BYTES = 64 * KIB
+"""Bytes handed to TLS, or read from a file without a descriptor, at once."""
 FTP_SENDFILE_BYTES = 4 * MIB
 """One sendfile call: short enough that an ABOR is noticed soon."""
 FTP_LOGIN_FAILURES_MAX = 3
@@ -48,8 +54,6 @@ FTP_LOGIN_DELAY_S = 0.5
 """Pause before a 530, so guessing is slow."""
 FTP_PASSWORD_CHECKS_MAX = 4
 """Password checks at the same moment in one process: each takes up to 64 MiB."""
-FTP_HANDSHAKES_MAX = 64
-"""TLS handshakes at the same moment: with all of 10,000 at once each takes minutes, with 64 none takes a second."""
 FTP_LIST_ENTRIES_MAX = 1_000_000
 FTP_LISTING_LINE_BYTES_MAX = 16 * KIB
 """One line of a LIST or MLSD listing: the longest name, an owner, a link's target."""

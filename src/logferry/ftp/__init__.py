@@ -7,8 +7,19 @@ Server::
     users = MemoryUsers(User.with_password("ann", "secret", home="/srv/ann"))
     with FtpServer(("127.0.0.1", 2121), users=users, tls="off") as server:
         print(server.address)
+
+Client::
+
+    from logferry.ftp import FtpClient
+
+    with FtpClient("127.0.0.1", 2121, user="ann", password="secret", tls="off") as client:
+        client.upload("app.log", "/web/app.log")
 """
 
+from logferry.ftp.client import FtpClient
+from logferry.ftp.client_copy import Copied
+from logferry.ftp.client_store import StoreItem, StoreResult
+from logferry.ftp.cut import Aborted
 from logferry.ftp.events import (
     Deleted,
     Event,
@@ -23,29 +34,47 @@ from logferry.ftp.events import (
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
+from logferry.ftp.protocol.features import Features
+from logferry.ftp.protocol.listing_reader import Listed
+from logferry.ftp.protocol.replies import Reply
+from logferry.ftp.reconnect import Backoff, retrying
+from logferry.ftp.sending import SendSource
+from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.tls import TlsIdentity
 from logferry.ftp.users import MemoryUsers, User, UserStore
 
 __all__ = [
+    "Aborted",
+    "Backoff",
+    "Copied",
     "Deleted",
     "Download",
     "Entry",
     "Event",
+    "Features",
     "Filesystem",
+    "FtpClient",
     "Incomplete",
+    "Listed",
     "LoggedIn",
     "LoginFailed",
     "MemoryUsers",
     "Permissions",
     "Received",
     "Renamed",
+    "Reply",
+    "SendSource",
     "Sent",
     "SessionEnded",
+    "StoreItem",
+    "StoreResult",
     "TlsIdentity",
+    "TokenBucket",
     "Upload",
     "User",
     "UserStore",
     "generate_password",
     "hash_password",
+    "retrying",
     "verify_password",
 ]

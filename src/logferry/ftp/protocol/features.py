@@ -1,0 +1,60 @@
+"""What a server announces with FEAT (RFC 2389)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from logferry.ftp.protocol.replies import Reply
+
+LOGFERRY_FEATURE = "X-LOGFERRY"
+"""Announces how uploads are published: ``atomic`` (never visible before whole), ``pipelining`` (commands may wait)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Feature names in capitals with what follows each of them in the FEAT reply."""
+
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Whether the server announced ``name`` (any case)."""
+        return name.upper() in self.parameters
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The words behind ``name``, split at spaces and semicolons."""
+        return tuple(self.parameters.get(name.upper(), "").replace(";", " ").split())
+
+    @property
+    def atomic(self) -> bool:
+        """An upload to its final name is invisible until it is whole and on disk."""
+        return "atomic" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def pipelining(self) -> bool:
+        """Commands sent during a transfer wait and are answered in order."""
+        return "pipelining" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def hash_algorithms(self) -> tuple[str, ...]:
+        """Names after HASH, the selected one first (marked ``*`` on the wire)."""
+        words = self.words("HASH")
+        chosen = [word.rstrip("*") for word in words if word.endswith("*")]
+        return (*chosen, *(word for word in words if not word.endswith("*")))
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Names of the facts in MLST listings, lower case."""
+        return tuple(word.rstrip("*").lower() for word in self.words("MLST"))
+
+
+def read_features(reply: Reply) -> Features:
+    """Features out of a reply to FEAT; a server that knows no FEAT (5yz) or has nothing to say has none."""
+    if not reply.completed:
+        return Features()
+    found: dict[str, str] = {}
+    for line in reply.lines[1:-1]:
+        name, _, rest = line.strip().partition(" ")
+        # AUTH and the like may stand on several lines; keep all they say.
+        found[name.upper()] = f"{found.get(name.upper(), '')} {rest}".strip()
+    found.pop("", None)
+    return Features(found)
