@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from logferry.archive import Catalog
+from logferry.archive.catalog import Catalog
 from logferry.archive.records import UserRecord
 from logferry.clock import SYSTEM, Clock
 from logferry.ftp import Permissions, User, verify_password

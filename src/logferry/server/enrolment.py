@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from logferry.archive import Catalog
+from logferry.archive.catalog import Catalog
 from logferry.archive.records import CodeRecord, UserRecord
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadName, Conflict, NotSignedIn, Refused

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from logferry.archive import Catalog
+from logferry.archive.catalog import Catalog
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Conflict
 from logferry.ftp import TlsIdentity

@@ -110,12 +110,8 @@ class _NotedUpload:
     def __init__(self, incoming: Incoming, note: Callable[[Exception], None]) -> None:
         self._incoming = incoming
         self._note = note
+        self.position = incoming.position
         self.abandon = incoming.abandon
-
-    @property
-    def position(self) -> int:
-        """Where the next byte lands."""
-        return self._incoming.position
 
     def write(self, data: memoryview | bytes) -> None:
         """Take all of ``data``."""
@@ -124,6 +120,7 @@ class _NotedUpload:
         except (LogferryError, OSError) as error:
             self._note(error)
             raise
+        self.position = self._incoming.position
 
     def commit(self) -> None:
         """Make it durable and findable."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from logferry.archive import Catalog
+from logferry.archive.catalog import Catalog
 from logferry.archive.records import SessionRecord, TokenRecord, UserRecord
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadName, Conflict, NotFound, NotPermitted, NotSignedIn
