@@ -1,0 +1,102 @@
+"""The state of the server as all workers see it: when to try, when to wait, what to say about it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from logferry.agent.journal import Journal
+from logferry.clock import Clock
+from logferry.errors import Busy, Full, LogferryError, NotSignedIn, Refused, TimedOut, Unreachable
+from logferry.ftp.cut import Aborted
+from logferry.ftp.reconnect import Backoff, Dice
+from logferry.limits import BACKOFF_S_MAX, FILE_BACKOFF_S_MAX, SIGN_IN_RETRY_S
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """What ``status`` shows: a word, why, since when (ns since 1970), how many failures in a row."""
+
+    word: str
+    why: str
+    since_ns: int
+    failures: int
+
+
+class Link:
+    """Shared by all workers and the runner; thread-safe.
+
+    Words: ``new`` (not tried yet), ``connected``, ``away``, ``full``, ``refused`` (password, certificate, permission).
+    """
+
+    def __init__(self, server: str, journal: Journal, clock: Clock, dice: Dice | None = None) -> None:
+        self._server = server
+        self._journal = journal
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._short = Backoff(max_s=BACKOFF_S_MAX, dice=dice)
+        self._long = Backoff(min_s=SIGN_IN_RETRY_S, max_s=FILE_BACKOFF_S_MAX, dice=dice)
+        self._retry_s = 0.0
+        self._status = LinkStatus("new", "", clock.now_ns(), 0)
+        self.epoch = 0
+        """Goes up whenever a connection was lost: what was known about sizes on the server is to be asked again."""
+
+    @property
+    def status(self) -> LinkStatus:
+        """The state now."""
+        return self._status
+
+    @property
+    def up(self) -> bool:
+        """Whether the last thing tried worked."""
+        return self._status.word == "connected"
+
+    def wait_s(self) -> float:
+        """Seconds until the server may be tried again; 0 = now."""
+        with self._lock:
+            return max(0.0, self._retry_s - self._clock.monotonic_s())
+
+    def worked(self) -> None:
+        """The server took something."""
+        with self._lock:
+            if self._status.word == "connected" and not self._status.failures:
+                return
+            self._short.reset()
+            self._long.reset()
+            self._retry_s = 0.0
+            self._set("connected", "", 0)
+
+    def lost(self) -> None:
+        """A connection ended."""
+        with self._lock:
+            self.epoch += 1
+
+    def failed(self, error: LogferryError) -> None:
+        """The server could not be reached or took nothing: wait, longer each time."""
+        with self._lock:
+            self.epoch += 1
+            refused = isinstance(error, Refused)
+            wait_s = SIGN_IN_RETRY_S + self._long.next_s() if refused else self._short.next_s()
+            if isinstance(error, Busy):
+                wait_s = max(wait_s, error.retry_after_s)
+            # Several workers fail together; the pause counts once, from the last of them.
+            self._retry_s = max(self._retry_s, self._clock.monotonic_s() + wait_s)
+            word = "full" if isinstance(error, Full) else "refused" if refused else "away"
+            self._set(word, str(error), self._status.failures + 1)
+
+    def try_now(self) -> None:
+        """Forget the pause."""
+        with self._lock:
+            self._retry_s = 0.0
+
+    def _set(self, word: str, why: str, failures: int) -> None:
+        since = self._status.since_ns if word == self._status.word else self._clock.now_ns()
+        self._status = LinkStatus(word, why, since, failures)
+        level = logging.INFO if word == "connected" else logging.WARNING
+        self._journal.state(f"server {self._server}", "" if word == "connected" else word, level=level, why=why)
+
+
+def concerns_link(error: LogferryError) -> bool:
+    """Whether ``error`` says something about the server rather than about one file."""
+    return isinstance(error, (Unreachable, TimedOut, Busy, Aborted, Full, NotSignedIn))

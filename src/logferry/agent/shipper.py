@@ -1,0 +1,357 @@
+"""Delivering slices over one FTP connection, so that every step may be the last before a crash.
+
+Per file: SIZE at first contact -> (temporary name) -> REST n + STOR -> 226 -> SIZE = n + length -> registry -> (RNTO).
+A 226 alone proves nothing; the registry moves only after SIZE agreed. Renames have their own part, ``Mover``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from logging import WARNING
+
+from logferry.agent import identity
+from logferry.agent.files import OpenFile
+from logferry.agent.journal import Journal
+from logferry.agent.registry import Registry
+from logferry.agent.rows import Row, State
+from logferry.agent.slices import Disagrees, LookAgain, Slice, Task, Unreadable, confirmed, next_slice, opened
+from logferry.clock import Clock
+from logferry.errors import Conflict, Later, LogferryError, Refused
+from logferry.ftp.client import FtpClient
+from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
+from logferry.ftp.protocol.features import LOGFERRY_FEATURE
+from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES, TAIL_BYTES
+from logferry.names import aside_name, split, temporary_name
+
+OVERLAP_BYTES = 16 * TAIL_BYTES
+"""How much of what the server has is compared when the registry knows nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The slice is confirmed and recorded; ``left`` bytes were beyond it when the file was looked at."""
+
+    task: Task
+    row: Row
+    sent: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It did not work this time. ``row`` is what is true now (SIZE may have moved it)."""
+
+    task: Task
+    row: Row
+    error: LogferryError
+
+
+Outcome = Sent | Failed | Disagrees | LookAgain
+
+
+@dataclass(slots=True)
+class _Job:
+    """A slice with the place it goes to. ``publish``: that place is a temporary name, left at ``target`` bytes."""
+
+    piece: Slice
+    row: Row
+    path: str
+    publish: bool
+    target: int
+
+    @property
+    def task(self) -> Task:
+        return self.piece.task
+
+
+def keeps_generations(client: FtpClient) -> bool:
+    """Whether the server compares what is sent again and keeps the old content of a name as a generation."""
+    return "keeps" in client.features.words(LOGFERRY_FEATURE)
+
+
+def wire(path: str) -> str:
+    """An archive path as it is written on the wire: the agent's home is its root."""
+    return "/" + path
+
+
+def ensure_parent(client: FtpClient, path: str) -> None:
+    """Make the folders above ``path``."""
+    folder, _ = split(path)
+    if folder:
+        client.ensure_folder(wire(folder))
+
+
+def move_aside(client: FtpClient, path: str, stamp: str) -> str:
+    """Rename what is at ``path`` so that nothing overwrites it; returns the new path."""
+    folder, name = split(path)
+    aside = f"{folder}/{aside_name(name, stamp)}" if folder else aside_name(name, stamp)
+    client.rename(wire(path), wire(aside))
+    return aside
+
+
+class Shipper:
+    """Works through batches of tasks on one connection."""
+
+    def __init__(
+        self, client: FtpClient, registry: Registry, journal: Journal, clock: Clock, stamp: Callable[[], str]
+    ) -> None:
+        """``stamp`` makes stamps for ``names.aside_name``."""
+        self._client = client
+        self._registry = registry
+        self._journal = journal
+        self._clock = clock
+        self._stamp = stamp
+        self._keeps = keeps_generations(client)
+
+    def ship(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """One slice of every task. Every task has one outcome; its file stays open in ``task.file``.
+
+        Errors of one file are in its outcome; those of the connection are in the outcomes of all it still concerned.
+        """
+        outcomes: list[Outcome] = []
+        jobs: list[_Job] = []
+        broken: LogferryError | None = None
+        for task in tasks:
+            try:
+                if broken is not None:
+                    raise broken
+                made = self._prepare(task)
+            except LogferryError as error:
+                made = Failed(task, task.row, error)
+                broken = error if isinstance(error, CONNECTION_OVER) else None
+            if isinstance(made, _Job):
+                jobs.append(made)
+            else:
+                outcomes.append(made)
+        done: list[tuple[_Job, Sent]] = []
+        for job, outcome in self._send_all(jobs):
+            if isinstance(outcome, Sent):
+                done.append((job, outcome))
+            else:
+                outcomes.append(outcome)
+        self._registry.apply([sent.row for _, sent in done], now_ns=self._clock.now_ns())
+        return outcomes + self._publish_all(done)
+
+    # Before sending ---------------------------------------------------------------------------------------------------
+
+    def _prepare(self, task: Task) -> _Job | Outcome:
+        file = opened(task)
+        if isinstance(file, LookAgain):
+            return file
+        if isinstance(file, Unreadable):
+            return Failed(task, task.row, file.error)
+        if task.compare:
+            return self._compare(task, file)
+        at_least = 0
+        if task.row.remote and not task.checked:
+            found = self._reconcile(task, file)
+            if isinstance(found, Disagrees):
+                return found
+            at_least = found
+        if not task.row.remote and (not self._keeps or file.stat.size > READ_WHOLE_BYTES):
+            at_least = self._adopt(task, file)
+        piece = next_slice(task, file, at_least=at_least)
+        if isinstance(piece, Disagrees):
+            return piece
+        if isinstance(piece, Unreadable):
+            return Failed(task, task.row, piece.error)
+        return self._job(task, piece)
+
+    def _job(self, task: Task, piece: Slice) -> _Job:
+        row = task.row
+        if row.remote:
+            return _Job(piece, row, row.remote, publish=row.state is State.NEW, target=row.target)
+        if self._client.features.atomic and piece.end == piece.size:
+            return _Job(piece, row, row.want, publish=False, target=piece.size)
+        return _Job(piece, row, self._temporary(row), publish=True, target=piece.size)
+
+    def _temporary(self, row: Row) -> str:
+        folder, _ = split(row.want)
+        for text in (row.want, f"{row.want}#{row.id}"):
+            path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
+            if all(other.id == row.id for other in self._registry.by_remote(path)):
+                break
+        return path
+
+    def _compare(self, task: Task, file: OpenFile) -> _Job | Outcome:
+        """Something was written below the offset, but head and tail agree."""
+        piece = next_slice(task, file)
+        if isinstance(piece, Disagrees):
+            return piece
+        if isinstance(piece, Unreadable):
+            return Failed(task, task.row, piece.error)
+        row = task.row
+        if self._keeps and row.state is State.LIVE and piece.size <= SLICE_BYTES:
+            # The server finds out by itself: the same bytes change nothing, others become the next generation.
+            data = file.read(0, piece.size)
+            prints = identity.take(lambda start, count: data[start : start + count], piece.size)
+            if prints is None:
+                return Disagrees(task, file)
+            whole = Slice(task, file, piece.size, 0, piece.size, data, prints)
+            return _Job(whole, row, row.remote, publish=False, target=row.target)
+        if task.if_unknown_same or piece.length:
+            return self._job(task, piece)
+        return Disagrees(task, file)
+
+    def _reconcile(self, task: Task, file: OpenFile) -> int | Disagrees:
+        """First contact since the last (re)connect: what does the server really have?
+
+        Rolls ``task.row`` back where the server has less. Returns how long the next slice must be at least, so that it
+        covers what the server has beyond the recorded offset.
+        """
+        row = task.row
+        have = self._client.size(wire(row.remote))
+        if have is None and row.state is State.NEW:
+            have = self._client.size(wire(row.want))
+            if have is not None and have >= row.offset:  # published just before a crash
+                row = task.row = dataclasses.replace(row, remote=row.want, state=State.LIVE)
+        if have is None:
+            self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
+            state = State.NEW if row.state is State.LIVE else row.state
+            task.row = dataclasses.replace(row, remote="", print=identity.EMPTY, seen=identity.UNSEEN, state=state)
+            return 0
+        if have < row.offset:
+            if not identity.agrees(file.read, row.print) or (prints := identity.take(file.read, have)) is None:
+                return Disagrees(task, file)
+            self._journal.event(
+                "rolled back", level=WARNING, path=row.remote, recorded_bytes=row.offset, server_bytes=have
+            )
+            task.row = dataclasses.replace(row, print=prints, seen=identity.UNSEEN)
+            return 0
+        if have > file.stat.size:
+            return Disagrees(task, file)
+        return have - row.offset
+
+    def _adopt(self, task: Task, file: OpenFile) -> int:
+        """Nothing is recorded, but the server may have this name: continue there if the content is the same.
+
+        Returns how long the next slice must be at least. Other content is moved aside.
+        """
+        row = task.row
+        have = self._client.size(wire(row.want))
+        if not have:
+            return 0
+        start = max(0, have - OVERLAP_BYTES)
+        if have <= file.stat.size and (self._keeps or self._equal_tail(row.want, file, start, have)):
+            # A server that keeps generations compares the overlap itself and refuses if it differs.
+            known = start if self._keeps else have
+            prints = identity.take(file.read, known)
+            if prints is not None:
+                self._journal.event("found on the server", path=row.want, bytes=have)
+                task.row = dataclasses.replace(row, remote=row.want, state=State.LIVE, print=prints)
+                return have - known
+        aside = move_aside(self._client, row.want, self._stamp())
+        self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside, bytes=have)
+        return 0
+
+    def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
+        parts: list[bytes] = []
+        try:
+            self._client.retrieve(wire(path), lambda block: parts.append(bytes(block)), offset=start)
+        except CONNECTION_OVER:
+            raise
+        except LogferryError:
+            return False  # may not be read: then it counts as other content
+        return b"".join(parts) == file.read(start, end - start)
+
+    # Sending ----------------------------------------------------------------------------------------------------------
+
+    def _send_all(self, jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Outcome]]:
+        ready: list[_Job] = []
+        for job in jobs:
+            if job.piece.length == 0 and job.row.remote:
+                yield job, self._confirmed(job)  # nothing to send; perhaps still to be published
+                continue
+            try:
+                ensure_parent(self._client, job.path)
+            except LogferryError as error:
+                yield job, Failed(job.task, job.row, error)
+            else:
+                ready.append(job)
+        results = self._client.store_many([_item(job) for job in ready])
+        for job, result in zip(ready, results, strict=True):
+            yield job, self._judge(job, result)
+
+    def _judge(self, job: _Job, result: StoreResult) -> Outcome:
+        task, piece = job.task, job.piece
+        if result.error is not None:
+            return self._judge_error(job, result.error)
+        if result.size is None and self._client.features.has("SIZE"):
+            return Failed(task, job.row, Later(f"the server has no {job.path} although it confirmed it"))
+        if result.size is not None and result.size > piece.end and piece.offset:
+            return Disagrees(task, piece.file)  # bytes beyond ours, from a generation that was cut short
+        if result.size is not None and result.size != piece.end:
+            why = f"the server has {result.size} bytes of {job.path}, {piece.end} were sent"
+            return Failed(task, job.row, Later(why, hint="it is sent again"))
+        if not piece.still_true():
+            self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
+            return Disagrees(task, piece.file)
+        return self._confirmed(job)
+
+    def _confirmed(self, job: _Job) -> Sent:
+        row = confirmed(job.piece, job.row)
+        state = row.state
+        if state is State.NEW and not job.publish:
+            state = State.LIVE
+        row = dataclasses.replace(row, remote=job.path, state=state, target=job.target)
+        return Sent(job.task, row, job.piece.length, job.piece.size - job.piece.end)
+
+    def _judge_error(self, job: _Job, error: LogferryError) -> Outcome:
+        task, piece = job.task, job.piece
+        if isinstance(error, CONNECTION_OVER):
+            return Failed(task, job.row, error)
+        if isinstance(error, Conflict):  # the source shrank under our hands
+            piece.file.refresh()
+            again = next_slice(task, piece.file)
+            return again if isinstance(again, Disagrees) else Failed(task, job.row, Later(error.message))
+        if isinstance(error, Refused) and piece.offset:
+            try:
+                have = self._client.size(wire(job.path))
+            except LogferryError as other:
+                return Failed(task, job.row, other)
+            if have is not None and have > piece.offset:
+                self._journal.event("the server has other bytes", level=WARNING, path=job.path, offset=piece.offset)
+                return Disagrees(task, piece.file)
+        return Failed(task, job.row, error)
+
+    # Publishing -------------------------------------------------------------------------------------------------------
+
+    def _publish_all(self, done: Sequence[tuple[_Job, Sent]]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        published: list[Row] = []
+        for job, sent in done:
+            row = sent.row
+            if row.state is not State.NEW or row.offset < row.target:
+                outcomes.append(sent)
+                continue
+            try:
+                row = self._publish(row)
+            except LogferryError as error:
+                outcomes.append(Failed(job.task, row, error))
+                continue
+            published.append(row)
+            outcomes.append(dataclasses.replace(sent, row=row))
+        self._registry.apply(published, now_ns=self._clock.now_ns())
+        return outcomes
+
+    def _publish(self, row: Row) -> Row:
+        ensure_parent(self._client, row.want)
+        if self._client.size(wire(row.want)):
+            aside = move_aside(self._client, row.want, self._stamp())
+            self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
+        self._client.rename(wire(row.remote), wire(row.want))
+        return dataclasses.replace(row, remote=row.want, state=State.LIVE)
+
+
+def _item(job: _Job) -> StoreItem:
+    piece = job.piece
+    return StoreItem(
+        path=wire(job.path),
+        content=piece.file.fd if piece.data is None else piece.data,
+        offset=piece.offset if piece.data is None else 0,
+        length=piece.length,
+        rest=piece.offset,
+        modified_ns=piece.file.stat.mtime_ns if piece.end == piece.size else None,
+    )

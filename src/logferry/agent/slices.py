@@ -1,0 +1,156 @@
+"""Getting one slice of one file ready: open, look, verify, read. All that happens on the node before a byte is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from logferry.agent import identity
+from logferry.agent.files import OpenFile, open_file
+from logferry.agent.identity import Fingerprint
+from logferry.agent.rows import Row
+from logferry.errors import Later, NotFound
+from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES
+
+
+@dataclass(slots=True)
+class Task:
+    """One file for a worker: send its next slice.
+
+    ``checked``: SIZE was asked for it since the last (re)connect. ``compare``: head and tail agree but something was
+    written; ``if_unknown_same`` says what to believe where the server cannot compare.
+    """
+
+    row: Row
+    file: OpenFile | None = None
+    linked: bool = False
+    checked: bool = False
+    compare: bool = False
+    if_unknown_same: bool = False
+
+
+@dataclass(slots=True)
+class Slice:
+    """Bytes ready to go: [``offset``, ``offset + length``) of ``file``, which had ``size`` bytes when looked at."""
+
+    task: Task
+    file: OpenFile
+    size: int
+    offset: int
+    length: int
+    data: bytes | None
+    """The bytes themselves if they are few; else they are sent from the file and verified again afterwards."""
+    print: Fingerprint
+    """What the confirmed bytes will look like once this slice is confirmed."""
+
+    @property
+    def end(self) -> int:
+        """Where the slice ends."""
+        return self.offset + self.length
+
+    def still_true(self) -> bool:
+        """Whether the file still is what was verified before sending."""
+        if self.data is not None:
+            return True
+        return identity.agrees(self.file.read, self.task.row.print) and identity.agrees(self.file.read, self.print)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagrees:
+    """The open file does not begin with the confirmed bytes: another generation."""
+
+    task: Task
+    file: OpenFile
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """The path does not hold the row's file now (renamed, replaced, deleted): a look has to decide."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The file cannot be read now."""
+
+    task: Task
+    error: Later
+
+
+def opened(task: Task) -> OpenFile | LookAgain | Unreadable:
+    """The row's file, open and freshly looked at."""
+    row = task.row
+    file = task.file
+    try:
+        if file is None:
+            if not row.path:
+                return LookAgain(task)
+            file = open_file(row.path, linked=task.linked)
+        else:
+            file.refresh()
+    except NotFound:
+        return LookAgain(task)
+    except Later as error:
+        return Unreadable(task, error)
+    except OSError as error:
+        return Unreadable(task, Later(f"the file cannot be read: {error.strerror}"))
+    if row.offset > 0 and row.inode != file.stat.inode:
+        file.close()
+        task.file = None
+        return LookAgain(task)
+    task.file = file
+    return file
+
+
+def next_slice(task: Task, file: OpenFile, *, at_least: int = 0) -> Slice | Disagrees | Unreadable:
+    """The next slice of ``file`` after the row's offset: whole up to ``SLICE_BYTES``, longer only for ``at_least``.
+
+    Bytes are read first and the confirmed ones verified afterwards, so that a file truncated and refilled meanwhile
+    cannot slip in between.
+    """
+    row, size = task.row, file.stat.size
+    if size < row.offset:
+        return Disagrees(task, file)
+    length = min(size - row.offset, max(SLICE_BYTES, at_least))
+    data: bytes | None = None
+    try:
+        if length <= READ_WHOLE_BYTES:
+            data = file.read(row.offset, length)
+            if len(data) < length:
+                return Disagrees(task, file)
+        if not identity.agrees(file.read, row.print):
+            return Disagrees(task, file)
+        prints = _print_after(file, row.offset, length, data)
+    except OSError as error:
+        return Unreadable(task, Later(f"the file cannot be read: {error.strerror}"))
+    if prints is None:
+        return Disagrees(task, file)
+    return Slice(task, file, size, row.offset, length, data, prints)
+
+
+def _print_after(file: OpenFile, offset: int, length: int, data: bytes | None) -> Fingerprint | None:
+    if length == 0 and offset == 0:
+        return identity.EMPTY
+    if data is None:
+        return identity.take(file.read, offset + length)
+
+    def read(start: int, count: int) -> bytes:
+        """What was read stays what it was, whatever the file holds by now."""
+        before = file.read(start, min(count, max(0, offset - start))) if start < offset else b""
+        begin = max(start, offset) - offset
+        return before + data[begin : begin + count - len(before)]
+
+    return identity.take(read, offset + length)
+
+
+def confirmed(piece: Slice, row: Row) -> Row:
+    """``row`` after the server confirmed ``piece``."""
+    whole = piece.end == piece.size
+    return dataclasses.replace(
+        row,
+        print=piece.print,
+        inode=piece.file.stat.inode,
+        inode_generation=piece.file.inode_generation or row.inode_generation,
+        seen=piece.file.stat if whole else identity.UNSEEN,
+    )

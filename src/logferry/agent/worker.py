@@ -1,0 +1,147 @@
+"""A thread with one long-lived connection. It takes jobs from the runner and gives back what became of them."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from logferry.agent.journal import Journal
+from logferry.agent.link import Link, concerns_link
+from logferry.agent.mover import Moved, Mover
+from logferry.agent.registry import Registry
+from logferry.agent.rows import Row
+from logferry.agent.shipper import Failed, Outcome, Sent, Shipper
+from logferry.agent.slices import Task
+from logferry.clock import Clock
+from logferry.errors import Later, LogferryError
+from logferry.ftp.client import FtpClient
+
+
+@dataclass(frozen=True, slots=True)
+class ShipJob:
+    """Send the next slice of each task."""
+
+    tasks: list[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveJob:
+    """Bring these rows to where they belong."""
+
+    rows: list[Row]
+
+
+Job = ShipJob | MoveJob
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job's end: outcomes of a ShipJob or moves of a MoveJob."""
+
+    job: Job
+    outcomes: list[Outcome]
+    moves: list[Moved]
+
+
+class Worker:
+    """Runs on its own thread between ``start`` and ``stop``."""
+
+    def __init__(
+        self,
+        connect: Callable[[], FtpClient],
+        registry: Registry,
+        link: Link,
+        journal: Journal,
+        clock: Clock,
+        stamp: Callable[[], str],
+        finished: Callable[[Done], None],
+    ) -> None:
+        """``connect`` makes a client (not yet connected); ``finished`` hears of every job, on the worker's thread."""
+        self._connect = connect
+        self._registry = registry
+        self._link = link
+        self._journal = journal
+        self._clock = clock
+        self._stamp = stamp
+        self._finished = finished
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._client: FtpClient | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="logferry-agent-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Give it a job."""
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Ask the thread to end after the job it is at."""
+        self._stopping = True
+        self._jobs.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread; False if it is still busy."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def abort(self) -> None:
+        """Cut the connection under whatever the thread is doing."""
+        client = self._client
+        if client is not None:
+            client.abort()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._finished(self._work(job))
+        if self._client is not None:
+            with contextlib.suppress(LogferryError):  # saying goodbye is a courtesy
+                self._client.close()
+
+    def _work(self, job: Job) -> Done:
+        try:
+            client = self._connected()
+        except LogferryError as error:
+            if not self._stopping:
+                self._link.failed(error)
+            return self._none_done(job, error)
+        done = self._do(job, client)
+        troubles = [o.error for o in done.outcomes if isinstance(o, Failed) and concerns_link(o.error)]
+        troubles += [m.error for m in done.moves if m.error is not None and concerns_link(m.error)]
+        if troubles:
+            if not self._stopping:
+                self._link.failed(troubles[0])
+            self._drop()
+        elif any(isinstance(o, Sent) for o in done.outcomes) or done.moves:
+            self._link.worked()
+        return done
+
+    def _do(self, job: Job, client: FtpClient) -> Done:
+        if isinstance(job, ShipJob):
+            shipper = Shipper(client, self._registry, self._journal, self._clock, self._stamp)
+            return Done(job, shipper.ship(job.tasks), [])
+        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp)
+        return Done(job, [], mover.move(job.rows))
+
+    def _none_done(self, job: Job, error: LogferryError) -> Done:
+        if isinstance(job, ShipJob):
+            return Done(job, [Failed(task, task.row, error) for task in job.tasks], [])
+        return Done(job, [], [Moved(row, row, error) for row in job.rows])
+
+    def _connected(self) -> FtpClient:
+        if self._stopping:
+            raise Later("the agent is stopping")
+        if self._client is None or not self._client.connected:
+            self._client = self._connect()
+            self._client.connect()
+        return self._client
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            self._client.drop()
+            self._client = None
