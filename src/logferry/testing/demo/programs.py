@@ -76,8 +76,9 @@ class Running:
 class Programs:
     """Starts and stops the programs; ``folder`` (``.demo``) has their data and logs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *server_flags: str) -> None:
         self.folder = folder
+        self._flags = server_flags
         self.data = folder / "data"
         self.web = f"127.0.0.1:{free_port(8080)}"
         self.ftp = f"127.0.0.1:{free_port(2121)}"
@@ -89,7 +90,7 @@ class Programs:
 
     def start_server(self) -> None:
         """Start ``logferry serve`` and wait until it has printed its banner."""
-        flags = ["--data", str(self.data), "--listen", self.web, "--ftp-listen", self.ftp]
+        flags = ["--data", str(self.data), "--listen", self.web, "--ftp-listen", self.ftp, *self._flags]
         log = self.folder / "server.log"
         before = log.stat().st_size if log.exists() else 0
         server = self._start("server", "serve", *flags)
@@ -135,17 +136,18 @@ class Programs:
         address, token, pin = found.groups()
         watch = [word for folder in node.watched for word in ("--watch", str(folder))]
         pinned = ["--pin", pin] if pin else []
-        identity = ["--id", node.agent, "--group", node.group, "--config", str(self._agent_file(node))]
-        self._agent_file(node).parent.mkdir(parents=True)
+        identity = ["--id", node.agent, "--group", node.group, "--config", str(self.agent_file(node))]
+        self.agent_file(node).parent.mkdir(parents=True)
         self.run("agent", "join", address, "--token", token, *pinned, *identity, *watch, "--no-run")
 
     def start_agent(self, node: Node) -> None:
         """``logferry agent run``, looking at its files twice a second."""
         self._start(
-            node.agent, "agent", "run", "--config", str(self._agent_file(node)), LOGFERRY_AGENT__SCAN_INTERVAL="0.5s"
+            node.agent, "agent", "run", "--config", str(self.agent_file(node)), LOGFERRY_AGENT__SCAN_INTERVAL="0.5s"
         )
 
-    def _agent_file(self, node: Node) -> Path:
+    def agent_file(self, node: Node) -> Path:
+        """Where the node's ``agent.toml`` lies; ``agent.secret`` stands beside it."""
         return self.folder / "agents" / node.agent / "agent.toml"
 
     # Processes -------------------------------------------------------------------------------------------------------

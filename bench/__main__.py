@@ -1,0 +1,31 @@
+"""`make bench`: run the benchmarks and print one line a figure."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from bench import figures, voyage
+
+ALL = {"voyage": voyage.measure}
+FOLDER = Path("build/bench")
+
+
+def main() -> None:
+    """Run what ``--only`` names (all by default); raw results go to ``bench/runs``."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", choices=sorted(ALL), action="append", help="just these")
+    for name in parser.parse_args().only or sorted(ALL):
+        folder = FOLDER / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        found, raw = ALL[name](folder.resolve())
+        for figure in found:
+            print("\n".join(figure.lines()), flush=True)
+        print(f"raw results: {figures.keep(name, found, raw)}", flush=True)
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
