@@ -92,11 +92,12 @@ class Voyage:
             raise SystemExit(f"{node.agent}: {len(arrived)} of {FILES} files arrived whole")
         return FILES / seconds
 
-    def _run(self, command: list[str]) -> None:
+    def _run(self, command: list[str]) -> str:
         home = {"HOME": str(self.programs.folder), "LFTP_HOME": str(self.programs.folder / "lftp")}
         done = subprocess.run(command, env=os.environ | home, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
             raise SystemExit(f"{command[0]} returned {done.returncode}: {done.stderr.strip()[-400:]}")
+        return done.stdout
 
 
 def measure(folder: Path) -> tuple[list[Figure], dict[str, Any]]:
