@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], *, within_s: float = 20.0) -> T:
+def eventually(look: Callable[[], T | None], *, within_s: float = 20.0) -> T:
     """What ``look`` returns as soon as it is true; fails after ``within_s``."""
     deadline_s = time.monotonic() + within_s
     while True:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from logferry.archive import Archive, Catalog
-from logferry.archive.archive import GenerationReader, Incoming
+from logferry.archive import Archive, Catalog, GenerationReader, Incoming
 from logferry.archive.records import FileRecord, GenerationRecord, Node
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
 from logferry.ftp import Download, Entry, Filesystem, Upload, User

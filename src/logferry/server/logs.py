@@ -1,7 +1,7 @@
 """How the parts of the server write their own log: one event, one line, to standard error.
 
 Structured and escaped (JSON), so that a hostile file name can never forge a line; for a person at a terminal the same
-facts as ``key=value`` with every control character drawn as a mark.
+facts as ``key=value`` with every control character drawn as a mark. What libraries log takes the same way.
 """
 
 from __future__ import annotations
@@ -17,21 +17,29 @@ from logferry.names import shown
 
 
 def configure(*, human: bool | None = None, level: int = logging.INFO) -> None:
-    """Set up structlog for this process. ``human`` None: when standard error is a terminal."""
+    """Set up logging of this process. ``human`` None: when standard error is a terminal."""
     human = sys.stderr.isatty() if human is None else human
+    common: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
     last: Any = _line if human else structlog.processors.JSONRenderer(sort_keys=False)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            last,
-        ],
+        processors=[*common, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level, *common[2:]],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def _line(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> str:

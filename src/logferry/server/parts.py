@@ -85,7 +85,7 @@ class FtpPart:
             ftp.address,
             users=users,
             filesystem=filesystems(archive, catalog, activity.failed),
-            tls=ftp.tls,  # type: ignore[arg-type]  # one of the three words: the settings checked it
+            tls=ftp.tls,
             identity=tls,
             passive_ports=ftp.ports,
             public_address=ftp.public_address,

@@ -51,6 +51,19 @@ class Scope:
         name = f"{agent}/{folder}" if folder else agent
         return _may_hold(self.globs, name) and _may_hold(self.narrowed, name)
 
+    def covers(self, agent: str, folder: str) -> bool:
+        """Whether everything in ``folder`` ("" = the agent) and below it is surely seen; False when in doubt."""
+        name = f"{agent}/{folder}" if folder else agent
+        return _covers(self.globs, name) and _covers(self.narrowed, name)
+
+
+def _covers(globs: tuple[str, ...], name: str) -> bool:
+    if not globs:
+        return True
+    if any(g.startswith("!") for g in globs):
+        return False
+    return any(_whole(g).endswith("**") and _compiled(_whole(g)).fullmatch(f"{name}/\x00") for g in globs)
+
 
 def _sees(globs: tuple[str, ...], name: str) -> bool:
     return not globs or (_granted(globs, name) and not _excepted(globs, name))

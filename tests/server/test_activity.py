@@ -1,0 +1,101 @@
+"""What sessions tell becomes, in batches, what the catalog knows of an agent."""
+
+from __future__ import annotations
+
+from logferry.ftp import Incomplete, LoggedIn, LoginFailed, Received, SessionEnded
+from logferry.server.activity import Activity
+from logferry.server.watch import SessionWatch
+
+
+class Told:
+    """Keeps what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    def heard(self, agent_id: str, *, address: str | None = None) -> None:
+        self.calls.append(("heard", agent_id, address or ""))
+
+    def failed(self, agent_id: str, text: str) -> None:
+        self.calls.append(("failed", agent_id, text))
+
+    def gone(self, agent_id: str) -> None:
+        self.calls.append(("gone", agent_id))
+
+
+def watched() -> tuple[Told, Activity, SessionWatch]:
+    """A watch that knows the agent ``web-01``."""
+    told = Told()
+    activity = Activity(told)
+    watch = SessionWatch(activity)
+    watch.is_agent("web-01", "web-01")
+    return told, activity, watch
+
+
+def test_many_signs_of_life_are_one_note() -> None:
+    """A thousand uploads a second do not write a thousand times."""
+    told, activity, watch = watched()
+    watch.event(LoggedIn(1, "web-01", "10.0.0.1"))
+    for _ in range(1000):
+        watch.asked("web-01")
+        watch.event(Received(1, "web-01", "10.0.0.1", path="/a", count=1))
+    activity.flush()
+    assert told.calls == [("heard", "web-01", "10.0.0.1")]
+    activity.flush()
+    assert len(told.calls) == 1
+
+
+def test_a_failure_stands_until_an_upload_succeeds() -> None:
+    """In whatever order they fall between two writes."""
+    told, activity, watch = watched()
+    broken = Incomplete(1, "web-01", "10.0.0.1", path="/a", count=5, reason="connection reset")
+    watch.event(broken)
+    activity.flush()
+    assert told.calls[-1] == ("failed", "web-01", "upload of /a broke off: connection reset")
+    watch.event(broken)
+    watch.event(Received(1, "web-01", "10.0.0.1", path="/a", count=9))
+    activity.flush()
+    assert told.calls[-1] == ("heard", "web-01", "")
+
+
+def test_a_download_that_breaks_off_is_no_failure_of_the_agent() -> None:
+    """Only uploads count."""
+    told, activity, watch = watched()
+    watch.event(Incomplete(1, "web-01", "10.0.0.1", path="/a", direction="out", reason="reset"))
+    activity.flush()
+    assert told.calls == []
+
+
+def test_only_a_session_that_logged_in_is_a_sign_of_life() -> None:
+    """A stranger who guesses at an agent's password does not keep it alive."""
+    told, activity, watch = watched()
+    watch.asked("web-01")
+    watch.event(LoginFailed(1, "web-01", "10.6.6.6", reason="wrong password"))
+    watch.event(SessionEnded(1, "web-01", "10.6.6.6"))
+    activity.flush()
+    assert told.calls == []
+    for session in (2, 3):
+        watch.event(LoggedIn(session, "web-01", "10.0.0.1"))
+    watch.event(SessionEnded(2, "web-01", "10.0.0.1"))
+    activity.flush()
+    watch.asked("web-01")
+    activity.flush()
+    assert told.calls == [("heard", "web-01", "10.0.0.1"), ("heard", "web-01", "")]
+    watch.event(SessionEnded(3, "web-01", "10.0.0.1"))
+    activity.flush()
+    watch.asked("web-01")
+    activity.flush()
+    assert len(told.calls) == 2
+
+
+def test_goodbye_is_void_once_the_agent_speaks_again() -> None:
+    """And what is left is passed on when everything stops."""
+    told, activity, _ = watched()
+    activity.start()
+    activity.gone("web-01")
+    activity.stop()
+    assert told.calls[-1][:2] == ("gone", "web-01")
+    activity.gone("web-01")
+    activity.heard("web-01")
+    activity.flush()
+    assert told.calls[-1] == ("heard", "web-01", "")

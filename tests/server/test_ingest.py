@@ -1,0 +1,241 @@
+"""Over real FTP: what agents deliver arrives, and nobody sees or changes what is not theirs."""
+
+from __future__ import annotations
+
+import ftplib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logferry.names import aside_name, temporary_name
+from tests.server.helpers import eventually
+from tests.server.site import PASSWORD, Running, Site, fetched, partly, store
+
+BYTES = b"08:14:01 one line\n" * 1000
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A running FTP part with an empty archive."""
+    made = Site.make(tmp_path / "data")
+    with Running(made) as running:
+        yield running
+    made.catalog.close()
+
+
+def code_of(error: pytest.ExceptionInfo[ftplib.Error]) -> str:
+    """The three digits of the refusal."""
+    return str(error.value)[:3]
+
+
+def test_an_upload_lies_in_the_live_tree_and_in_the_catalog_when_it_is_acknowledged(site: Site) -> None:
+    """Byte for byte, under the agent's id."""
+    with site.agent(site.join("web-01")) as client:
+        client.mkd("var")
+        client.mkd("var/log")
+        assert store(client, "/var/log/app.log", BYTES).startswith("226")
+        assert site.live("web-01", "var/log/app.log").read_bytes() == BYTES
+        found = site.catalog.files.at("web-01", "var/log/app.log")
+        assert found is not None
+        assert (found.size, found.number, found.has_current) == (len(BYTES), 1, True)
+        assert client.size("/var/log/app.log") == len(BYTES)
+
+
+def test_growth_continues_where_the_server_stands(site: Site) -> None:
+    """REST n + STOR, the way agents do it; one generation."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", BYTES)
+        store(client, "a.log", b"more\n", rest=len(BYTES))
+        assert site.live("web-01", "a.log").read_bytes() == BYTES + b"more\n"
+        found = site.catalog.files.at("web-01", "a.log")
+        assert found is not None
+        assert (found.size, found.generations) == (len(BYTES) + 5, 1)
+
+
+def test_an_upload_cut_by_a_reset_is_not_acknowledged_and_resumes(site: Site) -> None:
+    """Nothing is visible before it is whole; SIZE says where to go on."""
+    with site.agent(site.join("web-01")) as client:
+        partly(client, "a.log", BYTES[:5000])
+        assert client.nlst() == []
+        assert site.catalog.files.at("web-01", "a.log") is None
+        client.voidcmd("TYPE I")
+        size = client.size("a.log")
+        assert size is not None
+        assert 0 < size <= 5000
+        store(client, "a.log", BYTES[size:], rest=size)
+        assert site.live("web-01", "a.log").read_bytes() == BYTES
+
+
+def test_a_temporary_name_is_published_by_renaming(site: Site) -> None:
+    """And an old generation is moved aside under its path."""
+    with site.agent(site.join("web-01")) as client:
+        temporary = temporary_name("/a.log")
+        store(client, temporary, BYTES)
+        assert client.nlst() == []
+        client.rename(temporary, "a.log")
+        assert client.nlst() == ["a.log"]
+        client.rename("a.log", aside_name("a.log", "20261123T081400Z-0123abcd"))
+        store(client, "a.log", b"after truncation\n")
+        assert client.nlst() == ["a.log"]
+        found = site.catalog.files.at("web-01", "a.log")
+        assert found is not None
+        assert (found.number, found.generations, found.size) == (2, 2, 17)
+
+
+def test_an_agent_reads_and_removes_nothing(site: Site) -> None:
+    """Whoever steals its password gets names, sizes and times."""
+    joined = site.join("web-01")
+    with site.agent(joined) as client:
+        store(client, "a.log", BYTES)
+        client.mkd("folder")
+        for command in ("RETR a.log", "DELE a.log", "RMD folder", "SITE CHMOD 777 a.log"):
+            client.sendcmd("PASV")
+            with pytest.raises(ftplib.error_perm):
+                client.sendcmd(command)
+        assert sorted(client.nlst()) == ["a.log", "folder"]
+        assert dict(client.mlsd())["a.log"]["size"] == str(len(BYTES))
+        assert client.sendcmd("MDTM a.log").startswith("213 ")
+
+
+def test_other_content_under_the_same_name_keeps_the_old_generation(site: Site) -> None:
+    """A hostile agent cannot overwrite history."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", b"evidence\n")
+        store(client, "a.log", b"forged\n")
+        with pytest.raises(ftplib.Error):
+            store(client, "a.log", b"XXX", rest=0 + 2)
+    site.people.create("ann", PASSWORD)
+    with site.ftp("ann", PASSWORD) as reader:
+        assert fetched(reader, "/web-01/a.log") == b"forged\n"
+        assert fetched(reader, "/web-01/a.log;gen=1") == b"evidence\n"
+
+
+@pytest.mark.parametrize("path", ["../web-02/a.log", "/../web-02/a.log", "/../../../../etc/passwd", "//web-02//a.log"])
+def test_agents_do_not_see_each_other(site: Site, path: str) -> None:
+    """Whatever path they write, it is in their own tree."""
+    with site.agent(site.join("web-02")) as second:
+        store(second, "a.log", b"two\n")
+    with site.agent(site.join("web-01")) as first:
+        with pytest.raises(ftplib.error_perm) as caught:
+            first.sendcmd(f"SIZE {path}")
+        assert code_of(caught) == "550"
+        assert first.nlst("/") == []
+        assert first.nlst("/..") == []
+    assert site.live("web-02", "a.log").read_bytes() == b"two\n"
+
+
+def test_names_that_no_archive_path_can_hold_arrive_escaped_or_refused(site: Site) -> None:
+    """Bytes that are not UTF-8, tabs; a name that is too long is told so."""
+    with site.agent(site.join("web-01")) as client:
+        client.encoding = "utf-8"
+        client.voidcmd("TYPE I")
+        store(client, "tab\there.log", b"x")
+        assert site.catalog.files.at("web-01", "tab%09here.log") is not None
+        with pytest.raises(ftplib.error_perm) as caught:
+            store(client, "n" * 256, b"x")
+        assert code_of(caught) == "553"
+
+
+def test_a_person_sees_the_agents_of_the_scope_and_reads_their_files(site: Site) -> None:
+    """No right and no such file look the same."""
+    for agent in ("web-01", "db-01"):
+        with site.agent(site.join(agent)) as client:
+            client.mkd("app")
+            client.mkd("app/secrets")
+            store(client, "app/a.log", agent.encode())
+            store(client, "app/secrets/key", b"key")
+    site.people.create("ann", PASSWORD, scope=["web-*/**", "!**/secrets/**"])
+    with site.ftp("ann", PASSWORD) as reader:
+        assert reader.nlst() == ["web-01"]
+        assert reader.nlst("/web-01/app") == ["/web-01/app/a.log"]
+        assert fetched(reader, "/web-01/app/a.log") == b"web-01"
+        reader.cwd("/web-01/app")
+        assert fetched(reader, "a.log") == b"web-01"
+        told = set()
+        for path in ("/db-01/app/a.log", "/db-99/app/a.log", "/web-01/app/secrets/key", "/web-01/app/none"):
+            with pytest.raises(ftplib.error_perm) as caught:
+                fetched(reader, path)
+            told.add(str(caught.value).replace(path, "PATH"))
+        assert len(told) == 1, told
+        for command in ("STOR x", "DELE app/a.log", "MKD x", "RNFR app/a.log", "MFMT 20260101000000 app/a.log"):
+            with pytest.raises(ftplib.error_perm):
+                reader.sendcmd(command)
+
+
+def test_an_administrator_reads_everything_and_parts_of_it(site: Site) -> None:
+    """With REST, as download managers do."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", BYTES)
+    site.people.create("root", PASSWORD, role="admin")
+    with site.ftp("root", PASSWORD) as reader:
+        parts: list[bytes] = []
+        reader.retrbinary("RETR /web-01/a.log", parts.append, rest=5000)
+        assert b"".join(parts) == BYTES[5000:]
+        reader.voidcmd("TYPE I")
+        assert reader.size("/web-01/a.log") == len(BYTES)
+        assert [name for name, facts in reader.mlsd("/") if facts["type"] == "dir"] == ["web-01"]
+
+
+def test_older_generations_have_size_and_time_but_are_not_listed(site: Site) -> None:
+    """And a file that is really called so is found first."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", b"one\n")
+        store(client, "a.log", b"second\n")
+        store(client, "b;gen=1", b"odd name\n")
+    site.people.create("root", PASSWORD, role="admin")
+    with site.ftp("root", PASSWORD) as reader:
+        reader.voidcmd("TYPE I")
+        assert reader.size("/web-01/a.log;gen=1") == 4
+        assert reader.sendcmd("MDTM /web-01/a.log;gen=1").startswith("213 ")
+        assert fetched(reader, "/web-01/a.log;gen=2") == b"second\n"
+        assert fetched(reader, "/web-01/b;gen=1") == b"odd name\n"
+        assert sorted(reader.nlst("/web-01")) == ["/web-01/a.log", "/web-01/b;gen=1"]
+        with pytest.raises(ftplib.error_perm):
+            fetched(reader, "/web-01/a.log;gen=3")
+
+
+def test_revoking_an_agent_counts_for_the_session_it_has(site: Site) -> None:
+    """Within a second, not at its next log-in."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", b"one\n")
+        site.enrolment.revoke("web-01")
+
+        def refused() -> bool:
+            try:
+                client.sendcmd("NOOP")
+            except (ftplib.Error, EOFError, OSError):
+                return True
+            return False
+
+        eventually(refused, within_s=3)
+    with pytest.raises(ftplib.error_perm):
+        site.ftp("web-01", "whatever it is")
+
+
+def test_what_the_server_heard_of_an_agent_is_in_the_catalog(site: Site) -> None:
+    """Heard, from where, what came last; a failure until the next success."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", b"one\n")
+        agent = eventually(lambda: next((a for a in site.catalog.agents.list() if a.address and a.uploaded_ns), None))
+        assert (agent.address, agent.last_path, agent.error) == ("127.0.0.1", "a.log", "")
+        partly(client, "b.log", BYTES)
+        failing = eventually(lambda: next((a for a in site.catalog.agents.list() if a.error), None))
+        assert "b.log" in failing.error
+        store(client, "b.log", BYTES)
+        eventually(lambda: next((a for a in site.catalog.agents.list() if not a.error), None))
+
+
+def test_a_full_disk_is_told_and_reading_goes_on(tmp_path: Path) -> None:
+    """452, nothing believed; the agent is shown as failing with the reason."""
+    made = Site.make(tmp_path / "data")
+    values = made.config.archive.__class__(root=made.config.archive.root, min_free="99.9%")
+    made.config = made.config.__class__(archive=values, ftp=made.config.ftp, web=made.config.web)
+    with Running(made) as site, site.agent(site.join("web-01")) as client:
+        with pytest.raises(ftplib.error_temp) as caught:
+            store(client, "a.log", BYTES)
+        assert code_of(caught) == "452"
+        assert client.nlst() == []
+        failing = eventually(lambda: next((a for a in site.catalog.agents.list() if a.error), None))
+        assert failing.error.startswith("/a.log: ")
+    made.catalog.close()
