@@ -119,9 +119,10 @@ def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees)
         return NewGeneration(own, sight)
     if sight.stat.size > own.offset:
         return Ship(own, sight)
-    if at_home and sight.stat.mtime_ns == own.seen.mtime_ns:
+    unwritten = sight.stat.mtime_ns == own.seen.mtime_ns
+    if at_home and (unwritten or own.seen == UNSEEN):
         return Same(own, sight)
-    return Compare(own, sight, if_unknown_same=sight.stat.mtime_ns == own.seen.mtime_ns)
+    return Compare(own, sight, if_unknown_same=unwritten)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from logferry.agent.identity import Stat, mark_of
@@ -60,8 +60,18 @@ class Scanner:
     ``known[folder][name]`` is the mark of the file as it was last planned for; 0 = look again.
     """
 
-    def __init__(self, sources: Iterable[Source], *, never: Iterable[bytes] = ()) -> None:
-        """``never``: raw absolute paths that are not sent whatever the patterns say (the agent's own files)."""
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        *,
+        never: Iterable[bytes] = (),
+        entering: Callable[[bytes], object] | None = None,
+    ) -> None:
+        """``never``: raw absolute paths that are not sent whatever the patterns say (the agent's own files).
+
+        ``entering`` is called with each folder before it is listed, so that a watcher misses nothing.
+        """
+        self._entering = entering
         self.sources = tuple(sources)
         self.known: dict[bytes, dict[bytes, int]] = {}
         self._never = frozenset(os.path.abspath(path) for path in never)
@@ -70,6 +80,14 @@ class Scanner:
     def source_of(self, path: bytes) -> Source | None:
         """The first source that ``path`` lies in and that wants it."""
         return next((s for s in self.sources if s.holds(path) and path != s.root and s.wants(path)), None)
+
+    def source_at(self, path: bytes) -> Source | None:
+        """The first source that ``path`` lies in, wanted or not: renames are followed out of the patterns."""
+        return next((s for s in self.sources if s.holds(path)), None)
+
+    def is_link(self, path: bytes) -> bool:
+        """Whether ``path`` is a followed link to a file."""
+        return path in self._links
 
     def load(self, marks: Iterable[tuple[bytes, Stat]]) -> int:
         """Begin with what the registry knows; returns how many files."""
@@ -147,6 +165,8 @@ class Scanner:
     def look(self, folder: bytes, source: Source) -> Look:
         """List one folder and compare."""
         look = Look(folder, source)
+        if self._entering is not None:
+            self._entering(folder)
         try:
             entries = os.scandir(folder)
         except OSError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -98,7 +100,13 @@ class Worker:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._finished(self._work(job))
+            try:
+                done = self._work(job)
+            except Exception as fault:  # noqa: BLE001 (a fault in here must not end the thread and stall everything)
+                self._journal.event("fault", level=logging.ERROR, error=traceback.format_exc())
+                done = self._none_done(job, Later(f"internal fault: {fault!r}", hint="please report it"))
+                self._drop()
+            self._finished(done)
         if self._client is not None:
             with contextlib.suppress(LogferryError):  # saying goodbye is a courtesy
                 self._client.close()

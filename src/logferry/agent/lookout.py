@@ -1,0 +1,355 @@
+"""From looking to deciding: puts what the scanner saw beside the registry, lets ``plan`` decide, records the result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from logging import WARNING
+
+from logferry.agent import identity
+from logferry.agent.files import Handles, OpenFile, open_file
+from logferry.agent.journal import Journal
+from logferry.agent.plan import (
+    Case,
+    Compare,
+    Decision,
+    Gone,
+    Move,
+    New,
+    NewGeneration,
+    Same,
+    Ship,
+    Sight,
+    changes,
+    plan,
+)
+from logferry.agent.registry import Registry
+from logferry.agent.roster import Roster
+from logferry.agent.rows import Row, State
+from logferry.agent.scan import Finding, Look, Scanner, Seen, lstat
+from logferry.agent.slices import Task
+from logferry.clock import Clock
+from logferry.errors import BadName, LogferryError
+from logferry.limits import FINDINGS_MAX, SCAN_CHUNK_FILES
+
+
+class Lookout:
+    """Used by the runner's thread only. Rows that a worker is busy with are left for the next look."""
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        registry: Registry,
+        roster: Roster,
+        handles: Handles,
+        journal: Journal,
+        clock: Clock,
+        stamp: Callable[[], str],
+    ) -> None:
+        self.scanner = scanner
+        self._registry = registry
+        self._roster = roster
+        self._handles = handles
+        self._journal = journal
+        self._clock = clock
+        self._stamp = stamp
+        self._fresh: dict[bytes, Seen] = {}
+        self._doubtful: dict[bytes, Seen] = {}
+        self._missing: dict[bytes, Row] = {}
+        self._agreed: dict[tuple[bytes, int], bool] = {}
+        self.deferred: set[bytes] = set()
+        """Paths to look at again as soon as the workers are done with their rows."""
+        self.held_gone: set[int] = set()
+        """Rows whose file has no name of its own any more but is still open here."""
+        self.findings: dict[bytes, Finding] = {}
+        self.generations = 0
+        self.moves = 0
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    def look_everywhere(self) -> None:
+        """One look at all sources."""
+        found: dict[bytes, Finding] = {}
+        for look in self.scanner.walk():
+            self._take(look, found)
+        for path in self.findings.keys() - found.keys():
+            self._journal.state(f"look {path!r}", "")
+        self.findings = found
+        self._finish()
+
+    def look_at(self, names: Iterable[tuple[bytes, Iterable[bytes]]]) -> None:
+        """Look at some names of some folders; folders not known yet are walked."""
+        for folder, some in names:
+            source = self.scanner.source_at(folder)
+            if source is not None:
+                self._take(self.scanner.look_names(folder, source, some), self.findings, deeper=True)
+        self._finish()
+
+    def look_deferred(self) -> None:
+        """Look again at what had to wait for a worker."""
+        folders: dict[bytes, set[bytes]] = {}
+        for path in self.deferred:
+            folder, _, name = path.rpartition(b"/")
+            folders.setdefault(folder or b"/", set()).add(name)
+            self.scanner.note(path, 0)
+        self.deferred = set()
+        self.look_at(folders.items())
+
+    def _take(self, look: Look, findings: dict[bytes, Finding], *, deeper: bool = False) -> None:
+        for seen in look.seen:
+            self._sight(seen, findings)
+        for path in look.missing:
+            row = self._registry.by_path(path)
+            if row is None:
+                self.scanner.forget(path)
+            else:
+                self._missing[path] = row
+        for finding in look.findings:
+            self._find(finding, findings)
+        waiting = look.folders if deeper else []
+        while waiting:
+            below = self.scanner.look(waiting.pop(), look.source)
+            waiting += below.folders
+            self._take(below, findings)
+
+    def _find(self, finding: Finding, findings: dict[bytes, Finding]) -> None:
+        if len(findings) < FINDINGS_MAX:
+            findings[finding.what] = finding
+        self._journal.state(f"look {finding.what!r}", finding.why, level=WARNING, path=finding.what, hint=finding.hint)
+
+    def _sight(self, seen: Seen, findings: dict[bytes, Finding]) -> None:
+        path, stat = seen.path, seen.stat
+        own = self._registry.by_path(path)
+        if own is not None and self._simply_grown(own, seen):
+            self.scanner.note(path, stat.mark)
+            self._roster.add(own, stat.size, linked=self.scanner.is_link(path), wait_s=seen.source.settle_s)
+        elif own is not None or self._registry.by_inode(stat.inode):
+            self._doubtful[path] = seen
+        else:
+            try:
+                seen.source.archive_path(path)
+            except BadName as error:
+                self.scanner.note(path, stat.mark)
+                self._find(Finding(path, error.message, error.hint), findings)
+                return
+            self._fresh[path] = seen
+            if len(self._fresh) >= SCAN_CHUNK_FILES:
+                self._begin_fresh()
+
+    def _simply_grown(self, own: Row, seen: Seen) -> bool:
+        """The everyday case: same file, more bytes. Its content is verified by the worker that opens it anyway."""
+        if own.state not in (State.NEW, State.LIVE):
+            return False
+        if own.offset == 0 and not own.remote:
+            return own.id not in self._roster.busy
+        return own.inode == seen.stat.inode and seen.stat.size > own.offset
+
+    # Deciding ---------------------------------------------------------------------------------------------------------
+
+    def _begin_fresh(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        self._apply([New(self._sight_of(seen)) for seen in fresh.values()], {})
+
+    def _finish(self) -> None:
+        self._begin_fresh()
+        doubtful, self._doubtful = self._doubtful, {}
+        missing, self._missing = self._missing, {}
+        if not doubtful and not missing:
+            return
+        self._search(doubtful, missing)
+        cases: list[Case] = []
+        for seen in doubtful.values():
+            case = self._case(seen)
+            if case is not None:
+                cases.append(case)
+        lost: list[Row] = []
+        for path, row in missing.items():
+            if row.id in self._roster.busy:
+                self.deferred.add(path)
+            elif row.state is not State.GONE:
+                lost.append(row)
+            self.scanner.forget(path)
+        self._agreed = {}
+        decisions = plan(cases, lost, self._agrees)
+        owners = {case.sight.path: case.own for case in cases if case.own is not None}
+        self._apply(decisions, owners)
+
+    def _search(self, doubtful: dict[bytes, Seen], missing: dict[bytes, Row]) -> None:
+        """Find files that left their path, under names the patterns do not match: by handle, then by inode."""
+        lost = {row.inode: row for row in missing.values() if row.path}
+        for path, seen in doubtful.items():
+            own = self._registry.by_path(path)
+            if own is not None and own.inode != seen.stat.inode:
+                lost[own.inode] = own
+        for seen in doubtful.values():
+            lost.pop(seen.stat.inode, None)
+        for row in list(lost.values()):
+            file = self._handles.get(row.id)
+            if file is not None:
+                file.refresh()
+                name = file.name_now()
+                if name is not None and self._found(name, row, doubtful):
+                    lost.pop(row.inode, None)
+        for folder in {row.path.rpartition(b"/")[0] or b"/" for row in lost.values()}:
+            for path, inode in self.scanner.inodes(folder):
+                if inode in lost and self._found(path, lost[inode], doubtful):
+                    lost.pop(inode)
+
+    def _found(self, path: bytes, row: Row, doubtful: dict[bytes, Seen]) -> bool:
+        stat = lstat(path)
+        source = self.scanner.source_at(path)
+        if stat is None or stat.inode != row.inode or source is None or path == row.path:
+            return False
+        doubtful.setdefault(path, Seen(path, stat, source))
+        return True
+
+    def _case(self, seen: Seen) -> Case | None:
+        """The file with its rows, or None if a worker is busy with one of them."""
+        own = self._registry.by_path(seen.path)
+        others = [row for row in self._registry.by_inode(seen.stat.inode) if own is None or row.id != own.id]
+        astray = tuple(row for row in others if self._left_home(row))
+        rows = [*astray, own] if own is not None else [*astray]
+        if any(row.id in self._roster.busy for row in rows):
+            self.deferred.add(seen.path)
+            return None
+        try:
+            return Case(self._sight_of(seen), own, astray)
+        except BadName as error:
+            self.scanner.note(seen.path, seen.stat.mark)
+            self._find(Finding(seen.path, error.message, error.hint), self.findings)
+            return None
+
+    @staticmethod
+    def _left_home(row: Row) -> bool:
+        if not row.path:
+            return True
+        there = lstat(row.path)
+        return there is None or there.inode != row.inode
+
+    def _sight_of(self, seen: Seen) -> Sight:
+        return Sight(seen.path, seen.source.archive_path(seen.path), seen.stat)
+
+    def _agrees(self, sight: Sight, row: Row) -> bool:
+        key = (sight.path, row.id)
+        if key not in self._agreed:
+            self._agreed[key] = self._compare(sight, row)
+        return self._agreed[key]
+
+    def _compare(self, sight: Sight, row: Row) -> bool:
+        try:
+            file = open_file(sight.path, linked=self.scanner.is_link(sight.path))
+        except LogferryError:
+            # It cannot be read now. Take it for the same: the worker that opens it verifies again and says why not.
+            return sight.stat.inode == row.inode
+        try:
+            if file.stat.inode != sight.stat.inode:
+                return False
+            used_again = (
+                row.inode == file.stat.inode
+                and row.inode_generation != file.inode_generation
+                and 0 not in (row.inode_generation, file.inode_generation)
+            )
+            moved = sight.path != row.path
+            return not (used_again and moved) and identity.agrees(file.read, row.print)
+        except OSError:
+            return sight.stat.inode == row.inode
+        finally:
+            file.close()
+
+    # Recording --------------------------------------------------------------------------------------------------------
+
+    def disagreed(self, task: Task, file: OpenFile) -> int | None:
+        """A worker found other content under a row's path: begin the next generation. Returns the new row's id."""
+        row = task.row
+        there = lstat(row.path) if row.path and not task.linked else None
+        if task.linked and row.path:
+            there = file.stat
+        source = self.scanner.source_at(row.path) if row.path else None
+        if there is None or there.inode != file.stat.inode or source is None:
+            if row.path:
+                self.deferred.add(row.path)
+            return None
+        sight = Sight(row.path, source.archive_path(row.path), file.stat, file.inode_generation)
+        made = self._apply([NewGeneration(row, sight)], {})
+        return made[0].id if made else None
+
+    def _apply(self, decisions: list[Decision], owners: dict[bytes, Row]) -> list[Row]:
+        if not decisions:
+            return []
+        made = changes(decisions, owners, self._stamp)
+        inserted = [
+            Row(self._registry.new_id(), s.path, s.archive, "", State.NEW, s.stat.inode, s.inode_generation)
+            for s in made.insert
+        ]
+        revived = [
+            dataclasses.replace(d.row, state=State.LIVE)
+            for d in decisions
+            if isinstance(d, (Ship, Compare)) and d.row.state is State.GONE
+        ]
+        updated = [*made.update, *revived]
+        if not self._registry.apply(
+            [*updated, *inserted], remove=[r.id for r in made.remove], now_ns=self._clock.now_ns()
+        ):
+            why = str(self._registry.behind)
+            self._journal.state("registry", "behind", level=WARNING, why=why)
+        self.moves += made.moved
+        self.generations += made.generations
+        for row in made.remove:
+            self._roster.forget(row.id)
+            self._handles.close(row.id)
+        for row in updated:
+            self._roster.update(row)
+            self._after_update(row)
+        by_path = {row.path: row for row in [*updated, *inserted]}
+        for decision in decisions:
+            self._enlist(decision, by_path)
+        return inserted
+
+    def _after_update(self, row: Row) -> None:
+        if row.state is State.GONE:
+            self._journal.event("source file is gone", path=row.path, kept=row.want, bytes=row.offset)
+        if row.state in (State.GONE, State.ENDED):
+            self.watch_held(row)
+
+    def watch_held(self, row: Row) -> None:
+        """Send what an open handle still has of a file without a path; see ``held_gone``."""
+        file = self._handles.get(row.id)
+        if file is None:
+            self._roster.drop(row.id)
+            return
+        self.held_gone.add(row.id)
+        if file.refresh().size > row.offset:
+            self._roster.add(row, file.stat.size)
+        elif row.id not in self._roster.busy:
+            self._roster.drop(row.id)
+
+    def _enlist(self, decision: Decision, by_path: dict[bytes, Row]) -> None:
+        if isinstance(decision, Gone):
+            return
+        sight = decision.sight
+        row = by_path.get(sight.path)
+        if row is None:
+            assert not isinstance(decision, New | NewGeneration)
+            row = decision.row
+        source = self.scanner.source_at(sight.path)
+        linked = self.scanner.is_link(sight.path)
+        self.scanner.note(sight.path, sight.stat.mark)
+        match decision:
+            case Same():
+                if row.state is State.NEW:  # everything is there, but not under its name yet
+                    self._roster.add(row, sight.stat.size, linked=linked)
+                else:
+                    self._roster.drop(row.id)
+            case Compare():
+                self._roster.compare(row, sight.stat.size, linked=linked, if_unknown_same=decision.if_unknown_same)
+            case Ship() | New() | NewGeneration():
+                self._roster.add(row, sight.stat.size, linked=linked, wait_s=source.settle_s if source else 0.0)
+            case Move():
+                self._journal.event("renamed", path=sight.path, was=decision.row.path, archive=row.want)
+                self.held_gone.discard(row.id)
+                if sight.stat.size > row.offset or row.state is State.NEW:
+                    self._roster.add(row, sight.stat.size, linked=linked)
+        if isinstance(decision, NewGeneration):
+            self._journal.event(
+                "new generation", path=sight.path, kept=decision.row.want, old_bytes=decision.row.offset
+            )

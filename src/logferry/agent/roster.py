@@ -1,0 +1,206 @@
+"""What is still to be done: files with unsent bytes, rows misplaced on the server, and which of them are busy."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+
+from logferry.agent.queue import Rounds
+from logferry.agent.rows import Row, State
+from logferry.clock import Clock
+from logferry.ftp.reconnect import Dice
+from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, FILE_BACKOFF_S_MAX
+
+_BATCH_FILES_MIN = 8
+
+
+@dataclass(slots=True)
+class Work:
+    """A file with something to send. ``size`` is the newest known; ``due_s`` (monotonic) is when it may go."""
+
+    row: Row
+    size: int
+    grown: int = 0
+    """A size that was seen while a worker was busy with the file; 0 = none."""
+    linked: bool = False
+    due_s: float = 0.0
+    compare: bool = False
+    if_unknown_same: bool = False
+    checked_epoch: int = -1
+    failures: int = 0
+    error: str = ""
+
+    @property
+    def lag(self) -> int:
+        """Bytes not confirmed yet."""
+        return max(0, self.size - self.row.offset)
+
+
+class Roster:
+    """Used by the runner's thread only."""
+
+    def __init__(self, clock: Clock, dice: Dice) -> None:
+        self._clock = clock
+        self._dice = dice
+        self.works: dict[int, Work] = {}
+        self.misplaced: dict[int, Row] = {}
+        self.busy: set[int] = set()
+        self.moving = False
+        """Whether a job of renames is under way; there is one at a time."""
+        self.move_due_s = 0.0
+        self._move_failures = 0
+        self._line = Rounds()
+        self._later: list[tuple[float, int]] = []
+
+    # Adding ---------------------------------------------------------------------------------------------------------
+
+    def add(self, row: Row, size: int, *, linked: bool = False, wait_s: float = 0.0) -> Work:
+        """There is something to send for ``row``; its file has ``size`` bytes. ``wait_s``: leave it alone that long."""
+        work = self.works.get(row.id)
+        if work is None:
+            work = self.works[row.id] = Work(row, size)
+        work.row, work.linked = row, linked
+        if row.id in self.busy:
+            work.grown = size
+        else:
+            work.size = size
+        if wait_s:
+            work.due_s = self._clock.monotonic_s() + wait_s
+        self._line_up(work)
+        return work
+
+    def compare(self, row: Row, size: int, *, linked: bool, if_unknown_same: bool) -> None:
+        """The file of ``row`` is to be compared with the server's."""
+        work = self.add(row, size, linked=linked)
+        work.compare, work.if_unknown_same = True, if_unknown_same
+
+    def update(self, row: Row) -> None:
+        """``row`` is what is true now."""
+        if row.misplaced:
+            self.misplaced[row.id] = row
+        else:
+            self.misplaced.pop(row.id, None)
+        if (work := self.works.get(row.id)) is not None:
+            work.row = row
+
+    def drop(self, row_id: int) -> None:
+        """Nothing is to be sent for this row any more."""
+        self.works.pop(row_id, None)
+        self._line.discard(row_id)
+
+    def forget(self, row_id: int) -> None:
+        """The row does not exist any more."""
+        self.drop(row_id)
+        self.misplaced.pop(row_id, None)
+
+    def release(self, row_id: int) -> None:
+        """No worker is busy with this row any more; what is left to send for it gets in line for the next round."""
+        self.busy.discard(row_id)
+        if (work := self.works.get(row_id)) is not None:
+            self._line_up(work, again=True)
+
+    def failed(self, work: Work, why: str) -> float:
+        """It did not work: wait after ``release``, longer each time, with jitter. Returns the seconds."""
+        work.failures += 1
+        work.error = why
+        ceiling_s = min(FILE_BACKOFF_S_MAX, BACKOFF_S_MIN * 2 ** min(work.failures, 16))
+        wait_s = self._dice.uniform(BACKOFF_S_MIN / 2, ceiling_s)
+        work.due_s = self._clock.monotonic_s() + wait_s
+        return wait_s
+
+    def moves_failed(self) -> None:
+        """A job of renames did not get through."""
+        self._move_failures += 1
+        ceiling_s = min(FILE_BACKOFF_S_MAX, BACKOFF_S_MIN * 2 ** min(self._move_failures, 16))
+        self.move_due_s = self._clock.monotonic_s() + self._dice.uniform(BACKOFF_S_MIN / 2, ceiling_s)
+
+    def moves_worked(self) -> None:
+        """A job of renames got through."""
+        self._move_failures = 0
+        self.move_due_s = 0.0
+
+    def _line_up(self, work: Work, *, again: bool = False) -> None:
+        if work.row.id in self.busy:
+            return
+        if work.due_s > self._clock.monotonic_s():
+            self._line.discard(work.row.id)
+            heapq.heappush(self._later, (work.due_s, work.row.id))
+        else:
+            self._line.add(work.row.id, work.lag, again=again)
+
+    # Taking -----------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Bring into line whose time has come."""
+        now = self._clock.monotonic_s()
+        while self._later and self._later[0][0] <= now:
+            _, row_id = heapq.heappop(self._later)
+            work = self.works.get(row_id)
+            if work is not None and work.due_s <= now:
+                self._line_up(work)
+
+    def next_due_s(self) -> float:
+        """Monotonic time at which the next waiting file is due; infinity if none waits."""
+        return self._later[0][0] if self._later else math.inf
+
+    @property
+    def waiting(self) -> int:
+        """How many files could be sent now."""
+        return len(self._line)
+
+    def next_batch(self, workers_free: int) -> list[Work]:
+        """Files for one worker, by turn: one large slice or many small ones. Marks them busy."""
+        count_max = max(_BATCH_FILES_MIN, min(BATCH_FILES, -(-len(self._line) // max(1, workers_free))))
+        leaving = {row.remote: row_id for row_id, row in self.misplaced.items()}
+        batch: list[Work] = []
+        held_back: list[Work] = []
+        total = 0
+        while len(batch) < count_max and total < BATCH_BYTES and (row_id := self._line.pop()) is not None:
+            work = self.works.get(row_id)
+            if work is None or row_id in self.busy:
+                continue
+            if not work.row.remote and leaving.get(work.row.want, row_id) != row_id:
+                held_back.append(work)  # the older generation has to leave that name first
+                continue
+            work.grown = 0
+            batch.append(work)
+            total += work.lag
+        for work in held_back:
+            self._line_up(work)
+        self.busy.update(work.row.id for work in batch)
+        return batch
+
+    def next_moves(self) -> list[Row]:
+        """Misplaced rows that can be renamed now, all in one job; marks them busy.
+
+        Bytes that only an open handle still has go first (rows without a path); and no row may land on a name that
+        another one, which cannot move yet, still has.
+        """
+        if self.moving or not self.misplaced or self.move_due_s > self._clock.monotonic_s():
+            return []
+        ready = {
+            row.id: row
+            for row in self.misplaced.values()
+            if row.id not in self.busy and (row.state is State.LIVE or row.id not in self.works)
+        }
+        while True:
+            staying = {row.remote for row in self.misplaced.values() if row.id not in ready}
+            blocked = [row.id for row in ready.values() if row.want in staying]
+            if not blocked:
+                break
+            for row_id in blocked:
+                del ready[row_id]
+        self.busy.update(ready)
+        self.moving = bool(ready)
+        return list(ready.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way and nothing could start now."""
+        return not self.busy and not self._line and not self.misplaced
+
+    @property
+    def lag_bytes(self) -> int:
+        """All bytes known to be unsent."""
+        return sum(work.lag for work in self.works.values())
