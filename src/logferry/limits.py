@@ -25,6 +25,8 @@ FTP_PIPELINE_BYTES_MAX = 64 * KIB
 """Commands waiting behind the one being served; beyond it we stop reading (TCP pushes back)."""
 FTP_REPLY_LINES_MAX = 10_000
 """Lines of one multi-line reply a client accepts (STAT on a big folder)."""
+FTP_BACKLOG = 1024
+"""Connections the kernel keeps for us while we are busy: a fleet that reconnects at once."""
 FTP_SESSIONS_MAX = 12_000
 FTP_SESSIONS_PER_ADDRESS_MAX = 200
 FTP_THREADS_MAX = 128
@@ -39,6 +41,9 @@ FTP_REPLY_S_MAX = 15.0
 FTP_WATCH_S = 0.25
 """During a transfer: how often the control connection is looked at while the data connection rests."""
 FTP_DATA_CONNECT_S_MAX = 30.0
+FTP_TURN_AWAY_S_MAX = 2.0
+FTP_TURN_AWAY_BYTES_MAX = 4 * MIB
+"""For how long and how far a refused upload is read and thrown away, so that its client gets to see the reason."""
 FTP_DATA_STALL_S_MAX = 60.0
 """A data connection that moves no byte for this long is cut."""
 FTP_LINGER_S = 0.5
@@ -112,6 +117,14 @@ LINES_PER_REQUEST_MAX = 5_000
 LINES_BYTES_PER_REQUEST_MAX = 4 * MIB
 LINE_INDEX_STEP_BYTES = 1 * MIB
 """One line count per this many bytes makes line numbers exact and jumps quick."""
+LINE_INDEX_NOW_BYTES = 16 * MIB
+"""So much is counted at once when somebody asks for lines (milliseconds); the rest in the background."""
+LINE_INDEX_WAIT_S = 2.0
+"""How long a jump to a line number waits for the counting to get there before it answers with an estimate."""
+LINE_INDEX_BLOCKS_MAX = 4_000_000
+"""Counts kept in memory over all files (12 bytes each): enough for 4 TB of files looked at lately."""
+LINE_WINDOW_BYTES = 256 * KIB
+"""Read at once when lines are cut out; a longer line is measured block by block."""
 FOLDER_PAGE_ENTRIES = 1_000
 
 # Search ------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from logferry.ftp.events import (
     SessionEnded,
 )
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
+from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.features import Features
@@ -39,6 +40,9 @@ from logferry.ftp.protocol.listing_reader import Listed
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.reconnect import Backoff, retrying
 from logferry.ftp.sending import SendSource
+from logferry.ftp.server import FtpServer
+from logferry.ftp.session import SessionInfo
+from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.tls import TlsIdentity
 from logferry.ftp.users import MemoryUsers, User, UserStore
@@ -54,8 +58,10 @@ __all__ = [
     "Features",
     "Filesystem",
     "FtpClient",
+    "FtpServer",
     "Incomplete",
     "Listed",
+    "LocalFilesystem",
     "LoggedIn",
     "LoginFailed",
     "MemoryUsers",
@@ -65,7 +71,9 @@ __all__ = [
     "Reply",
     "SendSource",
     "Sent",
+    "ServerLimits",
     "SessionEnded",
+    "SessionInfo",
     "StoreItem",
     "StoreResult",
     "TlsIdentity",

@@ -1,0 +1,114 @@
+"""The control connection's socket: blocking, with time-outs, plain or TLS.
+
+A plain socket blocks in the kernel with SO_RCVTIMEO, which costs one system call per read; Python's own time-outs
+cost two. TLS needs Python's, since a read may have to be tried again inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+
+from logferry.limits import FTP_LINGER_S, FTP_REPLY_S_MAX
+
+_READ_BYTES = 8192
+
+
+def timeval(seconds: float) -> bytes:
+    """A ``struct timeval`` for SO_RCVTIMEO and SO_SNDTIMEO."""
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+
+
+class Control:
+    """One control connection, used by one thread at a time."""
+
+    __slots__ = ("_socket", "_tls")
+
+    def __init__(self, accepted: socket.socket) -> None:
+        self._socket = accepted
+        self._tls: ssl.SSLSocket | None = None
+        accepted.setblocking(True)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # Clients send the DM after "IAC IP" as urgent data; it must not stay behind when ABOR comes.
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(FTP_LINGER_S))
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(FTP_REPLY_S_MAX))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    @property
+    def tls(self) -> ssl.SSLSocket | None:
+        """The TLS connection, once the handshake has begun."""
+        return self._tls
+
+    def receive(self, *, wait: bool) -> bytes | None:
+        """What has arrived; ``b""`` at the end of the connection; None when nothing came.
+
+        With ``wait`` it waits FTP_LINGER_S for something to come.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        if self._tls is not None:
+            return self._receive_tls(self._tls, wait)
+        try:
+            return self._socket.recv(_READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+
+    def _receive_tls(self, tls: ssl.SSLSocket, wait: bool) -> bytes | None:
+        tls.settimeout(FTP_LINGER_S if wait else 0.0)
+        try:
+            return tls.recv(_READ_BYTES)
+        except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def send(self, data: bytes) -> None:
+        """Send all of ``data``.
+
+        Raises:
+            OSError: the connection broke, or the client reads nothing.
+        """
+        if self._tls is None:
+            self._socket.sendall(data)
+            return
+        self._tls.settimeout(FTP_REPLY_S_MAX)
+        self._tls.sendall(data)
+
+    def begin_tls(self, context: ssl.SSLContext) -> None:
+        """From here on TLS; ``handshake`` has to follow."""
+        self._tls = context.wrap_socket(
+            self._socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        self._socket = self._tls
+
+    def handshake(self, *, wait_s: float) -> bool:
+        """Go on with the handshake for at most ``wait_s``; whether it is done.
+
+        Raises:
+            OSError: it failed (ssl.SSLError is one).
+        """
+        assert self._tls is not None
+        self._tls.settimeout(wait_s)
+        try:
+            self._tls.do_handshake()
+        except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        return True
+
+    def cut(self) -> None:
+        """End the connection from another thread: whoever reads or writes it now fails."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close it, politely when that costs no time."""
+        if self._tls is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._tls.settimeout(0.0)
+                self._tls.unwrap()
+        self._socket.close()

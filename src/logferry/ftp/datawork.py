@@ -1,0 +1,299 @@
+"""Data connections of one session: the passive port, TLS on it, and each transfer from its command to its reply."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from logferry.errors import Conflict, LogferryError, NotFound
+from logferry.ftp import transfers
+from logferry.ftp.control import Control
+from logferry.ftp.events import Incomplete, Received, Sent
+from logferry.ftp.filesystem import Filesystem, Upload
+from logferry.ftp.passive import PassivePort, same_host
+from logferry.ftp.protocol.actions import Transfer
+from logferry.ftp.protocol.replies import Reply
+from logferry.ftp.refusals import one_line, refusal
+from logferry.ftp.tasks import lines
+from logferry.ftp.transfers import Interrupted
+
+if TYPE_CHECKING:
+    from logferry.ftp.session import Session
+    from logferry.ftp.shared import Shared
+
+_ATTEMPTS_MAX = 20
+_OPENING = Reply(150, ("Ready for data.",))
+_RECEIVED = Reply(226, ("Received and stored.",))
+_SENT = Reply(226, ("Sent.",))
+_NO_REUSE = (
+    "The data connection must resume the TLS session of the control connection; "
+    "for clients that cannot, start the server with require_data_reuse=False."
+)
+
+
+class DataWork:
+    """The data half of a session. Everything but ``cut`` and ``doing`` is called by the session's thread only."""
+
+    __slots__ = (
+        "_connection",
+        "_control",
+        "_local",
+        "_port",
+        "_session",
+        "_shared",
+        "_turned_away",
+        "_was_cut",
+        "doing",
+        "stall_s",
+    )
+
+    def __init__(self, session: Session, control: Control, local: str, shared: Shared) -> None:
+        self._session = session
+        self._control = control
+        self._local = local
+        self._shared = shared
+        self._port: PassivePort | None = None
+        self._connection: socket.socket | None = None
+        self._turned_away: ssl.SSLSocket | None = None
+        self._was_cut = False
+        self.stall_s = shared.limits.data_stall_s
+        self.doing: tuple[str, str, int] = ("", "", 0)
+        """Verb, path and bytes moved, for whoever looks on."""
+
+    def listen(self) -> None:
+        """Do a ``Listen`` action."""
+        self._drop_port()
+        shared = self._shared
+        try:
+            self._port = PassivePort(self._local, self._session.address, shared.passive_ports)
+        except (LogferryError, OSError) as error:
+            text = str(error) if isinstance(error, LogferryError) else f"No data port: {error.strerror}."
+            self._session.protocol.answer(Reply(425, (one_line(text),)))
+            return
+        self._session.protocol.listening(shared.public_address or same_host(self._local), self._port.port)
+
+    def _drop_port(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            port.close()
+
+    def cut(self) -> None:
+        """End a transfer from another thread, at once. To it this looks like a good end; the flag tells."""
+        self._was_cut = True
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Release the port."""
+        self._drop_port()
+
+    # Transfers ---------------------------------------------------------------------------------------------------
+
+    def transfer(self, task: Transfer, buffer: memoryview) -> None:
+        """Do a ``Transfer`` action, from 150 to the last reply."""
+        self.doing = (task.verb, task.path, 0)
+        files = self._session.files
+        assert files is not None
+        try:
+            if task.verb in ("STOR", "APPE", "STOU"):
+                reply = self._upload(task, files, buffer)
+            elif task.verb == "RETR":
+                reply = self._download(task, files)
+            else:
+                reply = self._list(task, files)
+        except Interrupted as end:
+            reply = Reply(end.code, (one_line(end.reason),))
+        except (LogferryError, OSError) as error:
+            reply = refusal(error, task.path)
+        finally:
+            self._drop_port()
+            self.doing = ("", "", 0)
+        self._session.protocol.answer(reply)
+        if self._turned_away is not None:
+            self._session.flush()
+            transfers.turn_away(self._turned_away)
+            self._turned_away = None
+
+    def _upload(self, task: Transfer, files: Filesystem, buffer: memoryview) -> Reply:
+        path, opening, reply = task.path, _OPENING, _RECEIVED
+        if task.verb == "STOU":
+            path = _free_name(task.path, files)
+            opening, reply = Reply(150, (f"FILE: {path}",)), Reply(226, (f"FILE: {path}",))
+        upload = files.open_upload(path, offset=task.offset, append=task.verb == "APPE")
+        started = time.monotonic()
+        offset = upload.position
+        try:
+            self._receive(opening, upload, buffer)
+        except BaseException as error:
+            count = upload.position - offset
+            upload.abandon()
+            self._incomplete(path, offset, count, "in", error)
+            raise
+        try:
+            upload.commit()
+        except (LogferryError, OSError) as error:
+            self._incomplete(path, offset, upload.position - offset, "in", error)
+            raise
+        session = self._session
+        count = upload.position - offset
+        if self._shared.on_event is not None:
+            seconds = time.monotonic() - started
+            self._shared.tell(
+                Received(session.id, session.user, session.address, path, offset, count=count, seconds=seconds)
+            )
+        return reply
+
+    def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
+        with self._connected(opening) as data:
+            transfers.receive(data, upload, buffer, self)
+            self._check_whole(data)
+
+    def _check_whole(self, data: socket.socket) -> None:
+        """A transfer that ended well may still be half: look for what tells.
+
+        A client that is killed closes everything, and its data connection then ends like a whole file's; one that
+        lives waits for our 226. TLS has told the two apart already.
+        """
+        if self._was_cut:
+            raise Interrupted(426, "The server stops.")
+        if not isinstance(data, ssl.SSLSocket):
+            self.glance(self.doing[2])
+
+    def _download(self, task: Transfer, files: Filesystem) -> Reply:
+        download = files.open_download(task.path)
+        started = time.monotonic()
+        count = 0
+        try:
+            left = download.size - task.offset
+            if left < 0:
+                return Reply(554, (f"{task.offset} is beyond the end: the file has {download.size} bytes.",))
+            with self._connected(Reply(150, (f"Sending {left} bytes.",))) as data:
+                count = transfers.send(data, download, task.offset, self)
+        except BaseException as error:
+            self._incomplete(task.path, task.offset, self.doing[2], "out", error)
+            raise
+        finally:
+            download.close()
+        session = self._session
+        seconds = time.monotonic() - started
+        self._shared.tell(
+            Sent(session.id, session.user, session.address, task.path, task.offset, count=count, seconds=seconds)
+        )
+        return _SENT
+
+    def _list(self, task: Transfer, files: Filesystem) -> Reply:
+        # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
+        rows = lines(task.verb, task.path, task.prefix, files, self._session.protocol.state, self._shared.clock.now_ns)
+        with self._connected(_OPENING) as data:
+            transfers.send_lines(data, rows, self)
+        return _SENT
+
+    def _incomplete(self, path: str, offset: int, count: int, direction: str, error: BaseException) -> None:
+        session = self._session
+        reason = error.reason if isinstance(error, Interrupted) else str(error)
+        self._shared.tell(
+            Incomplete(
+                session.id,
+                session.user,
+                session.address,
+                path,
+                offset,
+                count=count,
+                direction=direction,
+                reason=reason,
+            )
+        )
+
+    # One data connection -----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _connected(self, opening: Reply) -> Iterator[socket.socket]:
+        """The data connection, after ``opening`` was sent; ended properly, or cut when the body fails."""
+        self._session.reply_now(opening)
+        data = self._accept()
+        try:
+            self._connection = data
+            if self._session.protocol.state.private_data:
+                data = self._connection = self._secure(data)
+            yield data
+        except BaseException:
+            transfers.cut(data)
+            raise
+        else:
+            transfers.end(data)
+        finally:
+            self._connection = None
+
+    def _accept(self) -> socket.socket:
+        port = self._port
+        assert port is not None
+        data = port.accept()
+        if data is None:
+            until = time.monotonic() + self._shared.limits.data_connect_s
+            while data is None:
+                if time.monotonic() > until:
+                    raise Interrupted(425, "No data connection came in time.")
+                self.glance(0)
+                data = port.accept()
+        self._drop_port()
+        return data
+
+    def _secure(self, data: socket.socket) -> ssl.SSLSocket:
+        assert self._shared.contexts is not None
+        with self._shared.contexts.for_data() as context:
+            secured = context.wrap_socket(
+                data, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
+        try:
+            secured.settimeout(self._shared.limits.data_connect_s)
+            secured.do_handshake()
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error.strerror or str(error)
+            transfers.cut(secured)
+            raise Interrupted(425, f"TLS on the data connection failed: {reason}.") from error
+        if self._shared.require_data_reuse and not secured.session_reused:
+            self._turned_away = secured
+            raise Interrupted(522, _NO_REUSE)
+        return secured
+
+    def glance(self, moved: int) -> None:
+        """Look at the control connection while a transfer runs (see ``transfers.Watch``)."""
+        self.doing = (*self.doing[:2], moved)
+        protocol = self._session.protocol
+        while protocol.wants_input:
+            try:
+                data = self._control.receive(wait=False)
+            except OSError as error:
+                raise Interrupted(426, "The control connection broke.") from error
+            if data is None:
+                break
+            if not data:
+                if protocol.quitting:
+                    break
+                raise Interrupted(426, "The client went away.")
+            protocol.receive(data)
+        if self._was_cut:
+            raise Interrupted(426, "The server stops.")
+        if protocol.abort_requested:
+            raise Interrupted(426, "Aborted as you asked.")
+        if protocol.wants_status():
+            verb, path, _ = self.doing
+            self._session.reply_now(Reply(213, (one_line(f"{verb} {path}: {moved} bytes so far."),)))
+
+
+def _free_name(path: str, files: Filesystem) -> str:
+    """A name for STOU: ``path`` with something random behind it, which nobody has taken."""
+    for _ in range(_ATTEMPTS_MAX):
+        candidate = f"{path}.{secrets.token_hex(4)}"
+        try:
+            files.stat(candidate)
+        except NotFound:
+            return candidate
+    raise Conflict(f"no free name near {path} found")

@@ -1,0 +1,302 @@
+"""The file system of a user whose home is a folder on this machine.
+
+A new upload is written to a hidden *partial* in the folder where it belongs, synced, and appears by a rename; so it
+is there whole or not at all. What an interrupted one has brought stays in the partial: SIZE tells how much, REST or
+APPE continues it, listings never show it. Appending to a file that exists happens in place: its beginning is whole
+already.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import weakref
+from collections.abc import Iterator
+
+from logferry.errors import BadName, Conflict, NotFound, Refused
+from logferry.ftp.beneath import O_PATH, Opener, best_opener
+from logferry.ftp.filesystem import Entry
+from logferry.ftp.local_upload import (
+    LocalUpload,
+    continue_partial,
+    continued_file,
+    is_partial,
+    new_upload,
+    partial_name,
+    remove_idle_partial,
+)
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_NEW_FOLDER_MODE = 0o755
+
+
+class _Root:
+    """An open home. Sessions of one home share it; it closes when the last lets go."""
+
+    __slots__ = ("__weakref__", "fd")
+
+    def __init__(self, home: str) -> None:
+        self.fd = os.open(home, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+
+_roots: weakref.WeakValueDictionary[str, _Root] = weakref.WeakValueDictionary()
+_roots_lock = threading.Lock()
+
+
+def _root(home: str) -> _Root:
+    with _roots_lock:
+        found = _roots.get(home)
+        if found is None or not os.path.samestat(os.fstat(found.fd), os.stat(home)):
+            found = _roots[home] = _Root(home)
+        return found
+
+
+class LocalFilesystem:
+    """``home`` as one user's ``/``; it is created when missing. No name leads out of it.
+
+    Raises from every method, besides what the protocol says: OSError of the system calls.
+    """
+
+    atomic = True
+
+    def __init__(self, home: str, *, opener: Opener | None = None) -> None:
+        os.makedirs(home, mode=_NEW_FOLDER_MODE, exist_ok=True)
+        self._root = _root(os.path.abspath(home))
+        self._open_beneath = opener or _OPENER
+        self._sized = ""
+        """The last path whose SIZE was that of a partial: only then does APPE continue it."""
+
+    # Looking --------------------------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> Entry:
+        return _entry(path.rpartition("/")[2], self._look(_raw(path)))
+
+    def entries(self, path: str) -> Iterator[Entry]:
+        raw = _raw(path)
+        return self._entries(raw, self._open(raw, _FOLDER))
+
+    def _entries(self, raw: bytes, fd: int) -> Iterator[Entry]:
+        try:
+            with os.scandir(fd) as found:
+                for one in found:
+                    name = os.fsencode(one.name)
+                    if is_partial(name):
+                        continue
+                    status = self._status(raw, name, one)
+                    if status is not None:
+                        yield _entry(name.decode("utf-8", "surrogateescape"), status)
+        finally:
+            os.close(fd)
+
+    def _status(self, folder: bytes, name: bytes, one: os.DirEntry[str]) -> os.stat_result | None:
+        """The status of a directory entry; a link counts as what it leads to. None when there is nothing to show."""
+        try:
+            if one.is_symlink():
+                return self._look(folder + b"/" + name if folder else name)
+            return one.stat(follow_symlinks=False)
+        except (OSError, NotFound):  # it vanished meanwhile, or leads nowhere or outside
+            return None
+
+    def size(self, path: str) -> int:
+        raw = _raw(path)
+        try:
+            status = self._look(raw)
+        except NotFound:
+            partial = self._look_partial(raw)
+            if partial is None:
+                raise
+            self._sized = path
+            return partial.st_size
+        if stat.S_ISDIR(status.st_mode):
+            raise Refused(f"{path} is a folder")
+        return status.st_size
+
+    def _open(self, raw: bytes, flags: int, mode: int = 0) -> int:
+        """Open ``raw`` beneath the home; what leads outside is not found."""
+        try:
+            return self._open_beneath(self._root.fd, raw, flags, mode)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP, errno.EXDEV, errno.ENOTDIR, errno.EAGAIN):
+                raise NotFound(f"no such file or folder: {_shown(raw)}") from error
+            raise
+
+    def _look(self, raw: bytes) -> os.stat_result:
+        fd = self._open(raw, O_PATH)
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def _look_partial(self, raw: bytes) -> os.stat_result | None:
+        folder, _, name = raw.rpartition(b"/")
+        try:
+            return self._look(b"%s/%s" % (folder, partial_name(name)) if folder else partial_name(name))
+        except NotFound:
+            return None
+
+    # Transfers ------------------------------------------------------------------------------------------------
+
+    def open_download(self, path: str) -> LocalDownload:
+        # O_NONBLOCK: a FIFO in the way must not hang the session; it means nothing for a file.
+        fd = self._open(_raw(path), os.O_RDONLY | os.O_NONBLOCK)
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise Refused(f"{path} is no plain file")
+        return LocalDownload(fd, status.st_size)
+
+    def open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
+        raw = _raw(path)
+        sized, self._sized = self._sized, ""
+        folder, name = self._folder(raw)
+        try:
+            if offset or append:
+                return self._continue(path, raw, folder, name, offset=offset, append=append, sized=sized == path)
+            return new_upload(folder, name)
+        except BaseException:
+            os.close(folder)
+            raise
+
+    def _continue(
+        self, path: str, raw: bytes, folder: int, name: bytes, *, offset: int, append: bool, sized: bool
+    ) -> LocalUpload:
+        """Continue the file itself, else a partial of it (an APPE only when the client has asked for its size)."""
+        try:
+            fd = self._open(raw, os.O_WRONLY | os.O_NONBLOCK)
+        except NotFound:
+            if append and not sized:
+                return new_upload(folder, name)
+            return continue_partial(path, folder, name, offset=None if append else offset)
+        return continued_file(path, fd, folder, name, offset=None if append else offset)
+
+    # Changing -------------------------------------------------------------------------------------------------
+
+    def make_folder(self, path: str) -> None:
+        folder, name = self._folder(_raw(path))
+        try:
+            os.mkdir(name, _NEW_FOLDER_MODE, dir_fd=folder)
+            os.fsync(folder)
+        except FileExistsError as error:
+            raise Conflict(f"{path} already exists") from error
+        finally:
+            os.close(folder)
+
+    def remove_folder(self, path: str) -> None:
+        raw = _raw(path)
+        self._remove_partials(raw)
+        folder, name = self._folder(raw)
+        try:
+            os.rmdir(name, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+    def _remove_partials(self, raw: bytes) -> None:
+        """A folder that looks empty to its user must go; partials nobody writes to must not keep it."""
+        fd = self._open(raw, _FOLDER)
+        try:
+            names = [os.fsencode(name) for name in os.listdir(fd)]
+            if all(is_partial(name) for name in names):
+                for name in names:
+                    remove_idle_partial(fd, name)
+        finally:
+            os.close(fd)
+
+    def remove_file(self, path: str) -> None:
+        folder, name = self._folder(_raw(path))
+        try:
+            os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            # The client gives up an interrupted upload.
+            if not remove_idle_partial(folder, partial_name(name)):
+                raise
+        finally:
+            os.close(folder)
+
+    def rename(self, source: str, target: str) -> None:
+        from_folder, from_name = self._folder(_raw(source))
+        try:
+            to_folder, to_name = self._folder(_raw(target))
+            try:
+                os.rename(from_name, to_name, src_dir_fd=from_folder, dst_dir_fd=to_folder)
+                os.fsync(to_folder)
+                if os.fstat(from_folder).st_ino != os.fstat(to_folder).st_ino:
+                    os.fsync(from_folder)
+            finally:
+                os.close(to_folder)
+        finally:
+            os.close(from_folder)
+
+    def set_modified(self, path: str, ns: int) -> None:
+        fd = self._open(_raw(path), os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            os.utime(fd, ns=(ns, ns))
+        finally:
+            os.close(fd)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """SITE CHMOD. Only the nine permission bits."""
+        fd = self._open(_raw(path), os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            os.fchmod(fd, mode & 0o777)
+        finally:
+            os.close(fd)
+
+    def _folder(self, raw: bytes) -> tuple[int, bytes]:
+        """The open folder that holds ``raw``, and the name in it. The caller closes it."""
+        folder, _, name = raw.rpartition(b"/")
+        if not name:
+            raise BadName("/ is the home")
+        return self._open(folder, _FOLDER), name
+
+
+def _raw(path: str) -> bytes:
+    """The bytes of a virtual path, relative to the home. Partials have no name that a client could say."""
+    raw = path.encode("utf-8", "surrogateescape")[1:]
+    if b".~up-" in raw and any(is_partial(part) for part in raw.split(b"/")):
+        raise BadName(f"{path} is a name kept for uploads under way")
+    return raw
+
+
+def _shown(raw: bytes) -> str:
+    return "/" + raw.decode("utf-8", "surrogateescape")
+
+
+def _entry(name: str, status: os.stat_result) -> Entry:
+    return Entry(
+        name=name,
+        is_folder=stat.S_ISDIR(status.st_mode),
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        mode=status.st_mode & 0o777,
+        unique=f"{status.st_dev:x}g{status.st_ino:x}",
+    )
+
+
+class LocalDownload:
+    """A file opened for RETR."""
+
+    __slots__ = ("_fd", "size")
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self.size = size
+
+    def fileno(self) -> int | None:
+        return self._fd
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        return os.pread(self._fd, count, offset)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+_OPENER = best_opener()

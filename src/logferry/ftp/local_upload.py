@@ -1,0 +1,182 @@
+"""Uploads into a folder of this machine: the hidden partial, and how it becomes the file.
+
+A partial is locked (``flock``) while somebody writes to it, so two uploads of one name, even in two processes, never
+mix; a lock dies with its process, so what a killed server leaves can be continued.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import stat
+
+from logferry.errors import Later, NotFound, Refused
+
+_PARTIAL = re.compile(rb"\.~up-[0-9a-f]{16}(?:-[0-9a-f]{8})?")
+_NEW_FILE_MODE = 0o644
+
+
+def partial_name(name: bytes) -> bytes:
+    """Where an upload of ``name`` (one component) is kept until it is whole."""
+    return b".~up-" + hashlib.blake2b(name, digest_size=8).hexdigest().encode()
+
+
+def is_partial(name: bytes) -> bool:
+    """Whether ``name`` is one that ``partial_name`` makes, or its variant for a second upload at the same time."""
+    return name.startswith(b".~up-") and _PARTIAL.fullmatch(name) is not None
+
+
+class LocalUpload:
+    """A file being written: a partial (``partial`` is its name), or the file itself when that is empty."""
+
+    __slots__ = ("_fd", "_folder", "_name", "_partial", "position")
+
+    def __init__(self, fd: int, folder: int, name: bytes, partial: bytes, position: int) -> None:
+        self._fd = fd
+        self._folder = folder
+        self._name = name
+        self._partial = partial
+        self.position = position
+
+    def write(self, data: memoryview | bytes) -> None:
+        written = os.pwrite(self._fd, data, self.position)
+        self.position += written
+        if written < len(data):
+            rest = memoryview(data)
+            while written < len(rest):
+                rest = rest[written:]
+                written = os.pwrite(self._fd, rest, self.position)
+                self.position += written
+
+    def commit(self) -> None:
+        """Bytes first, then the name, then the folder that holds the name: no crash shows half a file."""
+        try:
+            os.fsync(self._fd)
+            if self._partial:
+                os.rename(self._partial, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                os.fsync(self._folder)
+        except OSError:
+            # A failed fsync may have dropped the bytes and says so only once: nothing here can be built on.
+            self._discard()
+            raise
+        finally:
+            self._close()
+
+    def abandon(self) -> None:
+        try:
+            if self._partial and not self._worth_keeping():
+                self._discard()
+            else:
+                os.fdatasync(self._fd)
+        except OSError:
+            self._discard()
+        finally:
+            self._close()
+
+    def _worth_keeping(self) -> bool:
+        """Only the partial that REST finds again, and only where no file of that name would hide it."""
+        if self.position == 0 or self._partial != partial_name(self._name):
+            return False
+        try:
+            os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        return False
+
+    def _discard(self) -> None:
+        if self._partial:
+            _remove(self._folder, self._partial)
+
+    def _close(self) -> None:
+        os.close(self._fd)
+        os.close(self._folder)
+
+
+def new_upload(folder: int, name: bytes) -> LocalUpload:
+    """A new file ``name`` in the open ``folder``, which from now on belongs to the upload."""
+    partial = partial_name(name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(partial, flags, _NEW_FILE_MODE, dir_fd=folder)
+    if _hold(fd, folder, partial):
+        os.ftruncate(fd, 0)
+        return LocalUpload(fd, folder, name, partial, 0)
+    # Somebody uploads the same name now: both go on, the last one whole wins.
+    os.close(fd)
+    partial += b"-" + secrets.token_hex(4).encode()
+    return LocalUpload(os.open(partial, flags | os.O_EXCL, _NEW_FILE_MODE, dir_fd=folder), folder, name, partial, 0)
+
+
+def continue_partial(path: str, folder: int, name: bytes, *, offset: int | None) -> LocalUpload:
+    """Go on with the partial of ``name`` at ``offset``, or at its end; bytes after it are dropped.
+
+    Raises:
+        NotFound: there is none. Refused: ``offset`` is beyond its end. Later: another session writes to it.
+    """
+    partial = partial_name(name)
+    try:
+        fd = os.open(partial, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError as error:
+        raise NotFound(f"no such file: {path}", hint="nothing to continue; send it from the start") from error
+    if not _hold(fd, folder, partial):
+        os.close(fd)
+        raise Later(f"{path} is being uploaded by another session", hint="wait until that one has ended")
+    position = _position(path, fd, offset)
+    os.ftruncate(fd, position)
+    return LocalUpload(fd, folder, name, partial, position)
+
+
+def continued_file(path: str, fd: int, folder: int, name: bytes, *, offset: int | None) -> LocalUpload:
+    """Write into the open file ``fd`` itself, at ``offset`` or at its end.
+
+    Raises:
+        Refused: it is no plain file, or ``offset`` is beyond its end. ``fd`` is closed then.
+    """
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Refused(f"{path} is no plain file")
+    return LocalUpload(fd, folder, name, b"", _position(path, fd, offset))
+
+
+def _position(path: str, fd: int, offset: int | None) -> int:
+    size = os.fstat(fd).st_size
+    if offset is None:
+        return size
+    if offset > size:
+        os.close(fd)
+        raise Refused(f"{size} bytes of {path} are here; cannot continue at {offset}", hint="ask SIZE first")
+    return offset
+
+
+def remove_idle_partial(folder: int, partial: bytes) -> bool:
+    """Remove a partial that no upload writes to; whether that was done."""
+    try:
+        fd = os.open(partial, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    try:
+        idle = _hold(fd, folder, partial)
+        if idle:
+            os.unlink(partial, dir_fd=folder)
+        return idle
+    finally:
+        os.close(fd)
+
+
+def _hold(fd: int, folder: int, name: bytes) -> bool:
+    """Whether the open file is ours alone now (locked, in every process) and still has its name."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        named = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return named.st_ino == os.fstat(fd).st_ino
+
+
+def _remove(folder: int, name: bytes) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return

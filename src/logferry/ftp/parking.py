@@ -1,0 +1,173 @@
+"""One thread that waits for everybody who is quiet: new connections, idle sessions, deadlines."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+log = logging.getLogger("logferry.ftp")
+
+_REST_S_MAX = 3600.0
+_ACCEPTS_MAX = 64
+"""Connections taken in a row before others get their turn."""
+_ACCEPT_PAUSE_S = 0.2
+"""After "too many open files": accepting again at once would spin."""
+
+
+class Guest(Protocol):
+    """What can be parked."""
+
+    deadline_s: float
+    """Monotonic seconds after which it is woken in any case."""
+
+    def fileno(self) -> int:
+        """Its socket's descriptor."""
+        ...
+
+
+class ParkingLot:
+    """Calls ``wake(guest)`` once for each guest: when its socket has something to read, or its deadline has passed.
+
+    ``arrive(connection, address)`` is called for each new connection. Both run on the lot's thread and must be quick.
+    """
+
+    def __init__(
+        self, listener: socket.socket, arrive: Callable[[socket.socket, str], None], wake: Callable[[Guest], None]
+    ) -> None:
+        self._listener = listener
+        self._arrive = arrive
+        self._wake = wake
+        self._selector = selectors.DefaultSelector()
+        self._inbox: deque[tuple[Guest, bool]] = deque()
+        self._parked: set[Guest] = set()
+        self._clockwork: list[tuple[float, int, Guest]] = []
+        self._in_clockwork: dict[Guest, float] = {}
+        self._serial = itertools.count()
+        self._stopping = False
+        self._closed = False
+        self._asleep = False
+        self._bell_in, self._bell_out = socket.socketpair()
+        self._bell_in.setblocking(False)
+        self._bell_out.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="logferry-ftp-loop", daemon=True)
+
+    def start(self) -> None:
+        """Begin to accept connections."""
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._bell_out, selectors.EVENT_READ)
+        self._thread.start()
+
+    def park(self, guest: Guest, *, listen: bool = True) -> None:
+        """Wait for ``guest``; without ``listen`` for its deadline only. From any thread."""
+        self._inbox.append((guest, listen))
+        if self._closed:
+            self._send_home()
+        else:
+            self._ring()
+
+    def stop(self) -> None:
+        """Accept nobody any more and wake everybody."""
+        self._stopping = True
+        self._ring(force=True)
+        self._thread.join()
+        self._selector.close()
+        for guest in self._parked:
+            self._wake(guest)
+        self._parked.clear()
+        self._closed = True
+        self._send_home()
+        self._bell_in.close()
+        self._bell_out.close()
+
+    def _send_home(self) -> None:
+        """Wake everybody in the inbox; whoever takes a guest out of it, the lot or its parker, wakes it: once."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._wake(self._inbox.popleft()[0])
+
+    def _ring(self, *, force: bool = False) -> None:
+        if self._asleep or force:
+            try:
+                self._bell_in.send(b"!")
+            except OSError:
+                return  # it rings already, or nobody is there any more
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._asleep = True
+            # Whoever parks from here on rings; whoever did before is in the inbox, which is looked at now.
+            rest = 0.0 if self._inbox else self._rest()
+            ready = self._selector.select(rest)
+            self._asleep = False
+            for key, _ in ready:
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj is self._bell_out:
+                    self._bell_out.recv(4096)
+                else:
+                    self._release(key.data)
+            while self._inbox:
+                self._admit(*self._inbox.popleft())
+            self._ring_alarms()
+
+    def _rest(self) -> float:
+        if not self._clockwork:
+            return _REST_S_MAX
+        return min(max(self._clockwork[0][0] - time.monotonic(), 0.0), _REST_S_MAX)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS_MAX):
+            try:
+                connection, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                log.warning("a connection could not be accepted: %s", error)
+                time.sleep(_ACCEPT_PAUSE_S)
+                return
+            try:
+                self._arrive(connection, address[0])
+            except OSError as error:
+                log.info("%s went away at once: %s", address[0], error)
+                connection.close()
+
+    def _admit(self, guest: Guest, listen: bool) -> None:
+        self._parked.add(guest)
+        if listen:
+            self._selector.register(guest.fileno(), selectors.EVENT_READ, guest)
+        if guest.deadline_s < self._in_clockwork.get(guest, float("inf")):
+            self._in_clockwork[guest] = guest.deadline_s
+            heapq.heappush(self._clockwork, (guest.deadline_s, next(self._serial), guest))
+
+    def _release(self, guest: Guest) -> None:
+        self._parked.discard(guest)
+        fd = guest.fileno()
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+        self._wake(guest)
+
+    def _ring_alarms(self) -> None:
+        """Wake those whose time is up. A guest has one entry; it may be older than its deadline, then it is renewed."""
+        now = time.monotonic()
+        while self._clockwork and self._clockwork[0][0] <= now:
+            at, _, guest = heapq.heappop(self._clockwork)
+            if self._in_clockwork.get(guest) != at:
+                continue
+            del self._in_clockwork[guest]
+            if guest not in self._parked:
+                continue
+            if guest.deadline_s <= now:
+                self._release(guest)
+            else:
+                self._in_clockwork[guest] = guest.deadline_s
+                heapq.heappush(self._clockwork, (guest.deadline_s, next(self._serial), guest))

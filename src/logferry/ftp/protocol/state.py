@@ -1,0 +1,67 @@
+"""What one FTP session has agreed on so far, and the terms its server offers. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from logferry.ftp.permissions import Permissions
+from logferry.ftp.protocol.listing import FACTS
+from logferry.limits import FTP_LOGIN_DELAY_S, FTP_LOGIN_FAILURES_MAX
+
+TlsPolicy = Literal["required", "explicit", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one server offers all its sessions. ``tls`` is ``required``, ``explicit`` (offered) or ``off``."""
+
+    tls: TlsPolicy = "required"
+    banner: str = "Logferry FTP ready."
+    login_failures_max: int = FTP_LOGIN_FAILURES_MAX
+    login_delay_s: float = FTP_LOGIN_DELAY_S
+
+
+@dataclass(slots=True)
+class State:
+    """The memory between two commands. ``folder`` is the working folder; ``rest`` the offset REST has set."""
+
+    terms: Terms
+    ipv6: bool = False
+    secure: bool = False
+    private_data: bool = False
+    """PROT P is in force."""
+    pbsz: bool = False
+    offered_user: str = ""
+    """The name of the last USER, until PASS has used it."""
+    user: str = ""
+    """Who is logged in; empty before."""
+    tls_required: bool = field(default=False, init=False)
+    """For this user; before login, what the server requires of everybody."""
+    permissions: Permissions = field(default=Permissions(""))
+    atomic: bool = False
+    """The user's file system publishes uploads whole."""
+    folder: str = "/"
+    rename_from: str = ""
+    rest: int = 0
+    facts: tuple[str, ...] = FACTS
+    listens: bool = False
+    """A passive port is open and unused."""
+    epsv_all: bool = False
+    login_failures: int = 0
+
+    def __post_init__(self) -> None:
+        self.tls_required = self.terms.tls == "required"
+
+    def forget_user(self) -> None:
+        """Back to the state before USER; what TLS has agreed on stays."""
+        self.offered_user = ""
+        self.user = ""
+        self.tls_required = self.terms.tls == "required"
+        self.permissions = Permissions("")
+        self.atomic = False
+        self.folder = "/"
+        self.rename_from = ""
+        self.rest = 0
+        self.facts = FACTS
+        self.epsv_all = False

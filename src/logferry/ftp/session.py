@@ -1,0 +1,351 @@
+"""One client: the protocol core, its control connection, and the work in between, in straight lines.
+
+``serve`` runs on a worker thread while the client is active and returns when it goes quiet; the loop then waits for it
+with all other quiet ones. A session is never in two threads at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from logferry.errors import LogferryError
+from logferry.ftp.control import Control
+from logferry.ftp.datawork import DataWork
+from logferry.ftp.events import Deleted, LoggedIn, LoginFailed, Renamed, SessionEnded
+from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.passive import same_host
+from logferry.ftp.passwords import waste_time
+from logferry.ftp.permissions import Permissions
+from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.replies import Reply
+from logferry.ftp.protocol.server import ServerProtocol
+from logferry.ftp.refusals import refusal
+from logferry.ftp.tasks import perform
+from logferry.ftp.users import User
+from logferry.limits import FTP_LINGER_S
+
+if TYPE_CHECKING:
+    from logferry.ftp.shared import Shared
+
+log = logging.getLogger("logferry.ftp")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A connected client, for ``FtpServer.sessions()``; in a transfer, ``moved`` bytes of ``path`` so far."""
+
+    id: int
+    user: str
+    address: str
+    secure: bool
+    connected_ns: int
+    doing: str
+    path: str
+    moved: int
+
+
+class Session:
+    """One control connection. ``deadline_s`` is when the loop gives up waiting for it (monotonic seconds)."""
+
+    __slots__ = (
+        "_connected_s",
+        "_control",
+        "_data",
+        "_heard_s",
+        "_line_s",
+        "_shaking",
+        "_shared",
+        "_user",
+        "address",
+        "connected_ns",
+        "deadline_s",
+        "files",
+        "id",
+        "paused",
+        "protocol",
+        "reason",
+        "stopping",
+    )
+
+    def __init__(self, number: int, control: Control, address: str, local: str, shared: Shared) -> None:
+        self.id = number
+        self.address = same_host(address)
+        self.connected_ns = shared.clock.now_ns()
+        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address)
+        self.files: Filesystem | None = None
+        self.reason = "closed by the client"
+        self.stopping = False
+        self._control = control
+        self._shared = shared
+        self._user: User | None = None
+        self._connected_s = self._heard_s = time.monotonic()
+        self._line_s = 0.0
+        self.paused = False
+        self._shaking = False
+        self._data = DataWork(self, control, local, shared)
+        self.deadline_s = self._connected_s + shared.limits.login_s
+
+    def fileno(self) -> int:
+        return self._control.fileno()
+
+    @property
+    def user(self) -> str:
+        """Who is logged in, or empty."""
+        return self.protocol.state.user
+
+    def info(self) -> SessionInfo:
+        """How things stand now; may be asked from any thread."""
+        doing, path, moved = self._data.doing
+        return SessionInfo(
+            id=self.id,
+            user=self.user,
+            address=self.address,
+            secure=self.protocol.state.secure,
+            connected_ns=self.connected_ns,
+            doing=doing or "idle",
+            path=path,
+            moved=moved,
+        )
+
+    # The worker's way in -----------------------------------------------------------------------------------------
+
+    def serve(self, buffer: memoryview, crowded: bool) -> bool:
+        """Serve the client until it goes quiet. True: wait for it (until ``deadline_s``); False: it is over.
+
+        ``buffer`` is the worker's own; ``crowded`` says that other sessions wait for a thread.
+        """
+        try:
+            return self._serve(buffer, crowded)
+        except OSError as error:
+            self.reason = f"connection lost: {error.strerror or type(error).__name__}"
+            return False
+        except Exception:
+            # A defect must end this session only, and be seen.
+            log.exception("session %d of %s failed", self.id, self.address)
+            self.reason = "internal error"
+            with contextlib.suppress(OSError):
+                self.protocol.hang_up(421, "Internal error; closing.")
+                self._flush()
+            return False
+
+    def _serve(self, buffer: memoryview, crowded: bool) -> bool:
+        if self.paused:
+            self.paused = False
+            self.protocol.resume()
+        elif time.monotonic() >= self.deadline_s or self.stopping:
+            return self._give_up()
+        if self._shaking and not self._shake():
+            return True
+        while True:
+            self._work(buffer)
+            if self.protocol.ended:
+                self.reason = "the client quit" if self.reason == "closed by the client" else self.reason
+                return False
+            if self.paused or self._shaking:
+                return True
+            if self.stopping:
+                return self._give_up()
+            data = self._control.receive(wait=not crowded)
+            if data is None:
+                self._set_deadline()
+                return True
+            if not data:
+                return False
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        protocol = self.protocol
+        protocol.receive(data)
+        if protocol.partial:
+            if self._line_s == 0.0:
+                self._line_s = time.monotonic()
+            if protocol.flooded or time.monotonic() - self._line_s > self._shared.limits.line_s:
+                self.reason = "a command without end"
+                protocol.hang_up(421, "This command has no end; closing.")
+        else:
+            self._line_s = 0.0
+
+    def _work(self, buffer: memoryview) -> None:
+        """Serve all commands that have arrived, then send the replies."""
+        protocol = self.protocol
+        while protocol.has_command:
+            self._heard_s = 0.0
+            if self._user is not None and not self._still_welcome():
+                break
+            action = protocol.step()
+            if action is not None:
+                self._do(action, buffer)
+                if self.paused or self._shaking:
+                    break
+        self._flush()
+
+    def _flush(self) -> None:
+        out = self.protocol.take_output()
+        if out:
+            self._control.send(out)
+
+    def _set_deadline(self) -> None:
+        now = time.monotonic()
+        limits = self._shared.limits
+        if self._heard_s == 0.0:
+            self._heard_s = now
+        if self.user:
+            self.deadline_s = self._heard_s + limits.idle_s
+        else:
+            self.deadline_s = self._connected_s + limits.login_s
+        if self._line_s:
+            self.deadline_s = min(self.deadline_s, self._line_s + limits.line_s)
+
+    def _give_up(self) -> bool:
+        if self.stopping:
+            self.reason = "the server stops"
+            text = "The server stops; come back later."
+        else:
+            self.reason = "idle too long" if self.user else "no login in time"
+            text = "Too long without a command." if self.user else "Too long without a login."
+        if not self._shaking:
+            self.protocol.hang_up(421, text)
+            with contextlib.suppress(OSError):
+                self._flush()
+        return False
+
+    def cut(self) -> None:
+        """End the session from another thread, at once."""
+        self._control.cut()
+        self._data.cut()
+
+    def close(self) -> None:
+        """Release everything. Called once, after the last ``serve``."""
+        self._data.close()
+        self._control.close()
+        self._forget_files()
+        self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
+
+    def _forget_files(self) -> None:
+        files, self.files = self.files, None
+        closer = getattr(files, "close", None)
+        if closer is not None:
+            closer()
+
+    # Users -------------------------------------------------------------------------------------------------------
+
+    def _still_welcome(self) -> bool:
+        """Look the user up again: changes made while they are logged in take effect with the next command."""
+        before = self._user
+        assert before is not None
+        now = self._shared.users.find(before.name)
+        if now is before:
+            return True
+        if now is None or not now.enabled or now.password_hash != before.password_hash:
+            self.reason = "the user was removed, disabled or got another password"
+            self.protocol.hang_up(421, "Your account has changed; log in again.")
+            return False
+        if now.home != before.home:
+            self._forget_files()
+            self.files = self._shared.filesystem(now)
+        self._user = now
+        self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home)
+        return True
+
+    def _login(self, name: str, password: str) -> None:
+        shared = self._shared
+        user = shared.users.find(name)
+        refused = ""
+        if user is None:
+            waste_time(password)
+            refused = "no such user"
+        elif not shared.users.verify(user, password):
+            refused = "wrong password"
+        elif not user.enabled:
+            refused = "user is disabled"
+        tls_required = shared.tls_required(user)
+        if not refused and tls_required and not self.protocol.state.secure:
+            refused = "TLS is required for this user"
+        if refused or user is None:
+            shared.tell(LoginFailed(self.id, name, self.address, reason=refused))
+            self._do(self.protocol.password_refused(), memoryview(b""))
+            return
+        try:
+            self.files = shared.filesystem(user)
+        except (LogferryError, OSError) as error:
+            log.error("the home of %r cannot be opened: %s", name, error)  # noqa: TRY400  # the cause says it all
+            shared.tell(LoginFailed(self.id, name, self.address, reason=f"home: {error}"))
+            self._do(self.protocol.password_refused("Your home cannot be opened."), memoryview(b""))
+            return
+        self._user = user
+        secure = self.protocol.state.secure
+        self.protocol.password_accepted(
+            Permissions(user.permissions), tls_required=tls_required, atomic=self.files.atomic
+        )
+        shared.tell(LoggedIn(self.id, name, self.address, secure=secure))
+
+    # Actions -----------------------------------------------------------------------------------------------------
+
+    def _do(self, action: Action, buffer: memoryview) -> None:
+        if isinstance(action, Transfer):
+            self._data.transfer(action, buffer)
+        elif isinstance(action, Listen):
+            self._data.listen()
+        elif isinstance(action, FileTask):
+            self._perform(action)
+        elif isinstance(action, CheckPassword):
+            self._user = None
+            self._login(action.name, action.password)
+        elif isinstance(action, Pause):
+            self.paused = True
+            self.deadline_s = time.monotonic() + action.seconds
+        elif isinstance(action, StartTls):
+            self._start_tls()
+        else:
+            assert isinstance(action, HangUp)
+
+    def _perform(self, task: FileTask) -> None:
+        assert self.files is not None
+        try:
+            reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
+        except (LogferryError, OSError) as error:
+            reply = refusal(error, task.path)
+        if reply.code < 400 and task.verb in ("DELE", "RMD"):
+            self._shared.tell(Deleted(self.id, self.user, self.address, path=task.path, is_folder=task.verb == "RMD"))
+        elif reply.code < 400 and task.verb == "RNTO":
+            self._shared.tell(Renamed(self.id, self.user, self.address, path=task.path, target=task.target))
+        self.protocol.answer(reply)
+
+    def _start_tls(self) -> None:
+        self._flush()
+        self._user = None
+        self._forget_files()
+        assert self._shared.contexts is not None, "AUTH is refused when TLS is off"
+        # Whatever has come in clear is dropped before a byte of it can be mistaken for something protected.
+        self.protocol.drop_input()
+        with self._shared.contexts.for_control() as context:
+            self._control.begin_tls(context)
+        self._shaking = True
+        self.deadline_s = time.monotonic() + self._shared.limits.login_s
+        self._shake()
+
+    def _shake(self) -> bool:
+        """Go on with the TLS handshake; whether it is done."""
+        try:
+            done = self._control.handshake(wait_s=FTP_LINGER_S)
+        except ssl.SSLError as error:
+            self.reason = f"TLS handshake failed: {error.reason or error}"
+            raise
+        if done:
+            self._shaking = False
+            self.protocol.tls_started()
+        return done
+
+    def reply_now(self, reply: Reply) -> None:
+        """Send a preliminary reply at once."""
+        self.protocol.preliminary(reply)
+        self._flush()
+
+    def flush(self) -> None:
+        """Send the replies that wait."""
+        self._flush()

@@ -1,0 +1,70 @@
+"""What all sessions of one server have in common, assembled once in ``FtpServer``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from logferry import limits as bounds
+from logferry.clock import Clock
+from logferry.errors import BadConfig
+from logferry.ftp.events import Event
+from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.protocol.state import Terms
+from logferry.ftp.tls import ServerContexts
+from logferry.ftp.users import User, UserStore
+
+log = logging.getLogger("logferry.ftp")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Bounds of one server; times in seconds. The defaults are those of ``logferry.limits``."""
+
+    sessions: int = bounds.FTP_SESSIONS_MAX
+    sessions_per_address: int = bounds.FTP_SESSIONS_PER_ADDRESS_MAX
+    threads: int = bounds.FTP_THREADS_MAX
+    idle_s: float = bounds.FTP_IDLE_S_MAX
+    login_s: float = bounds.FTP_LOGIN_S_MAX
+    line_s: float = bounds.FTP_LINE_S_MAX
+    data_connect_s: float = bounds.FTP_DATA_CONNECT_S_MAX
+    data_stall_s: float = bounds.FTP_DATA_STALL_S_MAX
+    login_failures: int = bounds.FTP_LOGIN_FAILURES_MAX
+    login_delay_s: float = bounds.FTP_LOGIN_DELAY_S
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0 and name != "login_delay_s":
+                raise BadConfig(f"{name} is {getattr(self, name)}", hint="it must be greater than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One server's terms, users and hooks."""
+
+    terms: Terms
+    users: UserStore
+    filesystem: Callable[[User], Filesystem]
+    contexts: ServerContexts | None
+    limits: ServerLimits
+    passive_ports: range | None
+    public_address: str
+    require_data_reuse: bool
+    on_event: Callable[[Event], None] | None
+    clock: Clock
+
+    def tls_required(self, user: User | None) -> bool:
+        """Whether ``user`` may not do without TLS."""
+        if user is not None and user.require_tls is not None and self.terms.tls != "off":
+            return user.require_tls
+        return self.terms.tls == "required"
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the program around us. What it does wrong must not hurt the session."""
+        if self.on_event is None:
+            return
+        try:
+            self.on_event(event)
+        except Exception:
+            log.exception("the handler of FTP events failed on %r", event)
