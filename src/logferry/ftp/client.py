@@ -157,10 +157,12 @@ class FtpClient:
         session = self.session()
         try:
             return work(session)
-        except BaseException as error:
-            if isinstance(error, CONNECTION_OVER) or not session.control.idle:
-                self.drop()
+        except CONNECTION_OVER:
+            self.drop()
             raise
+        finally:
+            if not session.control.idle:
+                self.drop()
 
     # Commands --------------------------------------------------------------------------------------------------------
 

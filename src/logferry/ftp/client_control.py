@@ -57,8 +57,8 @@ class ControlConnection:
 
     @property
     def idle(self) -> bool:
-        """No command is on its way."""
-        return self._protocol.waiting == 0 and not self._inbox
+        """No command is on its way, and the next one may be sent."""
+        return self._protocol.waiting == 0 and not self._inbox and not self._protocol.closing
 
     # Talking ---------------------------------------------------------------------------------------------------------
 

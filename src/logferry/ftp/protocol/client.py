@@ -40,6 +40,9 @@ class ClientProtocol:
         self.restart_doubtful = False
         """A restart position may still be pending on the server: no transfer may start on this connection any more."""
 
+        self.closing = False
+        """The server said 421: it hangs up."""
+
     @property
     def waiting(self) -> int:
         """Commands without their final reply; the greeting counts as one."""
@@ -75,6 +78,7 @@ class ClientProtocol:
             raise Unreachable("somebody put plain text between AUTH TLS and the handshake", hint="check the network")
 
     def _answer(self, reply: Reply) -> Answer:
+        self.closing |= reply.code == 421
         if not self._waiting:
             if reply.code == 421:
                 raise Busy(f"the server hung up: 421 {reply.text[:200]}", hint="connect again")
