@@ -11,12 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import structlog
+
 from logferry.archive import Archive, Catalog, GenerationReader, Incoming
 from logferry.archive.records import FileRecord, GenerationRecord, Node
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
 from logferry.ftp import Download, Entry, Filesystem, Upload, User
 from logferry.names import checked_path, from_wire
 from logferry.server.scope import Scope
+
+log = structlog.get_logger("logferry.server")
 
 _GENERATION = re.compile(r"(?P<name>.+);gen=(?P<number>[0-9]{1,12})", re.DOTALL)
 _READ_ONLY = "the archive is read-only for people"
@@ -71,7 +75,7 @@ class AgentFilesystem:
         except (LogferryError, OSError) as error:
             self._note(path, error)
             raise
-        return _NotedUpload(incoming, lambda error: self._note(path, error))
+        return _AgentUpload(incoming)
 
     def make_folder(self, path: str) -> None:
         """Make a folder. Raises Conflict."""
@@ -103,31 +107,30 @@ class AgentFilesystem:
             self._failed(self._agent, f"{path}: {error}")
 
 
-class _NotedUpload:
-    """An upload whose failures are told to whoever watches the agent."""
+class _AgentUpload:
+    """An upload into the archive as FTP sees it. Its failures come back as the server's ``Incomplete`` events."""
 
-    def __init__(self, incoming: Incoming, note: Callable[[Exception], None]) -> None:
+    __slots__ = ("_incoming", "write")
+
+    def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
-        self._note = note
-        self.position = incoming.position
-        self.abandon = incoming.abandon
+        self.write = incoming.write
 
-    def write(self, data: memoryview | bytes) -> None:
-        """Take all of ``data``."""
-        try:
-            self._incoming.write(data)
-        except (LogferryError, OSError) as error:
-            self._note(error)
-            raise
-        self.position = self._incoming.position
+    @property
+    def position(self) -> int:
+        """Where the next byte lands."""
+        return self._incoming.position
 
     def commit(self) -> None:
         """Make it durable and findable."""
+        self._incoming.commit()
+
+    def abandon(self) -> None:
+        """Keep what can be continued."""
         try:
-            self._incoming.commit()
-        except (LogferryError, OSError) as error:
-            self._note(error)
-            raise
+            self._incoming.abandon()
+        except LogferryError as error:  # nothing was promised; the next upload of the path finds out
+            log.warning("a broken upload could not be kept", path=self._incoming.path, error=str(error))
 
 
 class _ReaderDownload:

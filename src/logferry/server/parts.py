@@ -9,13 +9,16 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import cast
 
 import structlog
 
 from logferry.archive import Archive, Catalog
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
-from logferry.ftp import FtpServer, TlsIdentity
+from logferry.ftp import TlsIdentity
+from logferry.ftp.protocol.state import TlsPolicy
+from logferry.ftp.server import FtpServer
 from logferry.limits import STOP_S_MAX
 from logferry.server import logs
 from logferry.server.accounts import CatalogUsers
@@ -85,7 +88,7 @@ class FtpPart:
             ftp.address,
             users=users,
             filesystem=filesystems(archive, catalog, activity.failed),
-            tls=ftp.tls,
+            tls=cast("TlsPolicy", ftp.tls),
             identity=tls,
             passive_ports=ftp.ports,
             public_address=ftp.public_address,

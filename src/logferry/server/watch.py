@@ -7,6 +7,7 @@ import threading
 import structlog
 
 from logferry.ftp import Event, Incomplete, LoggedIn, LoginFailed, Received, Sent, SessionEnded
+from logferry.names import folded
 from logferry.server.activity import Activity
 
 log = structlog.get_logger("logferry.server")
@@ -28,16 +29,17 @@ class SessionWatch:
 
     def is_agent(self, user: str, agent: str) -> None:
         """Note that ``user`` delivers for ``agent``."""
-        self._agents[user] = agent
+        self._agents[folded(user)] = agent
 
     def asked(self, user: str) -> None:
         """A command of ``user`` is about to be served. A log-in that may yet fail is no sign of life."""
-        if user in self._online:
-            self._activity.heard(self._agents[user])
+        name = folded(user)
+        if name in self._online:
+            self._activity.heard(self._agents[name])
 
     def event(self, event: Event) -> None:
         """Take one event of the FTP server."""
-        agent = self._agents.get(event.user, "")
+        agent = self._agents.get(folded(event.user), "")
         if isinstance(event, LoggedIn):
             self._logged_in(event, agent)
         elif isinstance(event, SessionEnded):
@@ -68,9 +70,10 @@ class SessionWatch:
         log.info("logged in", user=event.user, address=event.address, secure=event.secure, session=event.session)
         if not agent:
             return
+        name = folded(event.user)
         with self._lock:
-            self._sessions[event.session] = event.user
-            self._online[event.user] = self._online.get(event.user, 0) + 1
+            self._sessions[event.session] = name
+            self._online[name] = self._online.get(name, 0) + 1
         self._activity.heard(agent, event.address)
 
     def _ended(self, event: SessionEnded) -> None:
