@@ -3,6 +3,7 @@
 #   make test     every test           make demo    server + three agents on growing logs (ONCE=1: check and exit)
 #   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
+#   make docs     docs/reference/cli.md anew        make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
 BIN := .venv/bin
@@ -12,7 +13,7 @@ ONLY ?=
 ONCE ?=
 LOGS ?=
 
-.PHONY: quick lint types format test demo bench serve look lock venv programs clean
+.PHONY: quick lint types format test demo bench serve look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -51,6 +52,9 @@ serve: venv
 
 look: venv programs
 	$(BIN)/python -m tests.look $(ARGS)
+
+docs: venv
+	$(BIN)/python tools/cli_reference.py >docs/reference/cli.md
 
 lock: venv
 	$(BIN)/python tools/lock.py $(ARGS)

@@ -1,0 +1,94 @@
+"""Fixtures that several rooms share: the environment kept out, a free port, a running server and its command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from logferry.testing.demo.programs import Programs
+
+settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever LOGFERRY_* the developer has set, tests start without."""
+    for name in [name for name in os.environ if name.startswith("LOGFERRY_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command line returned and printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Site:
+    """A running server with its data in ``folder``, an administrator and the real command line against it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.programs = Programs(folder)
+        self.folder = folder
+        self.url = ""
+
+    def start(self) -> None:
+        """Start the server and make the administrator (``admin`` / ``self.password``)."""
+        self.programs.start_server()
+        self.url = self.programs.set_up()
+
+    @property
+    def password(self) -> str:
+        """The administrator's."""
+        return self.programs.password
+
+    def logferry(self, *arguments: str, **environment: str) -> Done:
+        """Run ``logferry`` against this server, as its own user on the same machine."""
+        done = subprocess.run(
+            [sys.executable, "-m", "logferry.cli", *arguments],
+            env=self.programs.environment() | environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def join_token(self) -> str:
+        """A fresh token for an agent."""
+        found = re.search(r"--token (\S+)", self.logferry("admin", "join-token").out)
+        assert found
+        return found[1]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One running server for all tests that only add to it and read from it."""
+    made = Site(tmp_path_factory.mktemp("site"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.programs.stop_all()
