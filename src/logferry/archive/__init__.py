@@ -1,0 +1,11 @@
+"""The store: live tree, catalog and the one reader. Start with ``Catalog.open`` and ``Archive``."""
+
+from __future__ import annotations
+
+from logferry.archive.archive import Archive
+from logferry.archive.catalog import Catalog
+from logferry.archive.incoming import Incoming
+from logferry.archive.lines import LineRow, Lines
+from logferry.archive.reader import GenerationReader
+
+__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LineRow", "Lines"]

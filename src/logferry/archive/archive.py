@@ -1,0 +1,232 @@
+"""The archive as its users see it: upload, rename, list, read. Everything else in this room serves it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from logferry.archive.catalog import Catalog
+from logferry.archive.catalog.filing import PathState
+from logferry.archive.changes import Adopt
+from logferry.archive.digests import digest
+from logferry.archive.durable import Disk, translated
+from logferry.archive.incoming import Incoming
+from logferry.archive.line_index import LineIndexes
+from logferry.archive.lines import Lines
+from logferry.archive.partials import partial_name
+from logferry.archive.reader import GenerationReader, open_generation
+from logferry.archive.records import Node
+from logferry.archive.renames import Renames
+from logferry.archive.rooms import Rooms
+from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
+from logferry.archive.tree import Tree
+from logferry.clock import SYSTEM, Clock
+from logferry.errors import Refused
+from logferry.names import checked_agent_id, checked_path, is_temporary, split
+
+
+class Archive:
+    """All files of all agents below one data directory. Thread-safe; several processes may share the directory.
+
+    Paths are archive paths relative to the agent's root. Every method may raise BadName for a path or agent id that
+    cannot be one.
+    """
+
+    def __init__(
+        self,
+        data_dir: str,
+        catalog: Catalog,
+        *,
+        clock: Clock = SYSTEM,
+        min_free_bytes: int = 0,
+        disk: Disk | None = None,
+    ) -> None:
+        self.catalog = catalog
+        self._rooms = Rooms.at(data_dir, catalog, disk or Disk(), clock, min_free_bytes)
+        self._tree = Tree(self._rooms)
+        self._renames = Renames(self._rooms, self._tree, self._supersede)
+        self._indexes = LineIndexes(self.open, clock)
+        self._lock = threading.Lock()
+        self._active: dict[tuple[str, str], Incoming] = {}
+
+    # Uploads ---------------------------------------------------------------------------------------------------------
+
+    def size(self, agent: str, path: str) -> int | None:
+        """How many bytes of ``path`` are stored and synced, where an upload may continue; None when there are none.
+
+        That of the current generation, else of a partial that was broken off.
+        """
+        checked_agent_id(agent)
+        state = None if is_temporary(split(checked_path(path))[1]) else self._at(agent, path)
+        if state is not None and state.is_current:
+            return state.size
+        return self._partial_size(agent, path)
+
+    def begin(self, agent: str, path: str, *, offset: int = 0, append: bool = False) -> Incoming:
+        """Begin an upload at ``offset`` (``append``: at the end). A running upload of the same path is superseded.
+
+        Raises:
+            Full: there is too little room.
+            Refused: less than ``offset`` bytes are stored.
+            Busy: another process receives the same path just now.
+            Damaged: what is stored is not what was confirmed.
+        """
+        checked_agent_id(agent)
+        if not checked_path(path):
+            raise Refused("the root is no file")
+        self._rooms.check_room()
+        with self._lock:
+            active = self._active.get((agent, path))
+        if active is not None:
+            active.abandon()
+        sink = self._sink(agent, path, offset, append=append)
+        incoming = Incoming(self._rooms, agent, path, sink, self._released)
+        with self._lock:
+            self._active[agent, path] = incoming
+        return incoming
+
+    def rename(self, agent: str, source: str, target: str) -> None:
+        """Publish a temporary name, move a file or folder, or file a generation as an earlier one (an aside name).
+
+        A current generation at the target is kept as an earlier one first.
+
+        Raises:
+            NotFound: there is no such source.
+            Conflict: a folder is in the way.
+        """
+        checked_agent_id(agent)
+        self._renames.rename(agent, checked_path(source), checked_path(target))
+
+    def make_folder(self, agent: str, path: str) -> None:
+        """Make a folder and those above it. That it exists is no error. Raises Conflict where a file is in the way."""
+        self._tree.make_folder(checked_agent_id(agent), checked_path(path))
+
+    def set_modified(self, agent: str, path: str, ns: int) -> None:
+        """Note the node's own time of a file. Durable in a moment. Raises NotFound."""
+        self._tree.set_modified(checked_agent_id(agent), checked_path(path), ns)
+
+    def remove_file(self, agent: str, path: str) -> None:
+        """Take a name out of the live tree: its generation ends and is kept as an earlier one; a partial is dropped.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        self._renames.remove_file(checked_agent_id(agent), checked_path(path))
+
+    def remove_folder(self, agent: str, path: str) -> None:
+        """Take an empty folder out of the live tree. Raises NotFound, Conflict when it is not empty."""
+        self._tree.remove_folder(checked_agent_id(agent), checked_path(path))
+
+    # The tree as FTP shows it ----------------------------------------------------------------------------------------
+
+    def stat(self, agent: str, path: str) -> Node:
+        """The file or folder at ``path`` as the node has it (files that ended are not shown). Raises NotFound."""
+        return self._tree.stat(checked_agent_id(agent), checked_path(path))
+
+    def entries(self, agent: str, path: str) -> Iterator[Node]:
+        """What lies in a folder: folders, then files, by name. Raises NotFound."""
+        return self._tree.entries(checked_agent_id(agent), checked_path(path))
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def open(self, generation_id: int) -> GenerationReader:
+        """Open a generation for reading, as long as it is now. Raises NotFound, Damaged."""
+        return open_generation(self._rooms, generation_id)
+
+    def lines(self, generation_id: int) -> Lines:
+        """A generation as lines, as long as it is now. Close it. Raises NotFound, Damaged."""
+        return Lines(self.open(generation_id), self._indexes, generation_id)
+
+    def digest(self, generation_id: int) -> str:
+        """The SHA-256 of a generation as long as it is now, in hexadecimal; computed at most once per length.
+
+        Raises:
+            NotFound, Damaged.
+        """
+        return digest(self._rooms, generation_id)
+
+    def free_bytes(self) -> int:
+        """How much may still arrive before uploads are refused; negative when they are."""
+        facts = os.statvfs(self._rooms.data_dir)
+        return facts.f_bavail * facts.f_frsize - self._rooms.free_bytes_min
+
+    def close(self) -> None:
+        """Abandon running uploads and release everything but the catalog."""
+        with self._lock:
+            active = list(self._active.values())
+        for incoming in active:
+            incoming.abandon()
+        self._indexes.close()
+        for tree in (self._rooms.live, self._rooms.kept, self._rooms.incoming):
+            tree.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Inside ----------------------------------------------------------------------------------------------------------
+
+    def _at(self, agent: str, path: str) -> PathState | None:
+        with self.catalog.readers.cursor() as cursor:
+            return self.catalog.filing.at(cursor, agent, path)
+
+    def _sink(self, agent: str, path: str, offset: int, *, append: bool) -> Sink:
+        temporary = is_temporary(split(path)[1])
+        state = None if temporary else self._current(agent, path)
+        if state is not None:
+            if offset == 0 and not append:
+                return RewriteSink(self._rooms, state)
+            return GrowthSink(self._rooms, state, offset=None if append else offset)
+        if append:
+            offset = self._partial_size(agent, path) or 0
+        return PartialSink(self._rooms, agent, path, offset=offset)
+
+    def _current(self, agent: str, path: str) -> PathState | None:
+        """The path's state if it has a current generation, after picking up what a crash may have left there."""
+        state = self._at(agent, path)
+        if state is not None and state.is_current:
+            return state
+        folder, name = self._rooms.live_folder(agent, path)
+        if folder is None or folder.stat(name) is None:
+            return None
+        if not self.catalog.writer.run(Adopt(self._rooms, agent, path)):
+            return None
+        state = self._at(agent, path)
+        return state if state is not None and state.is_current else None
+
+    def _partial_size(self, agent: str, path: str) -> int | None:
+        folder = self._rooms.incoming.folder(agent)
+        if folder is None:
+            return None
+        try:
+            fd = folder.open(partial_name(path))
+        except FileNotFoundError:
+            return None
+        try:
+            # A size that is told must be on disk: the sender continues there after a power cut too.
+            self._rooms.disk.sync_data(fd)
+            # An empty partial is nothing to continue; under a temporary name it may be a whole, empty file.
+            return os.fstat(fd).st_size or (0 if is_temporary(split(path)[1]) else None)
+        except OSError as error:
+            raise translated(error, path) from error
+        finally:
+            os.close(fd)
+
+    def _supersede(self, agent: str, path: str) -> None:
+        """End a running upload of ``path`` in this process, keeping what arrived."""
+        with self._lock:
+            active = self._active.get((agent, path))
+        if active is not None:
+            active.abandon()
+
+    def _released(self, incoming: Incoming) -> None:
+        with self._lock:
+            if self._active.get((incoming.agent, incoming.path)) is incoming:
+                del self._active[incoming.agent, incoming.path]

@@ -1,0 +1,80 @@
+"""The catalog: what is archived, where it lies, and who may see it. SQLite by default.
+
+Several processes may open the same catalog. Writing is grouped per process (``writer``), reading sees what is
+committed.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
+
+from logferry.archive.catalog.agents import Agents
+from logferry.archive.catalog.engine import create_engine
+from logferry.archive.catalog.files import Files
+from logferry.archive.catalog.filing import Filing
+from logferry.archive.catalog.migrate import migrate
+from logferry.archive.catalog.people import People
+from logferry.archive.catalog.readers import Readers
+from logferry.archive.catalog.sums import FolderSums
+from logferry.archive.catalog.writer import Writer
+from logferry.archive.durable import Disk
+from logferry.clock import SYSTEM, Clock
+from logferry.errors import Damaged
+
+__all__ = ["Catalog"]
+
+
+class Catalog:
+    """An open catalog: ``agents``, ``files``, ``people``. Close it, or use it in a ``with`` statement."""
+
+    def __init__(self, engine: Engine, clock: Clock, disk: Disk) -> None:
+        self.clock = clock
+        self._engine = engine
+        sums = FolderSums(engine.dialect)
+        self.readers = Readers(engine)
+        self.writer = Writer(engine, disk, sums)
+        self.filing = Filing(engine.dialect, sums)
+        self.agents = Agents(engine, self.writer, clock)
+        self.files = Files(engine, self.readers)
+        self.people = People(engine, self.readers, self.writer)
+
+    @classmethod
+    def open(cls, url: str, clock: Clock = SYSTEM, *, disk: Disk | None = None) -> Self:
+        """Open the catalog at an SQLAlchemy URL (``sqlite:////path/catalog.db``), made or migrated when needed.
+
+        Raises:
+            Conflict: it was written by a newer Logferry.
+            Damaged: the file is no catalog.
+        """
+        engine = create_engine(url)
+        try:
+            migrate(engine)
+        except DatabaseError as error:
+            engine.dispose()
+            if "not a database" in str(error.orig) or "malformed" in str(error.orig):
+                raise Damaged(
+                    f"the catalog cannot be read: {error.orig}", where=url, hint="restore it from a backup"
+                ) from error
+            raise
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, clock, disk or Disk())
+
+    def close(self) -> None:
+        """Write what still waits, then close all connections."""
+        self.writer.close()
+        self.readers.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

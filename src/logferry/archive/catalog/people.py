@@ -1,0 +1,250 @@
+"""Users, sessions, API tokens and codes as plain rows. What they may do is decided in ``logferry.server``."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy.engine import Connection, Engine, Row
+from sqlalchemy.exc import IntegrityError
+
+from logferry.archive.catalog.prepared import Prepared
+from logferry.archive.catalog.readers import Readers
+from logferry.archive.catalog.tables import codes, facts, sessions, tokens, users
+from logferry.archive.catalog.writer import Rows, Writer
+from logferry.archive.records import CodeRecord, SessionRecord, TokenRecord, UserRecord
+from logferry.errors import Conflict, NotFound
+from logferry.names import folded
+
+_USER = tuple(users.c[name] for name in UserRecord.__slots__)
+_SESSION = tuple(sessions.c[name] for name in SessionRecord.__slots__)
+_TOKEN = tuple(tokens.c[name] for name in TokenRecord.__slots__)
+_CODE = tuple(codes.c[name] for name in CodeRecord.__slots__)
+_USERS_VERSION = "users_version"
+
+
+class People:
+    """The rows of everybody who may sign in. Thread-safe; changes are durable when a method returns.
+
+    Secrets come in and go out as hashes only.
+    """
+
+    def __init__(self, engine: Engine, readers: Readers, writer: Writer) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._writer = writer
+        # Asked before every FTP command, so it is compiled once.
+        self._named = Prepared(select(*_USER).where(users.c.folded == bindparam("who")), engine.dialect)
+        self._version = Prepared(select(facts.c.value).where(facts.c.name == _USERS_VERSION), engine.dialect)
+
+    # Users -----------------------------------------------------------------------------------------------------------
+
+    def users(self) -> list[UserRecord]:
+        """Everybody, by name."""
+        with self._engine.connect() as connection:
+            return [_user(row) for row in connection.execute(select(*_USER).order_by(users.c.folded))]
+
+    def user(self, name: str) -> UserRecord | None:
+        """The user of that name (in any case), or None."""
+        with self._readers.cursor() as cursor:
+            row = self._named.one(cursor, who=folded(name))
+        return _user(row) if row is not None else None
+
+    def version(self) -> str:
+        """Another text than before whenever a user was added, changed or removed since, by any process."""
+        with self._readers.cursor() as cursor:
+            row = self._version.one(cursor)
+        return str(row[0]) if row is not None else ""
+
+    def add_user(
+        self,
+        name: str,
+        *,
+        role: str,
+        scope: tuple[str, ...],
+        password_hash: str,
+        now_ns: int,
+        agent_id: str | None = None,
+    ) -> UserRecord:
+        """Add a user. Raises Conflict when the name is taken, whatever the case of its letters."""
+        values = {
+            "name": name, "folded": folded(name), "role": role, "scope": json.dumps(scope), "enabled": 1,
+            "password_hash": password_hash, "agent_id": agent_id, "created_ns": now_ns, "changed_ns": now_ns,
+            "signed_in_ns": None,
+        }  # fmt: skip
+
+        def work(connection: Connection) -> UserRecord:
+            try:
+                row = connection.execute(insert(users).values(values).returning(*_USER)).one()
+            except IntegrityError as error:
+                raise Conflict(f"there is a user {name} already", hint="choose another name") from error
+            note_users_changed(connection)
+            return _user(row)
+
+        return self._writer.run(Rows(work))
+
+    def change_user(self, user: UserRecord, *, now_ns: int) -> None:
+        """Write the user's role, scope, password hash, ``enabled`` and last sign-in. Raises NotFound."""
+        values = {
+            "role": user.role, "scope": json.dumps(user.scope), "password_hash": user.password_hash,
+            "enabled": int(user.enabled), "signed_in_ns": user.signed_in_ns, "changed_ns": now_ns,
+        }  # fmt: skip
+        if self._change_users(update(users).where(users.c.id == user.id).values(values)) == 0:
+            raise NotFound(f"there is no user {user.name}")
+
+    def change_agent_user(
+        self, agent_id: str, *, now_ns: int, password_hash: str | None = None, enabled: bool | None = None
+    ) -> None:
+        """Give the user of an agent another password hash, or let it in or not. Raises NotFound."""
+        values: dict[str, Any] = {"changed_ns": now_ns}
+        if password_hash is not None:
+            values["password_hash"] = password_hash
+        if enabled is not None:
+            values["enabled"] = int(enabled)
+        if self._change_users(update(users).where(users.c.agent_id == agent_id).values(values)) == 0:
+            raise NotFound(f"agent {agent_id} has no user")
+
+    def remove_user(self, user_id: int) -> None:
+        """Remove a user with all sessions and tokens. That there is none is no error."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+            connection.execute(delete(users).where(users.c.id == user_id))
+            note_users_changed(connection)
+
+        self._writer.run(Rows(work))
+
+    # Sessions --------------------------------------------------------------------------------------------------------
+
+    def add_session(self, session: SessionRecord) -> None:
+        """Begin a session."""
+        self._run(insert(sessions).values({name: getattr(session, name) for name in SessionRecord.__slots__}))
+
+    def session(self, key_hash: str) -> tuple[SessionRecord, UserRecord] | None:
+        """A session with its user, or None. Whether it is over is for the caller to say."""
+        query = select(*_SESSION, *_USER).join_from(sessions, users).where(sessions.c.key_hash == key_hash)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return (SessionRecord(*row[: len(_SESSION)]), _user(row[len(_SESSION) :])) if row else None
+
+    def touch_session(self, key_hash: str, now_ns: int) -> None:
+        """The session was used. Written in a moment, with others."""
+        self._post(update(sessions).where(sessions.c.key_hash == key_hash).values(used_ns=now_ns))
+
+    def end_session(self, key_hash: str) -> None:
+        """End one session. That it is over is no error."""
+        self._run(delete(sessions).where(sessions.c.key_hash == key_hash))
+
+    def end_sessions(self, user_id: int) -> None:
+        """End all sessions of a user."""
+        self._run(delete(sessions).where(sessions.c.user_id == user_id))
+
+    # Tokens ----------------------------------------------------------------------------------------------------------
+
+    def add_token(
+        self, *, user_id: int, name: str, secret_hash: str, scope: tuple[str, ...], now_ns: int, expires_ns: int | None
+    ) -> TokenRecord:
+        """Add an API token."""
+        values = {
+            "user_id": user_id, "name": name, "secret_hash": secret_hash, "scope": json.dumps(scope),
+            "created_ns": now_ns, "expires_ns": expires_ns, "used_ns": None, "used_address": "",
+        }  # fmt: skip
+        statement = insert(tokens).values(values).returning(*_TOKEN)
+        return self._writer.run(Rows(lambda connection: _token(connection.execute(statement).one())))
+
+    def token(self, secret_hash: str) -> tuple[TokenRecord, UserRecord] | None:
+        """A token with its user, or None. Whether it has expired is for the caller to say."""
+        query = select(*_TOKEN, *_USER).join_from(tokens, users).where(tokens.c.secret_hash == secret_hash)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return (_token(row[: len(_TOKEN)]), _user(row[len(_TOKEN) :])) if row else None
+
+    def tokens(self, user_id: int) -> list[TokenRecord]:
+        """The tokens of a user, oldest first."""
+        query = select(*_TOKEN).where(tokens.c.user_id == user_id).order_by(tokens.c.id)
+        with self._engine.connect() as connection:
+            return [_token(row) for row in connection.execute(query)]
+
+    def touch_token(self, token_id: int, now_ns: int, address: str) -> None:
+        """The token was used. Written in a moment, with others."""
+        self._post(update(tokens).where(tokens.c.id == token_id).values(used_ns=now_ns, used_address=address))
+
+    def remove_token(self, token_id: int) -> bool:
+        """Make a token worthless; whether there was one."""
+        return self._run(delete(tokens).where(tokens.c.id == token_id)) > 0
+
+    # Codes -----------------------------------------------------------------------------------------------------------
+
+    def add_code(
+        self, kind: str, *, secret_hash: str, now_ns: int, expires_ns: int, uses: int, group: str = ""
+    ) -> CodeRecord:
+        """Add a code of ``kind`` (``setup``, ``join``) that can be redeemed ``uses`` times."""
+        values = {
+            "kind": kind, "secret_hash": secret_hash, "created_ns": now_ns, "expires_ns": expires_ns,
+            "uses_left": uses, "group": group,
+        }  # fmt: skip
+        statement = insert(codes).values(values).returning(*_CODE)
+        return self._writer.run(Rows(lambda connection: CodeRecord(*connection.execute(statement).one())))
+
+    def code(self, kind: str, secret_hash: str) -> CodeRecord | None:
+        """The code with this hash, or None. Whether it can still be used is in the record."""
+        query = select(*_CODE).where(codes.c.kind == kind, codes.c.secret_hash == secret_hash)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return CodeRecord(*row) if row else None
+
+    def use_code(self, code_id: int, now_ns: int) -> bool:
+        """Spend one use. False when none is left or the code has expired; two callers never share the last one."""
+        usable = (codes.c.id == code_id) & (codes.c.uses_left > 0) & (codes.c.expires_ns > now_ns)
+        return self._run(update(codes).where(usable).values(uses_left=codes.c.uses_left - 1)) > 0
+
+    def remove_codes(self, kind: str) -> None:
+        """Make all codes of ``kind`` worthless."""
+        self._run(delete(codes).where(codes.c.kind == kind))
+
+    def forget_expired(self, now_ns: int, *, idle_before_ns: int) -> int:
+        """Remove sessions, tokens and codes that are over, and sessions unused since ``idle_before_ns``; how many."""
+        over = or_(sessions.c.expires_ns <= now_ns, sessions.c.used_ns < idle_before_ns)
+        spent = or_(codes.c.expires_ns <= now_ns, codes.c.uses_left <= 0)
+        return (
+            self._run(delete(sessions).where(over))
+            + self._run(delete(tokens).where(tokens.c.expires_ns <= now_ns))
+            + self._run(delete(codes).where(spent))
+        )
+
+    def _change_users(self, statement: Any) -> int:
+        def work(connection: Connection) -> int:
+            count = int(connection.execute(statement).rowcount)
+            note_users_changed(connection)
+            return count
+
+        return self._writer.run(Rows(work))
+
+    def _run(self, statement: Any) -> int:
+        return self._writer.run(Rows(lambda connection: int(connection.execute(statement).rowcount)))
+
+    def _post(self, statement: Any) -> None:
+        self._writer.post(Rows(lambda connection: connection.execute(statement).rowcount))
+
+
+def note_users_changed(connection: Connection) -> None:
+    """Give ``People.version`` a new value. Random rather than counted: no two changes ever look like none."""
+    value = secrets.token_hex(8)
+    if connection.execute(update(facts).where(facts.c.name == _USERS_VERSION).values(value=value)).rowcount == 0:
+        connection.execute(insert(facts).values(name=_USERS_VERSION, value=value))
+
+
+def _user(row: Row[Any] | Any) -> UserRecord:
+    values = dict(zip(UserRecord.__slots__, row, strict=True))
+    values["scope"] = tuple(json.loads(values["scope"]))
+    values["enabled"] = bool(values["enabled"])
+    return UserRecord(**values)
+
+
+def _token(row: Row[Any] | Any) -> TokenRecord:
+    values = dict(zip(TokenRecord.__slots__, row, strict=True))
+    values["scope"] = tuple(json.loads(values["scope"]))
+    return TokenRecord(**values)

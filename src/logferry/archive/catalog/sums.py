@@ -1,0 +1,136 @@
+"""Sums of folders, kept while files arrive: each batch adds up what changed below every folder and writes it once.
+
+Also knows the ids of folders (made on demand), because every file needs its folder's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Dialect, bindparam, case, insert, null, select, update
+
+from logferry.archive.catalog.prepared import Prepared
+from logferry.archive.catalog.tables import agents, folders
+from logferry.errors import NotFound
+from logferry.limits import CATALOG_FOLDERS_KNOWN_MAX
+from logferry.names import split
+
+
+class FolderSums:
+    """Folder ids and pending sums of one writer. Used by one thread at a time, under the writer's lock."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        # (agent, path) -> ids from the folder itself up to its agent's root.
+        self._chains: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._log: list[tuple[str, tuple[int, ...], int, int, int, str]] = []
+        self._find = Prepared(
+            select(folders.c.id, folders.c.present).where(
+                folders.c.agent_id == bindparam("agent"), folders.c.path == bindparam("path")
+            ),
+            dialect,
+        )
+        self._insert = Prepared(
+            insert(folders).returning(folders.c.id),
+            dialect,
+            [column.name for column in folders.c if column.name != "id"],
+        )
+        self._show = Prepared(update(folders).values(present=1).where(folders.c.id == bindparam("folder")), dialect)
+        changed: BindParameter[int] = bindparam("changed")
+        self._add = Prepared(
+            update(folders)
+            .values(
+                files=folders.c.files + bindparam("more_files"),
+                bytes=folders.c.bytes + bindparam("more_bytes"),
+                changed_ns=case((folders.c.changed_ns < changed, changed), else_=folders.c.changed_ns),
+            )
+            .where(folders.c.id == bindparam("folder")),
+            dialect,
+        )
+        self._heard = Prepared(
+            update(agents)
+            .values(
+                heard_ns=bindparam("ns"), uploaded_ns=bindparam("ns"), last_path=bindparam("path"), error="",
+                gone_ns=null(), error_ns=null(),
+            )
+            .where(agents.c.id == bindparam("agent")),
+            dialect,
+        )  # fmt: skip
+        self._agent = Prepared(select(agents.c.id).where(agents.c.id == bindparam("agent")), dialect)
+
+    def chain(self, cursor: Any, agent: str, path: str) -> tuple[int, ...]:
+        """Ids of the folder ``path`` and of all folders above it, made where missing.
+
+        Raises:
+            NotFound: there is no such agent.
+        """
+        known = self._chains.get((agent, path))
+        if known is not None:
+            return known
+        above: tuple[int, ...] = ()
+        parent, name = "", ""
+        if path:
+            parent, name = split(path)
+            above = self.chain(cursor, agent, parent)
+        elif self._agent.one(cursor, agent=agent) is None:
+            raise NotFound(f"there is no agent {agent}", hint="let it join first")
+        row = self._find.one(cursor, agent=agent, path=path)
+        if row is None:
+            row = self._insert.one(
+                cursor, agent_id=agent, parent_id=above[0] if above else None, path=path, name=name, present=1,
+                files=0, bytes=0, changed_ns=0,
+            )  # fmt: skip
+        elif not row[1]:
+            self._show.run(cursor, folder=row[0])
+        if row is None:
+            raise AssertionError("a folder just inserted has an id")
+        chain = (int(row[0]), *above)
+        if len(self._chains) >= CATALOG_FOLDERS_KNOWN_MAX:
+            self._chains.clear()
+        self._chains[agent, path] = chain
+        return chain
+
+    def show(self, cursor: Any, chain: tuple[int, ...]) -> None:
+        """The folders of ``chain`` are there (again)."""
+        for folder in chain:
+            self._show.run(cursor, folder=folder)
+
+    def add(self, chain: tuple[int, ...], files: int, size: int, changed_ns: int) -> None:
+        """Below the folders of ``chain`` there are so many files and bytes more (or fewer)."""
+        self._log.append(("", chain, files, size, changed_ns, ""))
+
+    def uploaded(self, agent: str, path: str, ns: int) -> None:
+        """The agent has just delivered bytes of ``path``."""
+        self._log.append((agent, (), 0, 0, ns, path))
+
+    def mark(self) -> int:
+        """Where ``back_to`` returns to."""
+        return len(self._log)
+
+    def back_to(self, mark: int) -> None:
+        """Drop what was added since ``mark``, and the ids learnt, which may have been undone with it."""
+        del self._log[mark:]
+        self._chains.clear()
+
+    def forget(self) -> None:
+        """Drop everything pending and everything known."""
+        self.back_to(0)
+
+    def flush(self, cursor: Any) -> None:
+        """Write everything pending."""
+        if not self._log:
+            return
+        added: dict[int, list[int]] = {}
+        heard: dict[str, tuple[int, str]] = {}
+        for agent, chain, files, size, ns, path in self._log:
+            if agent:
+                heard[agent] = (ns, path)
+            for folder in chain:
+                sums = added.setdefault(folder, [0, 0, 0])
+                sums[0] += files
+                sums[1] += size
+                sums[2] = max(sums[2], ns)
+        self._log.clear()
+        for folder, (files, size, ns) in sorted(added.items()):
+            self._add.run(cursor, folder=folder, more_files=files, more_bytes=size, changed=ns)
+        for agent, (ns, path) in heard.items():
+            self._heard.run(cursor, agent=agent, ns=ns, path=path)

@@ -1,0 +1,184 @@
+"""The catalog's tables as the code sees them. The schema itself is made by the migrations, step by step.
+
+Rules: times are nanoseconds (BIGINT), truth values are 0 or 1, texts compare byte by byte. A *generation* is held
+under one file (``file_id``, ``number``); when it moves to another path the old (file, number) goes to
+``former_names``, so that every number ever given out still resolves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, SmallInteger, Table, Text
+
+metadata = MetaData()
+
+# SQLite counts rows only in columns declared INTEGER; PostgreSQL's default collation is not byte order.
+_ID = BigInteger().with_variant(Integer(), "sqlite")
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _text(name: str, *args: Any, **options: Any) -> Column[str]:
+    options.setdefault("nullable", False)
+    return Column(name, _TEXT, *args, **options)
+
+
+def _ns(name: str, **options: Any) -> Column[int]:
+    options.setdefault("nullable", False)
+    return Column(name, BigInteger, **options)
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, SmallInteger, nullable=False)
+
+
+agents = Table(
+    "agents",
+    metadata,
+    _text("id", primary_key=True),
+    _text("folded", unique=True),
+    _text("group"),
+    _ns("created_ns"),
+    _ns("heard_ns", nullable=True),
+    _ns("uploaded_ns", nullable=True),
+    _text("address"),
+    _text("version"),
+    Column("interval_s", Float, nullable=False),
+    _flag("paused"),
+    _ns("gone_ns", nullable=True),
+    _text("error"),
+    _ns("error_ns", nullable=True),
+    _text("last_path"),
+)
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("agent_id", ForeignKey("agents.id")),
+    Column("parent_id", _ID, ForeignKey("folders.id"), nullable=True),
+    _text("path"),
+    _text("name"),
+    _flag("present"),
+    # Sums of everything below, kept by the writer.
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    _ns("changed_ns"),
+    Index("folders_by_path", "agent_id", "path", unique=True),
+    Index("folders_by_parent", "parent_id", "name", unique=True),
+    sqlite_autoincrement=True,
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("agent_id", ForeignKey("agents.id")),
+    Column("folder_id", _ID, ForeignKey("folders.id"), nullable=False),
+    _text("name"),
+    _text("path"),
+    # The last number given out, the number shown (NULL: everything moved away), how many are held.
+    Column("number", BigInteger, nullable=False),
+    Column("shown", BigInteger, nullable=True),
+    Column("held", BigInteger, nullable=False),
+    Index("files_by_path", "agent_id", "path", unique=True),
+    Index("files_by_folder", "folder_id", "name", unique=True),
+    sqlite_autoincrement=True,
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("file_id", _ID, ForeignKey("files.id"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    _ns("started_ns"),
+    _ns("changed_ns"),
+    _ns("ended_ns", nullable=True),
+    _ns("modified_ns"),
+    _text("sha256", nullable=True),
+    Column("sha256_size", BigInteger, nullable=False),
+    # Where the bytes lie: "live" (in the live tree under the file's path) or "kept" (``place`` says where).
+    _text("state"),
+    _text("place"),
+    Index("generations_by_file", "file_id", "number", unique=True),
+    sqlite_autoincrement=True,
+)
+
+former_names = Table(
+    "former_names",
+    metadata,
+    Column("file_id", _ID, ForeignKey("files.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("generation_id", _ID, ForeignKey("generations.id"), nullable=False),
+    _ns("until_ns"),
+    Index("former_names_by_generation", "generation_id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("name"),
+    _text("folded", unique=True),
+    _text("role"),
+    _text("scope"),
+    _text("password_hash"),
+    _flag("enabled"),
+    _text("agent_id", ForeignKey("agents.id"), nullable=True),
+    _ns("created_ns"),
+    _ns("changed_ns"),
+    _ns("signed_in_ns", nullable=True),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _text("key_hash", primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id"), nullable=False),
+    _text("csrf"),
+    _ns("created_ns"),
+    _ns("used_ns"),
+    _ns("expires_ns"),
+    _text("address"),
+    _text("browser"),
+    Index("sessions_by_user", "user_id"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id"), nullable=False),
+    _text("name"),
+    _text("secret_hash", unique=True),
+    _text("scope"),
+    _ns("created_ns"),
+    _ns("expires_ns", nullable=True),
+    _ns("used_ns", nullable=True),
+    _text("used_address"),
+    Index("tokens_by_user", "user_id"),
+    sqlite_autoincrement=True,
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("kind"),
+    _text("secret_hash", unique=True),
+    _ns("created_ns"),
+    _ns("expires_ns"),
+    Column("uses_left", BigInteger, nullable=False),
+    _text("group"),
+    sqlite_autoincrement=True,
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    _text("name", primary_key=True),
+    _text("value"),
+)

@@ -1,0 +1,38 @@
+"""SHA-256 of generations, on demand: hashed once per length, then remembered in the catalog."""
+
+from __future__ import annotations
+
+import hashlib
+
+from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.reader import held, open_generation
+from logferry.archive.rooms import Rooms
+from logferry.limits import COPY_BYTES
+
+
+class _Remember(Change[None]):
+    def __init__(self, rooms: Rooms, generation_id: int, sha256: str, size: int) -> None:
+        self._rooms = rooms
+        self._facts = (generation_id, sha256, size)
+
+    def apply(self, transaction: Transaction) -> None:
+        self._rooms.catalog.filing.set_digest(transaction, *self._facts)
+
+
+def digest(rooms: Rooms, generation_id: int) -> str:
+    """The SHA-256 of a generation as long as it is now, in hexadecimal.
+
+    Raises:
+        NotFound: there is no such generation.
+        Damaged: its bytes are missing.
+    """
+    state = held(rooms, generation_id)
+    if state.sha256 is not None and state.sha256_size == state.size:
+        return state.sha256
+    hashing = hashlib.sha256()
+    with open_generation(rooms, generation_id) as reader:
+        for offset in range(0, reader.size, COPY_BYTES):
+            hashing.update(reader.read_at(offset, COPY_BYTES))
+        sha256, size = hashing.hexdigest(), reader.size
+    rooms.catalog.writer.run(_Remember(rooms, generation_id, sha256, size))
+    return sha256

@@ -1,0 +1,294 @@
+"""A generation as lines, addressed by byte, by number or from the end. Works on any size with bounded memory.
+
+A line ends with LF; what follows the last LF is a line too. Every row says where its line begins and how long it is;
+of a very long line only the beginning is in the row. Numbers count from 1 and are None while the counting has
+not got there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from logferry.archive.line_index import STEP, LineCounts, LineIndex, LineIndexes
+from logferry.archive.reader import GenerationReader
+from logferry.limits import (
+    LINE_BYTES_SHOWN_MAX,
+    LINE_INDEX_NOW_BYTES,
+    LINE_INDEX_WAIT_S,
+    LINE_WINDOW_BYTES,
+    LINES_BYTES_PER_REQUEST_MAX,
+    LINES_PER_REQUEST_MAX,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """One line. ``data`` has no line end (LF or CR LF); ``length`` counts the whole line with it.
+
+    ``cut``: there is more of the line than ``data`` (read it by bytes).
+    """
+
+    number: int | None
+    byte: int
+    length: int
+    data: bytes
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinePage:
+    """Lines in order. ``prev`` and ``next`` are bytes to ask ``page_at`` for the page before and after (None: none).
+
+    ``exact`` says that the rows have numbers and are the ones asked for; False: an estimate while counting goes on.
+    """
+
+    rows: tuple[LineRow, ...]
+    prev: int | None
+    next: int | None
+    exact: bool
+
+
+class Lines:
+    """The lines of an open generation. Close it, or use it in a ``with`` statement."""
+
+    def __init__(self, reader: GenerationReader, indexes: LineIndexes, generation_id: int) -> None:
+        self._reader = reader
+        self._indexes = indexes
+        self._generation_id = generation_id
+        self._index: LineIndex = indexes.of(generation_id)
+        self._index.count_on(reader, LINE_INDEX_NOW_BYTES, _always)
+        if self._index.covered + STEP <= reader.size:
+            indexes.want(generation_id)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the generation."""
+        return self._reader.size
+
+    @property
+    def total(self) -> int | None:
+        """How many lines there are, None while the counting has not got to the end."""
+        if self.size == 0:
+            return 0
+        ends = self._ends_before(self.size)
+        if ends is None:
+            return None
+        return ends if self._reader.read_at(self.size - 1, 1) == b"\n" else ends + 1
+
+    def index(self) -> LineCounts:
+        """Line ends per MiB as far as counted; the last, incomplete MiB is there only when all are."""
+        counts, total = self._index.counts(), self.total
+        rest = self.size - len(counts) * STEP
+        complete = rest < STEP
+        if complete and rest:
+            counts = (*counts, self._reader.read_at(self.size - rest, rest).count(b"\n"))
+        return LineCounts(self.size, STEP, counts, total, complete)
+
+    def page_at(self, byte: int, count: int, max_bytes: int = LINES_BYTES_PER_REQUEST_MAX) -> LinePage:
+        """``count`` lines from the one that holds ``byte`` on; rows hold at most ``max_bytes`` together."""
+        byte = max(0, min(byte, self.size - 1))
+        return self._page(self._start_of(byte), count, max_bytes)
+
+    def page_from(self, line_no: int, count: int, max_bytes: int = LINES_BYTES_PER_REQUEST_MAX) -> LinePage:
+        """``count`` lines from number ``line_no`` (from 1) on.
+
+        Waits a moment for the counting to get there, then answers with an estimate (``exact`` False). Past the end:
+        an empty page.
+        """
+        byte = self._byte_of_line(max(1, line_no))
+        if byte is None:
+            return self.page_at(self._estimate(line_no), count, max_bytes)
+        if byte >= self.size:
+            return LinePage((), self._start_of_page_before(self.size, count), None, exact=True)
+        return self._page(byte, count, max_bytes)
+
+    def page_before(self, byte: int, count: int, max_bytes: int = LINES_BYTES_PER_REQUEST_MAX) -> LinePage:
+        """The ``count`` lines before the one that holds ``byte``."""
+        end = self._start_of(max(0, min(byte, self.size)))
+        start = self._start_of_page_before(end, count)
+        return self._page(0 if start is None else start, count, max_bytes, until=end)
+
+    def tail(self, count: int, max_bytes: int = LINES_BYTES_PER_REQUEST_MAX) -> LinePage:
+        """The last ``count`` lines (as many of them from the end as fit ``max_bytes``)."""
+        start = self._start_of_page_before(self.size, count, max_bytes)
+        return self._page(0 if start is None else start, count, max_bytes)
+
+    def close(self) -> None:
+        """Release the reader."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Rows ------------------------------------------------------------------------------------------------------------
+
+    def _page(self, start: int, count: int, max_bytes: int, *, until: int | None = None) -> LinePage:
+        count = max(1, min(count, LINES_PER_REQUEST_MAX))
+        max_bytes = max(1, min(max_bytes, LINES_BYTES_PER_REQUEST_MAX))
+        until = self.size if until is None else until
+        ends = self._ends_before(start)
+        rows: list[LineRow] = []
+        used = 0
+        for row in self._rows(start, until, None if ends is None else ends + 1):
+            # At least one row, whatever its length, else nobody would ever get past it.
+            if rows and (len(rows) == count or used + len(row.data) > max_bytes):
+                break
+            rows.append(row)
+            used += len(row.data)
+        following = rows[-1].byte + rows[-1].length if rows else start
+        return LinePage(
+            tuple(rows),
+            self._start_of_page_before(start, count),
+            following if following < self.size else None,
+            exact=ends is not None,
+        )
+
+    def _rows(self, start: int, until: int, number: int | None) -> Iterator[LineRow]:
+        """Lines from ``start`` (where one begins) to ``until``, read a window at a time."""
+        base, window = start, b""
+        while start < until:
+            end = window.find(b"\n", start - base)
+            if end < 0 and base + len(window) < self.size and base + len(window) - start < LINE_WINDOW_BYTES:
+                base, window = start, self._reader.read_at(start, LINE_WINDOW_BYTES)
+                end = window.find(b"\n")
+            offset = start - base
+            if end >= 0:
+                length, line = end + 1 - offset, window[offset:end]
+                line = line.removesuffix(b"\r")
+            else:
+                line = window[offset : offset + LINE_BYTES_SHOWN_MAX + 1]
+                length = self._end_of(base + len(window)) - start
+            cut = len(line) > LINE_BYTES_SHOWN_MAX
+            yield LineRow(number, start, length, line[:LINE_BYTES_SHOWN_MAX], cut)
+            start += length
+            number = None if number is None else number + 1
+
+    # Where lines begin and end ---------------------------------------------------------------------------------------
+
+    def _end_of(self, byte: int) -> int:
+        """The byte after the first line end at or after ``byte``; the size when there is none."""
+        while byte < self.size:
+            block = byte // STEP
+            if byte % STEP == 0 and self._index.is_empty(block):
+                byte += STEP
+                continue
+            data = self._reader.read_at(byte, (block + 1) * STEP - byte)
+            found = data.find(b"\n")
+            if found >= 0:
+                return byte + found + 1
+            byte += len(data)
+        return self.size
+
+    def _start_of(self, byte: int) -> int:
+        """Where the line that holds ``byte`` begins."""
+        return self._back(byte, 1)
+
+    def _back(self, byte: int, count: int) -> int:
+        """The byte after the ``count``-th line end before ``byte``, going back; 0 when there are fewer."""
+        while byte > 0:
+            block = (byte - 1) // STEP
+            if byte % STEP == 0 and self._index.is_empty(block):
+                byte -= STEP
+                continue
+            low = max(block * STEP, byte - LINE_WINDOW_BYTES)
+            data = self._reader.read_at(low, byte - low)
+            found = data.count(b"\n")
+            if found >= count:
+                position = len(data)
+                for _ in range(count):
+                    position = data.rfind(b"\n", 0, position)
+                return low + position + 1
+            count -= found
+            byte = low
+        return 0
+
+    def _start_of_page_before(self, start: int, count: int, max_bytes: int | None = None) -> int | None:
+        """Where ``count`` lines that end right before ``start`` begin, None when there is nothing before it."""
+        if start <= 0:
+            return None
+        count = max(1, min(count, LINES_PER_REQUEST_MAX))
+        # The line end right before ``start`` (if there) closes the last of those lines: do not count it.
+        last = start - 1 if self._reader.read_at(start - 1, 1) == b"\n" else start
+        begin = self._back(last, count)
+        if max_bytes is None or start - begin <= max_bytes:
+            return begin
+        return self._fitting(begin, start, max_bytes)
+
+    def _fitting(self, begin: int, end: int, max_bytes: int) -> int:
+        """Where the last lines between ``begin`` and ``end`` begin whose rows fit into ``max_bytes``, at least one."""
+        sizes = [(row.byte, len(row.data)) for row in self._rows(begin, end, None)]
+        start, used = sizes[-1][0], 0
+        for byte, size in reversed(sizes):
+            used += size
+            if used > max_bytes:
+                break
+            start = byte
+        return start
+
+    # Numbers ---------------------------------------------------------------------------------------------------------
+
+    def _ends_before(self, byte: int) -> int | None:
+        """Line ends before ``byte``, None when not counted that far."""
+        block, rest = divmod(byte, STEP)
+        before = self._index.before(block)
+        if before is None:
+            return None
+        return before + (self._reader.read_at(block * STEP, rest).count(b"\n") if rest else 0)
+
+    def _byte_of_line(self, line_no: int) -> int | None:
+        """Where line ``line_no`` begins; the size when there are fewer; None when not counted in time."""
+        ends = line_no - 1
+        if ends == 0:
+            return 0
+        block = self._index.block_of(ends)
+        if block is None:
+            clock = self._indexes.clock
+            deadline = clock.monotonic_s() + LINE_INDEX_WAIT_S
+            done = self._index.count_on(
+                self._reader,
+                self.size,
+                lambda: clock.monotonic_s() < deadline and self._index.block_of(ends) is None,
+            )
+            block = self._index.block_of(ends)
+            if block is None and not done:
+                return None
+        if block is None:  # in the last, incomplete block, or nowhere
+            block = self._index.blocks
+        before = self._index.before(block) or 0
+        return self._after_ends(block * STEP, ends - before)
+
+    def _after_ends(self, start: int, count: int) -> int:
+        """The byte after the ``count``-th line end from ``start`` on, within one block; the size when there is none."""
+        data = self._reader.read_at(start, STEP)
+        position = 0
+        for low in range(0, len(data), _PART):
+            found = data.count(b"\n", low, low + _PART)
+            if found >= count:
+                position = low
+                for _ in range(count):
+                    position = data.index(b"\n", position) + 1
+                return start + position
+            count -= found
+        return self.size
+
+    def _estimate(self, line_no: int) -> int:
+        """About where line ``line_no`` may begin, from the density of lines counted so far."""
+        known = self._index.before(self._index.blocks) or 0
+        if not known:
+            return self.size - 1
+        return min(self.size - 1, int(self._index.covered * (line_no / known)))
+
+
+_PART = 16 * 1024
+
+
+def _always() -> bool:
+    return True

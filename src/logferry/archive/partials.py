@@ -1,0 +1,56 @@
+"""Partials: what has arrived of a path that is not whole yet, in ``incoming/<agent>``, seen by nobody."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from logferry.archive.changes import locked
+from logferry.archive.live import Folder
+from logferry.archive.rooms import Rooms
+from logferry.errors import Refused
+
+
+def partial_name(path: str) -> bytes:
+    """The name in ``incoming/<agent>`` under which what has arrived of ``path`` waits to be whole."""
+    return hashlib.blake2b(path.encode(), digest_size=16).hexdigest().encode()
+
+
+def beyond(path: str, offset: int, size: int) -> Refused:
+    """The error for an upload that would leave a gap."""
+    return Refused(f"{path} has {size} bytes, cannot continue at {offset}", hint="ask for SIZE and continue there")
+
+
+def open_partial(rooms: Rooms, agent: str, path: str, offset: int) -> tuple[Folder, bytes, int, int]:
+    """The partial of ``path``, locked: (folder, name, descriptor, size). From byte 0 it is made anew.
+
+    Raises:
+        Refused: less than ``offset`` bytes have arrived so far.
+        Busy: another process is at it.
+    """
+    folder = rooms.incoming.make(agent, lambda parent: rooms.disk.sync_folder(parent.fd))
+    name = partial_name(path)
+    flags = os.O_RDWR | (os.O_CREAT if offset == 0 else 0)
+    while True:
+        try:
+            fd = folder.open(name, flags)
+        except FileNotFoundError as error:
+            raise beyond(path, offset, 0) from error
+        try:
+            locked(fd, path)
+            facts, there = os.fstat(fd), folder.stat(name)
+            if there is not None and there.st_ino == facts.st_ino:
+                return folder, name, fd, _ready(rooms, fd, path, offset, facts.st_size)
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # it was published between opening and locking: its name belongs to nobody now
+
+
+def _ready(rooms: Rooms, fd: int, path: str, offset: int, size: int) -> int:
+    """The size from which the partial goes on."""
+    if size < offset:
+        raise beyond(path, offset, size)
+    if offset == 0 and size:
+        rooms.disk.truncate(fd, 0)
+    return size if offset else 0

@@ -1,0 +1,201 @@
+"""What the archive tells about agents, folders, files and generations: plain, frozen facts.
+
+Sizes are bytes, times are nanoseconds since 1970 (UTC), paths are archive paths (``logferry.names``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecord:
+    """One agent and what the server heard from it. ``files`` and ``bytes`` are those shown below its root."""
+
+    id: str
+    group: str
+    created_ns: int
+    heard_ns: int | None
+    uploaded_ns: int | None
+    address: str
+    version: str
+    interval_s: float
+    paused: bool
+    gone_ns: int | None
+    error: str
+    error_ns: int | None
+    last_path: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRecord:
+    """One folder with the sums of everything below it, however deep.
+
+    ``is_present`` is False when the node renamed or removed it and only what it held earlier is left.
+    """
+
+    agent: str
+    path: str
+    name: str
+    files: int
+    bytes: int
+    changed_ns: int
+    is_present: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One path of an agent.
+
+    ``number``, ``size`` and the times are those of the current generation, or of the last one held when the
+    path has no current one (``has_current`` False: it was moved away or ended). ``generations`` counts those
+    held under this path. ``generation_id`` opens its bytes. ``sha256`` is None until somebody asked for it.
+    """
+
+    id: int
+    agent: str
+    path: str
+    name: str
+    size: int
+    number: int
+    generations: int
+    has_current: bool
+    modified_ns: int
+    received_ns: int
+    changed_ns: int
+    sha256: str | None
+    generation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRecord:
+    """One life of a path's content. Its bytes only grow; ``current`` until it ends.
+
+    ``file_id`` and ``number`` say where it is held now. ``started_ns`` is the first arrival, ``changed_ns`` the
+    last, ``modified_ns`` the node's own time of the file. ``place`` is where its bytes lie below the data
+    directory: ``live/<agent>/<path>`` or ``generations/…``.
+    """
+
+    id: int
+    file_id: int
+    number: int
+    size: int
+    started_ns: int
+    changed_ns: int
+    ended_ns: int | None
+    modified_ns: int
+    sha256: str | None
+    current: bool
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPage:
+    """One page of a folder: its folders, then its files, by name. ``next`` is the cursor of the next page."""
+
+    folders: tuple[FolderRecord, ...]
+    files: tuple[FileRecord, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """One page of files found. ``next`` is the cursor of the next page, None at the end."""
+
+    files: tuple[FileRecord, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """How much there is: files shown, the bytes of those, and of all generations held (older ones included)."""
+
+    files: int
+    bytes: int
+    generations: int
+    held_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One entry of the tree as an FTP client sees it."""
+
+    name: str
+    is_folder: bool
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What one finished upload did. ``file_id`` and ``generation_id`` are None under a temporary name."""
+
+    agent: str
+    path: str
+    size: int
+    bytes: int
+    file_id: int | None
+    generation_id: int | None
+    number: int
+    is_new_file: bool
+    is_new_generation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """Somebody who may sign in. Agents have one too (role ``agent``, ``agent_id`` set)."""
+
+    id: int
+    name: str
+    role: str
+    scope: tuple[str, ...]
+    password_hash: str
+    enabled: bool
+    agent_id: str | None
+    created_ns: int
+    changed_ns: int
+    signed_in_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One signed-in browser. ``key_hash`` is the hash of the cookie's value, never the value."""
+
+    key_hash: str
+    user_id: int
+    csrf: str
+    created_ns: int
+    used_ns: int
+    expires_ns: int
+    address: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """One API token. ``secret_hash`` is the hash of what the client sends."""
+
+    id: int
+    user_id: int
+    name: str
+    secret_hash: str
+    scope: tuple[str, ...]
+    created_ns: int
+    expires_ns: int | None
+    used_ns: int | None
+    used_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRecord:
+    """A code that somebody may redeem until it expires or its uses are spent (``kind`` is ``setup`` or ``join``)."""
+
+    id: int
+    kind: str
+    secret_hash: str
+    created_ns: int
+    expires_ns: int
+    uses_left: int
+    group: str

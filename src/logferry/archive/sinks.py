@@ -1,0 +1,278 @@
+"""Uploads: where arriving bytes go, and what they mean for the path when they are all there.
+
+A *partial* holds the bytes of a path that has no current generation yet; nobody sees it until it is published whole.
+Bytes for a path that has one are compared with what is stored as far as that goes, and appended to the live file
+after it: whatever was compared is never written again. Where a transfer from byte 0 turns out to be other content, the
+equal beginning is copied into a partial, which replaces the old generation (kept as an earlier one) when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Protocol
+
+from logferry.archive.catalog.filing import PathState
+from logferry.archive.changes import Grow, Keep, Publish, locked
+from logferry.archive.durable import Data
+from logferry.archive.partials import beyond, open_partial
+from logferry.archive.records import Received
+from logferry.archive.rooms import Rooms, place_of, too_short
+from logferry.errors import Conflict
+from logferry.limits import COPY_BYTES, HASH_ARRIVING_BYTES_MAX
+from logferry.names import is_temporary, split
+
+
+class Differs(Conflict):
+    """Bytes sent again are not those stored. Nothing was written; start a new generation."""
+
+
+class Sink(Protocol):
+    """Where the bytes of one upload go."""
+
+    @property
+    def position(self) -> int:
+        """Where the next byte lands."""
+        ...
+
+    def write(self, data: Data) -> None:
+        """Take bytes at ``position``, which moves on."""
+        ...
+
+    def finish(self) -> Received:
+        """That was all: make it durable and findable."""
+        ...
+
+    def stop(self) -> None:
+        """The transfer broke off: keep what can be continued, release everything."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. May be called twice."""
+        ...
+
+
+class PartialSink:
+    """Bytes of a path without a current generation, or of a temporary name. Continues at ``offset``.
+
+    Raises:
+        Refused: less than ``offset`` bytes have arrived so far.
+        Busy: another connection is at it.
+    """
+
+    def __init__(self, rooms: Rooms, agent: str, path: str, *, offset: int, replaces: bool = False) -> None:
+        self._rooms = rooms
+        self._agent = agent
+        self._path = path
+        self._replaces = replaces
+        self._is_temporary = is_temporary(split(path)[1])
+        self._folder, self._name, self._fd, self._known = open_partial(rooms, agent, path, offset)
+        self.position = offset
+        self._from = offset
+        self._hash = hashlib.sha256() if offset == 0 and not self._is_temporary else None
+
+    def write(self, data: Data) -> None:
+        if self.position < self._known:
+            data = _compared(self._fd, data, self, self._known)
+        if not data:
+            return
+        if self._hash is not None:
+            if self.position + len(data) <= HASH_ARRIVING_BYTES_MAX:
+                self._hash.update(data)
+            else:
+                self._hash = None
+        self._rooms.disk.write(self._fd, data, self.position)
+        self.position += len(data)
+
+    def finish(self) -> Received:
+        size = max(self.position, self._known)
+        if not self._is_temporary and size > self.position:
+            # The client says where the file ends; what an earlier try had beyond was never confirmed.
+            self._rooms.disk.truncate(self._fd, self.position)
+            size = self.position
+        self._sync()
+        if self._is_temporary:
+            self._rooms.disk.sync_folder(self._folder.fd)
+            return Received(self._agent, self._path, size, self.position - self._from, None, None, 0, False, False)
+        modified_ns = os.fstat(self._fd).st_mtime_ns
+        if self._replaces:
+            self._rooms.catalog.writer.run(Keep(self._rooms, self._agent, self._path))
+        sha256 = self._hash.hexdigest() if self._hash is not None else None
+        began = self._rooms.catalog.writer.run(
+            Publish(self._rooms, self._agent, self._path, (self._folder, self._name), size, modified_ns, sha256)
+        )
+        return Received(
+            self._agent, self._path, size, self.position - self._from, began.file_id, began.generation_id,
+            began.number, began.is_new_file, True,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        if self._replaces or max(self.position, self._known) == 0:
+            # Cannot be continued: the path's size is that of what it holds already.
+            self._rooms.disk.unlink(self._folder.fd, self._name)
+        else:
+            self._sync()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _sync(self) -> None:
+        try:
+            self._rooms.disk.sync_data(self._fd)
+        except OSError:
+            # After a failed sync nobody knows which bytes are on disk, and a second sync would not tell: start over.
+            self._rooms.disk.unlink(self._folder.fd, self._name)
+            raise
+
+
+class GrowthSink:
+    """Bytes for the current generation from ``offset`` (None: the end) on: compared where stored, then appended."""
+
+    def __init__(self, rooms: Rooms, state: PathState, *, offset: int | None) -> None:
+        self._rooms = rooms
+        self._state, self._fd = _open_current(rooms, state)
+        self._known = self._state.size
+        if offset is None:
+            offset = self._known
+        if offset > self._known:
+            self.close()
+            raise beyond(state.path, offset, self._known)
+        self.position = offset
+        self._from = offset
+
+    def write(self, data: Data) -> None:
+        if self.position < self._known:
+            data = _compared(self._fd, data, self, self._known)
+        if data:
+            self._rooms.disk.write(self._fd, data, self.position)
+            self.position += len(data)
+
+    def finish(self) -> Received:
+        size = max(self.position, self._known)
+        number = self._commit() if self.position > self._known else self._state.shown or 0
+        return Received(
+            self._state.agent, self._state.path, size, self.position - self._from, self._state.file_id,
+            self._state.generation_id, number, False, False,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        if self.position > self._known:
+            self._commit()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @property
+    def known(self) -> int:
+        """How many bytes were confirmed before this upload."""
+        return self._known
+
+    def stored(self, start: int, count: int) -> bytes:
+        """Bytes as they are stored."""
+        return os.pread(self._fd, count, start)
+
+    def _commit(self) -> int:
+        try:
+            self._rooms.disk.sync_data(self._fd)
+        except OSError:
+            # See PartialSink: the bytes after the confirmed end are not to be trusted any more.
+            self._rooms.disk.truncate(self._fd, self._known)
+            raise
+        return self._rooms.catalog.writer.run(Grow(self._rooms, self._state, self.position))
+
+
+class RewriteSink:
+    """A transfer from byte 0 of a path that has a current generation: the same, more of it, or something else."""
+
+    def __init__(self, rooms: Rooms, state: PathState) -> None:
+        self._rooms = rooms
+        self._growth = GrowthSink(rooms, state, offset=0)
+        self._state = state
+        self._other: PartialSink | None = None
+
+    @property
+    def position(self) -> int:
+        return self._sink.position
+
+    @property
+    def _sink(self) -> GrowthSink | PartialSink:
+        return self._other or self._growth
+
+    def write(self, data: Data) -> None:
+        if self._other is None:
+            try:
+                self._growth.write(data)
+                return
+            except Differs:
+                self._turn()
+        self._sink.write(data)
+
+    def finish(self) -> Received:
+        if self._other is None and self._growth.position < self._growth.known:
+            self._turn()  # the beginning only: the file was cut off
+        return self._sink.finish()
+
+    def stop(self) -> None:
+        self._sink.stop()
+
+    def close(self) -> None:
+        self._growth.close()
+        if self._other is not None:
+            self._other.close()
+
+    def _turn(self) -> None:
+        """It is other content: copy what was equal so far into a partial and go on there."""
+        other = PartialSink(self._rooms, self._state.agent, self._state.path, offset=0, replaces=True)
+        try:
+            for start in range(0, self._growth.position, COPY_BYTES):
+                count = min(COPY_BYTES, self._growth.position - start)
+                other.write(self._growth.stored(start, count))
+        except BaseException:
+            other.stop()
+            other.close()
+            raise
+        self._other = other
+        self._growth.close()  # also lets go of the file's lock, which keeping it takes
+
+
+def _compared(fd: int, data: Data, sink: PartialSink | GrowthSink, known: int) -> memoryview:
+    """Compare ``data`` with what is stored up to ``known``, move the sink on, return what comes after it."""
+    view = memoryview(data)
+    count = min(len(view), known - sink.position)
+    if os.pread(fd, count, sink.position) != view[:count]:
+        raise Differs(
+            f"bytes {sink.position} to {sink.position + count} differ from what is stored",
+            hint="move the old generation aside, then send the new one from byte 0",
+        )
+    sink.position += count
+    return view[count:]
+
+
+def _open_current(rooms: Rooms, state: PathState) -> tuple[PathState, int]:
+    """The live file of the current generation, locked, without unconfirmed bytes: (its state then, descriptor)."""
+    fd, _, _ = rooms.open_live(state, writable=True)
+    try:
+        locked(fd, state.path)
+        return _confirmed(rooms, state, fd), fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _confirmed(rooms: Rooms, state: PathState, fd: int) -> PathState:
+    """What the catalog says now that nobody else may write; the file is cut off where it ends."""
+    with rooms.catalog.readers.cursor() as cursor:
+        now = rooms.catalog.filing.at(cursor, state.agent, state.path)
+    if now is None or now.generation_id != state.generation_id or not now.is_current:
+        raise Conflict(f"{state.path} changed meanwhile", hint="ask for its size again, then decide")
+    size = os.fstat(fd).st_size
+    if size < now.size:
+        raise too_short(place_of(now), now.size, size)
+    if size > now.size:
+        # Left by a crash before the commit: never confirmed, so the sender has it still.
+        rooms.disk.truncate(fd, now.size)
+    return now
