@@ -16,7 +16,7 @@ from logferry.agent.journal import Journal
 from logferry.agent.plan import Rename, sequence
 from logferry.agent.registry import Registry
 from logferry.agent.rows import Row, State
-from logferry.agent.shipper import ensure_parent, move_aside, wire
+from logferry.agent.shipper import ensure_parent, move_aside, whole_size, wire
 from logferry.clock import Clock
 from logferry.errors import Conflict, LogferryError
 from logferry.ftp.client import FtpClient
@@ -67,7 +67,7 @@ class Mover:
         row, target = step.row, step.target
         if self._client.size(wire(row.remote)) is None:
             return self._missing(row, target)
-        if self._client.size(wire(target)) is not None:
+        if whole_size(self._client, target) is not None:
             self._clear(row, target)
         ensure_parent(self._client, target)
         self._client.rename(wire(row.remote), wire(target))
@@ -82,7 +82,7 @@ class Mover:
 
     def _missing(self, row: Row, target: str) -> Row | None:
         """The source name is gone: either the step was done just before a crash, or the server lost the file."""
-        if row.state is State.ENDED or self._client.size(wire(target)) is not None:
+        if row.state is State.ENDED or whole_size(self._client, target) is not None:
             return self._record(dataclasses.replace(row, remote=target))
         self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
         if row.state is State.GONE:

@@ -21,7 +21,6 @@ from logferry.clock import Clock
 from logferry.errors import Conflict, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
-from logferry.ftp.protocol.features import LOGFERRY_FEATURE
 from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES, TAIL_BYTES
 from logferry.names import aside_name, split, temporary_name
 
@@ -66,11 +65,6 @@ class _Job:
         return self.piece.task
 
 
-def keeps_generations(client: FtpClient) -> bool:
-    """Whether the server compares what is sent again and keeps the old content of a name as a generation."""
-    return "keeps" in client.features.words(LOGFERRY_FEATURE)
-
-
 def wire(path: str) -> str:
     """An archive path as it is written on the wire: the agent's home is its root."""
     return "/" + path
@@ -91,6 +85,17 @@ def move_aside(client: FtpClient, path: str, stamp: str) -> str:
     return aside
 
 
+def whole_size(client: FtpClient, path: str) -> int | None:
+    """Bytes of the file that everybody sees at ``path``; None if there is none.
+
+    Where uploads are atomic, SIZE may speak of the unpublished part of an interrupted one; MLST does not.
+    """
+    if not (client.features.atomic and client.features.has("MLST")):
+        return client.size(wire(path))
+    entry = client.stat(wire(path))
+    return entry.size if entry is not None else None
+
+
 class Shipper:
     """Works through batches of tasks on one connection."""
 
@@ -103,7 +108,7 @@ class Shipper:
         self._journal = journal
         self._clock = clock
         self._stamp = stamp
-        self._keeps = keeps_generations(client)
+        self._keeps = client.features.keeps
 
     def ship(self, tasks: Sequence[Task]) -> list[Outcome]:
         """One slice of every task. Every task has one outcome; its file stays open in ``task.file``.
@@ -204,7 +209,7 @@ class Shipper:
         row = task.row
         have = self._client.size(wire(row.remote))
         if have is None and row.state is State.NEW:
-            have = self._client.size(wire(row.want))
+            have = whole_size(self._client, row.want)
             if have is not None and have >= row.offset:  # published just before a crash
                 row = task.row = dataclasses.replace(row, remote=row.want, state=State.LIVE)
         if have is None:
@@ -230,7 +235,7 @@ class Shipper:
         Returns how long the next slice must be at least. Other content is moved aside.
         """
         row = task.row
-        have = self._client.size(wire(row.want))
+        have = whole_size(self._client, row.want)
         if not have:
             return 0
         start = max(0, have - OVERLAP_BYTES)
@@ -338,7 +343,7 @@ class Shipper:
 
     def _publish(self, row: Row) -> Row:
         ensure_parent(self._client, row.want)
-        if self._client.size(wire(row.want)):
+        if whole_size(self._client, row.want):
             aside = move_aside(self._client, row.want, self._stamp())
             self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
         self._client.rename(wire(row.remote), wire(row.want))

@@ -280,7 +280,10 @@ class Session:
         self._user = user
         secure = self.protocol.state.secure
         self.protocol.password_accepted(
-            Permissions(user.permissions), tls_required=tls_required, atomic=self.files.atomic
+            Permissions(user.permissions),
+            tls_required=tls_required,
+            atomic=self.files.atomic,
+            keeps=getattr(self.files, "keeps", False),
         )
         shared.tell(LoggedIn(self.id, name, self.address, secure=secure))
 

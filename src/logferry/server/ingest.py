@@ -43,6 +43,7 @@ class AgentFilesystem:
     """The ``Filesystem`` of one agent's session. ``failed`` is told what could not be stored, and why."""
 
     atomic = True
+    keeps = True
 
     def __init__(self, archive: Archive, agent: str, failed: Callable[[str, str], None]) -> None:
         self._archive = archive

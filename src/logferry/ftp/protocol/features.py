@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from logferry.ftp.protocol.replies import Reply
 
 LOGFERRY_FEATURE = "X-LOGFERRY"
-"""Announces how uploads are published: ``atomic`` (never visible before whole), ``pipelining`` (commands may wait)."""
+"""Announces how uploads are published: ``atomic`` (never visible before whole), ``pipelining`` (commands may wait),
+``keeps`` (what is overwritten stays as a generation, and bytes that differ from stored ones are refused)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Features:
     def pipelining(self) -> bool:
         """Commands sent during a transfer wait and are answered in order."""
         return "pipelining" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def keeps(self) -> bool:
+        """What is overwritten stays as a generation; bytes sent again are compared with those that are there."""
+        return "keeps" in self.words(LOGFERRY_FEATURE)
 
     @property
     def hash_algorithms(self) -> tuple[str, ...]:

@@ -264,8 +264,7 @@ def _list(verb: str) -> Handler:
             # What people and programs send: "-la", "-a", "-l path".
             found = _OPTIONS.match(argument)
             argument = argument[found.end() :] if found else argument
-        prefix = argument.rpartition("/")[0] + "/" if "/" in argument else ""
-        return _transfer(state, verb, paths.resolve(state.folder, argument), prefix=prefix)
+        return _transfer(state, verb, paths.resolve(state.folder, argument), prefix=argument)
 
     handler.__doc__ = f"{verb}, with the options of ls skipped."
     return handler
@@ -287,7 +286,7 @@ def features(state: State, _argument: str) -> Reply:
     chosen = ";".join(f"{fact}*" if fact in state.facts else fact for fact in FACTS)
     lines += ["CLNT", "EPSV", "MDTM", "MFMT", f"MLST {chosen};", "REST STREAM", "SIZE", "TVFS", "UTF8"]
     if state.user:
-        lines.append("X-LOGFERRY atomic pipelining" if state.atomic else "X-LOGFERRY pipelining")
+        lines.append(" ".join(["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", *["keeps"] * state.keeps]))
     return Reply(211, (*lines, "End"))
 
 

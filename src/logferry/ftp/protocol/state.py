@@ -41,6 +41,8 @@ class State:
     permissions: Permissions = field(default=Permissions(""))
     atomic: bool = False
     """The user's file system publishes uploads whole."""
+    keeps: bool = False
+    """It keeps the old content of a name as a generation and refuses bytes that differ from those it has."""
     folder: str = "/"
     rename_from: str = ""
     rest: int = 0
@@ -60,6 +62,7 @@ class State:
         self.tls_required = self.terms.tls == "required"
         self.permissions = Permissions("")
         self.atomic = False
+        self.keeps = False
         self.folder = "/"
         self.rename_from = ""
         self.rest = 0
