@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from itertools import islice
 
 import click
@@ -96,6 +97,8 @@ class Fetcher:
             for attempt in range(TRIES):
                 try:
                     with self._mine().raw(row["fid"], gen=gen, first=size) as answer:
+                        if size and answer.status != HTTPStatus.PARTIAL_CONTENT:
+                            raise Refused("the server does not continue downloads", hint="is a proxy in between?")
                         whole = None if answer.length is None else size + answer.length
                         while block := answer.read(COPY_BYTES):
                             out.write(block)

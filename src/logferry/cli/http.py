@@ -40,7 +40,10 @@ class Answer:
     def read(self, size: int = -1) -> bytes:
         """The next ``size`` bytes at most (-1: all the rest). Raises Unreachable when the body ends too early."""
         with _Translated(self._where):
-            return self._response.read(size) if size >= 0 else self._response.read()
+            data = self._response.read(size) if size >= 0 else self._response.read()
+        if not data and size and self._response.length:
+            raise Unreachable(f"{self._where} broke off within an answer", hint="try again")
+        return data
 
     def json(self) -> Any:
         """The whole body as JSON."""
