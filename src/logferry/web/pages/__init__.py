@@ -1,0 +1,63 @@
+"""The pages: rendered on the server, readable without script, alive with a little of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from logferry.errors import NotFound
+from logferry.web.context import WebContext
+from logferry.web.pages import agents, folders, home, search, sign_in, view
+from logferry.web.pages.assets import Assets
+from logferry.web.pages.guard import Handler, Visit, answered, guarded
+from logferry.web.pages.shell import Shell
+
+__all__ = ["routes"]
+
+Stranger = Callable[[Shell, Request], Response]
+
+
+def routes(context: WebContext) -> list[BaseRoute]:
+    """All pages and their assets. Mount them after the API: the last route answers every other path with a page."""
+    assets = Assets()
+    shell = Shell(context, assets.version)
+
+    def page(path: str, handler: Handler) -> Route:
+        return Route(path, guarded(shell, handler), methods=["GET"])
+
+    def open_page(path: str, handler: Stranger) -> Route:
+        def endpoint(request: Request) -> Response:
+            return answered(shell, request, None, lambda: handler(shell, request))
+
+        return Route(path, endpoint, methods=["GET"])
+
+    def form(path: str, work: Callable[[Shell, Request, sign_in.Form], Response]) -> Route:
+        return Route(path, sign_in.form_endpoint(shell, work), methods=["POST"])
+
+    return [
+        Mount("/static", assets),
+        open_page("/setup", sign_in.setup),
+        form("/setup", sign_in.set_up),
+        open_page("/login", sign_in.login),
+        form("/login", sign_in.logged_in),
+        form("/logout", sign_in.logged_out),
+        form("/theme", sign_in.theme),
+        page("/", home.home),
+        page("/agents", agents.agents),
+        page("/agents/add", agents.add_agent),
+        form("/agents/add", sign_in.new_agent),
+        page("/agents/{agent}", agents.agent),
+        page("/files", folders.files),
+        page("/browse/{agent}", folders.browse),
+        page("/browse/{agent}/{path:path}", folders.browse),
+        page("/view/{agent}/{path:path}", view.view),
+        page("/search", search.search),
+        page("/{path:path}", _nothing),
+    ]
+
+
+def _nothing(_visit: Visit) -> Response:
+    raise NotFound("There is no such page.", hint="The menu shows all there are.")

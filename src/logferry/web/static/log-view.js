@@ -43,6 +43,7 @@ class LogView extends HTMLElement {
       up: () => this.#pauseFollowing("you scrolled up"),
       ranges: (row) => this.#rangesOf(row),
       rest: (row) => this.#showRest(row),
+      lineBytes: Number(this.dataset.lineBytes),
     });
     this.#view.size = Number(this.dataset.size);
     this.#follow = new Follow({

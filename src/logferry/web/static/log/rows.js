@@ -10,6 +10,7 @@ export class Rows {
   #body;
   #ranges;
   #onRest;
+  #lineBytes;
   rows = [];
   /** Whether the last row is the last of the file. */
   end = false;
@@ -17,7 +18,9 @@ export class Rows {
   next = null;
   #exact = false;
 
-  constructor(scroller, body, { ranges, onRest }) {
+  /** `lineBytes`: how many bytes of a cut line the server sends. */
+  constructor(scroller, body, { ranges, onRest, lineBytes }) {
+    this.#lineBytes = lineBytes;
     this.#scroller = scroller;
     this.#body = body;
     this.#ranges = ranges;
@@ -37,7 +40,7 @@ export class Rows {
   }
 
   #make(row) {
-    const made = { ...row, shown: row.cut ? byteLength(row.s) : row.len, el: null };
+    const made = { ...row, shown: row.cut ? this.#lineBytes : row.len, el: null };
     made.el = rowElement(made, this.#onRest);
     made.el.dataset.b = String(row.b);
     this.paint(made);
@@ -166,11 +169,4 @@ export class Rows {
   indexOf(row) {
     return this.#searchBy((other) => other.b <= row.b);
   }
-}
-
-const encoder = new TextEncoder();
-
-// A cut line's text counts bytes as the server read them: one \xNN stands for one byte.
-function byteLength(text) {
-  return encoder.encode(text.replace(/\\x[0-9A-F]{2}/g, "?")).length;
 }

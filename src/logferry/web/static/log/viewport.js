@@ -26,12 +26,12 @@ export class Viewport {
   #indexTimer = 0;
   #stopped = new AbortController();
 
-  /** `on`: {moved(), problem(error), up(), ranges(row), rest(row)}. */
+  /** `on`: {moved(), problem(error), up(), ranges(row), rest(row), lineBytes}. */
   constructor(scroller, body, source, on) {
     this.#source = source;
     this.#scroller = scroller;
     this.#on = on;
-    this.rows = new Rows(scroller, body, { ranges: on.ranges, onRest: on.rest });
+    this.rows = new Rows(scroller, body, { ranges: on.ranges, onRest: on.rest, lineBytes: on.lineBytes });
     this.bar = new Scrollbar({
       controls: body.id,
       onMove: (fraction, done) => this.#dragged(fraction, done),
@@ -71,7 +71,9 @@ export class Viewport {
     }
     try {
       const where = this.#request(place);
-      const page = await this.#source.page(where, { signal });
+      let page = await this.#source.page(where, { signal });
+      // Past the last line: show that one.
+      if (!page.rows.length && page.size > 0) page = await this.#source.page({ tail: 1 }, { signal });
       if (signal.aborted) return null;
       const above = page.rows.length ? await this.#source.before(page.rows[0].b, { count: ABOVE_ROWS, signal }) : [];
       if (signal.aborted) return null;

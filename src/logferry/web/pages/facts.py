@@ -1,0 +1,76 @@
+"""What pages show of agents and files: records of the archive, seen by one visitor at one moment. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from logferry.archive.records import AgentRecord, FileRecord
+from logferry.names import split
+from logferry.server.health import Health, agent_state
+from logferry.web.api.shapes import file_state, heard_of
+from logferry.web.pages import words
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent's record with its state."""
+
+    record: AgentRecord
+    health: Health
+
+    @property
+    def state(self) -> str:
+        """The word for its state."""
+        return self.health.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state."""
+        return self.health.reason
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.record, name)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's record with its state: ``growing``, ``quiet`` or ``ended``."""
+
+    record: FileRecord
+    state: str
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.record, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """One step of a path, with its address."""
+
+    name: str
+    link: str
+
+
+def agent_at(record: AgentRecord, now_ns: int) -> Agent:
+    """The agent as it stands at ``now_ns``."""
+    return Agent(record, agent_state(heard_of(record), now_ns))
+
+
+def file_at(record: FileRecord, now_ns: int) -> File:
+    """The file as it stands at ``now_ns``."""
+    return File(record, file_state(record, now_ns))
+
+
+def crumbs(root: str, agent: str, path: str) -> list[Crumb]:
+    """The steps from the agent to ``path``; every one but the last is a folder."""
+    steps = [Crumb(agent, words.address(root, f"/browse/{agent}/"))]
+    above = ""
+    for name in path.split("/") if path else []:
+        above = f"{above}/{name}" if above else name
+        steps.append(Crumb(name, words.address(root, f"/browse/{agent}/{above}")))
+    return steps
+
+
+def parent_of(path: str) -> str:
+    """The folder that holds ``path``."""
+    return split(path)[0]

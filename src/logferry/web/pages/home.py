@@ -1,0 +1,75 @@
+"""The overview: agents by state, archive and disk, what needs a look, what just arrived."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from logferry.archive.records import AgentRecord
+from logferry.errors import LogferryError, NotFound
+from logferry.server.disk import disk_room
+from logferry.server.health import STATES
+from logferry.web.pages.facts import File, agent_at, file_at
+from logferry.web.pages.guard import Visit
+
+ARRIVALS = 10
+TROUBLED = ("failing", "silent", "late")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The room on the archive's disk, or why it is not known."""
+
+    total: int = 0
+    free: int = 0
+    full: bool = False
+    message: str = ""
+    error: str = ""
+
+    @property
+    def used_share(self) -> int:
+        """Percent of the disk in use."""
+        return round(100 * (self.total - self.free) / self.total) if self.total else 0
+
+
+def home(visit: Visit) -> Response:
+    """``/``"""
+    now_ns = visit.now_ns
+    records = visit.sight.agents()
+    agents = [agent_at(record, now_ns) for record in records]
+    found = Counter(agent.state for agent in agents)
+    return visit.page(
+        "home.html",
+        agents=agents,
+        states=[(word, found[word]) for word in ("ok", *[s for s in STATES if s != "ok"]) if found[word]],
+        troubled=sorted((a for a in agents if a.state in TROUBLED), key=lambda a: TROUBLED.index(a.state)),
+        files=sum(record.files for record in records),
+        bytes=sum(record.bytes for record in records),
+        disk=_disk(visit) if visit.who.may("operator") else None,
+        arrivals=_arrivals(visit, records, now_ns),
+    )
+
+
+def _disk(visit: Visit) -> Disk:
+    try:
+        room = disk_room(visit.context.config)
+    except LogferryError as error:  # this card fails alone
+        return Disk(error=str(error))
+    return Disk(room.total, room.free, room.full, room.message)
+
+
+def _arrivals(visit: Visit, records: list[AgentRecord], now_ns: int) -> list[File]:
+    """The last file of each agent, newest first."""
+    found: list[File] = []
+    for record in sorted(records, key=lambda r: r.uploaded_ns or 0, reverse=True):
+        if len(found) == ARRIVALS or not record.uploaded_ns:
+            break
+        if not record.last_path:
+            continue
+        try:
+            found.append(file_at(visit.sight.file_at(record.id, record.last_path), now_ns))
+        except NotFound:  # renamed since, by rotation: the next upload names the new path
+            continue
+    return found

@@ -1,0 +1,85 @@
+"""The frame of every page: templates, what all of them know, links that survive a sub-path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from logferry.server.people import Identity
+from logferry.web.context import WebContext
+from logferry.web.pages import words
+from logferry.web.problem import request_id
+
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "logferry_theme"
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    """One entry of the rail."""
+
+    path: str
+    label: str
+    icon: str
+
+
+MENU = (
+    MenuItem("/", "Home", "home"),
+    MenuItem("/agents", "Agents", "agents"),
+    MenuItem("/files", "Files", "files"),
+    MenuItem("/search", "Search", "search"),
+)
+
+
+class Shell:
+    """Renders pages. One per application; safe from many threads."""
+
+    def __init__(self, context: WebContext, assets_version: str) -> None:
+        self.context = context
+        self._assets = assets_version
+        self._templates = Environment(
+            loader=PackageLoader("logferry.web.pages"),
+            autoescape=True,  # always, whatever a template is called
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals.update(
+            counted=words.counted,
+            size=words.shown_bytes,
+            iso=words.iso,
+            stamp=words.stamp,
+            day_time=words.day_time,
+            ago=words.ago,
+            duration=words.duration,
+            shown=words.shown,
+            menu=MENU,
+        )
+
+    def page(
+        self, request: Request, template: str, *, who: Identity | None = None, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """The page as a response. ``who`` is None on pages for strangers."""
+        root = root_of(request)
+        theme = request.cookies.get(THEME_COOKIE, "auto")
+        html = self._templates.get_template(template).render(
+            who=who,
+            here=request.url.path.removeprefix(root) or "/",
+            theme=theme if theme in THEMES else "auto",
+            base=root,
+            now_ns=self.context.clock.now_ns(),
+            request_id=request_id(request),
+            link=lambda path, **query: words.address(root, path, **query),
+            asset=lambda name: f"{root}/static/{self._assets}/{name}",
+            **values,
+        )
+        return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+
+def root_of(request: Request) -> str:
+    """The sub-path the program is reached under ("" without a proxy that has one)."""
+    return str(request.scope.get("root_path", "")).rstrip("/")

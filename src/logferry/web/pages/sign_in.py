@@ -1,0 +1,190 @@
+"""The pages for strangers: set-up by one-time link, sign-in, sign-out; and the theme, which needs nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from logferry.errors import Busy, LogferryError, NotSignedIn, Refused
+from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from logferry.server.people import SignedIn
+from logferry.web import auth
+from logferry.web.api import people
+from logferry.web.pages import words
+from logferry.web.pages.agents import added_agent, join_command
+from logferry.web.pages.guard import Visit, answered, to_sign_in
+from logferry.web.pages.shell import THEME_COOKIE, THEMES, Shell, root_of
+
+Form = dict[str, str]
+FormEndpoint = Callable[[Request], Awaitable[Response]]
+_FIELD_CHARS_MAX = 4 * PASSWORD_CHARS_MAX
+_YEAR_S = 365 * 86400
+
+
+def form_endpoint(shell: Shell, work: Callable[[Shell, Request, Form], Response]) -> FormEndpoint:
+    """The endpoint of a form: reads the fields on the event loop, works in a thread, refuses other sites' forms."""
+
+    async def endpoint(request: Request) -> Response:
+        async with request.form(max_files=0, max_fields=20) as fields:
+            form = {name: value[:_FIELD_CHARS_MAX] for name, value in fields.items() if isinstance(value, str)}
+
+        def checked() -> Response:
+            auth.refuse_cross_site(request)
+            return work(shell, request, form)
+
+        return await run_in_threadpool(answered, shell, request, None, checked)
+
+    return endpoint
+
+
+def own_page(target: str) -> str:
+    """``target`` if it is a page of this program ("/view/a/b?gen=1"), else "/"; never another site's address."""
+    parts = urlsplit(target)
+    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    return target if safe and "\\" not in target and target.isprintable() else "/"
+
+
+# Sign-in -------------------------------------------------------------------------------------------------------------
+
+
+def login(shell: Shell, request: Request) -> Response:
+    """``/login?next=``"""
+    target = own_page(request.query_params.get("next", "/"))
+    if auth.session_secret(request) and shell.context.people.session(auth.session_secret(request)):
+        return RedirectResponse(root_of(request) + target, 303)
+    if shell.context.enrolment.setup_needed():
+        return _nobody_yet(shell, request)
+    reason = "Your session is over." if auth.session_secret(request) else ""
+    return _login_page(shell, request, target, reason=reason)
+
+
+def _nobody_yet(shell: Shell, request: Request) -> Response:
+    hint = "`logferry admin setup-link` on the server makes a new one."
+    error = "This server has no administrator yet: open the set-up link it printed when it started."
+    return shell.page(request, "setup.html", usable=False, error=error, hint=hint)
+
+
+def _login_page(
+    shell: Shell,
+    request: Request,
+    target: str,
+    *,
+    status: int = 200,
+    name: str = "",
+    reason: str = "",
+    error: str = "",
+    hint: str = "",
+) -> Response:
+    return shell.page(
+        request, "login.html", status=status, next=target, name=name, reason=reason, error=error, hint=hint
+    )
+
+
+def logged_in(shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /login``: one text for any wrong sign-in; a wait after too many."""
+    target, name = own_page(form.get("next", "/")), form.get("name", "")
+    try:
+        session = people.sign_in(request, shell.context, people.throttle_of(request), name, form.get("password", ""))
+    except (NotSignedIn, Busy) as error:
+        text = _sentence(error)
+        return _login_page(shell, request, target, status=error.http_status, name=name, error=text, hint=error.hint)
+    return _with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
+
+
+def _with_session(shell: Shell, request: Request, session: SignedIn, response: Response) -> Response:
+    auth.set_session_cookie(request, response, session, seconds=shell.context.config.web.session_ttl)
+    return response
+
+
+def logged_out(shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /logout``: the session ends on the server at once."""
+    secret = auth.session_secret(request)
+    who = shell.context.people.session(secret) if secret else None
+    if who is not None:
+        auth.check_csrf(who, form.get("csrf", ""))
+        shell.context.people.sign_out(secret)
+    response = RedirectResponse(words.address(root_of(request), "/login"), 303)
+    auth.clear_session_cookie(request, response)
+    return response
+
+
+# Set-up --------------------------------------------------------------------------------------------------------------
+
+
+def setup(shell: Shell, request: Request) -> Response:
+    """``/setup?code=``"""
+    code = request.query_params.get("code", "")[:200]
+    try:
+        shell.context.enrolment.check_setup_code(code)
+    except NotSignedIn as error:
+        status = error.http_status
+        return shell.page(request, "setup.html", status=status, usable=False, error=_sentence(error), hint=error.hint)
+    return _setup_page(shell, request, code)
+
+
+def _setup_page(
+    shell: Shell,
+    request: Request,
+    code: str,
+    *,
+    status: int = 200,
+    name: str = "admin",
+    error: str = "",
+    hint: str = "",
+) -> Response:
+    return shell.page(
+        request, "setup.html", status=status, usable=True, code=code, name=name, error=error, hint=hint,
+        password_min=PASSWORD_CHARS_MIN,
+    )  # fmt: skip
+
+
+def set_up(shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /setup``: makes the administrator, signs in, shows how the first agent joins."""
+    code, name, password = form.get("code", ""), form.get("name", "").strip(), form.get("password", "")
+    context = shell.context
+    try:
+        if password != form.get("again", ""):
+            raise Refused("The two passwords differ", hint="Type the same one twice.")
+        session = people.set_up(request, context, people.throttle_of(request), code, name, password)
+    except NotSignedIn as error:
+        return shell.page(
+            request, "setup.html", status=error.http_status, usable=False, error=_sentence(error), hint=error.hint
+        )
+    except LogferryError as error:
+        return _setup_page(
+            shell, request, code, status=error.http_status, name=name, error=_sentence(error), hint=error.hint
+        )
+    join = join_command(request, context, context.enrolment.new_join_token())
+    page = shell.page(request, "welcome.html", name=session.identity.name, join=join)
+    return _with_session(shell, request, session, page)
+
+
+def _sentence(error: LogferryError) -> str:
+    return error.message[:1].upper() + error.message[1:]
+
+
+# Forms for people who are signed in ----------------------------------------------------------------------------------
+
+
+def new_agent(shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /agents/add``"""
+    secret = auth.session_secret(request)
+    who = shell.context.people.session(secret) if secret else None
+    if who is None:
+        return to_sign_in(request)
+    auth.check_csrf(who, form.get("csrf", ""))
+    return answered(shell, request, who, lambda: added_agent(Visit(request, who, shell), form))
+
+
+def theme(_shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /theme``: for browsers without script; the others change it in place."""
+    root = root_of(request)
+    response = RedirectResponse(root + own_page(form.get("next", "/")), 303)
+    chosen = form.get("theme", "auto")
+    if chosen in THEMES:
+        response.set_cookie(THEME_COOKIE, chosen, max_age=_YEAR_S, path=f"{root}/", samesite="lax")
+    return response

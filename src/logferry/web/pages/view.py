@@ -1,0 +1,91 @@
+"""The viewer's page: the head of one file and generation. The lines come through the API."""
+
+from __future__ import annotations
+
+from starlette.responses import RedirectResponse, Response
+
+from logferry.archive.records import FileRecord, GenerationRecord
+from logferry.errors import NotFound
+from logferry.limits import LINE_BYTES_SHOWN_MAX
+from logferry.web.api.shapes import file_state
+from logferry.web.pages.facts import crumbs
+from logferry.web.pages.guard import Visit
+from logferry.web.pages.shell import root_of
+from logferry.web.pages.words import stamp
+
+MODULES = (
+    "api.js",
+    "text.js",
+    "log/address.js",
+    "log/ansi.js",
+    "log/bytes.js",
+    "log/find.js",
+    "log/follow.js",
+    "log/keys.js",
+    "log/levels.js",
+    "log/numbers.js",
+    "log/panel.js",
+    "log/row.js",
+    "log/rows.js",
+    "log/scrollbar.js",
+    "log/source.js",
+    "log/viewport.js",
+)
+"""What ``log-view.js`` imports, so that browsers fetch all of it at once."""
+
+
+def view(visit: Visit) -> Response:
+    """``/view/{agent}/{path}?gen=``"""
+    agent, path = visit.request.path_params["agent"], visit.request.path_params["path"].strip("/")
+    try:
+        file = visit.sight.file_at(agent, path)
+    except NotFound:
+        visit.sight.folder(agent, path, limit=1)  # a link to a folder that lost its way, or nothing at all
+        return RedirectResponse(visit.link(f"/browse/{agent}/{path}"), 303)
+    number = _number(visit.asked("gen"))
+    generation = visit.sight.generation(file.id, number)[1]
+    number = file.number if number is None else number
+    live = generation.current and file.has_current and file.number == number
+    return visit.page(
+        "view.html",
+        file=file,
+        number=number,
+        generation=generation,
+        generations=_held(visit, file),
+        crumbs=crumbs(root_of(visit.request), agent, path),
+        shown_state=file_state(file, visit.now_ns) if live else "ended",
+        live=live,
+        still=_still(generation),
+        newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
+        raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number),
+        download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
+        line_bytes=LINE_BYTES_SHOWN_MAX,
+        modules=MODULES,
+    )
+
+
+def _number(asked: str) -> int | None:
+    if not asked:
+        return None
+    if not asked.isascii() or not asked.isdigit() or len(asked) > 9:
+        raise NotFound(f"{asked[:20]!r} is no generation", hint="generations are numbers: 1, 2, 3, …")
+    return int(asked)
+
+
+def _still(generation: GenerationRecord) -> str:
+    """Why this generation is not followed."""
+    return f"ended {stamp(generation.ended_ns)}" if generation.ended_ns else "moved to another path"
+
+
+def _held(visit: Visit, file: FileRecord) -> list[dict[str, object]]:
+    """The generations held under this path, newest first, each with its address."""
+    return [
+        {
+            "number": held.number,
+            "size": held.size,
+            "started_ns": held.started_ns,
+            "ended_ns": held.ended_ns,
+            "link": visit.link(f"/view/{file.agent}/{file.path}", gen=held.number),
+        }
+        for held in reversed(visit.sight.generations(file.id))
+    ]

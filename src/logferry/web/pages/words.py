@@ -1,0 +1,66 @@
+"""Sizes, counts and times as people read them. Pure: values in, text out. All clock times are UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from logferry.clock import rfc3339
+from logferry.names import shown
+from logferry.server.disk import shown_bytes
+from logferry.server.health import duration
+
+__all__ = ["address", "ago", "clock_time", "counted", "day_time", "duration", "iso", "shown", "shown_bytes", "stamp"]
+
+
+def counted(number: int, one: str = "", many: str = "") -> str:
+    """``1,204`` or, with a noun, ``1 file`` and ``1,204 files``."""
+    text = f"{number:,}"
+    if not one:
+        return text
+    return f"{text} {one if number == 1 else many or one + 's'}"
+
+
+def iso(ns: int) -> str:
+    """For ``<time datetime=…>``."""
+    return rfc3339(ns)
+
+
+def stamp(ns: int) -> str:
+    """``2026-11-23 08:14:01 UTC``: the whole truth, for tool tips and facts."""
+    return f"{_utc(ns):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock_time(ns: int) -> str:
+    """``08:14:01``."""
+    return f"{_utc(ns):%H:%M:%S}"
+
+
+def day_time(ns: int, now_ns: int) -> str:
+    """As short as it can be and still be clear: ``08:14:01`` today, ``Nov 21 08:14`` this year, else the date."""
+    then, now = _utc(ns), _utc(now_ns)
+    if then.date() == now.date():
+        return f"{then:%H:%M:%S}"
+    if then.year == now.year:
+        return f"{then:%b} {then.day} {then:%H:%M}"
+    return f"{then:%Y-%m-%d}"
+
+
+def ago(ns: int, now_ns: int) -> str:
+    """``12 s ago``, ``5 h 19 m ago``; a time in the future (a clock that ran backwards) is ``just now``."""
+    seconds = (now_ns - ns) / 1e9
+    return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
+def address(root: str, path: str, **query: object) -> str:
+    """A link inside the program: ``root`` (the sub-path behind a proxy), a path in clear text, parameters.
+
+    Parameters that are None or empty are left out.
+    """
+    kept = {key: str(value) for key, value in query.items() if value not in (None, "")}
+    tail = f"?{urlencode(kept)}" if kept else ""
+    return f"{root}{quote(path, safe='/')}{tail}"
+
+
+def _utc(ns: int) -> datetime:
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC)
