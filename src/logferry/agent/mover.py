@@ -20,7 +20,7 @@ from logferry.agent.shipper import ensure_parent, move_aside, whole_size, wire
 from logferry.clock import Clock
 from logferry.errors import Conflict, LogferryError
 from logferry.ftp.client import FtpClient
-from logferry.names import split, temporary_name
+from logferry.names import split
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ class Mover:
             if row is None:
                 continue
             try:
-                now[row.id] = self._step(dataclasses.replace(step, row=row))
+                if row.stop_over:
+                    row = self._step(Rename(row, row.stop_over)) or row
+                now[row.id] = self._step(Rename(row, step.target))
             except LogferryError as failure:
                 error = failure
                 break
@@ -100,5 +102,5 @@ class Mover:
 
     def _waiting_place(self, row: Row) -> str:
         folder, _ = split(row.want)
-        name = temporary_name(f"{row.want}#{row.id}")
+        name = f".~lf-swap-{row.id}"
         return f"{folder}/{name}" if folder else name

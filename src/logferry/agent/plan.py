@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from logferry.agent.identity import UNSEEN, Stat
 from logferry.agent.rows import Row, State
-from logferry.names import aside_name, split
+from logferry.names import aside_name, is_temporary, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +228,11 @@ def _moved(row: Row, sight: Sight) -> Row:
 
 
 def ended(row: Row, stamp: str) -> Row:
-    """``row`` after another generation took its path: its bytes are to move to the aside name with ``stamp``."""
-    folder, name = split(row.want)
+    """``row`` after another generation took its path: its bytes are to move to the aside name with ``stamp``.
+
+    The aside name is that of the place they have now, so that they stay generations of that place.
+    """
+    folder, name = split(row.remote if not is_temporary(split(row.remote)[1]) else row.want)
     aside = aside_name(name, stamp)
     return dataclasses.replace(
         row, path=b"", want=f"{folder}/{aside}" if folder else aside, state=State.ENDED, seen=UNSEEN

@@ -152,7 +152,7 @@ class Roster:
     def next_batch(self, workers_free: int) -> list[Work]:
         """Files for one worker, by turn: one large slice or many small ones. Marks them busy."""
         count_max = max(_BATCH_FILES_MIN, min(BATCH_FILES, -(-len(self._line) // max(1, workers_free))))
-        leaving = {row.remote: row_id for row_id, row in self.misplaced.items()}
+        leaving = {name: row.id for row in self.misplaced.values() for name in (row.remote, row.stop_over) if name}
         batch: list[Work] = []
         held_back: list[Work] = []
         total = 0

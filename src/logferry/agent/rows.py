@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from logferry.agent.identity import EMPTY, UNSEEN, Fingerprint, Stat
+from logferry.names import is_temporary, parse_aside, split
 
 
 class State(enum.IntEnum):
@@ -62,6 +63,18 @@ class Row:
         if not self.remote or self.remote == self.want:
             return False
         return self.state is not State.NEW
+
+    @property
+    def stop_over(self) -> str:
+        """For an ENDED row whose bytes never left their temporary name: the name they take before they move aside.
+
+        So they become a generation of that name. Empty for all other rows.
+        """
+        folder, name = split(self.want)
+        parsed = parse_aside(name) if self.state is State.ENDED and is_temporary(split(self.remote)[1]) else None
+        if parsed is None or is_temporary(parsed[0]):
+            return ""
+        return f"{folder}/{parsed[0]}" if folder else parsed[0]
 
     @property
     def settled(self) -> bool:

@@ -170,11 +170,14 @@ class Shipper:
             return _Job(piece, row, row.remote, publish=row.state is State.NEW, target=row.target)
         if self._client.features.atomic and piece.end == piece.size:
             return _Job(piece, row, row.want, publish=False, target=piece.size)
-        return _Job(piece, row, self._temporary(row), publish=True, target=piece.size)
+        return _Job(piece, row, self._temporary(piece), publish=True, target=piece.size)
 
-    def _temporary(self, row: Row) -> str:
+    def _temporary(self, piece: Slice) -> str:
+        """A name that stands for this content, so that an unconfirmed beginning of other content is never continued."""
+        row = piece.task.row
         folder, _ = split(row.want)
-        for text in (row.want, f"{row.want}#{row.id}"):
+        content = f"{row.want}#{piece.print.head.hex()}{piece.print.tail.hex()}"
+        for text in (content, f"{content}#{row.id}"):
             path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
             if all(other.id == row.id for other in self._registry.by_remote(path)):
                 break
@@ -296,11 +299,11 @@ class Shipper:
         return self._confirmed(job)
 
     def _confirmed(self, job: _Job) -> Sent:
-        row = confirmed(job.piece, job.row)
+        row = confirmed(job.piece, job.row, job.path)
         state = row.state
         if state is State.NEW and not job.publish:
             state = State.LIVE
-        row = dataclasses.replace(row, remote=job.path, state=state, target=job.target)
+        row = dataclasses.replace(row, state=state, target=job.target)
         return Sent(job.task, row, job.piece.length, job.piece.size - job.piece.end)
 
     def _judge_error(self, job: _Job, error: LogferryError) -> Outcome:

@@ -144,11 +144,12 @@ def _print_after(file: OpenFile, offset: int, length: int, data: bytes | None) -
     return identity.take(read, offset + length)
 
 
-def confirmed(piece: Slice, row: Row) -> Row:
-    """``row`` after the server confirmed ``piece``."""
+def confirmed(piece: Slice, row: Row, remote: str) -> Row:
+    """``row`` after the server confirmed ``piece`` at the archive path ``remote``."""
     whole = piece.end == piece.size
     return dataclasses.replace(
         row,
+        remote=remote,
         print=piece.print,
         inode=piece.file.stat.inode,
         inode_generation=piece.file.inode_generation or row.inode_generation,

@@ -103,7 +103,7 @@ class Worker:
             try:
                 done = self._work(job)
             except Exception as fault:  # noqa: BLE001 (a fault in here must not end the thread and stall everything)
-                self._journal.event("fault", level=logging.ERROR, error=traceback.format_exc())
+                self._journal.event("fault", level=logging.ERROR, error=traceback.format_exc().splitlines())
                 done = self._none_done(job, Later(f"internal fault: {fault!r}", hint="please report it"))
                 self._drop()
             self._finished(done)
