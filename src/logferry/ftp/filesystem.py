@@ -49,8 +49,10 @@ class Download(Protocol):
 class Upload(Protocol):
     """An upload under way. Exactly one of ``commit`` and ``abandon`` is called last."""
 
-    position: int
-    """Offset in the file where the next byte lands."""
+    @property
+    def position(self) -> int:
+        """Offset in the file where the next byte lands."""
+        ...
 
     def write(self, data: memoryview | bytes) -> None:
         """Take all of ``data``; the buffer is used again after return.

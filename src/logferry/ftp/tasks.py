@@ -147,7 +147,7 @@ def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
 def lines(
     verb: str, path: str, prefix: str, files: Filesystem, state: State, now_ns: Callable[[], int]
 ) -> Iterator[str]:
-    """The lines of LIST, NLST or MLSD for ``path``. ``prefix`` is what NLST puts before each name.
+    """The lines of LIST, NLST or MLSD for ``path``. ``prefix`` is the argument of NLST.
 
     Raises:
         NotFound: there is nothing at ``path``; raised here, not while iterating.
@@ -160,11 +160,21 @@ def lines(
         entries = _bounded(files.entries(path))
         here = listing.facts(_named(entry, "."), state.facts, state.permissions, kind="cdir")
         return _chain(here, (listing.facts(one, state.facts, state.permissions) for one in entries))
-    entries = found(path, files)
     if verb == "NLST":
-        return (prefix + entry.name for entry in entries)
+        return _names(path, prefix, files)
+    entries = found(path, files)
     now = now_ns()
     return (listing.list_line(entry, now) for entry in entries)
+
+
+def _names(path: str, argument: str, files: Filesystem) -> Iterator[str]:
+    """Names as the client can send them back: those in a folder come with the folder as it was written."""
+    entries = found(path, files)
+    before = argument.rpartition("/")
+    prefix = before[0] + before[1]
+    if argument and not _WILD.search(before[2]) and files.stat(path).is_folder:
+        prefix = argument if argument.endswith("/") else f"{argument}/"
+    return (prefix + entry.name for entry in entries)
 
 
 class NotAFolder(Refused):

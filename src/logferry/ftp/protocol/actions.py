@@ -38,7 +38,7 @@ class FileTask(NamedTuple):
 class Transfer(NamedTuple):
     """One data transfer; then call ``answer`` with its last reply. Preliminary replies go through ``preliminary``.
 
-    ``verb`` is APPE, LIST, MLSD, NLST, RETR, STOR or STOU. ``prefix`` is what NLST puts before each name.
+    ``verb`` is APPE, LIST, MLSD, NLST, RETR, STOR or STOU. ``prefix`` is the argument of NLST.
     """
 
     verb: str
