@@ -57,7 +57,11 @@ class Site:
         """A logged-in connection of Python's own client."""
         client = ftplib.FTP(timeout=20, encoding="utf-8")
         client.connect(*self.address)
-        client.login(user, password)
+        try:
+            client.login(user, password)
+        except BaseException:
+            client.close()
+            raise
         return client
 
     def agent(self, joined: Joined) -> ftplib.FTP:
