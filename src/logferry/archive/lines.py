@@ -7,7 +7,7 @@ not got there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -115,6 +115,13 @@ class Lines:
         """The last ``count`` lines (as many of them from the end as fit ``max_bytes``)."""
         start = self._start_of_page_before(self.size, count, max_bytes)
         return self._page(0 if start is None else start, count, max_bytes)
+
+    def number_at(self, byte: int, go_on: Callable[[], bool]) -> int | None:
+        """The number of the line that holds ``byte``. Counts as far as needed while ``go_on``; None if that was not
+        enough."""
+        self._index.count_on(self._reader, byte, go_on)
+        ends = self._ends_before(byte)
+        return None if ends is None else ends + 1
 
     def close(self) -> None:
         """Release the reader."""

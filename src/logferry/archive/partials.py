@@ -21,8 +21,10 @@ def beyond(path: str, offset: int, size: int) -> Refused:
     return Refused(f"{path} has {size} bytes, cannot continue at {offset}", hint="ask for SIZE and continue there")
 
 
-def open_partial(rooms: Rooms, agent: str, path: str, offset: int) -> tuple[Folder, bytes, int, int]:
+def open_partial(rooms: Rooms, agent: str, path: str, offset: int | None) -> tuple[Folder, bytes, int, int]:
     """The partial of ``path``, locked: (folder, name, descriptor, size). From byte 0 it is made anew.
+
+    ``offset`` None: whatever there is of it, made empty when there is none, for its lock.
 
     Raises:
         Refused: less than ``offset`` bytes have arrived so far.
@@ -30,12 +32,12 @@ def open_partial(rooms: Rooms, agent: str, path: str, offset: int) -> tuple[Fold
     """
     folder = rooms.incoming.make(agent, lambda parent: rooms.disk.sync_folder(parent.fd))
     name = partial_name(path)
-    flags = os.O_RDWR | (os.O_CREAT if offset == 0 else 0)
+    flags = os.O_RDWR | (0 if offset else os.O_CREAT)
     while True:
         try:
             fd = folder.open(name, flags)
         except FileNotFoundError as error:
-            raise beyond(path, offset, 0) from error
+            raise beyond(path, offset or 0, 0) from error
         try:
             locked(fd, path)
             facts, there = os.fstat(fd), folder.stat(name)
@@ -47,8 +49,10 @@ def open_partial(rooms: Rooms, agent: str, path: str, offset: int) -> tuple[Fold
         os.close(fd)  # it was published between opening and locking: its name belongs to nobody now
 
 
-def _ready(rooms: Rooms, fd: int, path: str, offset: int, size: int) -> int:
+def _ready(rooms: Rooms, fd: int, path: str, offset: int | None, size: int) -> int:
     """The size from which the partial goes on."""
+    if offset is None:
+        return size
     if size < offset:
         raise beyond(path, offset, size)
     if offset == 0 and size:

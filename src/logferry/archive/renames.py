@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt, Extend, Keep, Move, Publish, locked
 from logferry.archive.durable import translated
 from logferry.archive.live import Folder
-from logferry.archive.partials import partial_name
+from logferry.archive.partials import open_partial, partial_name
 from logferry.archive.rooms import Rooms
 from logferry.archive.tree import HideFolders, Tree
 from logferry.errors import Conflict, NotFound, Refused
@@ -37,12 +38,14 @@ class Renames:
         try:
             if is_temporary(source_name):
                 self._from_temporary(agent, source, target)
-            elif source_folder == target_folder and is_aside_of(target_name, source_name):
-                self._keep(agent, source)
-            elif self._at(agent, source) is not None:
-                self._move(agent, source, target)
-            else:
+                return
+            state = self._at(agent, source)
+            if state is None:
                 self._move_folder(agent, source, target)
+            elif source_folder == target_folder and is_aside_of(target_name, source_name):
+                self._keep(state)
+            else:
+                self._move(state, target)
         except OSError as error:
             raise translated(error, target) from error
 
@@ -51,7 +54,7 @@ class Renames:
         self._supersede(agent, path)
         state = None if is_temporary(split(path)[1]) else self._at(agent, path)
         if state is not None:
-            self._keep(agent, path)
+            self._keep(state)
             return
         folder = self._rooms.incoming.folder(agent)
         if folder is None or folder.stat(partial_name(path)) is None:
@@ -60,32 +63,52 @@ class Renames:
 
     # One file --------------------------------------------------------------------------------------------------------
 
-    def _keep(self, agent: str, path: str) -> None:
-        keep = Keep(self._rooms, agent, path)
+    def _keep(self, state: PathState) -> None:
+        keep = Keep(self._rooms, state)
         self._rooms.catalog.writer.run(keep)
         keep.clean_up()
 
-    def _move(self, agent: str, source: str, target: str) -> None:
+    def _move(self, state: PathState, target: str) -> None:
         if is_temporary(split(target)[1]):
-            raise Refused(f"{source} is published already", hint="only unfinished uploads have temporary names")
-        self._make_way(agent, target)
-        move = Move(self._rooms, agent, [(source, target)])
-        self._rooms.catalog.writer.run(move)
-        move.clean_up()
+            raise Refused(f"{state.path} is published already", hint="only unfinished uploads have temporary names")
+        with self._held(state.agent, [target]):
+            self._make_way(state.agent, target)
+            move = Move(self._rooms, [(state, target)])
+            self._rooms.catalog.writer.run(move)
+            move.clean_up()
 
     def _make_way(self, agent: str, target: str) -> None:
         """End and keep what is current at ``target``."""
-        folder, name = self._rooms.live_folder(agent, target)
-        if folder is None or folder.stat(name) is None:
-            return
-        if self._at(agent, target) is not None or self._rooms.catalog.writer.run(Adopt(self._rooms, agent, target)):
-            self._keep(agent, target)
+        current = self._known(agent, target)
+        if current is not None:
+            self._keep(current)
+
+    def _known(self, agent: str, path: str) -> PathState | None:
+        """The path's state if it has a current generation, after picking up what a crash may have left there."""
+        state = self._at(agent, path)
+        if state is None:
+            folder, name = self._rooms.live_folder(agent, path)
+            if folder is not None and folder.stat(name) is not None:
+                self._rooms.catalog.writer.run(Adopt(self._rooms, agent, path))
+                state = self._at(agent, path)
+        return state
 
     def _at(self, agent: str, path: str) -> PathState | None:
         """The path's state if it has a current generation."""
         with self._rooms.catalog.readers.cursor() as cursor:
             state = self._rooms.catalog.filing.at(cursor, agent, path)
         return state if state is not None and state.is_current else None
+
+    @contextlib.contextmanager
+    def _held(self, agent: str, paths: Sequence[str]) -> Iterator[None]:
+        """Keep every upload, in whatever process, away from paths that have no current generation yet."""
+        with contextlib.ExitStack() as stack:
+            for path in paths:
+                folder, name, fd, size = open_partial(self._rooms, agent, path, None)
+                stack.callback(os.close, fd)
+                if size == 0:
+                    stack.callback(self._rooms.disk.unlink, folder.fd, name)
+            yield
 
     # A temporary name ------------------------------------------------------------------------------------------------
 
@@ -103,7 +126,8 @@ class Renames:
                 self._rooms.disk.rename(folder.fd, partial_name(source), folder.fd, partial_name(target))
                 self._rooms.disk.sync_folder(folder.fd)
             else:
-                self._publish(agent, target, fd, (folder, partial_name(source)))
+                with self._held(agent, [target]):
+                    self._publish(agent, target, fd, (folder, partial_name(source)))
         finally:
             os.close(fd)
 
@@ -111,28 +135,25 @@ class Renames:
         writer = self._rooms.catalog.writer
         self._rooms.disk.sync_data(fd)
         facts = os.fstat(fd)
-        live, name = self._rooms.live_folder(agent, target)
-        if live is not None and live.stat(name) is not None and self._at(agent, target) is None:
-            writer.run(Adopt(self._rooms, agent, target))
-        current = self._at(agent, target)
-        if current is not None and facts.st_size >= current.size and self._begins_with(fd, current):
+        current = self._known(agent, target)
+        if current is not None and self._extended(current, fd, facts, partial):
+            return
+        if current is not None:
+            writer.run(Keep(self._rooms, current))
+        writer.run(Publish(self._rooms, agent, target, partial, facts.st_size, facts.st_mtime_ns, None))
+
+    def _extended(self, current: PathState, fd: int, facts: os.stat_result, partial: tuple[Folder, bytes]) -> bool:
+        """Whether the partial is the current generation again, or more of it; then it takes its place."""
+        stored, _, _ = self._rooms.open_live(current)
+        try:
+            locked(stored, current.path)
+            current = self._rooms.still_current(current)
+            if facts.st_size < current.size or not _begin_alike(fd, stored, current.size):
+                return False
             if facts.st_size == current.size:  # sent a second time
                 self._rooms.disk.unlink(partial[0].fd, partial[1])
             else:
-                writer.run(Extend(self._rooms, current, facts.st_size, partial, facts.st_mtime_ns))
-            return
-        if current is not None:
-            writer.run(Keep(self._rooms, agent, target))
-        writer.run(Publish(self._rooms, agent, target, partial, facts.st_size, facts.st_mtime_ns, None))
-
-    def _begins_with(self, fd: int, current: PathState) -> bool:
-        """Whether the file behind ``fd`` begins with all bytes of ``current``."""
-        stored = self._rooms.open_bytes(current)
-        try:
-            for offset in range(0, current.size, COPY_BYTES):
-                count = min(COPY_BYTES, current.size - offset)
-                if os.pread(fd, count, offset) != os.pread(stored, count, offset):
-                    return False
+                self._rooms.catalog.writer.run(Extend(self._rooms, current, facts.st_size, partial, facts.st_mtime_ns))
             return True
         finally:
             os.close(stored)
@@ -151,16 +172,31 @@ class Renames:
             raise Conflict(f"{target} is a file", hint="a file and a folder cannot share a name")
         self._tree.make_folder(agent, target)
         while paths := files.current_below(agent, source, RENAME_BATCH_FILES):
-            pairs = [(path, target + path[len(source) :]) for path in paths]
-            for pair in pairs:
-                self._supersede(agent, pair[0])
-                self._make_way(agent, pair[1])
-            move = Move(self._rooms, agent, pairs)
-            self._rooms.catalog.writer.run(move)
-            move.clean_up()
+            self._move_some(agent, [(path, target + path[len(source) :]) for path in paths])
         folders = files.folders_below(agent, source)
         for path in folders:
             self._tree.make_folder(agent, target + path[len(source) :])
         hide = HideFolders(self._rooms, agent, [source, *folders])
         self._rooms.catalog.writer.run(hide)
         hide.clean_up()
+
+    def _move_some(self, agent: str, pairs: Sequence[tuple[str, str]]) -> None:
+        for source, target in pairs:
+            self._supersede(agent, source)
+            self._supersede(agent, target)
+        with self._held(agent, [target for _, target in pairs]):
+            for _, target in pairs:
+                self._make_way(agent, target)
+            states = [(self._at(agent, source), target) for source, target in pairs]
+            move = Move(self._rooms, [(state, target) for state, target in states if state is not None])
+            self._rooms.catalog.writer.run(move)
+            move.clean_up()
+
+
+def _begin_alike(one: int, other: int, size: int) -> bool:
+    """Whether two files begin with the same ``size`` bytes."""
+    for offset in range(0, size, COPY_BYTES):
+        count = min(COPY_BYTES, size - offset)
+        if os.pread(one, count, offset) != os.pread(other, count, offset):
+            return False
+    return True

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from logferry.archive.catalog import Catalog
-from logferry.archive.catalog.filing import LIVE, PathState
+from logferry.archive.catalog.filing import LIVE, PathState, changed
 from logferry.archive.durable import Disk
 from logferry.archive.live import Folder, LiveTree
 from logferry.clock import Clock
@@ -73,6 +73,18 @@ class Rooms:
                 # The folder we hold open may have been removed and made anew by another process: look again.
                 self.live.forget(f"{generation.agent}/{split(generation.path)[0]}".rstrip("/"))
         raise missing(generation)
+
+    def still_current(self, state: PathState) -> PathState:
+        """What the catalog says now of a current generation. Ask under the lock of its file: then it stays so.
+
+        Raises:
+            Conflict: it is no longer current, or at another path.
+        """
+        with self.catalog.readers.cursor() as cursor:
+            now = self.catalog.filing.at(cursor, state.agent, state.path)
+        if now is None or now.generation_id != state.generation_id or not now.is_current:
+            raise changed(state.path)
+        return now
 
     def open_bytes(self, generation: PathState) -> int:
         """Open the file that holds the generation's bytes, for reading. The caller closes the descriptor.

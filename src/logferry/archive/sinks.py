@@ -60,7 +60,7 @@ class PartialSink:
         Busy: another connection is at it.
     """
 
-    def __init__(self, rooms: Rooms, agent: str, path: str, *, offset: int, replaces: bool = False) -> None:
+    def __init__(self, rooms: Rooms, agent: str, path: str, *, offset: int, replaces: PathState | None = None) -> None:
         self._rooms = rooms
         self._agent = agent
         self._path = path
@@ -95,8 +95,8 @@ class PartialSink:
             self._rooms.disk.sync_folder(self._folder.fd)
             return Received(self._agent, self._path, size, self.position - self._from, None, None, 0, False, False)
         modified_ns = os.fstat(self._fd).st_mtime_ns
-        if self._replaces:
-            self._rooms.catalog.writer.run(Keep(self._rooms, self._agent, self._path))
+        if self._replaces is not None:
+            self._rooms.catalog.writer.run(Keep(self._rooms, self._replaces))
         sha256 = self._hash.hexdigest() if self._hash is not None else None
         began = self._rooms.catalog.writer.run(
             Publish(self._rooms, self._agent, self._path, (self._folder, self._name), size, modified_ns, sha256)
@@ -107,7 +107,7 @@ class PartialSink:
         )  # fmt: skip
 
     def stop(self) -> None:
-        if self._replaces or max(self.position, self._known) == 0:
+        if self._replaces is not None or max(self.position, self._known) == 0:
             # Cannot be continued: the path's size is that of what it holds already.
             self._rooms.disk.unlink(self._folder.fd, self._name)
         else:
@@ -167,6 +167,11 @@ class GrowthSink:
             self._fd = -1
 
     @property
+    def state(self) -> PathState:
+        """The generation as it was when its file was locked."""
+        return self._state
+
+    @property
     def known(self) -> int:
         """How many bytes were confirmed before this upload."""
         return self._known
@@ -191,7 +196,7 @@ class RewriteSink:
     def __init__(self, rooms: Rooms, state: PathState) -> None:
         self._rooms = rooms
         self._growth = GrowthSink(rooms, state, offset=0)
-        self._state = state
+        self._state = self._growth.state
         self._other: PartialSink | None = None
 
     @property
@@ -226,7 +231,7 @@ class RewriteSink:
 
     def _turn(self) -> None:
         """It is other content: copy what was equal so far into a partial and go on there."""
-        other = PartialSink(self._rooms, self._state.agent, self._state.path, offset=0, replaces=True)
+        other = PartialSink(self._rooms, self._state.agent, self._state.path, offset=0, replaces=self._state)
         try:
             for start in range(0, self._growth.position, COPY_BYTES):
                 count = min(COPY_BYTES, self._growth.position - start)
@@ -265,10 +270,7 @@ def _open_current(rooms: Rooms, state: PathState) -> tuple[PathState, int]:
 
 def _confirmed(rooms: Rooms, state: PathState, fd: int) -> PathState:
     """What the catalog says now that nobody else may write; the file is cut off where it ends."""
-    with rooms.catalog.readers.cursor() as cursor:
-        now = rooms.catalog.filing.at(cursor, state.agent, state.path)
-    if now is None or now.generation_id != state.generation_id or not now.is_current:
-        raise Conflict(f"{state.path} changed meanwhile", hint="ask for its size again, then decide")
+    now = rooms.still_current(state)
     size = os.fstat(fd).st_size
     if size < now.size:
         raise too_short(place_of(now), now.size, size)

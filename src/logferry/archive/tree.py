@@ -12,7 +12,7 @@ from sqlalchemy import update
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.catalog.tables import folders
 from logferry.archive.catalog.writer import Change, Transaction
-from logferry.archive.durable import translated
+from logferry.archive.changes import Sync
 from logferry.archive.partials import partial_name
 from logferry.archive.records import FolderPage, Node
 from logferry.archive.rooms import Rooms
@@ -28,8 +28,8 @@ class MakeFolder(Change[None]):
         self._agent = agent
         self._path = path
 
-    def stage(self, transaction: Transaction) -> None:
-        self._rooms.live.make(f"{self._agent}/{self._path}", transaction.sync)
+    def stage(self, sync: Sync) -> None:
+        self._rooms.live.make(f"{self._agent}/{self._path}", sync)
 
     def apply(self, transaction: Transaction) -> None:
         chain = transaction.sums.chain(transaction.cursor, self._agent, self._path)
@@ -110,10 +110,7 @@ class Tree:
         """See ``Archive.make_folder``."""
         if not path:
             return
-        try:
-            self._rooms.catalog.writer.run(MakeFolder(self._rooms, agent, path))
-        except OSError as error:
-            raise translated(error, path) from error
+        self._rooms.catalog.writer.run(MakeFolder(self._rooms, agent, path))
 
     def remove_folder(self, agent: str, path: str) -> None:
         """See ``Archive.remove_folder``."""

@@ -18,6 +18,8 @@ from logferry.limits import CATALOG_BUSY_S_MAX, CATALOG_CACHE_BYTES
 
 WRITES = "logferry_writes"
 """Execution option of connections that are going to write."""
+BEGUN = "logferry_begun"
+"""Execution option of a connection whose user begins transactions on the driver's cursor."""
 
 
 def create_engine(url: str) -> Engine:
@@ -45,5 +47,6 @@ def _prepare_connection(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get(BEGUN, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES, False) else "BEGIN")

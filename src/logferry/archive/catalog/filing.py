@@ -14,6 +14,7 @@ from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.tables import files, former_names, generations
 from logferry.archive.catalog.writer import Transaction
+from logferry.errors import Conflict
 from logferry.names import split
 
 LIVE, KEPT = "live", "kept"
@@ -44,6 +45,11 @@ class PathState(NamedTuple):
     def is_current(self) -> bool:
         """Whether there is a current generation, which may grow."""
         return self.generation_id is not None and self.ended_ns is None
+
+
+def changed(path: str) -> Conflict:
+    """The error for a path that is no longer what it was when a change began."""
+    return Conflict(f"{path} changed meanwhile", hint="ask for its size again, then decide")
 
 
 class NewGeneration(NamedTuple):
@@ -103,10 +109,25 @@ class Filing:
         self._end = prepared(
             update(generations)
             .values(ended_ns=bindparam("ns"), state=KEPT, place=bindparam("kept_at"))
-            .where(this_generation)
+            .where(
+                this_generation,
+                _G.file_id == bindparam("file"),
+                _G.number == bindparam("last"),
+                _G.ended_ns.is_(null()),
+            )
+            .returning(_G.id)
         )
         self._rehome = prepared(
-            update(generations).values(file_id=bindparam("file"), number=bindparam("last")).where(this_generation)
+            update(generations)
+            .values(file_id=bindparam("file"), number=bindparam("last"))
+            .where(
+                this_generation,
+                _G.file_id == bindparam("from_file"),
+                _G.number == bindparam("from_number"),
+                _G.size == bindparam("bytes"),
+                _G.ended_ns.is_(null()),
+            )
+            .returning(_G.id)
         )
         self._former = prepared(insert(former_names), _columns(former_names, with_id=True))
         self._last_held = prepared(select(func.max(_G.number)).where(_G.file_id == bindparam("file")))
@@ -141,9 +162,11 @@ class Filing:
         self, transaction: Transaction, agent: str, path: str, *, size: int, modified_ns: int, now_ns: int,
         sha256: str | None,
     ) -> NewGeneration:  # fmt: skip
-        """A new current generation of ``path`` lies in the live tree. The path has no current one."""
+        """A new current generation of ``path`` lies in the live tree. Raises Conflict when the path has one already."""
         cursor = transaction.cursor
         file = self.at(cursor, agent, path)
+        if file is not None and file.is_current:
+            raise changed(path)
         file_id, number = self._numbered(transaction, agent, path, file, size, now_ns)
         row = self._insert_generation.one(
             cursor, file_id=file_id, number=number, size=size, started_ns=now_ns, changed_ns=now_ns, ended_ns=None,
@@ -152,28 +175,56 @@ class Filing:
         self._sums.uploaded(agent, path, now_ns)
         return NewGeneration(file_id, int(row[0]) if row else 0, number, file is None)
 
-    def grow(self, transaction: Transaction, generation: PathState, size: int, now_ns: int) -> bool:
-        """The current ``generation`` has ``size`` bytes now. False: it is no longer as ``generation`` says."""
+    def grow(self, transaction: Transaction, generation: PathState, size: int, now_ns: int) -> None:
+        """The current ``generation`` has ``size`` bytes now. Raises Conflict: it is no longer as ``generation`` says."""
         row = self._grow.one(
             transaction.cursor, generation=generation.generation_id, bytes=size, from_bytes=generation.size, ns=now_ns
         )
         if row is None:
-            return False
+            raise changed(generation.path)
         chain = self._sums.chain(transaction.cursor, generation.agent, split(generation.path)[0])
         self._sums.add(chain, 0, size - generation.size, now_ns)
         self._sums.uploaded(generation.agent, generation.path, now_ns)
-        return True
 
     def end(self, transaction: Transaction, generation: PathState, place: str, now_ns: int) -> None:
-        """The current ``generation`` ends; its bytes lie at ``place`` from now on. Its path keeps showing it."""
-        self._end.run(transaction.cursor, generation=generation.generation_id, kept_at=place, ns=now_ns)
+        """The current ``generation`` ends; its bytes lie at ``place`` from now on. Its path keeps showing it.
+
+        Raises:
+            Conflict: it is no longer where ``generation`` says.
+        """
+        row = self._end.one(
+            transaction.cursor,
+            generation=generation.generation_id,
+            kept_at=place,
+            ns=now_ns,
+            file=generation.file_id,
+            last=generation.shown,
+        )
+        if row is None:
+            raise changed(generation.path)
 
     def move(self, transaction: Transaction, generation: PathState, path: str, now_ns: int) -> NewGeneration:
-        """The current ``generation`` is that of ``path`` from now on; its old number keeps resolving."""
+        """The current ``generation`` is that of ``path`` from now on; its old number keeps resolving.
+
+        Raises:
+            Conflict: it is no longer as ``generation`` says, or the path has a current one.
+        """
         cursor, agent = transaction.cursor, generation.agent
         target = self.at(cursor, agent, path)
+        if target is not None and target.is_current:
+            raise changed(path)
         file_id, number = self._numbered(transaction, agent, path, target, generation.size, now_ns)
-        self._rehome.run(cursor, generation=generation.generation_id, file=file_id, last=number)
+        moved = self._rehome.one(
+            cursor,
+            generation=generation.generation_id,
+            file=file_id,
+            last=number,
+            from_file=generation.file_id,
+            from_number=generation.shown,
+            bytes=generation.size,
+        )
+        if moved is None:
+            raise changed(generation.path)
         self._former.run(
             cursor, file_id=generation.file_id, number=generation.shown, generation_id=generation.generation_id,
             until_ns=now_ns,

@@ -1,9 +1,9 @@
 """Group commit: concurrent changes of one process share one transaction, and thereby one disk sync.
 
-There is no writer thread: the first caller in line serves everybody who has come meanwhile (one transaction), the
-others find their change done. A change has two halves: ``stage`` looks at the catalog and moves files, then all
-folders touched by the batch are synced once each, then ``apply`` writes the rows, then the transaction commits.
-So every row that is committed points to a file whose name is on disk. A change that fails, fails alone.
+There is no writer thread: the first caller in line serves everybody who has come meanwhile, the others find their
+change done. A change has two halves. ``stage`` runs in its caller's thread: it moves files, then the folders it
+touched are synced. ``apply`` writes the rows in the shared transaction. So every row that is committed points to a
+file whose name is on disk. A change that fails, fails alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from logferry.archive.catalog.engine import WRITES
+from logferry.archive.catalog.engine import BEGUN
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.durable import Disk, translated
 from logferry.archive.live import Folder
@@ -27,29 +27,22 @@ T = TypeVar("T")
 
 
 class Transaction:
-    """What a change works with: a Core ``connection``, a raw ``cursor`` for prepared statements, sums, folders."""
+    """What a change writes with: a Core ``connection``, a raw ``cursor`` for prepared statements, the folder sums."""
 
     def __init__(self, connection: Connection, sums: FolderSums) -> None:
         self.connection = connection
         self.cursor: Any = connection.connection.cursor()
         self.sums = sums
-        self.folders_to_sync: dict[int, Folder] = {}
-
-    def sync(self, folder: Folder) -> None:
-        """Sync ``folder`` once, after all changes of the batch are staged and before any row is written."""
-        self.folders_to_sync[id(folder)] = folder
 
 
 class Change(Generic[T]):
-    """One change of the catalog. ``keys`` name what it touches: two changes with a common key never share a batch."""
+    """One change of the archive. Its caller keeps others away from the files it touches (by locking them)."""
 
-    keys: frozenset[object] = frozenset()
-
-    def stage(self, transaction: Transaction) -> None:
-        """Check the catalog and move files. Raise to refuse the change."""
+    def stage(self, sync: Callable[[Folder], None]) -> None:
+        """Move files; call ``sync`` for every folder in which a name changed. Raise to refuse the change."""
 
     def apply(self, transaction: Transaction) -> T:  # noqa: ARG002 - for those who override it
-        """Write the rows; the result is handed to the caller once they are committed."""
+        """Write the rows; the result is handed to the caller once they are committed. Raise to refuse the change."""
         raise AssertionError("a change says what it applies")  # pragma: no cover
 
     def undo(self) -> None:
@@ -57,6 +50,9 @@ class Change(Generic[T]):
 
     def committed(self) -> None:
         """The rows are on disk. Called by whoever committed, so it has to be quick and cannot fail."""
+
+    def release(self) -> None:
+        """It is over, one way or the other: let go of locks. Called in the caller's thread."""
 
 
 class Rows(Change[T]):
@@ -70,22 +66,19 @@ class Rows(Change[T]):
 
 
 class _Ticket(Generic[T]):
-    __slots__ = ("change", "done", "error", "result")
+    __slots__ = ("change", "done", "error", "refused", "result")
 
     def __init__(self, change: Change[T]) -> None:
         self.change = change
         self.done = False
+        self.refused = False
         self.error: BaseException | None = None
         self.result: T | None = None
 
-    def fail(self, error: BaseException, *, undo: bool = False) -> None:
+    def fail(self, error: BaseException, *, refused: bool) -> None:
         self.error = error
+        self.refused = refused
         self.done = True
-        if undo:
-            try:
-                self.change.undo()
-            except OSError as failure:
-                error.add_note(f"and its files could not be moved back: {failure}")
 
 
 class Writer:
@@ -93,14 +86,14 @@ class Writer:
 
     def __init__(self, engine: Engine, disk: Disk, sums: FolderSums) -> None:
         self._engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
         self._disk = disk
         self._sums = sums
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
-        self._connection: Connection | None = None
         self._transaction: Transaction | None = None
         self._lazy = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._flusher = threading.Thread(target=self._flush_lazily, name="catalog-flush", daemon=True)
         self._flusher.start()
 
@@ -111,19 +104,16 @@ class Writer:
             Later: the catalog is locked or cannot be written just now.
             Full: there is no room for it.
         """
-        ticket: _Ticket[T] = _Ticket(change)
-        self._waiting.append(ticket)
-        with self._lock:
-            while not ticket.done:
-                self._serve()
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.result  # type: ignore[return-value]
+        try:
+            self._stage(change)
+            return self._commit(change)
+        finally:
+            change.release()
 
     def post(self, change: Change[Any]) -> None:
         """Make the change soon (with the next batch, or in a moment); nobody waits for it, its errors are dropped.
 
-        For facts that are nice to have, such as when an agent was heard last.
+        For facts that are nice to have, such as when an agent was heard last. The change has no ``stage``.
         """
         self._waiting.append(_Ticket(change))
         self._lazy.set()
@@ -136,120 +126,122 @@ class Writer:
 
     def close(self) -> None:
         """Serve what waits, then close the connection."""
-        self._closing = True
+        self._closing.set()
         self._lazy.set()
         self._flusher.join()
         self.flush()
         with self._lock:
             self._disconnect()
 
-    # One batch -------------------------------------------------------------------------------------------------------
+    # In the caller's thread ------------------------------------------------------------------------------------------
+
+    def _stage(self, change: Change[Any]) -> None:
+        touched: dict[int, Folder] = {}
+        try:
+            change.stage(lambda folder: touched.__setitem__(folder.fd, folder))
+            for folder in touched.values():
+                # A failed sync is never repeated and then believed: the names go back, the sender starts over.
+                self._disk.sync_folder(folder.fd)
+        except OSError as error:
+            _undo(change, error)
+            raise translated(error, "the archive") from error
+        except LogferryError as error:
+            _undo(change, error)
+            raise
+
+    def _commit(self, change: Change[T]) -> T:
+        ticket: _Ticket[T] = _Ticket(change)
+        self._waiting.append(ticket)
+        with self._lock:
+            while not ticket.done:
+                self._serve()
+        if ticket.error is not None:
+            # Only what was refused for sure is undone. Where the commit itself failed nobody knows whether it
+            # happened; a file without a row is adopted later, a row without a file would be damage.
+            if ticket.refused:
+                _undo(change, ticket.error)
+            raise ticket.error
+        return ticket.result  # type: ignore[return-value]
+
+    # One batch, under the lock ---------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        batch = self._take()
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), CATALOG_BATCH_MAX))]
         try:
             self._run_batch(batch)
         except BaseException as error:
             self._abort(batch, error)
             if not isinstance(error, Exception):
                 raise
-        finally:
-            for ticket in batch:
-                ticket.done = True
-
-    def _take(self) -> list[_Ticket[Any]]:
-        """The next tickets in line whose keys differ; the others stay in line, in order."""
-        batch: list[_Ticket[Any]] = []
-        later: list[_Ticket[Any]] = []
-        keys: set[object] = set()
-        while self._waiting and len(batch) < CATALOG_BATCH_MAX:
-            ticket = self._waiting.popleft()
-            if keys.isdisjoint(ticket.change.keys):
-                batch.append(ticket)
-            else:
-                later.append(ticket)
-            keys |= ticket.change.keys
-        self._waiting.extendleft(reversed(later))
-        return batch
 
     def _run_batch(self, batch: list[_Ticket[Any]]) -> None:
         transaction = self._begin()
         for ticket in batch:
-            self._stage(ticket, transaction)
-        self._sync_folders(batch, transaction)
-        alive = [ticket for ticket in batch if not ticket.done]
-        for ticket in alive:
             self._apply(ticket, transaction)
         self._sums.flush(transaction.cursor)
         self._disk.step("commit")
-        transaction.connection.commit()
+        self._end(transaction)
         self._disk.step("committed")
-        for ticket in alive:
+        for ticket in batch:
             if not ticket.done:
                 ticket.done = True
                 ticket.change.committed()
-
-    def _stage(self, ticket: _Ticket[Any], transaction: Transaction) -> None:
-        try:
-            ticket.change.stage(transaction)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller who waits for it
-            ticket.fail(_own(error), undo=True)
-
-    def _sync_folders(self, batch: list[_Ticket[Any]], transaction: Transaction) -> None:
-        failure: OSError | None = None
-        for folder in transaction.folders_to_sync.values():
-            try:
-                self._disk.sync_folder(folder.fd)
-            except OSError as error:
-                failure = error
-        if failure is not None:
-            # A failed sync is never repeated and then believed: none of the names of this batch counts.
-            for ticket in batch:
-                if not ticket.done:
-                    ticket.fail(translated(failure, "a folder of the archive"), undo=True)
 
     def _apply(self, ticket: _Ticket[Any], transaction: Transaction) -> None:
         mark = self._sums.mark()
         transaction.cursor.execute("SAVEPOINT change")
         try:
             ticket.result = ticket.change.apply(transaction)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller who waits for it
             transaction.cursor.execute("ROLLBACK TO SAVEPOINT change")
             self._sums.back_to(mark)
-            ticket.fail(_own(error), undo=True)
+            ticket.fail(_own(error), refused=True)
         transaction.cursor.execute("RELEASE SAVEPOINT change")
 
-    # The connection --------------------------------------------------------------------------------------------------
-
     def _begin(self) -> Transaction:
-        if self._connection is None:
-            self._connection = self._engine.connect().execution_options(**{WRITES: True})
-        self._connection.begin()
-        if self._transaction is None or self._transaction.connection is not self._connection:
-            self._transaction = Transaction(self._connection, self._sums)
-        self._transaction.folders_to_sync.clear()
+        if self._transaction is None:
+            connection = self._engine.connect().execution_options(**{BEGUN: True})
+            self._transaction = Transaction(connection, self._sums)
+        if self._is_sqlite:  # other drivers begin with the first statement
+            self._transaction.cursor.execute("BEGIN IMMEDIATE")
         return self._transaction
 
+    def _end(self, transaction: Transaction) -> None:
+        if transaction.connection.in_transaction():  # a change used Core
+            transaction.connection.commit()
+        else:
+            transaction.cursor.connection.commit()
+
     def _abort(self, batch: list[_Ticket[Any]], error: BaseException) -> None:
-        """The batch as a whole failed: nothing of it is in the catalog."""
+        """The batch as a whole failed: as far as anybody knows, nothing of it is in the catalog."""
         self._sums.forget()
         self._disconnect()
         for ticket in batch:
             if not ticket.done:
-                ticket.fail(_own(error) if isinstance(error, Exception) else Later("the program is being stopped"))
+                shown = _own(error) if isinstance(error, Exception) else Later("the program is being stopped")
+                ticket.fail(shown, refused=False)
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._transaction = None
+        if self._transaction is not None:
+            self._transaction.connection.invalidate()
+            self._transaction.connection.close()
+            self._transaction = None
+
+    # What nobody waits for -------------------------------------------------------------------------------------------
 
     def _flush_lazily(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._lazy.wait()
-            if not self._closing:
-                threading.Event().wait(CATALOG_LAZY_S)
+            self._closing.wait(CATALOG_LAZY_S)
             self._lazy.clear()
             self.flush()
+
+
+def _undo(change: Change[Any], error: BaseException) -> None:
+    try:
+        change.undo()
+    except OSError as failure:
+        error.add_note(f"and its files could not be moved back: {failure}")
 
 
 def _own(error: Exception) -> Exception:
