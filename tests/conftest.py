@@ -64,17 +64,24 @@ class Site:
 
     def logferry(self, *arguments: str, **environment: str) -> Done:
         """Run ``logferry`` against this server, as its own user on the same machine."""
-        done = subprocess.run(
+        done = self._run(arguments, environment)
+        return Done(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
+
+    def logferry_bytes(self, *arguments: str) -> bytes:
+        """What a command writes to standard output, byte for byte. It must succeed."""
+        done = self._run(arguments, {})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _run(self, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             [sys.executable, "-m", "logferry.cli", *arguments],
             env=self.programs.environment() | environment,
             cwd=self.folder,
             capture_output=True,
-            text=True,
-            errors="surrogateescape",
             timeout=60,
             check=False,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
 
     def join_token(self) -> str:
         """A fresh token for an agent."""

@@ -7,6 +7,7 @@ stand in ``errors.py``; here is the rest.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -71,5 +72,11 @@ def _tell(error: Exception) -> int:
 
 def _reader_left() -> int:
     """The program behind our pipe (``head``) has seen enough: no error. Python must not flush into it at exit."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - closed by the end of the process
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except io.UnsupportedOperation:  # standard output is no file: somebody runs the command within a program
+        return OK
+    finally:
+        os.close(nowhere)
     return OK
