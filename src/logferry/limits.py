@@ -76,6 +76,8 @@ FTP_CONFIRM_BYTES_S_MIN = 10 * MIB
 """The slowest disk a client is patient with: the reply after an upload may take its length over this, and the time-out."""
 FTP_TLS_SESSION_S_MAX = 3600.0
 """Age at which a client renews its control connection: servers forget TLS sessions after two hours, some sooner."""
+FTP_SETTLE_S = 2.0
+"""How long a client waits for the reply to a transfer it gave up itself, before it gives up the connection too."""
 FTP_ATTEMPTS_MAX = 5
 """Tries of one upload or download before a client gives up."""
 FTP_ABORT_POLL_S = 0.25
@@ -137,6 +139,8 @@ SEARCH_HITS_DEFAULT = 1_000
 SEARCH_PER_USER_MAX = 4
 SEARCH_HITS_MAX = 1_000_000
 SEARCH_CONTEXT_LINES_MAX = 50
+PROGRESS_S = 0.2
+"""How often a running search says how far it is."""
 SEARCH_ERRORS_LISTED_MAX = 100
 SCAN_BLOCK_BYTES = 4 * MIB
 """One step of a scan: large enough to work in bulk, small enough to stop soon. A multiple of the line index's step."""
@@ -168,8 +172,18 @@ JOIN_TOKEN_USES = 10
 JOIN_TOKEN_USES_MAX = 100_000
 GROUP_CHARS_MAX = 63
 TAIL_PING_S = 15.0
+FILE_GROWING_S = 120.0
+"""A file that got bytes within this time is shown as growing."""
 TAIL_POLL_S = 0.2
 """How often the web part asks the catalog whether a followed file has grown."""
+TAIL_ROWS = 500
+TAIL_ROWS_BYTES = 256 * KIB
+"""What one event of a followed file holds at most."""
+TAIL_IDENTITY_S = 30.0
+"""How often an open stream checks that its session still stands."""
+SEARCH_PIECE_S = 0.1
+SEARCH_PIECE_EVENTS = 200
+"""A search is streamed in pieces of this much time and this many events."""
 STREAMS_MAX = 512
 """Open search and tail streams of one web process; beyond it 429."""
 STREAM_THREADS = 8

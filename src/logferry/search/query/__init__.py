@@ -18,6 +18,7 @@ from logferry.search.query.nodes import (
     Text,
     Value,
     Wild,
+    all_of,
     leaves,
 )
 from logferry.search.query.parser import FIELDS, parse
@@ -40,6 +41,7 @@ __all__ = [
     "Text",
     "Value",
     "Wild",
+    "all_of",
     "canonical",
     "chips",
     "leaves",

@@ -16,3 +16,19 @@ class Source(Protocol):
     def read_at(self, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset``, fewer only at the end."""
         ...
+
+
+class BytesSource:
+    """Bytes in memory as a source."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self._data)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """``count`` bytes from ``offset``, fewer only at the end."""
+        return self._data[offset : offset + count]

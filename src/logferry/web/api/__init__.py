@@ -1,0 +1,15 @@
+"""``/api/v1``: one module per noun; ``shapes`` holds every JSON shape."""
+
+from fastapi import APIRouter
+
+from logferry.web.api import agents, files, join, lines, people, raw, search, system, tail
+
+PREFIX = "/api/v1"
+
+
+def router() -> APIRouter:
+    """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
+    whole = APIRouter(prefix=PREFIX)
+    for part in (system, people, join, agents, files, raw, lines, tail, search):
+        whole.include_router(part.router)
+    return whole

@@ -1,0 +1,151 @@
+"""File-level filters (``agent:``, ``path:``, ``size:`` and the like) as tests of one generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from logferry.archive.records import FileRecord, GenerationRecord
+from logferry.errors import BadQuery
+from logferry.search.query import Filter, Literal, Text, Value
+from logferry.search.query.values import span
+from logferry.search.scan.patterns import Matcher, Program, matcher, whole_program
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One generation of a file, with all that a filter may ask."""
+
+    agent: str
+    path: str
+    file_id: int
+    number: int
+    generation_id: int
+    size: int
+    modified_ns: int
+    received_ns: int
+    changed_ns: int
+    sha256: str | None
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return self.path.rpartition("/")[2]
+
+
+def candidate_of(file: FileRecord, generation: GenerationRecord | None = None) -> Candidate:
+    """The shown generation of a file, or another of its generations."""
+    of = generation or file
+    return Candidate(
+        agent=file.agent,
+        path=file.path,
+        file_id=file.id,
+        number=of.number,
+        generation_id=file.generation_id if isinstance(of, FileRecord) else of.id,
+        size=of.size,
+        modified_ns=of.modified_ns,
+        received_ns=of.received_ns if isinstance(of, FileRecord) else of.started_ns,
+        changed_ns=of.changed_ns,
+        sha256=of.sha256,
+    )
+
+
+Test: TypeAlias = Callable[[Candidate], bool]
+
+
+def filter_test(wanted: Filter, *, exact_case: bool, now_ns: int) -> Test:
+    """The test of one file-level filter.
+
+    Raises:
+        BadQuery: it is decided line by line, or there is nothing yet that it could test.
+    """
+    name = wanted.name
+    if not wanted.is_file_level:
+        what = "fields of a line" if name.startswith("@") else f"{name}:"
+        raise BadQuery(
+            f"{what} cannot be searched for yet",
+            column=wanted.column,
+            hint="search for the text as it stands in the line",
+        )
+    if name == "tag":
+        raise BadQuery("tag: nothing has tags yet", column=wanted.column, hint="choose by agent: or path:")
+    if name in ("size", "modified", "received"):
+        return _ordered(wanted, now_ns)
+    assert wanted.value is not None
+    if name == "path" and wanted.comparison != "=":
+        return _part(wanted.value, exact_case=exact_case)
+    return _whole(name, wanted.value, exact_case=exact_case)
+
+
+def path_test(text: Text, *, exact_case: bool) -> Test:
+    """The test of bare text where files are searched: anywhere in ``agent/path``."""
+    return _part(text.value, exact_case=exact_case)
+
+
+def _part(value: Value, *, exact_case: bool) -> Test:
+    found = matcher(value, exact_case=exact_case)
+    return lambda file: _holds(found, f"{file.agent}/{file.path}".encode("utf-8", "surrogateescape"))
+
+
+def _holds(found: Matcher, data: bytes) -> bool:
+    if found is None:
+        return True
+    if isinstance(found, Program):
+        return found.search(data, 0, len(data))[0] >= 0
+    if found.lowered is not None:
+        return found.lowered in data.lower()
+    if found.program is not None:
+        return found.program.search(data, 0, len(data))[0] >= 0
+    return found.exact in data
+
+
+def _whole(name: str, value: Value, *, exact_case: bool) -> Test:
+    part = _PARTS[name]
+    if exact_case and isinstance(value, Literal):
+        wanted = value.text
+        return lambda file: part(file) == wanted
+    program = whole_program(value, exact_case=exact_case)
+    return lambda file: program.is_whole(part(file).encode())
+
+
+def _extension(file: Candidate) -> str:
+    stem, dot, extension = file.name.rpartition(".")
+    return extension if dot and stem else ""
+
+
+_PARTS: dict[str, Callable[[Candidate], str]] = {
+    "agent": lambda file: file.agent,
+    "path": lambda file: f"{file.agent}/{file.path}",
+    "file": lambda file: file.name,
+    "ext": _extension,
+    "sha256": lambda file: file.sha256 or "",
+}
+_NUMBERS: dict[str, Callable[[Candidate], int]] = {
+    "size": lambda file: file.size,
+    "modified": lambda file: file.modified_ns,
+    "received": lambda file: file.received_ns,
+}
+
+
+def _ordered(wanted: Filter, now_ns: int) -> Test:
+    number = _NUMBERS[wanted.name]
+
+    def bounds(value: Value | None) -> tuple[int | None, int | None]:
+        if value is None:
+            return None, None
+        found = span(wanted.name, value, now_ns, wanted.column)
+        return found.low, found.end
+
+    low, end = bounds(wanted.value)
+    if wanted.comparison == "..":
+        end = bounds(wanted.high)[1]
+    elif wanted.comparison == ">=":
+        end = None
+    elif wanted.comparison == ">":
+        low, end = end, None
+    elif wanted.comparison == "<":
+        low, end = None, low
+    elif wanted.comparison == "<=":
+        low = None
+    return lambda file: (low is None or number(file) >= low) and (end is None or number(file) < end)

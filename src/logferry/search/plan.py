@@ -1,0 +1,138 @@
+"""Which bytes a search has to look at, and for what: the catalog's facts decide before any byte is read.
+
+For every agent, then for every file, the leaves that are known become true or false and the query shrinks. What comes
+out false is skipped unread. The rest is ordered, newest first or oldest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from logferry.archive import Catalog
+from logferry.archive.records import FileRecord
+from logferry.errors import BadQuery
+from logferry.search.filters import Candidate, Test, candidate_of, filter_test, path_test
+from logferry.search.query import Everything, Filter, Glob, Literal, Node, Text, Value, Wild, all_of, leaves, parse
+from logferry.search.simplify import Known, simplify
+
+
+class Seen(Protocol):
+    """What the asking person may see."""
+
+    def sees(self, agent: str, path: str) -> bool:
+        """Whether this file may be seen."""
+        ...
+
+    def may_hold(self, agent: str, folder: str) -> bool:
+        """Whether anything in or below this folder may be seen."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One generation to scan, for what is left of the query."""
+
+    file: Candidate
+    node: Node
+
+
+class Planner:
+    """A query against the catalog. ``in_files``: bare text means the path, and lines cannot be asked for."""
+
+    def __init__(
+        self, query: str, *, agent: str, path: str, exact_case: bool, now_ns: int, in_files: bool = False
+    ) -> None:
+        self.root = _restricted(parse(query).root, agent, path)
+        self._tests: dict[Text | Filter, Test] = {}
+        for leaf in leaves(self.root):
+            if isinstance(leaf, Text):
+                if in_files:
+                    self._tests[leaf] = path_test(leaf, exact_case=exact_case)
+            elif in_files and not leaf.is_file_level:
+                raise BadQuery(
+                    f"{leaf.name}: is decided line by line", column=leaf.column, hint="use it where lines are searched"
+                )
+            else:
+                self._tests[leaf] = filter_test(leaf, exact_case=exact_case, now_ns=now_ns)
+
+    def for_agent(self, agent: str) -> Node | bool:
+        """What remains of the query for any file of ``agent``."""
+        nobody = Candidate(agent, "", 0, 0, 0, 0, 0, 0, 0, None)
+        return simplify(
+            self.root,
+            lambda leaf: self._tests[leaf](nobody) if isinstance(leaf, Filter) and leaf.name == "agent" else None,
+        )
+
+    def for_file(self, node: Node | bool, file: Candidate) -> Node | bool:
+        """What remains of ``node`` for one file."""
+        return node if isinstance(node, bool) else simplify(node, self._known(file))
+
+    def _known(self, file: Candidate) -> Known:
+        def known(leaf: Text | Filter) -> bool | None:
+            test = self._tests.get(leaf)
+            return None if test is None else test(file)
+
+        return known
+
+
+def units(
+    catalog: Catalog, planner: Planner, scope: Seen, *, newest_first: bool, check: Callable[[], None]
+) -> list[Unit]:
+    """Every generation that has to be scanned, in order. ``check`` is called now and then."""
+    found: list[Unit] = []
+    for agent in catalog.agents.list():
+        check()
+        node = planner.for_agent(agent.id)
+        if node is False or not scope.may_hold(agent.id, ""):
+            continue
+        for i, file in enumerate(catalog.files.each(agents=[agent.id])):
+            if i % 256 == 0:
+                check()
+            if scope.sees(file.agent, file.path):
+                found.extend(_file_units(catalog, planner, node, file))
+    found.sort(key=lambda unit: (unit.file.changed_ns, unit.file.generation_id), reverse=newest_first)
+    return found
+
+
+def file_units(catalog: Catalog, planner: Planner, file: FileRecord, number: int | None) -> list[Unit]:
+    """The units of one file, or of one of its generations."""
+    found = list(_file_units(catalog, planner, planner.for_agent(file.agent), file))
+    return [unit for unit in found if number is None or unit.file.number == number]
+
+
+def _file_units(catalog: Catalog, planner: Planner, node: Node | bool, file: FileRecord) -> Iterator[Unit]:
+    if file.generations <= 1:
+        candidates = [candidate_of(file)]
+    else:
+        candidates = [candidate_of(file, generation) for generation in catalog.files.generations(file.id)]
+    for candidate in candidates:
+        left = planner.for_file(node, candidate)
+        if left is not False and candidate.size:
+            yield Unit(candidate, Everything() if left is True else left)
+
+
+def _restricted(root: Node, agent: str, path: str) -> Node:
+    """The query and what was asked for beside it: a glob over agents, a part of (or with wildcards, a whole) path."""
+    nodes: list[Node] = [] if isinstance(root, Everything) else [root]
+    if agent:
+        nodes.append(Filter("agent", "", _pattern(agent)))
+    path = path.strip("/")
+    if path:
+        value = _pattern(path, before="*/" if any(c in path for c in "*?") else "")
+        nodes.append(Filter("path", "=" if isinstance(value, Glob) else "", value))
+    return all_of(nodes) if nodes else Everything()
+
+
+def _pattern(text: str, *, before: str = "") -> Value:
+    """Text in which only ``*`` and ``?`` mean something, as a value."""
+    parts: list[str | Wild] = []
+    for c in before + text:
+        if c in "*?":
+            parts.append(Wild(c))
+        elif parts and isinstance(parts[-1], str):
+            parts[-1] += c
+        else:
+            parts.append(c)
+    return Glob(tuple(parts)) if any(isinstance(part, Wild) for part in parts) else Literal(text)

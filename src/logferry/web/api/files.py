@@ -1,0 +1,107 @@
+"""``/tree``, ``/file``, ``/files``: folders and files, from the catalog alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from logferry.errors import Refused
+from logferry.limits import FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
+from logferry.web.api.shapes import (
+    File,
+    FileList,
+    GenerationList,
+    Tree,
+    file_shape,
+    folder_shape,
+    generation_shape,
+)
+from logferry.web.auth import Context, Viewer
+from logferry.web.sight import Sight
+
+router = APIRouter(tags=["files"])
+
+AgentId = Annotated[str, Query(max_length=64, description="the agent's id")]
+FilePath = Annotated[str, Query(description="a path below the agent, with or without a leading slash")]
+Cursor = Annotated[str | None, Query(max_length=20_000, description="`next` of the page before")]
+Generation = Annotated[int | None, Query(ge=1, description="number of a generation; absent: the current or last one")]
+
+
+def archive_path(path: str) -> str:
+    """A path as people write it (``/var/log/``) as the archive has it (``var/log``)."""
+    return path.strip("/")
+
+
+@router.get("/tree", response_model_exclude_unset=True)
+def tree(
+    context: Context,
+    who: Viewer,
+    agent: AgentId,
+    path: FilePath = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = FOLDER_PAGE_ENTRIES,
+    cursor: Cursor = None,
+) -> Tree:
+    """One page of a folder: its folders with the sums of everything below, then its files."""
+    now_ns = context.clock.now_ns()
+    folder, page = Sight.of(context, who).folder(agent, archive_path(path), cursor=cursor, limit=limit)
+    return Tree(
+        agent=agent,
+        path=folder.path,
+        files=folder.files,
+        bytes=folder.bytes,
+        folders=[folder_shape(record) for record in page.folders],
+        items=[file_shape(record, now_ns) for record in page.files],
+        next=page.next,
+    )
+
+
+@router.get("/file", response_model_exclude_unset=True)
+def file_at(context: Context, who: Viewer, agent: AgentId, path: FilePath) -> File:
+    """The file at a path."""
+    return file_shape(Sight.of(context, who).file_at(agent, archive_path(path)), context.clock.now_ns())
+
+
+@router.get("/files", response_model_exclude_unset=True)
+def find_files(
+    context: Context,
+    who: Viewer,
+    q: Annotated[str, Query(max_length=QUERY_CHARS_MAX, description="a query; bare words match the path")] = "",
+    agent: Annotated[str, Query(max_length=64, description="glob over agents")] = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 100,
+    cursor: Cursor = None,
+) -> FileList:
+    """Files by name, size, time and the like; fields of lines are refused."""
+    page = context.search.find_files(q, agent=agent, scope=who.scope, cursor=cursor, limit=limit)
+    now_ns = context.clock.now_ns()
+    return FileList(items=[file_shape(record, now_ns) for record in page.files], next=page.next)
+
+
+@router.get("/files/{fid}", response_model_exclude_unset=True)
+def get_file(fid: int, context: Context, who: Viewer) -> File:
+    """One file by its number."""
+    return file_shape(Sight.of(context, who).file(checked_id(fid)), context.clock.now_ns())
+
+
+@router.get("/files/{fid}/generations")
+def list_generations(
+    fid: int,
+    context: Context,
+    who: Viewer,
+    sha256: Annotated[int | None, Query(ge=1, description="compute the digest of this generation if need be")] = None,
+) -> GenerationList:
+    """The generations held under a file, oldest first."""
+    found = Sight.of(context, who).generations(checked_id(fid))
+    return GenerationList(
+        items=[
+            generation_shape(g, context.archive.digest(g.id) if g.number == sha256 and g.sha256 is None else None)
+            for g in found
+        ]
+    )
+
+
+def checked_id(number: int) -> int:
+    """Return ``number`` if a database can have given it. Raises Refused."""
+    if not 0 < number < 2**63:
+        raise Refused("the number of a file is out of range", hint="take fid from a list of files")
+    return number

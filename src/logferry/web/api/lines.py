@@ -1,0 +1,79 @@
+"""``/files/{fid}/lines`` and ``/index``: a generation of any size as lines."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse
+
+from logferry.archive import LineRow
+from logferry.errors import Refused
+from logferry.limits import LINES_BYTES_PER_REQUEST_MAX, LINES_PER_REQUEST_MAX
+from logferry.search.text import line_text
+from logferry.web.api.files import Generation, checked_id
+from logferry.web.api.shapes import LineIndex, LinePage
+from logferry.web.auth import Context, Viewer
+from logferry.web.sight import Sight
+
+router = APIRouter(tags=["files"])
+_NUMBER_MAX = 2**62
+
+
+@router.get("/files/{fid}/lines", responses={200: {"model": LinePage}})
+def lines(
+    fid: int,
+    context: Context,
+    who: Viewer,
+    gen: Generation = None,
+    from_line: Annotated[int | None, Query(ge=1, le=_NUMBER_MAX, description="number of the first line")] = None,
+    at_byte: Annotated[int | None, Query(ge=0, le=_NUMBER_MAX, description="a byte of the first line")] = None,
+    tail: Annotated[int | None, Query(ge=1, le=LINES_PER_REQUEST_MAX, description="so many lines from the end")] = None,
+    count: Annotated[int, Query(ge=1, le=LINES_PER_REQUEST_MAX)] = 500,
+    max_bytes: Annotated[int, Query(ge=1, le=LINES_BYTES_PER_REQUEST_MAX)] = LINES_BYTES_PER_REQUEST_MAX,
+) -> JSONResponse:
+    """Lines by number, by byte or from the end; by default from the start."""
+    if sum(choice is not None for choice in (from_line, at_byte, tail)) > 1:
+        raise Refused("from_line, at_byte and tail exclude one another", hint="keep one")
+    _, generation = Sight.of(context, who).generation(checked_id(fid), gen)
+    with context.archive.lines(generation.id) as found:
+        if tail is not None:
+            page = found.tail(tail, max_bytes)
+        elif from_line is not None:
+            page = found.page_from(from_line, count, max_bytes)
+        else:
+            page = found.page_at(at_byte or 0, count, max_bytes)
+        return JSONResponse(
+            {
+                "fid": fid,
+                "gen": generation.number,
+                "size": found.size,
+                "lines_total": found.total,
+                "exact": page.exact,
+                "rows": [row_json(row) for row in page.rows],
+                "prev": page.prev,
+                "next": page.next,
+                "end": page.next is None,
+            }
+        )
+
+
+@router.get("/files/{fid}/index")
+def index(fid: int, context: Context, who: Viewer, gen: Generation = None) -> LineIndex:
+    """How many lines each MiB holds, as far as counted: what a scroll bar needs."""
+    _, generation = Sight.of(context, who).generation(checked_id(fid), gen)
+    with context.archive.lines(generation.id) as found:
+        counted = found.index()
+    return LineIndex(
+        size=counted.size,
+        step=counted.step,
+        counts=list(counted.counts),
+        lines_total=counted.lines_total,
+        complete=counted.complete,
+    )
+
+
+def row_json(row: LineRow) -> dict[str, Any]:
+    """A line as JSON has it (``shapes.Row``)."""
+    text = line_text(row.data, cut=row.cut)
+    return {"n": row.number, "b": row.byte, "len": row.length, "s": text, "cut": row.cut}

@@ -1,0 +1,104 @@
+"""``/files/{fid}/raw``: the exact bytes of a generation, whole or a range of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.utils import formatdate
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from logferry.archive import GenerationReader
+from logferry.archive.records import FileRecord, GenerationRecord
+from logferry.limits import COPY_BYTES
+from logferry.web.api.files import Generation, checked_id
+from logferry.web.auth import Context, Viewer
+from logferry.web.problem import problem
+from logferry.web.ranges import ByteRange, Unsatisfiable, disposition, none_match, range_stands, requested_range
+from logferry.web.security import RAW_SECURITY_POLICY
+from logferry.web.sight import Sight
+
+router = APIRouter(tags=["files"])
+
+_RESPONSES: dict[int | str, dict[str, object]] = {
+    200: {"description": "the bytes", "content": {"text/plain": {}}},
+    206: {"description": "the range asked for", "content": {"text/plain": {}}},
+    304: {"description": "not changed"},
+    416: {"description": "no such range; `Content-Range` has the size"},
+}
+
+
+@router.get("/files/{fid}/raw", response_class=Response, responses=_RESPONSES)
+@router.head("/files/{fid}/raw", response_class=Response, include_in_schema=False)
+def raw(
+    request: Request,
+    fid: int,
+    context: Context,
+    who: Viewer,
+    gen: Generation = None,
+    download: Annotated[bool, Query(description="as a download, under its own name")] = False,
+) -> Response:
+    """The bytes as they arrived; `Range`, `If-Range`, `If-None-Match` are understood. Never rendered as a page."""
+    file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
+    reader = context.archive.open(generation.id)
+    try:
+        answer = _answer(request, file, generation, reader, download=download)
+    except BaseException:
+        reader.close()
+        raise
+    if not isinstance(answer, StreamingResponse):
+        reader.close()
+    return answer
+
+
+def _answer(
+    request: Request, file: FileRecord, generation: GenerationRecord, reader: GenerationReader, *, download: bool
+) -> Response:
+    size = reader.size
+    headers = _headers(file, generation, size, download=download)
+    etag = headers["ETag"]
+    if not none_match(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    wanted = None
+    if range_stands(request.headers.get("if-range", ""), etag):
+        try:
+            wanted = requested_range(request.headers.get("range", ""), size)
+        except Unsatisfiable:
+            told = {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
+            return problem(request, 416, f"the generation has {size} bytes", hint="ask for less", headers=told)
+    part = wanted or ByteRange(0, size)
+    headers["Content-Length"] = str(part.end - part.start)
+    if wanted:
+        headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"
+    status = 206 if wanted else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(_blocks(reader, part), status, headers)
+
+
+def _headers(file: FileRecord, generation: GenerationRecord, size: int, *, download: bool) -> dict[str, str]:
+    digest = generation.sha256 if generation.size == size else None
+    return {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Disposition": disposition("attachment" if download else "inline", file.name),
+        "Content-Security-Policy": RAW_SECURITY_POLICY,
+        "Accept-Ranges": "bytes",
+        # Bytes of a generation never change, they only become more: number and length name them as well as a digest.
+        "ETag": f'"{digest or f"{generation.id}-{size}"}"',
+        "Last-Modified": formatdate(generation.modified_ns / 1e9, usegmt=True),
+        "Cache-Control": "private, no-cache",
+        "X-Logferry-Generation": str(generation.number),
+    }
+
+
+def _blocks(reader: GenerationReader, part: ByteRange) -> Iterator[bytes]:
+    try:
+        at = part.start
+        while at < part.end:
+            block = reader.read_at(at, min(COPY_BYTES, part.end - at))
+            yield block
+            at += len(block)
+    finally:
+        reader.close()

@@ -1,0 +1,324 @@
+"""The JSON of the API: one model per shape, and how records become it. Times are RFC 3339 in UTC, sizes bytes."""
+
+from __future__ import annotations
+
+import base64
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from logferry import names
+from logferry.archive.records import AgentRecord, FileRecord, FolderRecord, GenerationRecord
+from logferry.clock import rfc3339
+from logferry.limits import FILE_GROWING_S
+from logferry.server.health import Heard, State, agent_state
+
+FileState = Literal["growing", "quiet", "ended"]
+
+
+class Shape(BaseModel):
+    """Base of all: no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+
+class Agent(Shape):
+    """One agent; ``state`` is computed from what the server heard, ``reason`` says why in words."""
+
+    id: str
+    group: str
+    state: State
+    reason: str
+    heard_at: str | None
+    uploaded_at: str | None
+    last_file: str
+    lag_s: float | None
+    files: int
+    bytes: int
+    version: str
+    address: str
+
+
+class AgentList(Shape):
+    """Agents by id."""
+
+    items: list[Agent]
+    next: str | None
+
+
+class Folder(Shape):
+    """One folder with the sums of everything below it."""
+
+    name: str
+    path: str
+    files: int
+    bytes: int
+    changed_at: str
+
+
+class File(Shape):
+    """One path of an agent, with the facts of its current (or last) generation."""
+
+    fid: int
+    agent: str
+    path: str
+    name: str
+    size: int
+    generation: int
+    generations: int
+    modified_at: str
+    received_at: str
+    changed_at: str
+    sha256: str | None = Field(description="null until it was asked for, or when bytes came since")
+    state: FileState
+    raw_name_b64: str = Field(
+        default="", description="the name as the node has it, base64; absent when it is the one shown"
+    )
+
+
+class Tree(Shape):
+    """One page of a folder: folders first, then files. ``files`` and ``bytes`` are the sums of all below it."""
+
+    agent: str
+    path: str
+    files: int
+    bytes: int
+    folders: list[Folder]
+    items: list[File]
+    next: str | None
+
+
+class FileList(Shape):
+    """Files found."""
+
+    items: list[File]
+    next: str | None
+
+
+class Generation(Shape):
+    """One life of a path's content."""
+
+    number: int
+    size: int
+    current: bool
+    started_at: str
+    ended_at: str | None
+    changed_at: str
+    modified_at: str
+    sha256: str | None
+
+
+class GenerationList(Shape):
+    """The generations of a file, oldest first."""
+
+    items: list[Generation]
+
+
+class Row(Shape):
+    """A line. ``n`` is its number (1 for the first; null while not known), ``b`` its first byte, ``len`` its bytes with
+    the line end; ``cut`` says that ``s`` holds only its beginning. Bytes that are not text are ``\\xNN``."""
+
+    n: int | None
+    b: int
+    len: int
+    s: str
+    cut: bool
+
+
+class LinePage(Shape):
+    """Some lines of a generation. ``prev`` and ``next`` are bytes to ask for with ``at_byte``."""
+
+    fid: int
+    gen: int
+    size: int
+    lines_total: int | None
+    exact: bool
+    rows: list[Row]
+    prev: int | None
+    next: int | None
+    end: bool
+
+
+class LineIndex(Shape):
+    """How many line ends each step of ``step`` bytes holds; ``complete`` when the whole generation was counted."""
+
+    size: int
+    step: int
+    counts: list[int]
+    lines_total: int | None
+    complete: bool
+
+
+class Me(Shape):
+    """Who asks. ``csrf`` is what changes under a cookie must send as ``X-CSRF-Token``; empty for tokens."""
+
+    name: str
+    role: str
+    scope: list[str]
+    csrf: str
+
+
+class JoinToken(Shape):
+    """A token for new agents, shown once, and the line to paste on a node."""
+
+    token: str
+    command: str
+    uses: int
+    expires_at: str
+
+
+class FtpAccess(Shape):
+    """Where and how an agent delivers."""
+
+    host: str
+    port: int
+    tls: str
+    pin: str
+
+
+class Joined(Shape):
+    """What a new agent needs; the password is shown once."""
+
+    id: str
+    user: str
+    password: str
+    ftp: FtpAccess
+    heartbeat: str
+
+
+class Version(Shape):
+    """What runs here."""
+
+    name: str
+    version: str
+    api: str
+
+
+class Chip(Shape):
+    """One term of a query, for people."""
+
+    kind: str
+    negated: bool
+    label: str
+    text: str
+    field: str
+    column: int
+
+
+class QueryHint(Shape):
+    """A remark on a valid query."""
+
+    column: int
+    text: str
+
+
+class ParsedQuery(Shape):
+    """A query in its canonical form."""
+
+    canonical: str
+    chips: list[Chip]
+    hints: list[QueryHint]
+
+
+class Problem(BaseModel):
+    """RFC 9457. ``column`` is there for query errors."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str
+    instance: str
+    request_id: str
+    column: int | None = None
+
+
+def agent_shape(record: AgentRecord, now_ns: int) -> Agent:
+    """An agent as JSON has it."""
+    health = agent_state(heard_of(record), now_ns)
+    return Agent(
+        id=record.id,
+        group=record.group,
+        state=health.state,
+        reason=health.reason,
+        heard_at=_time(record.heard_ns),
+        uploaded_at=_time(record.uploaded_ns),
+        last_file=record.last_path,
+        lag_s=health.lag_s,
+        files=record.files,
+        bytes=record.bytes,
+        version=record.version,
+        address=record.address,
+    )
+
+
+def heard_of(record: AgentRecord) -> Heard:
+    """What ``agent_state`` needs of a record."""
+    return Heard(
+        joined_ns=record.created_ns,
+        heard_ns=record.heard_ns,
+        uploaded_ns=record.uploaded_ns,
+        interval_s=record.interval_s,
+        paused=record.paused,
+        gone_ns=record.gone_ns,
+        error=record.error,
+        error_ns=record.error_ns,
+    )
+
+
+def folder_shape(record: FolderRecord) -> Folder:
+    """A folder as JSON has it."""
+    return Folder(
+        name=record.name,
+        path=record.path,
+        files=record.files,
+        bytes=record.bytes,
+        changed_at=rfc3339(record.changed_ns),
+    )
+
+
+def file_shape(record: FileRecord, now_ns: int) -> File:
+    """A file as JSON has it."""
+    raw = names.unescape(record.name)
+    # Left unset, and so out of the JSON, for the many names that are shown as they are.
+    other = {} if raw == record.name.encode() else {"raw_name_b64": base64.b64encode(raw).decode()}
+    return File(
+        fid=record.id,
+        agent=record.agent,
+        path=record.path,
+        name=record.name,
+        size=record.size,
+        generation=record.number,
+        generations=record.generations,
+        modified_at=rfc3339(record.modified_ns),
+        received_at=rfc3339(record.received_ns),
+        changed_at=rfc3339(record.changed_ns),
+        sha256=record.sha256,
+        state=file_state(record, now_ns),
+        **other,
+    )
+
+
+def file_state(record: FileRecord, now_ns: int) -> FileState:
+    """``growing``: bytes came lately; ``ended``: the node no longer has it; else ``quiet``."""
+    if not record.has_current:
+        return "ended"
+    return "growing" if now_ns - record.changed_ns < FILE_GROWING_S * 1e9 else "quiet"
+
+
+def generation_shape(record: GenerationRecord, sha256: str | None = None) -> Generation:
+    """A generation as JSON has it."""
+    return Generation(
+        number=record.number,
+        size=record.size,
+        current=record.current,
+        started_at=rfc3339(record.started_ns),
+        ended_at=_time(record.ended_ns),
+        changed_at=rfc3339(record.changed_ns),
+        modified_at=rfc3339(record.modified_ns),
+        sha256=sha256 or record.sha256,
+    )
+
+
+def _time(ns: int | None) -> str | None:
+    return None if ns is None else rfc3339(ns)

@@ -1,0 +1,52 @@
+"""What needs no sign-in: version, health, readiness; and the counters, for this machine or an operator's token."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import Response
+
+import logferry
+from logferry.errors import Later, LogferryError, NotFound
+from logferry.server.config import is_loopback
+from logferry.web.api.shapes import Version
+from logferry.web.auth import Context, client_address, identify
+from logferry.web.metrics import REGISTRY
+
+router = APIRouter(tags=["system"])
+plain = APIRouter(tags=["system"])
+"""Routes outside ``/api/v1``."""
+
+
+@router.get("/version")
+def version() -> Version:
+    """What runs here."""
+    return Version(name="logferry", version=logferry.__version__, api="v1")
+
+
+@plain.get("/healthz")
+async def healthz() -> dict[str, bool]:
+    """Whether the process answers."""
+    return {"ok": True}
+
+
+@plain.get("/readyz")
+def readyz(context: Context) -> dict[str, bool]:
+    """Whether it can serve: the catalog answers."""
+    try:
+        context.catalog.agents.get("-")
+    except (SQLAlchemyError, LogferryError) as error:
+        raise Later("the catalog does not answer", hint="look in the server's log") from error
+    return {"ready": True}
+
+
+@plain.get("/metrics", response_class=Response)
+def metrics(request: Request, context: Context) -> Response:
+    """Counters for Prometheus. From this machine, or with an operator's token."""
+    if not is_loopback(client_address(request)):
+        who = identify(request, context)
+        if who is None or not who.may("operator"):
+            raise NotFound("there is nothing here")
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

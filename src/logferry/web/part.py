@@ -1,0 +1,139 @@
+"""The web part of the server: pages and API in a process of its own, HTTPS on every address but loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import socket
+import ssl
+from collections.abc import Iterator
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from logferry.archive import Archive, Catalog
+from logferry.clock import SYSTEM, Clock
+from logferry.errors import Refused
+from logferry.ftp import TlsIdentity
+from logferry.limits import STOP_S_MAX
+from logferry.search.service import SearchService
+from logferry.server.config import ServerConfig
+from logferry.server.enrolment import Enrolment
+from logferry.server.first_run import catalog_url, identity
+from logferry.server.lifeline import announce
+from logferry.server.people import People
+from logferry.web.app import create_app
+from logferry.web.context import WebContext
+
+log = structlog.get_logger("logferry.web")
+_BACKLOG = 512
+_KEEP_ALIVE_S = 30
+
+
+@contextlib.contextmanager
+def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[WebContext]:
+    """The parts the web needs, opened on an archive and closed at the end.
+
+    Raises:
+        LogferryError: the archive cannot be opened.
+    """
+    with (
+        Catalog.open(catalog_url(config.data_dir), clock) as catalog,
+        Archive(config.data_dir, catalog, clock=clock) as archive,
+    ):
+        people = People(catalog, clock=clock, session_s=config.web.session_ttl)
+        yield WebContext(
+            config=config,
+            catalog=catalog,
+            archive=archive,
+            people=people,
+            enrolment=Enrolment(catalog, people, clock=clock),
+            search=SearchService(archive, catalog, clock=clock),
+            clock=clock,
+            pin=identity(config).pin,
+        )
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn, with two things of ours: it says where it listens, and tells open streams to end before it waits."""
+
+    def __init__(self, app: FastAPI, config: ServerConfig, tls: TlsIdentity | None) -> None:
+        self._app = app
+        self._data_dir = config.data_dir
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=config.web.address[0],
+                port=config.web.address[1],
+                proxy_headers=True,
+                forwarded_allow_ips=list(config.web.trusted_proxies),
+                server_header=False,
+                access_log=False,
+                log_config=None,
+                backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=int(STOP_S_MAX) - 2,
+                ssl_certfile=tls.certificate_path if tls else None,
+                ssl_keyfile=tls.key_path if tls else None,
+                ssl_version=ssl.PROTOCOL_TLS_SERVER,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say where."""
+        await super().startup(sockets=sockets)
+        if self.should_exit:
+            return
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        announce(self._data_dir, "web", {"host": host, "port": port})
+        gc.freeze()  # what exists now lives as long as the process; the collector need not look at it again
+        log.info("web part listens", host=host, port=port, https=self.config.is_ssl)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the streams end by themselves, then close."""
+        log.info("web part stops")
+        self._app.state.streams.stop()
+        await super().shutdown(sockets=sockets)
+
+    def handle_exit(self, _number: int, _frame: FrameType | None) -> None:
+        """SIGTERM and SIGINT end cleanly; a second one does not wait."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def run_web(config: ServerConfig) -> None:
+    """Serve pages and API until SIGTERM or SIGINT.
+
+    Raises:
+        LogferryError: it cannot start: port in use, archive unreadable.
+    """
+    with open_context(config) as context:
+        app = create_app(context)
+        tls = identity(config) if config.web.secure else None
+        server = WebServer(app, config, tls)
+        _check_port(config)
+        server.run()
+        if not server.started:
+            raise _no_listen(config, "the web server did not start")
+
+
+def _check_port(config: ServerConfig) -> None:
+    """Fail with a clear message when the address cannot be had; uvicorn only logs and exits."""
+    host, port = config.web.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise _no_listen(config, error.strerror or str(error)) from error
+
+
+def _no_listen(config: ServerConfig, why: str) -> Refused:
+    return Refused(
+        f"cannot listen on web address {config.web.listen}: {why}",
+        hint="stop what uses the port (`ss -ltnp` shows it), or set web.listen to another address",
+    )

@@ -1,0 +1,86 @@
+"""Long answers piece by piece: the event loop waits, a few threads do the short blocking pieces.
+
+A stream holds no thread between its pieces, so any number of followers (up to ``STREAMS_MAX``) share ``STREAM_THREADS``
+threads, and requests that are answered at once never wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from logferry.errors import Busy
+from logferry.limits import STREAM_THREADS, STREAMS_MAX
+from logferry.web.metrics import STREAMS
+
+T = TypeVar("T")
+SSE = "text/event-stream"
+NDJSON = "application/x-ndjson"
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""A proxy must neither keep nor hold back a stream."""
+
+
+class Streams:
+    """The open streams of the program: their threads, their number, and the sign to end."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
+        self._open = 0
+        self._stopping = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the program is about to end."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Ask every stream to end. From the event loop's thread."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Give the threads back; pieces not begun are dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def opened(self, kind: str) -> AsyncIterator[None]:
+        """Counts a stream while it is open. Raises Busy when there are too many."""
+        self.check_room()
+        self._open += 1
+        STREAMS.labels(kind).inc()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            STREAMS.labels(kind).dec()
+
+    def check_room(self) -> None:
+        """Raises Busy when no stream may be opened now."""
+        if self._open >= STREAMS_MAX or self.stopping:
+            raise Busy("too many open streams", retry_after_s=5, hint="close a page that follows a file, or try later")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """One short blocking piece in a thread. If this is cancelled, the piece still ends by itself."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait; True if the program is about to end."""
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def sse(event: str, data: Mapping[str, Any], event_id: str = "") -> bytes:
+    """One server-sent event. JSON has no raw line ends, so one ``data:`` line holds it."""
+    head = f"id: {event_id}\n" if event_id else ""
+    return f"{head}event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def ndjson(data: Mapping[str, Any]) -> bytes:
+    """One line of JSON."""
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
