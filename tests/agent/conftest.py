@@ -13,21 +13,18 @@ import pytest
 from logferry.agent.config import AgentConfig, load_config
 from logferry.agent.runner import Agent, Summary
 from logferry.agent.watch import NoWatcher
-from logferry.ftp import MemoryUsers, User
-from logferry.ftp.server import FtpServer
-
-PASSWORD = "correct horse battery"
+from tests.agent.shelves import AGENT, KINDS, PASSWORD, LocalShelf, Shelf, shelf
 
 
 class Node:
-    """A folder with logs, an agent's settings for it, and the folder of an FTP server that it delivers to."""
+    """A folder with logs, an agent's settings for it, and the server that it delivers to."""
 
-    def __init__(self, base: Path, address: tuple[str, int], home: Path) -> None:
+    def __init__(self, base: Path, server: Shelf) -> None:
         self.base = base
         self.logs = base / "logs"
         self.logs.mkdir(parents=True)
-        self.home = home
-        self.address = address
+        self.server = server
+        self.address = server.address
         self.include = '["*"]'
         self.extra = ""
         self.scan_interval = "50ms"
@@ -42,7 +39,7 @@ class Node:
         """Write ``agent.toml`` and read it."""
         host, port = self.address
         self.config_path.write_text(
-            f'limits.connections = 3\n[agent]\nid = "web-01"\nscan_interval = "{self.scan_interval}"\n'
+            f'limits.connections = 3\n[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
             f'[server]\naddress = "{host}:{port}"\ntls = "off"\n'
             f'[[sources]]\npath = "{self.logs}"\nto = "/logs"\ninclude = {self.include}\n{self.extra}'
         )
@@ -56,28 +53,25 @@ class Node:
             file.write(data)
 
     def path(self, name: str | bytes) -> bytes:
+        """Where a log lies on the node."""
         return os.path.join(os.fsencode(self.logs), os.fsencode(name))
+
+    def read(self, name: str | bytes) -> bytes:
+        """What a log holds on the node."""
+        with open(self.path(name), "rb") as file:
+            return file.read()
 
     def once(self) -> Summary:
         """Run the agent until everything is sent."""
         return Agent(self.config()).once()
 
-    def arrived(self) -> dict[str, bytes]:
-        """What the server has: path below ``/logs`` -> bytes, partials and temporary files included."""
-        root = self.home / "logs"
-        return {
-            os.fsencode(path.relative_to(root)).decode("utf-8", "surrogateescape"): path.read_bytes()
-            for path in sorted(root.rglob("*"))
-            if path.is_file()
-        }
-
     def current(self) -> dict[str, bytes]:
-        """Of these, the files under their own names."""
-        return {name: data for name, data in self.arrived().items() if ".~gen-" not in name}
+        """What the server shows under its own name."""
+        return self.server.current()
 
     def generations(self, name: str) -> list[bytes]:
-        """The contents that were moved aside from ``name``."""
-        return [data for path, data in self.arrived().items() if path.startswith(f"{name}.~gen-")]
+        """What the server keeps of earlier contents of ``name``."""
+        return self.server.generations(name)
 
 
 class RunningAgent:
@@ -106,21 +100,33 @@ def eventually(check: Callable[[], bool], what: object = "", timeout_s: float = 
         time.sleep(0.01)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "server"
-    folder.mkdir()
-    return folder
+def lines(start: int, count: int, width: int = 40) -> bytes:
+    """Distinct lines."""
+    return b"".join(b"%08d %s\n" % (n, b"x" * (n % width)) for n in range(start, start + count))
+
+
+@pytest.fixture(params=list(KINDS))
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
+    """A server of each kind."""
+    base = tmp_path / "server"
+    base.mkdir()
+    with shelf(request.param, base) as running:
+        yield running
 
 
 @pytest.fixture
-def ftp(home: Path) -> Iterator[FtpServer]:
-    """Our server on a folder."""
-    users = MemoryUsers(User.with_password("web-01", PASSWORD, home=str(home)))
-    with FtpServer(("127.0.0.1", 0), users=users, tls="off") as server:
-        yield server
+def node(tmp_path: Path, server: Shelf) -> Node:
+    """A node that delivers to each kind of server."""
+    return Node(tmp_path / "node", server)
 
 
 @pytest.fixture
-def node(tmp_path: Path, ftp: FtpServer, home: Path) -> Node:
-    return Node(tmp_path / "node", ftp.address, home)
+def plain_node(tmp_path: Path) -> Iterator[Node]:
+    """A node that delivers to our server on a folder."""
+    base = tmp_path / "server"
+    base.mkdir()
+    running = LocalShelf(base)
+    try:
+        yield Node(tmp_path / "node", running)
+    finally:
+        running.stop()

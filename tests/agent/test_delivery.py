@@ -7,18 +7,7 @@ import random
 
 import pytest
 
-from tests.agent.conftest import Node, RunningAgent, eventually
-
-
-def content(node: Node, name: str | bytes) -> bytes:
-    """What a log holds now."""
-    with open(node.path(name), "rb") as file:
-        return file.read()
-
-
-def lines(start: int, count: int, width: int = 40) -> bytes:
-    """Distinct lines."""
-    return b"".join(b"%08d %s\n" % (n, b"x" * (n % width)) for n in range(start, start + count))
+from tests.agent.conftest import Node, RunningAgent, eventually, lines
 
 
 def test_new_files_arrive_whole_and_a_second_run_sends_nothing(node: Node) -> None:
@@ -28,7 +17,7 @@ def test_new_files_arrive_whole_and_a_second_run_sends_nothing(node: Node) -> No
     node.write("big.bin", os.urandom(17 * 1024 * 1024 + 5))
     summary = node.once()
     assert summary.complete, summary
-    assert node.arrived() == {p: content(node, p) for p in ("app.log", "deep/er/b.log", "big.bin")}
+    assert node.current() == {p: node.read(p) for p in ("app.log", "deep/er/b.log", "big.bin")}
     again = node.once()
     assert again.complete
     assert again.sent_slices == 0
@@ -42,7 +31,7 @@ def test_growth_is_appended(node: Node) -> None:
     summary = node.once()
     assert summary.complete
     assert summary.sent_bytes == 3000
-    assert node.arrived() == {"app.log": b"a" * 5000 + b"b" * 3000}
+    assert node.current() == {"app.log": b"a" * 5000 + b"b" * 3000}
 
 
 @pytest.mark.parametrize("small", [0, 40], ids=["some lines", "tiny"])
@@ -57,7 +46,7 @@ def test_a_rename_while_the_agent_was_away_is_followed(node: Node, small: int) -
     summary = node.once()
     assert summary.complete, summary
     assert summary.renames == 1
-    assert node.arrived() == {"app.log": lines(1000, 30), "app.log.1": first + lines(500, 20)}
+    assert node.current() == {"app.log": lines(1000, 30), "app.log.1": first + lines(500, 20)}
 
 
 def test_a_rename_to_a_name_outside_the_patterns_is_followed(node: Node) -> None:
@@ -69,10 +58,10 @@ def test_a_rename_to_a_name_outside_the_patterns_is_followed(node: Node) -> None
     os.rename(node.path("app.log"), node.path("old-20261123"))
     node.write("app.log", lines(2000, 10))
     assert node.once().complete
-    assert node.arrived() == {"app.log": lines(2000, 10), "old-20261123": lines(0, 600)}
+    assert node.current() == {"app.log": lines(2000, 10), "old-20261123": lines(0, 600)}
     node.write("old-20261123", b"one more line\n")
     assert node.once().complete
-    assert node.arrived()["old-20261123"] == lines(0, 600) + b"one more line\n"
+    assert node.current()["old-20261123"] == lines(0, 600) + b"one more line\n"
 
 
 def test_a_chain_of_renames_moves_every_archived_file_once(node: Node) -> None:
@@ -87,7 +76,7 @@ def test_a_chain_of_renames_moves_every_archived_file_once(node: Node) -> None:
         summary = node.once()
         assert summary.complete
         assert summary.sent_bytes == len(lines(turn * 1000, 300))
-    assert node.arrived() == {
+    assert node.current() == {
         "app.log": lines(3000, 300),
         "app.log.1": lines(2000, 300),
         "app.log.2": lines(1000, 300),
@@ -104,7 +93,7 @@ def test_two_files_that_exchange_their_names_exchange_them_in_the_archive(node: 
     os.rename(node.path("b.log"), node.path("a.log"))
     os.rename(node.path("x"), node.path("b.log"))
     assert node.once().complete
-    assert node.arrived() == {"a.log": lines(500, 200), "b.log": lines(0, 100)}
+    assert node.current() == {"a.log": lines(500, 200), "b.log": lines(0, 100)}
 
 
 def test_the_oldest_of_a_chain_is_kept_when_the_node_deletes_it(node: Node) -> None:
@@ -135,7 +124,7 @@ def test_copytruncate_while_away_keeps_the_old_generation_and_the_copy(node: Nod
     """The copy is a file of its own."""
     node.write("app.log", lines(0, 400))
     assert node.once().complete
-    node.write("app.log.1", content(node, "app.log"))
+    node.write("app.log.1", node.read("app.log"))
     os.truncate(node.path("app.log"), 0)
     node.write("app.log", lines(5000, 30))
     assert node.once().complete
@@ -175,7 +164,7 @@ def test_a_deleted_file_stays_in_the_archive(node: Node) -> None:
     assert node.once().complete
     os.unlink(node.path("app.log"))
     assert node.once().complete
-    assert node.arrived() == {"app.log": lines(0, 50)}
+    assert node.current() == {"app.log": lines(0, 50)}
     node.write("app.log", lines(100, 50))
     assert node.once().complete
     assert node.current() == {"app.log": lines(100, 50)}
@@ -190,11 +179,11 @@ def test_a_touched_file_with_frozen_or_older_time_is_sent_when_it_grew(node: Nod
     node.write("app.log", lines(50, 50))
     os.utime(node.path("app.log"), ns=(before.st_atime_ns, before.st_mtime_ns))
     assert node.once().complete
-    assert node.arrived() == {"app.log": lines(0, 100)}
+    assert node.current() == {"app.log": lines(0, 100)}
     node.write("app.log", lines(100, 50))
     os.utime(node.path("app.log"), ns=(0, 1_000_000_000))
     assert node.once().complete
-    assert node.arrived() == {"app.log": lines(0, 150)}
+    assert node.current() == {"app.log": lines(0, 150)}
 
 
 def test_odd_names_arrive_reversibly(node: Node) -> None:
@@ -214,7 +203,7 @@ def test_odd_names_arrive_reversibly(node: Node) -> None:
         node.write(name, b"%d\n" % number)
     summary = node.once()
     assert summary.complete, summary
-    arrived = node.arrived()
+    arrived = node.current()
     assert sorted(arrived.values()) == [b"%d\n" % number for number in range(len(names))]
     assert {"line%0Abreak.log", "not-utf8-%FF%FE.log", "%2541 percent.log", " leading and trailing "} <= arrived.keys()
 
@@ -223,57 +212,63 @@ def test_a_hundred_megabyte_line_arrives(node: Node) -> None:
     """Bytes, not lines."""
     node.write("long.log", random.Random(1).randbytes(1024 * 1024).replace(b"\n", b" ") * 100)
     assert node.once().complete
-    assert node.arrived()["long.log"] == content(node, "long.log")
+    assert node.current()["long.log"] == node.read("long.log")
 
 
-def test_everything_is_followed_live(node: Node) -> None:
+watching = pytest.mark.parametrize("watcher", [False, True], ids=["polling", "inotify"])
+
+
+@watching
+def test_everything_is_followed_live(node: Node, watcher: bool) -> None:
     """Growth, rename with later writes by an old handle, truncation and deletion, while the agent runs."""
     node.write("app.log", lines(0, 100))
-    with RunningAgent(node):
-        eventually(lambda: node.arrived() == {"app.log": lines(0, 100)}, node.arrived)
+    with RunningAgent(node, watcher=watcher):
+        eventually(lambda: node.current() == {"app.log": lines(0, 100)}, node.current)
         with open(node.path("app.log"), "ab") as old:
             os.rename(node.path("app.log"), node.path("app.log.1"))
             node.write("app.log", lines(500, 50))
             expected = {"app.log": lines(500, 50), "app.log.1": lines(0, 100)}
-            eventually(lambda: node.arrived() == expected, node.arrived)
+            eventually(lambda: node.current() == expected, node.current)
             old.write(lines(100, 7))
         expected["app.log.1"] += lines(100, 7)
-        eventually(lambda: node.arrived() == expected, node.arrived)
+        eventually(lambda: node.current() == expected, node.current)
         os.truncate(node.path("app.log"), 0)
         node.write("app.log", lines(800, 5))
-        eventually(lambda: node.current()["app.log"] == lines(800, 5), node.arrived)
+        eventually(lambda: node.current().get("app.log") == lines(800, 5), node.current)
         os.unlink(node.path("app.log"))
         node.write("other.log", lines(0, 3))
-        eventually(lambda: "other.log" in node.current(), node.arrived)
+        eventually(lambda: "other.log" in node.current(), node.current)
     assert node.current() == {"app.log": lines(800, 5), "app.log.1": lines(0, 107), "other.log": lines(0, 3)}
     assert node.generations("app.log") == [lines(500, 50)]
 
 
-def test_bytes_written_to_a_deleted_file_through_an_old_handle_arrive(node: Node) -> None:
+@watching
+def test_bytes_written_to_a_deleted_file_through_an_old_handle_arrive(node: Node, watcher: bool) -> None:
     """The agent holds files that grew lately open, so the last lines before and after a deletion are not lost."""
     node.write("app.log", lines(0, 100))
-    with RunningAgent(node), open(node.path("app.log"), "ab") as old:
-        eventually(lambda: node.arrived() == {"app.log": lines(0, 100)}, node.arrived)
+    with RunningAgent(node, watcher=watcher), open(node.path("app.log"), "ab") as old:
+        eventually(lambda: node.current() == {"app.log": lines(0, 100)}, node.current)
         old.write(lines(100, 10))
         old.flush()
         os.unlink(node.path("app.log"))
-        eventually(lambda: node.arrived() == {"app.log": lines(0, 110)}, node.arrived)
+        eventually(lambda: node.current() == {"app.log": lines(0, 110)}, node.current)
         old.write(lines(110, 10))
         old.flush()
-        eventually(lambda: node.arrived() == {"app.log": lines(0, 120)}, node.arrived)
+        eventually(lambda: node.current() == {"app.log": lines(0, 120)}, node.current)
 
 
-def test_a_file_moved_out_of_the_sources_is_drained_before_its_name_is_used_again(node: Node) -> None:
+@watching
+def test_a_file_moved_out_of_the_sources_is_drained_before_its_name_is_used_again(node: Node, watcher: bool) -> None:
     """Last bytes through the open handle, then the old generation moves aside."""
     node.write("app.log", lines(0, 100))
-    with RunningAgent(node), open(node.path("app.log"), "ab") as old:
-        eventually(lambda: node.arrived() == {"app.log": lines(0, 100)}, node.arrived)
+    with RunningAgent(node, watcher=watcher), open(node.path("app.log"), "ab") as old:
+        eventually(lambda: node.current() == {"app.log": lines(0, 100)}, node.current)
         old.write(lines(100, 10))
         old.flush()
         os.rename(node.path("app.log"), os.fsencode(node.base / "elsewhere"))
         node.write("app.log", lines(900, 5))
-        eventually(lambda: node.current() == {"app.log": lines(900, 5)}, node.arrived)
-        eventually(lambda: node.generations("app.log") == [lines(0, 110)], node.arrived)
+        eventually(lambda: node.current() == {"app.log": lines(900, 5)}, node.current)
+        eventually(lambda: node.generations("app.log") == [lines(0, 110)], node.current)
         old.write(lines(110, 10))
         old.flush()
-        eventually(lambda: node.generations("app.log") == [lines(0, 120)], node.arrived)
+        eventually(lambda: node.generations("app.log") == [lines(0, 120)], node.current)

@@ -1,0 +1,173 @@
+"""Servers an agent can deliver to, each with a way to read back what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from logferry.archive import Archive, Catalog
+from logferry.ftp import Filesystem, MemoryUsers, User
+from logferry.ftp.local import LocalFilesystem
+from logferry.ftp.server import FtpServer
+from logferry.server.ingest import AgentFilesystem
+
+AGENT = "web-01"
+PASSWORD = "correct horse battery"
+_LIGHT_HASH = User.with_password(AGENT, PASSWORD, home="/").password_hash
+
+
+class Shelf(Protocol):
+    """A running server."""
+
+    address: tuple[str, int]
+
+    def current(self) -> dict[str, bytes]:
+        """Files under their own names below ``/logs``, unpublished ones included."""
+        ...
+
+    def generations(self, name: str) -> list[bytes]:
+        """Contents that were kept from ``name`` when it got others, oldest first."""
+        ...
+
+    def stop(self) -> None:
+        """End the server; what it holds stays."""
+        ...
+
+    def start(self) -> None:
+        """Start it again on the same port."""
+        ...
+
+
+def _tree(root: Path) -> dict[str, bytes]:
+    if not root.is_dir():
+        return {}
+    found = {}
+    for path in sorted(root.rglob("*")):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # renamed while we look
+            found[os.fsencode(path.relative_to(root)).decode("utf-8", "surrogateescape")] = path.read_bytes()
+    return found
+
+
+class _FolderShelf:
+    """What is on the server is a folder on disk; aside names are files in it."""
+
+    home: Path
+
+    def current(self) -> dict[str, bytes]:
+        return {name: data for name, data in _tree(self.home / "logs").items() if ".~gen-" not in name}
+
+    def generations(self, name: str) -> list[bytes]:
+        found = _tree(self.home / "logs").items()
+        return [data for path, data in sorted(found) if path.startswith(f"{name}.~gen-")]
+
+
+class LocalShelf(_FolderShelf):
+    """Our server on a plain folder: uploads are atomic and may be pipelined, nothing is compared or kept."""
+
+    def __init__(self, base: Path, tls: str = "off") -> None:
+        self.home = base / "home"
+        self.home.mkdir()
+        self.address = ("127.0.0.1", 0)
+        self.start()
+
+    def _filesystem(self, user: User) -> Filesystem:
+        return LocalFilesystem(str(self.home))
+
+    def start(self) -> None:
+        users = MemoryUsers(User(name=AGENT, home=str(self.home), password_hash=_LIGHT_HASH))
+        self.server = FtpServer(self.address, users=users, filesystem=self._filesystem, tls="off")
+        self.server.start()
+        self.address = self.server.address
+
+    def stop(self) -> None:
+        self.server.stop(timeout_s=2.0)
+
+
+class ArchiveShelf(LocalShelf):
+    """Our server on the archive: it keeps generations and compares what is sent again."""
+
+    def __init__(self, base: Path) -> None:
+        self.data = base / "data"
+        self.data.mkdir()
+        self.catalog = Catalog.open(f"sqlite:///{self.data}/catalog.db")
+        self.catalog.agents.add(AGENT)
+        self.archive = Archive(str(self.data), self.catalog)
+        super().__init__(base)
+
+    def _filesystem(self, user: User) -> Filesystem:
+        return AgentFilesystem(self.archive, AGENT, lambda agent, why: None)
+
+    def current(self) -> dict[str, bytes]:
+        return _tree(self.data / "live" / AGENT / "logs")
+
+    def generations(self, name: str) -> list[bytes]:
+        file = self.catalog.files.at(AGENT, f"logs/{name}")
+        if file is None:
+            return []
+        kept = [g for g in self.catalog.files.generations(file.id) if not g.current]
+        return [self._read(g.id) for g in sorted(kept, key=lambda g: g.number)]
+
+    def _read(self, generation: int) -> bytes:
+        reader = self.archive.open(generation)
+        try:
+            return reader.read_at(0, reader.size)
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        self.stop()
+        self.catalog.close()
+
+
+class ForeignShelf(_FolderShelf):
+    """pyftpdlib: no atomic uploads, no pipelining, RNTO replaces, REST + STOR overwrites in place."""
+
+    def __init__(self, base: Path) -> None:
+        self.home = base / "home"
+        self.home.mkdir()
+        self.address = ("127.0.0.1", 0)
+        self.start()
+
+    def start(self) -> None:
+        from pyftpdlib.authorizers import DummyAuthorizer
+        from pyftpdlib.handlers import FTPHandler
+        from pyftpdlib.servers import FTPServer
+
+        logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
+        authorizer = DummyAuthorizer()
+        authorizer.add_user(AGENT, PASSWORD, str(self.home), perm="elradfmwMT")
+        handler = type("Handler", (FTPHandler,), {"authorizer": authorizer, "auth_failed_timeout": 0.1})
+        self.server = FTPServer(self.address, handler)
+        self.address = self.server.socket.getsockname()[:2]
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            self.server.serve_forever(timeout=0.02, blocking=False)
+        self.server.close_all()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+
+
+KINDS = {"folder": LocalShelf, "archive": ArchiveShelf, "foreign": ForeignShelf}
+
+
+@contextlib.contextmanager
+def shelf(kind: str, base: Path) -> Iterator[Shelf]:
+    """A running server of one kind, below ``base``."""
+    made: Shelf = KINDS[kind](base)
+    try:
+        yield made
+    finally:
+        made.stop()
+        if isinstance(made, ArchiveShelf):
+            made.catalog.close()
