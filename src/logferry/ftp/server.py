@@ -86,6 +86,7 @@ class FtpServer:
                 banner=banner,
                 login_failures_max=limits.login_failures,
                 login_delay_s=limits.login_delay_s,
+                now_ns=clock.now_ns,
             ),
             users=users,
             filesystem=filesystem,

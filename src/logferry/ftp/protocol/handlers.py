@@ -320,6 +320,8 @@ def status(state: State, argument: str) -> Reply | Action:
     lines = ["Status:", f"{who}; working folder {state.folder}"]
     lines.append("Control connection: TLS" if state.secure else "Control connection: plain")
     lines.append("Data connections: TLS" if state.private_data else "Data connections: plain")
+    if state.user and state.terms.now_ns is not None:
+        lines.append(f"Server clock: {state.terms.now_ns() // 1_000_000} ms since 1970-01-01T00:00:00Z")
     return Reply(211, (*lines, "End"))
 
 

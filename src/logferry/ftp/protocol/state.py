@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +21,8 @@ class Terms:
     banner: str = "Logferry FTP ready."
     login_failures_max: int = FTP_LOGIN_FAILURES_MAX
     login_delay_s: float = FTP_LOGIN_DELAY_S
+    now_ns: Callable[[], int] | None = None
+    """The server's clock, nanoseconds since 1970 UTC, for STAT: so that a client can tell how far its own is off."""
 
 
 @dataclass(slots=True)
