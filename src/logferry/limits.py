@@ -242,6 +242,8 @@ WATCH_COALESCE_S = 0.02
 FINDINGS_MAX = 100
 """Problems the status lists; more are only counted."""
 JOIN_REPLY_BYTES_MAX = 64 * KIB
+CLOCK_SKEW_S_MAX = 5.0
+"""More difference between two clocks is worth a warning."""
 
 assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
 assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2 and FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
