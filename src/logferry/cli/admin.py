@@ -12,6 +12,7 @@ import click
 
 from logferry import settings
 from logferry.cli import failures, text
+from logferry.cli.environment import for_server
 from logferry.cli.serve import need_server
 from logferry.clock import rfc3339
 
@@ -42,7 +43,7 @@ def _desk(file: str | None) -> Iterator[Desk]:
     from logferry.server.first_run import CATALOG_FILE, catalog_url
     from logferry.server.people import People
 
-    config = load_config(file)
+    config = load_config(file, for_server())
     if not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
         raise NotFound(f"no archive in {config.data_dir}", hint="name its settings with --config, or start it first")
     catalog = Catalog.open(catalog_url(config.data_dir), SYSTEM)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from logferry.cli import failures, text
+from logferry.cli.environment import for_agent
 
 if TYPE_CHECKING:
     from logferry.agent.config import AgentConfig
@@ -26,7 +27,7 @@ _CONFIG = click.option(
 def _load(file: str) -> AgentConfig:
     from logferry.agent.config import load_config
 
-    return load_config(file, os.environ)
+    return load_config(file, for_agent())
 
 
 @click.group()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from logferry import settings
 from logferry.cli import failures, text
+from logferry.cli.environment import for_agent, for_server
 
 _KIND = click.option("--agent", "of_agent", is_flag=True, help="The settings of an agent (agent.toml).")
 _FILE = click.argument("file", required=False, type=click.Path(dir_okay=False))
@@ -30,12 +30,12 @@ def check(file: str | None, of_agent: bool) -> int:
     if of_agent:
         from logferry.agent.config import load_config as load_agent
 
-        found = load_agent(file or AGENT_FILE, os.environ)
+        found = load_agent(file or AGENT_FILE, for_agent())
         text.out(text.line(f"{file or AGENT_FILE} is right: agent {found.agent.id}, {len(found.sources)} source(s)"))
         return failures.OK
     from logferry.server.config import load_config_with_origins
 
-    loaded = load_config_with_origins(file)
+    loaded = load_config_with_origins(file, for_server())
     for warning in loaded.config.warnings():
         text.note(f"warning: {warning}")
     text.out(text.line(f"{loaded.path or 'the built-in settings'}: right"))
@@ -64,17 +64,17 @@ def show(file: str | None, of_agent: bool, origin: bool, as_json: bool) -> int:
 def _server_rows(file: str | None) -> Iterator[tuple[str, Any, str]]:
     from logferry.server.config import load_config_with_origins
 
-    return load_config_with_origins(file).rows()
+    return load_config_with_origins(file, for_server()).rows()
 
 
 def _agent_rows(file: str | None) -> Iterator[tuple[str, Any, str]]:
     from logferry.agent.config import AgentConfig, load_config
 
     path = file or AGENT_FILE
-    values = load_config(path, os.environ)
+    values = load_config(path, for_agent())
     with open(path, "rb") as opened:
         layers = {f"file {path}": settings.read_toml(opened.read(), path)}
-    layers["environment"] = settings.from_environment(AgentConfig, os.environ)
+    layers["environment"] = settings.from_environment(AgentConfig, for_agent())
     origins = settings.origins(layers)
     for name, value in flat(values):
         yield name, value, origins.get(name, f"file {path}" if name.startswith("sources") else "default")

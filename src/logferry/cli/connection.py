@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from logferry.cli.environment import for_server
 from logferry.errors import BadConfig, NotSignedIn, Refused
 
 
@@ -81,7 +82,7 @@ def forget(environment: Mapping[str, str] | None = None) -> bool:
 def _local_file(environment: Mapping[str, str]) -> str:
     from logferry.server.config import load_config  # only readers need it
 
-    return os.path.join(load_config(None, environment).data_dir, "local.json")
+    return os.path.join(load_config(None, for_server(environment)).data_dir, "local.json")
 
 
 def _read(path: str) -> dict[str, Any]:

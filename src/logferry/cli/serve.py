@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from logferry.cli import failures, text
+from logferry.cli.environment import for_server
 from logferry.errors import Refused
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def serve(file: str | None, data: str | None, listen: str | None, ftp_listen: st
     from logferry.server.supervisor import Part, Supervisor
 
     flags = overrides(archive__root=data, web__listen=listen, ftp__listen=ftp_listen, ftp__tls=tls)
-    config = load_config(file, os.environ, flags)
+    config = load_config(file, for_server(), flags)
     prepared = first_run.prepare(config)
 
     def ready(parts: dict[str, dict[str, Any]]) -> None:
