@@ -13,11 +13,6 @@ from logferry.server.config import ServerConfig, load_config
 from logferry.settings import from_environment
 
 BOTH = {"LOGFERRY_ARCHIVE__ROOT": "/srv", "LOGFERRY_AGENT__ID": "a", "LOGFERRY_URL": "http://x", "PATH": "/"}
-    "LOGFERRY_ARCHIVE__ROOT": "/srv",
-    "LOGFERRY_AGENT__SCAN_INTERVAL": "1s",
-    "LOGFERRY_URL": "http://x",
-    "PATH": "/",
-}
 
 
 def test_the_tables_are_those_of_the_settings() -> None:
