@@ -13,6 +13,7 @@ from logferry.server.config import join_address
 from logferry.server.enrolment import JoinToken
 from logferry.server.health import STATES
 from logferry.web.context import WebContext
+from logferry.web.pages import words
 from logferry.web.pages.facts import agent_at
 from logferry.web.pages.folders import folder_page
 from logferry.web.pages.guard import Visit
@@ -62,7 +63,13 @@ def added_agent(visit: Visit, form: dict[str, str]) -> Response:
         uses, hours = _number(form.get("uses", "10")), _number(form.get("hours", "24"))
         token = visit.context.enrolment.new_join_token(uses=uses, ttl_s=hours * 3600.0, group=form.get("group", ""))
     except LogferryError as error:
-        return visit.page("add_agent.html", status=error.http_status, join=None, error=error.message, hint=error.hint)
+        return visit.page(
+            "add_agent.html",
+            status=error.http_status,
+            join=None,
+            error=words.sentence(error.message),
+            hint=words.sentence(error.hint),
+        )
     return visit.page("add_agent.html", join=join_command(visit.request, visit.context, token), error="", hint="")
 
 

@@ -65,7 +65,8 @@ def browse(visit: Visit) -> Response:
     try:
         listing = folder_page(visit, agent, path)
     except NotFound:
-        visit.sight.file_at(agent, path)  # a link to a file that lost its way, or nothing at all
+        if not _is_file(visit, agent, path):
+            raise
         return RedirectResponse(visit.link(f"/view/{agent}/{path}"), 303)
     parent = visit.link(f"/browse/{agent}/{parent_of(path)}") if path else visit.link("/files")
     return visit.page(
@@ -78,6 +79,14 @@ def browse(visit: Visit) -> Response:
         search_here=f"agent:{agent} " + (f'path:"{_quoted(path)}" ' if path else ""),
         **listing.values(visit, f"/browse/{agent}/{path}", parent),
     )
+
+
+def _is_file(visit: Visit, agent: str, path: str) -> bool:
+    try:
+        visit.sight.file_at(agent, path)
+    except NotFound:
+        return False
+    return True
 
 
 def _quoted(path: str) -> str:

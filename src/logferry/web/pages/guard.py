@@ -112,8 +112,10 @@ def error_page(shell: Shell, request: Request, who: Identity | None, error: Logf
         who=who,
         status=status,
         title=_title(error),
-        text=words.shown(error.message) if error else "The server could not make this page.",
-        hint=words.shown(error.hint) if error else "Try again; the server's log has the reason under the request id.",
+        text=words.sentence(words.shown(error.message)) if error else "The server could not make this page.",
+        hint=words.sentence(words.shown(error.hint))
+        if error
+        else "Try again; the server's log has the reason under the request id.",
         retry=retry,
     )
 

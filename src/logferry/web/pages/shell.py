@@ -73,6 +73,7 @@ class Shell:
             base=root,
             now_ns=self.context.clock.now_ns(),
             request_id=request_id(request),
+            status=status,
             link=lambda path, **query: words.address(root, path, **query),
             asset=lambda name: f"{root}/static/{self._assets}/{name}",
             **values,

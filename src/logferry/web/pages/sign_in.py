@@ -90,8 +90,10 @@ def logged_in(shell: Shell, request: Request, form: Form) -> Response:
     try:
         session = people.sign_in(request, shell.context, people.throttle_of(request), name, form.get("password", ""))
     except (NotSignedIn, Busy) as error:
-        text = _sentence(error)
-        return _login_page(shell, request, target, status=error.http_status, name=name, error=text, hint=error.hint)
+        text = words.sentence(error.message)
+        return _login_page(
+            shell, request, target, status=error.http_status, name=name, error=text, hint=words.sentence(error.hint)
+        )
     return _with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
 
 
@@ -122,7 +124,14 @@ def setup(shell: Shell, request: Request) -> Response:
         shell.context.enrolment.check_setup_code(code)
     except NotSignedIn as error:
         status = error.http_status
-        return shell.page(request, "setup.html", status=status, usable=False, error=_sentence(error), hint=error.hint)
+        return shell.page(
+            request,
+            "setup.html",
+            status=status,
+            usable=False,
+            error=words.sentence(error.message),
+            hint=words.sentence(error.hint),
+        )
     return _setup_page(shell, request, code)
 
 
@@ -152,19 +161,26 @@ def set_up(shell: Shell, request: Request, form: Form) -> Response:
         session = people.set_up(request, context, people.throttle_of(request), code, name, password)
     except NotSignedIn as error:
         return shell.page(
-            request, "setup.html", status=error.http_status, usable=False, error=_sentence(error), hint=error.hint
+            request,
+            "setup.html",
+            status=error.http_status,
+            usable=False,
+            error=words.sentence(error.message),
+            hint=words.sentence(error.hint),
         )
     except LogferryError as error:
         return _setup_page(
-            shell, request, code, status=error.http_status, name=name, error=_sentence(error), hint=error.hint
+            shell,
+            request,
+            code,
+            status=error.http_status,
+            name=name,
+            error=words.sentence(error.message),
+            hint=words.sentence(error.hint),
         )
     join = join_command(request, context, context.enrolment.new_join_token())
     page = shell.page(request, "welcome.html", name=session.identity.name, join=join)
     return _with_session(shell, request, session, page)
-
-
-def _sentence(error: LogferryError) -> str:
-    return error.message[:1].upper() + error.message[1:]
 
 
 # Forms for people who are signed in ----------------------------------------------------------------------------------

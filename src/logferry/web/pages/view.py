@@ -40,7 +40,8 @@ def view(visit: Visit) -> Response:
     try:
         file = visit.sight.file_at(agent, path)
     except NotFound:
-        visit.sight.folder(agent, path, limit=1)  # a link to a folder that lost its way, or nothing at all
+        if not _is_folder(visit, agent, path):
+            raise
         return RedirectResponse(visit.link(f"/browse/{agent}/{path}"), 303)
     number = _number(visit.asked("gen"))
     generation = visit.sight.generation(file.id, number)[1]
@@ -62,6 +63,14 @@ def view(visit: Visit) -> Response:
         line_bytes=LINE_BYTES_SHOWN_MAX,
         modules=MODULES,
     )
+
+
+def _is_folder(visit: Visit, agent: str, path: str) -> bool:
+    try:
+        visit.sight.folder(agent, path, limit=1)
+    except NotFound:
+        return False
+    return True
 
 
 def _number(asked: str) -> int | None:

@@ -10,7 +10,19 @@ from logferry.names import shown
 from logferry.server.disk import shown_bytes
 from logferry.server.health import duration
 
-__all__ = ["address", "ago", "clock_time", "counted", "day_time", "duration", "iso", "shown", "shown_bytes", "stamp"]
+__all__ = [
+    "address",
+    "ago",
+    "clock_time",
+    "counted",
+    "day_time",
+    "duration",
+    "iso",
+    "sentence",
+    "shown",
+    "shown_bytes",
+    "stamp",
+]
 
 
 def counted(number: int, one: str = "", many: str = "") -> str:
@@ -50,6 +62,13 @@ def ago(ns: int, now_ns: int) -> str:
     """``12 s ago``, ``5 h 19 m ago``; a time in the future (a clock that ran backwards) is ``just now``."""
     seconds = (now_ns - ns) / 1e9
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital first and a full stop: errors are written as fragments."""
+    if not text:
+        return ""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "`", ":")) else ".")
 
 
 def address(root: str, path: str, **query: object) -> str:

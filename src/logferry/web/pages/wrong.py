@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logferry.errors import BadQuery
+from logferry.web.pages import words
 
 _CHARS_AROUND = 60
 
@@ -25,8 +26,8 @@ def wrong(query: str, error: BadQuery) -> Wrong:
     at = min(max(error.column - 1, 0), len(query))
     before, after = query[:at], query[at + 1 :]
     return Wrong(
-        message=error.message[:1].upper() + error.message[1:],
-        hint=error.hint,
+        message=words.sentence(error.message),
+        hint=words.sentence(error.hint),
         before=f"…{before[-_CHARS_AROUND:]}" if len(before) > _CHARS_AROUND else before,
         at=query[at : at + 1] or " ",
         after=f"{after[:_CHARS_AROUND]}…" if len(after) > _CHARS_AROUND else after,

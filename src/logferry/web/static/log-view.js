@@ -95,6 +95,7 @@ class LogView extends HTMLElement {
     on(at.wrap, "click", () => this.#toggleWrap());
     on(at.link, "click", () => this.#copyLink());
     on(at.keys, "click", () => at.keysDialog.showModal());
+    on(at.more, "click", () => at.more.setAttribute("aria-pressed", String(this.classList.toggle("more-tools"))));
     on(at.follow, "click", () => (this.#following ? this.#pauseFollowing("by you") : this.#toEnd()));
     on(at.body, "click", (event) => this.#clicked(event));
     on(at.jumpDialog.dialog, "close", () => this.#placeAsked());
@@ -422,6 +423,7 @@ class LogView extends HTMLElement {
     } else if (!found.length) hits.textContent = state === "running" ? "searching…" : "no line matches";
     else hits.textContent = `${at ? `${count(at)} of ` : ""}${count(found.length)}${more} ${found.length === 1 ? "hit" : "hits"}`;
     hits.classList.toggle("bad", state === "failed");
+    this.classList.toggle("has-find", text !== "");
     this.#view.bar.mark(found.map((hit) => hit.b / Math.max(1, this.#view.size)));
   }
 

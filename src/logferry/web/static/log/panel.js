@@ -51,6 +51,7 @@ export function panel() {
     wrap: button("wrap", "Wrap long lines", "z", { pressed: false }),
     link: button("link", "Copy a link to the line", "y"),
     keys: button("keyboard", "Keys", "?"),
+    more: button("more", "More tools", "", { pressed: false }),
     body: el("div", { class: "lines", id: "log-lines", role: "table", "aria-label": "Lines" }),
     notice: el("div", { class: "log-notice", hidden: true }),
     follow: button("follow", "Follow new lines", "f", { text: "Follow", pressed: false }),
@@ -61,8 +62,8 @@ export function panel() {
   };
   at.findBar = el("form", { class: "find", role: "search" }, icon("search"), at.input, at.exactCase, at.regex);
   at.toolbar = el("div", { class: "log-toolbar", role: "toolbar", "aria-label": "Log" },
-    at.findBar, at.hits, el("span", { class: "pair" }, at.previous, at.next),
-    el("span", { class: "push" }), el("span", { class: "pair" }, at.top, at.end), at.jump, at.wrap, at.link, at.keys);
+    at.findBar, at.hits, el("span", { class: "pair hit-steps" }, at.previous, at.next), at.more,
+    el("span", { class: "tools" }, at.top, at.end, at.jump, at.wrap, at.link, at.keys));
   at.scroller = el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Log" }, at.body);
   at.pane = el("div", { class: "log-pane" }, at.scroller);
   at.status = el("div", { class: "log-status" }, at.follow, at.state, at.place);

@@ -1,0 +1,139 @@
+"""``python -m tests.browser.look [folder]``: pictures of every page in light, in dark and on a phone, for people to look at.
+
+Serves a small fleet from a temporary folder; leaves nothing behind but the pictures.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from logferry.web.app import create_app
+from tests.browser.fleet import HOSTILE_NAME, NEEDLE, PASSWORD, Fleet
+from tests.browser.harness import chromium, serving, sign_in, visitor
+
+MODES = {"light": (False, False), "dark": (True, False), "phone": (False, True), "phone-dark": (True, True)}
+Shot = tuple[str, str, Callable[[Page], None]]
+
+
+def _settled(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+
+
+def _lines(page: Page) -> None:
+    page.locator("log-view .row").first.wait_for()
+    page.locator("log-view .place", has_text="line").wait_for()
+
+
+def _found(page: Page) -> None:
+    page.locator("#results .search-status strong").wait_for()
+    page.locator("#results button", has_text="Stop").wait_for(state="detached")
+
+
+def _in_file(page: Page) -> None:
+    _lines(page)
+    page.get_by_label("Find in this file").fill("POST")
+    page.get_by_label("Find in this file").fill("500")
+    page.get_by_label("Find in this file").press("Enter")
+    page.locator(".hits", has_text="hit").wait_for()
+    page.locator(".row.target").wait_for()
+
+
+def _keys(page: Page) -> None:
+    _lines(page)
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+
+
+def _menu(page: Page) -> None:
+    page.get_by_label("admin: account").click()
+
+
+def _generations(page: Page) -> None:
+    _lines(page)
+    page.locator(".log-head details.menu summary").click()
+
+
+ACCESS = "/view/web-01/var/log/nginx/access.log"
+SHOTS: tuple[Shot, ...] = (
+    ("home", "/", _settled),
+    ("account-menu", "/", _menu),
+    ("agents", "/agents", _settled),
+    ("agents-none-late", "/agents?state=paused", _settled),
+    ("agent-files", "/agents/web-01", _settled),
+    ("agent-health", "/agents/db-01?tab=health", _settled),
+    ("agent-new", "/agents/lab-99", _settled),
+    ("agent-add", "/agents/add", _settled),
+    ("files", "/files", _settled),
+    ("files-found", "/files?q=nginx", _settled),
+    ("files-none", "/files?q=nosuchthing", _settled),
+    ("browse", "/browse/web-01/var/log/nginx", _settled),
+    ("browse-hostile", "/browse/web-01/var/log/odd%20names", _settled),
+    ("view-start", ACCESS, _lines),
+    ("view-follow", f"{ACCESS}?at=end", _lines),
+    ("view-line", f"{ACCESS}#L700-L704", _lines),
+    ("view-find", ACCESS, _in_file),
+    ("view-keys", ACCESS, _keys),
+    ("view-older", f"{ACCESS}?gen=1", _generations),
+    ("view-json", "/view/web-02/app/app.log?at=end", _lines),
+    ("view-java", "/view/db-01/var/log/postgresql/postgresql-16-main.log", _lines),
+    ("view-hostile", "/view/web-01/var/log/hostile.log", _lines),
+    ("view-empty", "/view/web-01/var/log/empty.log", _settled),
+    ("search", "/search", _settled),
+    ("search-hits", "/search?q=agent%3Aweb*+error&context=2", _found),
+    ("search-one", f"/search?q={NEEDLE}", _found),
+    ("search-none", "/search?q=agent:web-01+zzzzzz", _found),
+    ("search-wrong", "/search?q=error+(agent:web*+OR", _settled),
+    ("nothing-here", "/view/web-01/no/such/file", _settled),
+    ("hostile-query", f"/search?q={HOSTILE_NAME}", _found),
+)
+
+
+def main(folder: Path) -> int:
+    """Write all pictures into ``folder``; how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="logferry-look-") as data_dir:
+        fleet = Fleet(Path(data_dir) / "data")
+        try:
+            fleet.populate()
+            code = fleet.enrolment.new_setup_code()
+            with serving(create_app(fleet.context)) as base, chromium() as browser:
+                written = _strangers(browser, base, folder, code)
+                fleet.add_admin()
+                return written + sum(_walk(browser, base, folder, mode) for mode in MODES)
+        finally:
+            fleet.close()
+
+
+def _strangers(browser: Browser, base: str, folder: Path, code: str) -> int:
+    shots = (("setup", f"/setup?code={code}"), ("setup-used", "/setup?code=wrong"), ("login", "/login"))
+    for mode, (dark, phone) in MODES.items():
+        context, page, _watch = visitor(browser, base, dark=dark, phone=phone)
+        for name, path in shots:
+            page.goto(path)
+            page.screenshot(path=folder / f"{name}-{mode}.png")
+        context.close()
+    return len(shots) * len(MODES)
+
+
+def _walk(browser: Browser, base: str, folder: Path, mode: str) -> int:
+    dark, phone = MODES[mode]
+    context, page, _watch = visitor(browser, base, dark=dark, phone=phone)
+    page.goto("/login")
+    page.screenshot(path=folder / f"login-{mode}.png")
+    sign_in(page, "admin", PASSWORD)
+    for name, path, ready in SHOTS:
+        page.goto(path)
+        ready(page)
+        page.screenshot(path=folder / f"{name}-{mode}.png")
+    context.close()
+    return len(SHOTS)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "look")
+    print(f"{main(target)} pictures in {target}/")
