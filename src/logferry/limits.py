@@ -53,6 +53,8 @@ FTP_TLS_BLOCK_BYTES = 64 * KIB
 """Bytes handed to TLS, or read from a file without a descriptor, at once."""
 FTP_SENDFILE_BYTES = 4 * MIB
 """One sendfile call: short enough that an ABOR is noticed soon."""
+FTP_CLIENT_CHARS_MAX = 200
+"""What a client may call itself (CLNT)."""
 FTP_LOGIN_FAILURES_MAX = 3
 """Wrong passwords on one connection before it is closed."""
 FTP_LOGIN_DELAY_S = 0.5
@@ -215,6 +217,10 @@ SLICE_BYTES = 16 * MIB
 HEAD_BYTES = 4 * KIB
 TAIL_BYTES = 4 * KIB
 """What identifies a generation: its head, and the bytes before the offset (32 bytes were too few)."""
+ALIVE_S_MIN = 10.0
+ALIVE_S_MAX = 120.0
+"""How often an agent with nothing to send says that it lives: as often as it looks, within these bounds, and well
+before the server ends an idle session."""
 BACKOFF_S_MIN = 1.0
 BACKOFF_S_MAX = 60.0
 FILE_BACKOFF_S_MAX = 300.0

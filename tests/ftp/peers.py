@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -48,9 +49,13 @@ class Peer:
 
     def kill(self) -> None:
         """``kill -9`` for the server and the processes it started for its sessions."""
-        for child in _children(self.pid):
-            os.kill(child, signal.SIGKILL)
-        os.kill(self.pid, signal.SIGKILL)
+        for pid in (*_children(self.pid), self.pid):
+            _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # ended with the one before it
+        os.kill(pid, signal.SIGKILL)
 
 
 def _children(pid: int) -> list[int]:
@@ -92,7 +97,7 @@ def _running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Po
         yield process
     finally:
         for child in _children(process.pid) if process.poll() is None else []:
-            os.kill(child, signal.SIGKILL)
+            _kill(child)
         process.kill()
         process.wait()
 
@@ -109,6 +114,21 @@ def pyftpdlib(folder: Path, *, port: int = 0) -> Iterator[Peer]:
         yield Peer(port, root, "", "ann", "secret", process.pid)
 
 
+@contextmanager
+def logferry(folder: Path, *, encrypted: bool = False, port: int = 0) -> Iterator[Peer]:
+    """Logferry's own server, user ``ann``."""
+    root = folder / "root"
+    root.mkdir(exist_ok=True)
+    port = port or free_port()
+    command = [sys.executable, "-m", "tests.ftp.serve", str(port), str(root)]
+    pin = ""
+    if encrypted:
+        command.append(str(folder / "tls"))
+        pin = TlsIdentity.ensure(str(folder / "tls")).pin
+    with _running(command, port, folder / "server.log") as process:
+        yield Peer(port, root, "", "ann", "secret", process.pid, encrypted, pin)
+
+
 def _open_way_to(folder: Path) -> None:
     """Let other users pass through the folders a test made (pytest makes them private)."""
     for path in (folder, *folder.parents):
@@ -118,7 +138,7 @@ def _open_way_to(folder: Path) -> None:
 
 
 @contextmanager
-def vsftpd(folder: Path, *, encrypted: bool = False, more: str = "") -> Iterator[Peer]:
+def vsftpd(folder: Path, *, encrypted: bool = False, port: int = 0) -> Iterator[Peer]:
     """vsftpd for the anonymous user, who may do everything here; TLS with session reuse required when ``encrypted``."""
     program = shutil.which("vsftpd") or "/usr/sbin/vsftpd"
     if not os.path.exists(program) or os.geteuid() != 0:
@@ -127,7 +147,7 @@ def vsftpd(folder: Path, *, encrypted: bool = False, more: str = "") -> Iterator
     root.mkdir(parents=True, exist_ok=True)
     _open_way_to(root)
     shutil.chown(root, "daemon")  # whose own home exists, which vsftpd wants
-    port = free_port()
+    port = port or free_port()
     lines = f"""
         listen=YES
         listen_address=127.0.0.1
@@ -146,7 +166,7 @@ def vsftpd(folder: Path, *, encrypted: bool = False, more: str = "") -> Iterator
         mdtm_write=YES
         seccomp_sandbox=NO
         secure_chroot_dir=/var/run
-        {more}
+
     """
     pin = ""
     if encrypted:

@@ -68,13 +68,15 @@ class FtpClient:
         clock: Clock = SYSTEM,
         dice: Dice | None = None,
         rate: TokenBucket | None = None,
+        introduction: str = "",
     ) -> None:
         """Nothing is connected yet. Raises BadConfig for a wrong pin or an unreadable ``ca_file``.
 
         ``tls``: ``required``, ``explicit`` (when offered) or ``off``. ``pins`` (``sha256/<hex>``) replace the question
         to certificate authorities. ``rate`` limits bytes per second and may be shared by several clients.
+        ``introduction`` is what the client calls itself (CLNT).
         """
-        self._login = Login(host, port, user, password, tls, timeout_s)
+        self._login = Login(host, port, user, password, tls, timeout_s, introduction)
         self._tls = None if tls == "off" else ClientTls.make(host, pins=pins, ca_file=ca_file)
         self._clock = clock
         self._rate = rate

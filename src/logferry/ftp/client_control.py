@@ -8,14 +8,14 @@ import ssl
 from collections import deque
 
 from logferry.clock import Clock
-from logferry.errors import Refused, TimedOut, Unreachable
+from logferry.errors import Busy, Refused, TimedOut, Unreachable
 from logferry.ftp.client_tls import ClientTls, handshake_failed, shake_hands
 from logferry.ftp.cut import Cutter
 from logferry.ftp.dial import Address, dial
 from logferry.ftp.protocol.client import Answer, ClientProtocol, Command
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.waiting import wait
-from logferry.limits import FTP_TLS_SESSION_S_MAX
+from logferry.limits import FTP_SETTLE_S, FTP_TLS_SESSION_S_MAX
 
 _RECEIVE_BYTES = 16 * 1024
 
@@ -33,6 +33,8 @@ class ControlConnection:
         self._inbox: deque[Answer] = deque()
         self._outgoing = bytearray()
         self._secured_s = 0.0
+        self._unsettled = False
+        self._session: ssl.SSLSession | None = None
         self.sock: socket.socket = dial(host, port, timeout_s=timeout_s, cutter=cutter, clock=clock)
         self.family = self.sock.family
         self.peer: Address = self.sock.getpeername()
@@ -43,15 +45,23 @@ class ControlConnection:
     def encrypted(self) -> bool:
         return isinstance(self.sock, ssl.SSLSocket)
 
-    @property
     def tls_session(self) -> ssl.SSLSession | None:
-        """The session data connections take over; its ticket came behind the handshake (TLS 1.3)."""
-        return self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
+        """The session data connections take over; its ticket came behind the handshake (TLS 1.3).
+
+        Kept, because asking for it copies it, certificate and all: a third of a millisecond.
+        """
+        if self._session is None and isinstance(self.sock, ssl.SSLSocket):
+            self._session = self.sock.session
+        return self._session
+
+    def forget_tls_session(self) -> None:
+        """The server did not take it: ask for the newest next time."""
+        self._session = None
 
     @property
     def worn(self) -> bool:
-        """No transfer may start here any more: a restart position may be pending, or the TLS ticket is too old."""
-        if self._protocol.restart_doubtful:
+        """No transfer may start here any more: a reply or a restart position is pending, or the TLS ticket is old."""
+        if self._protocol.restart_doubtful or self._unsettled:
             return True
         return self.encrypted and self._clock.monotonic_s() - self._secured_s > FTP_TLS_SESSION_S_MAX
 
@@ -98,6 +108,16 @@ class ControlConnection:
         while (answer := self.next(patience_s=patience_s)).reply.preliminary:
             continue
         return answer.reply
+
+    def settle(self) -> None:
+        """Take the reply to a transfer given up out of the way of the next command.
+
+        It says nothing new, so it is not waited for long: without it the connection is worn.
+        """
+        try:
+            self.final(patience_s=min(FTP_SETTLE_S - self._timeout_s, 0.0))
+        except (TimedOut, Unreachable, Busy):
+            self._unsettled = True
 
     def next(self, *, patience_s: float = 0.0) -> Answer:
         """The next answer, waited for as long as the time-out and ``patience_s`` together.

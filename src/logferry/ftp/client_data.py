@@ -48,8 +48,12 @@ class DataConnection:
         cutter: Cutter,
         clock: Clock,
         rate: TokenBucket | None = None,
+        wait_for_it: bool = True,
     ) -> None:
-        """Connect to ``port`` of the machine the control connection leads to. Raises Unreachable, TimedOut, Aborted."""
+        """Connect to ``port`` of the machine the control connection leads to. Raises Unreachable, TimedOut, Aborted.
+
+        Without ``wait_for_it`` a connection that fails is noticed with the first byte only.
+        """
         self._control = control
         self._timeout_s = timeout_s
         self._cutter = cutter
@@ -58,7 +62,9 @@ class DataConnection:
         self._where = f"data port {port} of {control.where}"
         address: Address = (control.peer[0], port, *control.peer[2:])
         try:
-            self._sock: socket.socket = connect(control.family, address, timeout_s=timeout_s, cutter=cutter)
+            self._sock: socket.socket = connect(
+                control.family, address, timeout_s=timeout_s, cutter=cutter, wait_for_it=wait_for_it
+            )
         except OSError as error:
             raise self._lost(error) from error
 
@@ -67,13 +73,15 @@ class DataConnection:
         plain = self._sock
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            sock = tls.wrap(plain, self._control.tls_session)
+            sock = tls.wrap(plain, self._control.tls_session())
             self._cutter.replace(plain, sock)
             self._sock = sock
             self._until_ready(sock.do_handshake)
         except OSError as error:
             self._cutter.check()
             raise handshake_failed(error, self._where) from error
+        if not sock.session_reused:
+            self._control.forget_tls_session()
         tls.verify(sock, self._where)
 
     # Sending ---------------------------------------------------------------------------------------------------------
@@ -133,12 +141,19 @@ class DataConnection:
 
     def finish_sending(self) -> None:
         """Tell the server that nothing follows: close_notify where encrypted, FIN where not."""
-        if isinstance(self._sock, ssl.SSLSocket):
-            # The reply on the control connection decides; a server that hung up right after the last byte is fine.
-            with contextlib.suppress(ssl.SSLError, ConnectionError):
-                say_end(self._sock, timeout_s=self._timeout_s)
+        if not isinstance(self._sock, ssl.SSLSocket):
+            self.close()
+            return
+        # The reply on the control connection decides; a server that hung up right after the last byte is fine.
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            say_end(self._sock, timeout_s=self._timeout_s)
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._sock, socket.SHUT_WR)
+
+    def _say_end_of_reading(self) -> None:
+        """Answer the server's close_notify with ours, as TLS 1.2 wants it."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            self.finish_sending()
 
     # Receiving -------------------------------------------------------------------------------------------------------
 
@@ -161,7 +176,7 @@ class DataConnection:
                 raise Unreachable(f"{self._where} was cut after {done} bytes", hint="try again") from None
             if count == 0:
                 self._cutter.check()
-                self.finish_sending()
+                self._say_end_of_reading()
                 return done
             sink(buffer[:count])
             done += count

@@ -32,6 +32,8 @@ class Login:
     password: str = field(repr=False)
     tls: TlsMode
     timeout_s: float
+    introduction: str = ""
+    """What the client calls itself (CLNT), where the server wants to know."""
 
     def __post_init__(self) -> None:
         assert self.tls in ("required", "explicit", "off"), self.tls
@@ -74,6 +76,8 @@ class ClientSession:
         if not reply.completed:
             raise _not_signed_in(reply, f"signing in to {where} as {self.login.user}")
         self.features = read_features(self.control.command("FEAT"))
+        if self.login.introduction and self.features.has("CLNT"):
+            self.control.command("CLNT", self.login.introduction)  # whatever the answer, nothing hangs on it
         if self.features.has("UTF8"):
             self.control.command("OPTS", "UTF8 ON")  # many have it on anyway and refuse the question: no matter
         if self.control.encrypted:
@@ -114,8 +118,8 @@ class ClientSession:
             raise failure(reply, "PASV")
         return self.connect_data(passive_port(reply))
 
-    def connect_data(self, port: int) -> DataConnection:
-        """Connect to ``port`` of the server. Raises Unreachable, TimedOut, Aborted."""
+    def connect_data(self, port: int, *, wait_for_it: bool = True) -> DataConnection:
+        """Connect to ``port`` of the server, see DataConnection. Raises Unreachable, TimedOut, Aborted."""
         return DataConnection(
             self.control,
             port,
@@ -123,6 +127,7 @@ class ClientSession:
             cutter=self._cutter,
             clock=self._clock,
             rate=self._rate,
+            wait_for_it=wait_for_it,
         )
 
     @contextmanager

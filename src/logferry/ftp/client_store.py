@@ -97,7 +97,7 @@ def _deliver(
         broken = error
     except LogferryError:
         data.reset()  # the source shrank, or the certificate is wrong
-        control.final()  # out of the way of the next command
+        control.settle()
         raise
     if broken is not None:
         data.reset()
@@ -206,6 +206,8 @@ class Pipeline:
         except CONNECTION_OVER:
             raise
         except LogferryError as refused:
+            if session.worn:  # no reply to this one: what was sent ahead goes again on a new connection
+                return StoreResult(item, error=refused)
             error = refused
         size = control.final() if item.want_size else None
         modified = control.final() if _sets_modified(session, item) else None
@@ -222,7 +224,13 @@ class Pipeline:
         if not passive.completed:
             session.control.final()  # STOR has no data connection and is refused too
             raise failure(passive, f"EPSV for {doing}")
-        data = session.connect_data(extended_passive_port(passive))
+        port = extended_passive_port(passive)
+        try:
+            data = session.connect_data(port, wait_for_it=_must_wait(session, item))
+        except Unreachable as error:
+            # The port is closed when STOR was refused already; then the reply is on its way.
+            reply = session.control.final()
+            raise (error if reply.completed else failure(reply, doing)) from error
         try:
             reply = _deliver(session, data, item.source, doing)
         except BaseException:
@@ -230,6 +238,11 @@ class Pipeline:
             raise
         data.close()
         return reply
+
+
+def _must_wait(session: ClientSession, item: StoreItem) -> bool:
+    """Sending finds out by itself whether a connection came about; a handshake, or nothing to send, does not."""
+    return session.control.encrypted or item.length == 0
 
 
 def _sets_modified(session: ClientSession, item: StoreItem) -> bool:

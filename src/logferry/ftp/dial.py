@@ -49,13 +49,18 @@ def dial(host: str, port: int, *, timeout_s: float, cutter: Cutter, clock: Clock
     raise TimedOut(f"{host}:{port} did not answer within {timeout_s:g} s", hint="check address and firewall")
 
 
-def connect(family: int, address: Address, *, timeout_s: float, cutter: Cutter) -> socket.socket:
-    """A connected non-blocking socket, adopted by ``cutter``. Raises OSError, TimeoutError, Aborted."""
+def connect(
+    family: int, address: Address, *, timeout_s: float, cutter: Cutter, wait_for_it: bool = True
+) -> socket.socket:
+    """A non-blocking socket, connected or (unless ``wait_for_it``) connecting, adopted by ``cutter``.
+
+    Raises OSError, TimeoutError, Aborted.
+    """
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)
     cutter.adopt(sock)
     try:
-        _finish_connecting(sock, address, timeout_s)
+        _connect(sock, address, timeout_s if wait_for_it else None)
         cutter.check()
     except BaseException as error:
         cutter.release(sock)
@@ -66,9 +71,11 @@ def connect(family: int, address: Address, *, timeout_s: float, cutter: Cutter) 
     return sock
 
 
-def _finish_connecting(sock: socket.socket, address: Address, timeout_s: float) -> None:
+def _connect(sock: socket.socket, address: Address, timeout_s: float | None) -> None:
     code = sock.connect_ex(address)
     if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+        if timeout_s is None:
+            return
         if not wait(write=[sock], timeout_s=timeout_s):
             raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -27,9 +27,9 @@ def test_a_command_is_verb_argument_and_line_end(verb: str, argument: str, wire:
     assert command_line(verb, argument) == wire
 
 
-@pytest.mark.parametrize("argument", ["a\rb", "a\nb", "a\x00b", "\r\nDELE /x", "x\n"])
+@pytest.mark.parametrize("argument", ["a\rb", "a\nb", "a\x00b", "\r\nDELE /x", "x\n", "\ud800"])
 def test_a_line_end_cannot_be_smuggled_in(argument: str) -> None:
-    """A name with CR, LF or NUL would become another command."""
+    """A name with CR, LF or NUL would become another command; a lone surrogate has no bytes at all."""
     with pytest.raises(BadName):
         command_line("STOR", argument)
 

@@ -26,7 +26,13 @@ def command_line(verb: str, argument: str = "") -> bytes:
     if _LINE_END.search(argument):
         raise BadName(f"FTP cannot carry {argument!r}", hint="escape it first, see logferry.names.escape")
     line = f"{verb} {argument}" if argument else verb
-    wire = line.encode("utf-8", "surrogateescape").replace(b"\xff", b"\xff\xff") + b"\r\n"
+    try:
+        raw = line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise BadName(
+            f"{argument!r} is neither text nor escaped bytes", hint="a lone surrogate has no bytes"
+        ) from error
+    wire = raw.replace(b"\xff", b"\xff\xff") + b"\r\n"
     if len(wire) > FTP_LINE_BYTES_MAX:
         raise BadName(f"{verb} {argument[:40]}… is {len(wire)} bytes long", hint=f"at most {FTP_LINE_BYTES_MAX}")
     return wire

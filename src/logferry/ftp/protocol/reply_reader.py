@@ -21,7 +21,7 @@ class ReplyReader:
     """Takes bytes as they come and gives whole replies; what is not whole waits inside, bounded by ``limits``."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
         self._code = ""
         self._lines: list[str] = []
         self._bytes = 0
@@ -37,17 +37,15 @@ class ReplyReader:
         Raises:
             Unreachable: this is no FTP reply, or one beyond the limits. The connection cannot be used any more.
         """
-        self._buffer += data
+        *lines, rest = (self._buffer + data).split(b"\n")
+        self._buffer = rest
         found: list[Reply] = []
-        start = 0
-        while (end := self._buffer.find(b"\n", start)) >= 0:
-            self._check_line_bytes(end - start)
-            reply = self._line(bytes(self._buffer[start:end]))
-            start = end + 1
+        for line in lines:
+            self._check_line_bytes(len(line))
+            reply = self._line(line)
             if reply is not None:
                 found.append(reply)
-        del self._buffer[:start]
-        self._check_line_bytes(len(self._buffer))
+        self._check_line_bytes(len(rest))
         return found
 
     def _check_line_bytes(self, count: int) -> None:
