@@ -44,7 +44,7 @@ def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
-    except (LogferryError, OSError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a message for a person, never a traceback
         if debug:
             traceback.print_exc()
         return _tell(error)
@@ -66,7 +66,9 @@ def _tell(error: Exception) -> int:
         hint = "make room there, then repeat" if error.errno == errno.ENOSPC else ""
         say(f"{name}{error.strerror or error}", hint)
         return PARTIAL if error.errno == errno.ENOSPC else USAGE
-    say(f"a mistake in logferry itself: {type(error).__name__}: {error}", "run it again with --debug and report that")
+    inner = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(inner.filename)}:{inner.lineno}"
+    say(f"a mistake in logferry itself: {type(error).__name__}: {error} ({place})", "report it, with what --debug shows")
     return PARTIAL
 
 
