@@ -80,8 +80,8 @@ class NoLine:
         return END
 
 
-class _Found(ABC):
-    """A cursor on the next occurrence of a term."""
+class _Remembering(ABC):
+    """A cursor that remembers what it found: it is asked again and again, and must never ask its children to go back."""
 
     __slots__ = ("_at", "_block")
 
@@ -93,18 +93,31 @@ class _Found(ABC):
         self._block = block
         self._at = -1
 
-    def seek(self, at: int) -> int:
+    def seek(self, at: int, /) -> int:
         if at > self._at:
-            found = self._find(at)
-            self._at = END if found < 0 else max(self._block.data.rfind(b"\n", at, found) + 1, at)
+            self._at = self._next(at)
         return self._at
+
+    @abstractmethod
+    def _next(self, at: int) -> int:
+        """The start of the first matching line at or after the line that starts at ``at``; ``END`` if none."""
+
+
+class _Term(_Remembering):
+    """A cursor on the next occurrence of a term."""
+
+    __slots__ = ()
+
+    def _next(self, at: int) -> int:
+        found = self._find(at)
+        return END if found < 0 else max(self._block.data.rfind(b"\n", at, found) + 1, at)
 
     @abstractmethod
     def _find(self, at: int) -> int:
         """The index of the next occurrence at or after ``at``; negative if none."""
 
 
-class ExactTerm(_Found):
+class ExactTerm(_Term):
     """A literal, as it is written."""
 
     __slots__ = ("_needle",)
@@ -117,7 +130,7 @@ class ExactTerm(_Found):
         return self._block.data.find(self._needle, at)
 
 
-class AnyCaseTerm(_Found):
+class AnyCaseTerm(_Term):
     """A literal in any case. Rare ones are fastest in RE2, frequent ones in a lowered copy."""
 
     __slots__ = ("_dense", "_lowered", "_program", "_seeks")
@@ -145,7 +158,7 @@ class AnyCaseTerm(_Found):
         return self._program.search(data, at, len(data))[0]
 
 
-class RegexTerm(_Found):
+class RegexTerm(_Term):
     """A regular expression, run over stretches of whole lines so that a slow one can be stopped in between."""
 
     __slots__ = ("_program",)
@@ -167,21 +180,21 @@ class RegexTerm(_Found):
         return -1
 
 
-class AllOf:
+class AllOf(_Remembering):
     """Lines that every child matches: leap to the first child's line, ask the others, leap on to where they point."""
 
+    __slots__ = ("_first", "_others")
+
     def __init__(self, children: list[Cursor]) -> None:
+        super().__init__()
         self._first, *self._others = children
-        self._block: Block | None = None
 
     def enter(self, block: Block) -> None:
-        self._block = block
-        self._first.enter(block)
-        for child in self._others:
+        super().enter(block)
+        for child in (self._first, *self._others):
             child.enter(block)
 
-    def seek(self, at: int) -> int:
-        assert self._block is not None
+    def _next(self, at: int) -> int:
         at = self._first.seek(at)
         steps = 0
         while at != END:
@@ -198,17 +211,21 @@ class AllOf:
         return END
 
 
-class AnyOf:
+class AnyOf(_Remembering):
     """Lines that some child matches."""
 
+    __slots__ = ("_children",)
+
     def __init__(self, children: list[Cursor]) -> None:
+        super().__init__()
         self._children = children
 
     def enter(self, block: Block) -> None:
+        super().enter(block)
         for child in self._children:
             child.enter(block)
 
-    def seek(self, at: int) -> int:
+    def _next(self, at: int) -> int:
         nearest = END
         for child in self._children:
             there = child.seek(at)
@@ -218,20 +235,21 @@ class AnyOf:
         return nearest
 
 
-class NoneOf:
+class NoneOf(_Remembering):
     """Lines that the child does not match."""
 
+    __slots__ = ("_child",)
+
     def __init__(self, child: Cursor) -> None:
+        super().__init__()
         self._child = child
-        self._block: Block | None = None
 
     def enter(self, block: Block) -> None:
-        self._block = block
+        super().enter(block)
         self._child.enter(block)
 
-    def seek(self, at: int) -> int:
+    def _next(self, at: int) -> int:
         block = self._block
-        assert block is not None
         steps = 0
         while at < block.limit and self._child.seek(at) == at:
             at = block.line_after(at)
