@@ -68,7 +68,8 @@ def _tell(error: Exception) -> int:
         return PARTIAL if error.errno == errno.ENOSPC else USAGE
     inner = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(inner.filename)}:{inner.lineno}"
-    say(f"a mistake in logferry itself: {type(error).__name__}: {error} ({place})", "report it, with what --debug shows")
+    mistake = f"a mistake in logferry itself: {type(error).__name__}: {error} ({place})"
+    say(mistake, "report it, with what --debug shows")
     return PARTIAL
 
 
