@@ -41,11 +41,11 @@ def _sources(config: AgentConfig) -> Iterator[Finding]:
     for settings in config.sources:
         scanner = Scanner([Source.of(settings)], never=[os.fsencode(config.agent.state_dir)])
         files = size = 0
-        findings = []
+        findings: list[_Problem] = []
         for look in scanner.walk():
             files += len(look.seen)
             size += sum(seen.stat.size for seen in look.seen)
-            findings += look.findings
+            findings += [_Problem(f.what, f.why, f.hint) for f in look.findings]
             findings += [f for seen in look.seen for f in _unreadable(seen.path)]
         name = shown(settings.path)
         if findings:
@@ -60,13 +60,13 @@ def _sources(config: AgentConfig) -> Iterator[Finding]:
             yield Finding("ok", f"source {name}: {files:,} files, {size:,} bytes")
 
 
-def _unreadable(path: bytes) -> Iterator[_Unreadable]:
+def _unreadable(path: bytes) -> Iterator[_Problem]:
     if not os.access(path, os.R_OK):
-        yield _Unreadable(path, "not readable", "give the agent's user read permission")
+        yield _Problem(path, "not readable", "give the agent's user read permission")
 
 
 @dataclass(frozen=True, slots=True)
-class _Unreadable:
+class _Problem:
     what: bytes
     why: str
     hint: str

@@ -34,6 +34,7 @@ CREATE TABLE files (
     head BLOB NOT NULL,
     tail BLOB NOT NULL,
     target INTEGER NOT NULL,
+    base INTEGER NOT NULL,
     changed_ns INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX files_path ON files (path) WHERE path IS NOT NULL;
@@ -41,7 +42,7 @@ CREATE INDEX files_inode ON files (inode);
 CREATE INDEX files_remote ON files (remote) WHERE remote <> '';
 """
 _COLUMNS = (
-    "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, target"
+    "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, target, base"
 )
 
 
@@ -234,7 +235,7 @@ class Registry:
             if len(self._unsaved) > 1:  # two rows may exchange their paths
                 db.executemany("UPDATE files SET path = NULL WHERE id = ?", [(row_id,) for row_id in self._unsaved])
             db.executemany(
-                f"INSERT OR REPLACE INTO files ({_COLUMNS}, changed_ns) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+                f"INSERT OR REPLACE INTO files ({_COLUMNS}, changed_ns) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
                 [(*_values(row), now_ns) for row in self._unsaved.values()],
             )
             db.execute("COMMIT")
@@ -269,11 +270,12 @@ def _values(row: Row) -> tuple[object, ...]:
         prints.head,
         prints.tail,
         row.target,
+        row.base,
     )
 
 
 def _row(values: Sequence[object]) -> Row:
-    row_id, path, want, remote, state, inode, generation, size, mtime, ctime, offset, head, tail, target = values
+    row_id, path, want, remote, state, inode, generation, size, mtime, ctime, offset, head, tail, target, base = values
     assert isinstance(inode, int)
     assert isinstance(size, int)
     assert isinstance(mtime, int)
@@ -285,6 +287,7 @@ def _row(values: Sequence[object]) -> Row:
     assert isinstance(state, int)
     assert isinstance(generation, int)
     assert isinstance(target, int)
+    assert isinstance(base, int)
     seen = Stat(_unsigned(inode), size, mtime, ctime) if mtime or ctime or size else UNSEEN
     return Row(
         id=row_id,
@@ -297,6 +300,7 @@ def _row(values: Sequence[object]) -> Row:
         seen=seen,
         print=Fingerprint(offset, head, tail),
         target=target,
+        base=base,
     )
 
 

@@ -47,6 +47,9 @@ class Row:
     """Of the confirmed bytes."""
     target: int = 0
     """NEW: publish under the final name when the offset reaches this."""
+    base: int = 0
+    """Where in the node's file the bytes at ``remote`` begin: not 0 only for what was written, through an old handle,
+    to a generation that had been filed on the server by then."""
 
     def __post_init__(self) -> None:
         assert (self.path == b"") == (self.state is State.ENDED), (self.path, self.state)
@@ -56,6 +59,11 @@ class Row:
     def offset(self) -> int:
         """Bytes confirmed by the server."""
         return self.print.offset
+
+    @property
+    def remote_size(self) -> int:
+        """Size that the file at ``remote`` should have."""
+        return self.offset - self.base
 
     @property
     def misplaced(self) -> bool:

@@ -43,11 +43,21 @@ from logferry.errors import Conflict
 from logferry.ftp.client import FtpClient
 from logferry.ftp.reconnect import Dice
 from logferry.ftp.throttle import TokenBucket
-from logferry.limits import FINDINGS_MAX, GONE_KEEP_S, SCAN_CPU_SHARE, STOP_S_MAX, WATCH_COALESCE_S
+from logferry.limits import (
+    ALIVE_S_MAX,
+    ALIVE_S_MIN,
+    FINDINGS_MAX,
+    GONE_KEEP_S,
+    SCAN_CPU_SHARE,
+    STOP_S_MAX,
+    WATCH_COALESCE_S,
+)
 
 if sys.platform != "win32":
     import fcntl
 
+_INTRODUCTION = f"logferry-agent/{__version__}"
+"""What the server is told about who connects."""
 _WAKE_S_MAX = 1.0
 """The runner looks up at least this often."""
 _STATUS_S = 1.0
@@ -179,7 +189,7 @@ class Agent:
         )
         self._link = Link(config.server.address, self._journal, self._clock, self._dice)
         self._load_unsettled()
-        self._workers = [self._make_worker() for _ in range(config.limits.connections)]
+        self._workers = [self._make_worker(number) for number in range(config.limits.connections)]
         self._free = list(self._workers)
         self._jobs: dict[int, Worker] = {}
         for worker in self._workers:
@@ -195,8 +205,24 @@ class Agent:
             else:
                 self._roster.update(row)
 
-    def _make_worker(self) -> Worker:
-        return Worker(self._client, self._registry, self._link, self._journal, self._clock, self._stamp, self._finished)
+    def _make_worker(self, number: int) -> Worker:
+        return Worker(
+            self._client,
+            self._registry,
+            self._link,
+            self._journal,
+            self._clock,
+            self._stamp,
+            self._finished,
+            alive_s=self._alive_s,
+            calls=number == 0,
+            goodbye=f"{_INTRODUCTION} stopping",
+        )
+
+    @property
+    def _alive_s(self) -> float:
+        """How often the server hears from us at least."""
+        return min(max(self._config.agent.scan_interval, ALIVE_S_MIN), ALIVE_S_MAX)
 
     def _client(self) -> FtpClient:
         server = self._config.server
@@ -211,6 +237,7 @@ class Agent:
             ca_file=server.ca_file,
             clock=self._clock,
             rate=self._rate,
+            introduction=f"{_INTRODUCTION} interval={math.ceil(self._alive_s)}",
         )
 
     def _close(self) -> None:

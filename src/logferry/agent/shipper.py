@@ -215,11 +215,15 @@ class Shipper:
             have = whole_size(self._client, row.want)
             if have is not None and have >= row.offset:  # published just before a crash
                 row = task.row = dataclasses.replace(row, remote=row.want, state=State.LIVE)
+        if have is None and row.state is State.ENDED and self._keeps:
+            have = 0
+            row = task.row = _late(row)
         if have is None:
             self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
             state = State.NEW if row.state is State.LIVE else row.state
             task.row = dataclasses.replace(row, remote="", print=identity.EMPTY, seen=identity.UNSEEN, state=state)
             return 0
+        have += row.base
         if have < row.offset:
             if not identity.agrees(file.read, row.print) or (prints := identity.take(file.read, have)) is None:
                 return Disagrees(task, file)
@@ -288,10 +292,11 @@ class Shipper:
             return self._judge_error(job, result.error)
         if result.size is None and self._client.features.has("SIZE"):
             return Failed(task, job.row, Later(f"the server has no {job.path} although it confirmed it"))
-        if result.size is not None and result.size > piece.end and piece.offset:
+        end = piece.end - job.row.base
+        if result.size is not None and result.size > end and piece.offset:
             return Disagrees(task, piece.file)  # bytes beyond ours, from a generation that was cut short
-        if result.size is not None and result.size != piece.end:
-            why = f"the server has {result.size} bytes of {job.path}, {piece.end} were sent"
+        if result.size is not None and result.size != end:
+            why = f"the server has {result.size} bytes of {job.path}, {end} were sent"
             return Failed(task, job.row, Later(why, hint="it is sent again"))
         if not piece.still_true():
             self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
@@ -319,7 +324,7 @@ class Shipper:
                 have = self._client.size(wire(job.path))
             except LogferryError as other:
                 return Failed(task, job.row, other)
-            if have is not None and have > piece.offset:
+            if have is not None and have > piece.offset - job.row.base:
                 self._journal.event("the server has other bytes", level=WARNING, path=job.path, offset=piece.offset)
                 return Disagrees(task, piece.file)
         return Failed(task, job.row, error)
@@ -353,6 +358,12 @@ class Shipper:
         return dataclasses.replace(row, remote=row.want, state=State.LIVE)
 
 
+def _late(row: Row) -> Row:
+    """Where to put what was written to a generation after the server filed it: a file of its own beside it."""
+    path = row.want.replace(".~gen-", ".~late-")
+    return dataclasses.replace(row, base=row.offset, remote=path, want=path)
+
+
 def _item(job: _Job) -> StoreItem:
     piece = job.piece
     return StoreItem(
@@ -360,6 +371,6 @@ def _item(job: _Job) -> StoreItem:
         content=piece.file.fd if piece.data is None else piece.data,
         offset=piece.offset if piece.data is None else 0,
         length=piece.length,
-        rest=piece.offset,
+        rest=piece.offset - job.row.base,
         modified_ns=piece.file.stat.mtime_ns if piece.end == piece.size else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import queue
 import threading
 import traceback
@@ -60,8 +61,16 @@ class Worker:
         clock: Clock,
         stamp: Callable[[], str],
         finished: Callable[[Done], None],
+        *,
+        alive_s: float = math.inf,
+        calls: bool = False,
+        goodbye: str = "",
     ) -> None:
-        """``connect`` makes a client (not yet connected); ``finished`` hears of every job, on the worker's thread."""
+        """``connect`` makes a client (not yet connected); ``finished`` hears of every job, on the worker's thread.
+
+        After ``alive_s`` without a job the server hears that we live; a worker that ``calls`` connects for that.
+        ``goodbye`` is what the server is told (CLNT) before the connection ends for good.
+        """
         self._connect = connect
         self._registry = registry
         self._link = link
@@ -69,6 +78,9 @@ class Worker:
         self._clock = clock
         self._stamp = stamp
         self._finished = finished
+        self._alive_s = alive_s
+        self._calls = calls
+        self._goodbye = goodbye
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._client: FtpClient | None = None
         self._stopping = False
@@ -99,7 +111,7 @@ class Worker:
             client.abort()
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next()) is not None:
             try:
                 done = self._work(job)
             except Exception as fault:  # noqa: BLE001 (a fault in here must not end the thread and stall everything)
@@ -109,7 +121,30 @@ class Worker:
             self._finished(done)
         if self._client is not None:
             with contextlib.suppress(LogferryError):  # saying goodbye is a courtesy
+                if self._goodbye and self._client.connected and self._client.features.has("CLNT"):
+                    self._client.command(f"CLNT {self._goodbye}")
                 self._client.close()
+
+    def _next(self) -> Job | None:
+        """The next job; while there is none, the server hears from us now and then."""
+        while True:
+            try:
+                return self._jobs.get(timeout=None if math.isinf(self._alive_s) else self._alive_s)
+            except queue.Empty:
+                self._say_alive()
+
+    def _say_alive(self) -> None:
+        connected = self._client is not None and self._client.connected
+        if self._stopping or self._link.wait_s() > 0 or not (connected or self._calls):
+            return
+        try:
+            self._connected().noop()
+        except LogferryError as error:
+            self._drop()
+            if not self._stopping:
+                self._link.failed(error)
+        else:
+            self._link.worked()
 
     def _work(self, job: Job) -> Done:
         try:
