@@ -1,0 +1,107 @@
+"""Agents and servers that die at any moment, connections that break: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from logferry.testing.ledger import Ledger
+from logferry.testing.logtree import LogFile, LogTree, Rotation
+from tests.agent.conftest import Node, RunningAgent
+from tests.agent.truth import differences
+
+SMALL_SLICES = (
+    "import sys\n"
+    "from logferry.agent import shipper, slices\n"
+    "slices.SLICE_BYTES = shipper.SLICE_BYTES = 24 * 1024\n"
+    "slices.READ_WHOLE_BYTES = shipper.READ_WHOLE_BYTES = 16 * 1024\n"
+    "from logferry.agent.__main__ import main\n"
+    "sys.exit(main(sys.argv[1:]))\n"
+)
+"""The agent with slices so small that many steps of a cycle are met."""
+FILES = (
+    LogFile(b"app/service.json", "json", Rotation.RENAME, 4),
+    LogFile(b"nginx/access.log", "nginx", Rotation.RENAME, 3),
+    LogFile(b"api.log", "apache", Rotation.COPYTRUNCATE, 1),
+)
+
+
+class AgentProcess:
+    """A real agent in a process of its own."""
+
+    def __init__(self, node: Node, log: Path) -> None:
+        self._log = log.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SMALL_SLICES, str(node.config_path)], stderr=self._log, stdout=self._log
+        )
+
+    def kill(self) -> None:
+        """End it without notice."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+
+
+@pytest.fixture
+def tree(node: Node, tmp_path: Path) -> LogTree:
+    """Logs on the node with a record of every byte written."""
+    node.config()
+    return LogTree(node.logs, FILES, seed=random.Random().randrange(10**9), ledger=Ledger(tmp_path / "ledger"), keep=50)
+
+
+def finish(node: Node, tree: LogTree) -> None:
+    """Let an agent send the rest, then compare everything."""
+    assert tree.ledger is not None
+    deadline = time.monotonic() + 60
+    while not (summary := node.once()).complete:
+        assert time.monotonic() < deadline, summary
+        time.sleep(0.2)
+    assert differences(tree.ledger, node.server) == []
+
+
+def live_a_little(tree: LogTree, rng: random.Random, seconds: float) -> None:
+    """Grow and rotate by rename for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        tree.grow(rng.randrange(1, 400))
+        if rng.random() < 0.15:
+            path = rng.choice([b"app/service.json", b"nginx/access.log"])
+            if os.path.exists(tree.absolute(path)):
+                tree.rotate(path)
+        time.sleep(rng.uniform(0, 0.03))
+
+
+@pytest.mark.slow
+def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
+    node: Node, tree: LogTree, tmp_path: Path
+) -> None:
+    """Files grow and rotate all the time, also while the agent is dead."""
+    rng = random.Random()
+    tree.grow(2000)
+    for _ in range(20):
+        agent = AgentProcess(node, tmp_path / "agent.log")
+        live_a_little(tree, rng, rng.uniform(0.25, 0.9))
+        agent.kill()
+        live_a_little(tree, rng, rng.uniform(0, 0.1))
+    finish(node, tree)
+
+
+@pytest.mark.slow
+def test_a_server_restarted_again_and_again_loses_and_doubles_nothing(node: Node, tree: LogTree) -> None:
+    """The agent finds it again by itself."""
+    rng = random.Random()
+    tree.grow(500)
+    with RunningAgent(node):
+        for _ in range(5):
+            live_a_little(tree, rng, 0.3)
+            node.server.stop()
+            live_a_little(tree, rng, 0.2)
+            node.server.start()
+    finish(node, tree)
