@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logferry.ftp import Incomplete, LoggedIn, LoginFailed, Received, SessionEnded
+from logferry.ftp import Incomplete, Introduced, LoggedIn, LoginFailed, Received, SessionEnded
 from logferry.server.activity import Activity
 from logferry.server.watch import SessionWatch
 
@@ -13,8 +13,16 @@ class Told:
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
 
-    def heard(self, agent_id: str, *, address: str | None = None) -> None:
-        self.calls.append(("heard", agent_id, address or ""))
+    def heard(
+        self,
+        agent_id: str,
+        *,
+        address: str | None = None,
+        version: str | None = None,
+        interval_s: float | None = None,
+    ) -> None:
+        said = () if version is None else (version, str(interval_s))
+        self.calls.append(("heard", agent_id, address or "", *said))
 
     def failed(self, agent_id: str, text: str) -> None:
         self.calls.append(("failed", agent_id, text))
@@ -99,3 +107,25 @@ def test_goodbye_is_void_once_the_agent_speaks_again() -> None:
     activity.heard("web-01")
     activity.flush()
     assert told.calls[-1] == ("heard", "web-01", "")
+
+
+def test_an_agent_says_how_often_it_will_be_heard_and_when_it_goes() -> None:
+    """It is gone with its last connection; another client's goodbye means nothing."""
+    told, activity, watch = watched()
+    for session in (1, 2):
+        watch.event(LoggedIn(session, "web-01", "10.0.0.1"))
+        watch.event(Introduced(session, "web-01", "10.0.0.1", client="logferry-agent/0.1.0 interval=30"))
+    activity.flush()
+    assert told.calls == [("heard", "web-01", "10.0.0.1", "0.1.0", "30.0")]
+    for session in (1, 2):
+        assert ("gone", "web-01") not in told.calls
+        watch.event(Introduced(session, "web-01", "10.0.0.1", client="logferry-agent/0.1.0 stopping"))
+        watch.asked("web-01")
+        watch.event(SessionEnded(session, "web-01", "10.0.0.1"))
+        activity.flush()
+    assert told.calls[-1] == ("gone", "web-01")
+    watch.event(LoggedIn(3, "web-01", "10.0.0.1"))
+    watch.event(Introduced(3, "web-01", "10.0.0.1", client="curl; interval=\n stopping"))
+    watch.event(SessionEnded(3, "web-01", "10.0.0.1"))
+    activity.flush()
+    assert told.calls[-1][:2] == ("heard", "web-01")

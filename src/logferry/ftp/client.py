@@ -273,7 +273,7 @@ class FtpClient:
 
     def stat(self, path: str) -> Listed | None:
         """What is at ``path``; None when there is nothing. By MLST, else found in the listing of its folder."""
-        if self._features.has("MLST") or not self.connected:
+        if self.session().features.has("MLST"):
             reply = self._ask("MLST", path)
             if reply.completed:
                 return _entry_of(reply, path)

@@ -22,6 +22,13 @@ class LoggedIn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Introduced(Event):
+    """A logged-in client said what it is (CLNT); ``client`` is its own text, to be believed as far as that."""
+
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LoginFailed(Event):
     """A login was refused; ``reason`` is for the operator, not for the client."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
-from logferry.ftp.events import Deleted, LoggedIn, LoginFailed, Renamed, SessionEnded
+from logferry.ftp.events import Deleted, Introduced, LoggedIn, LoginFailed, Renamed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.passive import same_host
 from logferry.ftp.passwords import waste_time
@@ -53,6 +53,7 @@ class Session:
     """One control connection. ``deadline_s`` is when the loop gives up waiting for it (monotonic seconds)."""
 
     __slots__ = (
+        "_client",
         "_connected_s",
         "_control",
         "_data",
@@ -83,6 +84,7 @@ class Session:
         self._control = control
         self._shared = shared
         self._user: User | None = None
+        self._client = self.protocol.state.client
         self._connected_s = self._heard_s = time.monotonic()
         self._line_s = 0.0
         self.paused = False
@@ -178,11 +180,17 @@ class Session:
             if self._user is not None and not self._still_welcome():
                 break
             action = protocol.step()
+            if protocol.state.client is not self._client and self.user:
+                self._introduced(protocol.state.client)
             if action is not None:
                 self._do(action, buffer)
                 if self.paused or self._shaking:
                     break
         self._flush()
+
+    def _introduced(self, client: str) -> None:
+        self._client = client
+        self._shared.tell(Introduced(self.id, self.user, self.address, client=client))
 
     def _flush(self) -> None:
         out = self.protocol.take_output()

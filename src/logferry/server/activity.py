@@ -17,7 +17,14 @@ from logferry.limits import ACTIVITY_WRITE_S
 class Agents(Protocol):
     """The part of the catalog that is told. None of it waits for the disk."""
 
-    def heard(self, agent_id: str, *, address: str | None = None) -> None:
+    def heard(
+        self,
+        agent_id: str,
+        *,
+        address: str | None = None,
+        version: str | None = None,
+        interval_s: float | None = None,
+    ) -> None:
         """It spoke to us just now."""
         ...
 
@@ -35,6 +42,8 @@ class _Note:
     address: str = ""
     error: str = ""
     gone: bool = False
+    version: str | None = None
+    interval_s: float | None = None
 
 
 class Activity:
@@ -67,6 +76,13 @@ class Activity:
             if address:
                 note.address = address
 
+    def introduced(self, agent: str, version: str, interval_s: float | None) -> None:
+        """It said which program it is and how often it will be heard."""
+        with self._lock:
+            note = self._note(agent)
+            note.version = version
+            note.interval_s = interval_s
+
     def uploaded(self, agent: str) -> None:
         """An upload is durable: a failure before it no longer stands."""
         with self._lock:
@@ -91,7 +107,7 @@ class Activity:
         with self._lock:
             notes, self._notes = self._notes, {}
         for agent, note in notes.items():
-            self._agents.heard(agent, address=note.address or None)
+            self._agents.heard(agent, address=note.address or None, version=note.version, interval_s=note.interval_s)
             if note.error:
                 self._agents.failed(agent, note.error)
             if note.gone:

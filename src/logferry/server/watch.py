@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import structlog
 
-from logferry.ftp import Event, Incomplete, LoggedIn, LoginFailed, Received, Sent, SessionEnded
+from logferry.ftp import Event, Incomplete, Introduced, LoggedIn, LoginFailed, Received, Sent, SessionEnded
 from logferry.names import folded
 from logferry.server.activity import Activity
 
 log = structlog.get_logger("logferry.server")
+
+_AGENT = re.compile(
+    r"logferry-agent/(?P<version>[\w.+-]{1,40})(?: interval=(?P<interval>[0-9]{1,6}))?(?P<stopping> stopping)?"
+)
+"""How Logferry's agent introduces itself (CLNT) and says goodbye."""
 
 
 class SessionWatch:
@@ -25,6 +31,7 @@ class SessionWatch:
         self._lock = threading.Lock()
         self._sessions: dict[int, str] = {}
         self._online: dict[str, int] = {}
+        self._leaving: set[int] = set()
         self._agents: dict[str, str] = {}
 
     def is_agent(self, user: str, agent: str) -> None:
@@ -42,6 +49,8 @@ class SessionWatch:
         agent = self._agents.get(folded(event.user), "")
         if isinstance(event, LoggedIn):
             self._logged_in(event, agent)
+        elif isinstance(event, Introduced):
+            self._introduced(event, agent)
         elif isinstance(event, SessionEnded):
             self._ended(event)
         elif isinstance(event, LoginFailed):
@@ -76,8 +85,21 @@ class SessionWatch:
             self._online[name] = self._online.get(name, 0) + 1
         self._activity.heard(agent, event.address)
 
+    def _introduced(self, event: Introduced, agent: str) -> None:
+        """An agent says how often it will be heard, and at its end that this is the end."""
+        said = _AGENT.fullmatch(event.client)
+        if said is None or not agent:
+            return
+        if said["stopping"]:
+            with self._lock:
+                self._leaving.add(event.session)
+        interval_s = float(said["interval"]) if said["interval"] else None
+        self._activity.introduced(agent, said["version"], interval_s)
+
     def _ended(self, event: SessionEnded) -> None:
         with self._lock:
+            leaving = event.session in self._leaving
+            self._leaving.discard(event.session)
             user = self._sessions.pop(event.session, None)
             if user is None:
                 return
@@ -86,4 +108,6 @@ class SessionWatch:
                 self._online[user] = left
             else:
                 del self._online[user]
+        if leaving and not left:  # an agent has several connections and goes with the last
+            self._activity.gone(self._agents[user])
         log.info("session ended", user=user, session=event.session, reason=event.reason)

@@ -15,6 +15,7 @@ from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.listing import FACTS, parse_time_value
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State
+from logferry.limits import FTP_CLIENT_CHARS_MAX
 
 Handler = Callable[[State, str], Reply | Action]
 
@@ -352,6 +353,12 @@ def site(state: State, argument: str) -> Reply | Action:
     return FileTask("CHMOD", paths.resolve(state.folder, path), number=int(digits, 8))
 
 
+def clnt(state: State, argument: str) -> Reply | Action:
+    """CLNT: what the client calls itself."""
+    state.client = argument[:FTP_CLIENT_CHARS_MAX]
+    return _reply(200, "Noted.")
+
+
 def _fixed(code: int, text: str) -> Handler:
     reply = Reply(code, (text,))
     return lambda _state, _argument: reply
@@ -364,7 +371,7 @@ HANDLERS: dict[str, Handler] = {
     "AUTH": auth,
     "CCC": ccc,
     "CDUP": cdup,
-    "CLNT": _fixed(200, "Noted."),
+    "CLNT": clnt,
     "CWD": cwd,
     "DELE": _task_not_home("DELE"),
     "EPRT": active,

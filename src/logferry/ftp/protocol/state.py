@@ -39,6 +39,8 @@ class State:
     """The name of the last USER, until PASS has used it."""
     user: str = ""
     """Who is logged in; empty before."""
+    client: str = ""
+    """What the client calls itself (CLNT)."""
     tls_required: bool = field(default=False, init=False)
     """For this user; before login, what the server requires of everybody."""
     permissions: Permissions = field(default=Permissions(""))
