@@ -77,11 +77,13 @@ class Link:
         with self._lock:
             self.epoch += 1
             refused = isinstance(error, Refused)
+            now_s = self._clock.monotonic_s()
+            if self._retry_s > now_s and not refused:
+                return  # several workers fail together: one outage is one failure, and the pause runs already
             wait_s = SIGN_IN_RETRY_S + self._long.next_s() if refused else self._short.next_s()
             if isinstance(error, Busy):
                 wait_s = max(wait_s, error.retry_after_s)
-            # Several workers fail together; the pause counts once, from the last of them.
-            self._retry_s = max(self._retry_s, self._clock.monotonic_s() + wait_s)
+            self._retry_s = now_s + wait_s
             word = "full" if isinstance(error, Full) else "refused" if refused else "away"
             self._set(word, str(error), self._status.failures + 1)
 
