@@ -1,4 +1,4 @@
-"""A small fleet in a real archive: agents in different states, logs of every kind, rotation, hostile names and lines."""
+"""A small fleet in a real archive: agents in different states, logs of all kinds, hostile names."""
 
 from __future__ import annotations
 

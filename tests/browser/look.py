@@ -1,4 +1,4 @@
-"""``python -m tests.browser.look [folder]``: pictures of every page in light, in dark and on a phone, for people to look at.
+"""``python -m tests.browser.look [folder]``: pictures of every page: light, dark, phone.
 
 Serves a small fleet from a temporary folder; leaves nothing behind but the pictures.
 """

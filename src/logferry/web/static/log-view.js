@@ -13,6 +13,7 @@ import { about, copy, count, el, icon, size, toast } from "./text.js";
 
 const REST_BYTES = 256 * 1024;
 const FIND_WAIT_MS = 350;
+const DRAW_MS = 80;
 const FIND_TYPING_BYTES_MAX = 64 * 1024 * 1024;
 const WRAP_KEY = "logferry.wrap";
 
@@ -28,6 +29,7 @@ class LogView extends HTMLElement {
   #live = false;
   #pause = "";
   #below = 0;
+  #seen = -1;
   #target = null;
   #cursor = null;
   #findTimer = 0;
@@ -36,7 +38,7 @@ class LogView extends HTMLElement {
     const { fid, gen } = this.dataset;
     this.#address = readAddress(location.search, location.hash);
     this.#source = new Source(fid, gen);
-    this.#find = new Find({ agent: this.dataset.agent, path: this.dataset.path, fid: Number(fid) || fid, gen });
+    this.#find = new Find(Number(fid), gen);
     this.#view = new Viewport(this.#at.scroller, this.#at.body, this.#source, {
       moved: () => this.#showPlace(),
       problem: (error, retry) => this.#showProblem(error, retry),
@@ -51,7 +53,7 @@ class LogView extends HTMLElement {
       gen: (number) => this.#newGeneration(number),
       lost: () => this.#say(`connection lost, resuming from ${this.#lastSeen()} (no lines lost)`, "warn"),
       back: () => this.#showFollow(),
-      ended: () => this.#say("not connected: reload to follow again", "warn"),
+      ended: (why) => this.#say(why || "not connected: reload to follow again", "warn"),
       beat: () => this.#showFollow(),
     });
     this.#build();
@@ -119,7 +121,7 @@ class LogView extends HTMLElement {
     if (this.#address.place.kind === "line" || this.#address.place.kind === "byte") this.#aim(row, this.#address.place);
     if (this.#live) {
       this.#following = this.#view.atEnd && this.#address.place.kind !== "line";
-      this.#follow.start(this.dataset.fid, this.dataset.gen, this.#view.size);
+      await this.#startFollowing();
     }
     this.#showFollow();
     if (this.#address.find) this.#runFind(false);
@@ -278,8 +280,9 @@ class LogView extends HTMLElement {
     this.#pauseFollowing("a long line is open");
     try {
       const bytes = Math.min(REST_BYTES, restBytes(row));
-      row.s += await this.#source.text(row.b + row.shown, bytes, { signal: this.#closed.signal });
-      row.shown += bytes;
+      const more = await this.#source.more(row.b + row.shown, bytes, { signal: this.#closed.signal });
+      row.shown += more.bytes;
+      row.s = restBytes(row) > 0 ? row.s + more.text : (row.s + more.text).replace(/\r?\n$/, "");
     } catch (error) {
       if (error.name !== "AbortError") this.#showProblem(error, () => this.#showRest(row));
       return;
@@ -347,29 +350,31 @@ class LogView extends HTMLElement {
       exactCase: exactCase.getAttribute("aria-pressed") === "true",
       regex: regex.getAttribute("aria-pressed") === "true",
     };
-    const [from] = this.#view.span();
+    const from = Math.max(0, Math.floor(this.#view.span()[0]));
     let waiting = jump;
     let drawn = 0;
+    // Hits come in file order: the first one from the reader's place on is the next, whatever follows.
+    const land = (hit) => {
+      if (!waiting || !hit) return;
+      waiting = false;
+      this.#land(hit);
+    };
     const draw = () => {
       drawn = 0;
       this.#view.rows.paintAll();
       this.#showHits();
+      land(this.#find.hits.find((hit) => hit.b >= from));
     };
     const run = this.#find.run(input.value, how, () => {
-      // The first hit below the reader's place may still be on its way while others arrive: jump when it is over,
-      // or as soon as one is there that is certainly the next.
-      if (!drawn) drawn = setTimeout(draw, 80);
+      if (!drawn) drawn = setTimeout(draw, DRAW_MS);
     });
     this.#showHits();
     if (!this.#target) this.#writeAddress(null);
     await run;
-    if (drawn) clearTimeout(drawn);
-    if (this.#find.state === "idle") return;
+    clearTimeout(drawn);
+    if (this.#find.text !== input.value) return;
     draw();
-    if (waiting && this.#find.hits.length) {
-      waiting = false;
-      this.#land(this.#find.from(Math.max(0, Math.floor(from) - 1), true));
-    }
+    land(this.#find.hits[0]);
   }
 
   #clearFind() {
@@ -411,7 +416,8 @@ class LogView extends HTMLElement {
 
   #showHits() {
     const { hits } = this.#at;
-    const { state, hits: found, problem, text } = this.#find;
+    const { state, hits: found, problem, progress, text } = this.#find;
+    const done = progress?.total_bytes ? ` ${Math.floor((100 * progress.scanned_bytes) / progress.total_bytes)} %` : "";
     const more = state === "running" ? "…" : state === "complete" ? "" : "+";
     const at = this.#cursor ? this.#find.position(this.#cursor.b) : 0;
     this.#at.input.setAttribute("aria-invalid", String(state === "failed"));
@@ -420,7 +426,7 @@ class LogView extends HTMLElement {
     else if (state === "failed") {
       hits.textContent = problem.message;
       hits.title = [problem.hint, problem.requestId && `request ${problem.requestId}`].filter(Boolean).join(" · ");
-    } else if (!found.length) hits.textContent = state === "running" ? "searching…" : "no line matches";
+    } else if (!found.length) hits.textContent = state === "running" ? `searching…${done}` : "no line matches";
     else hits.textContent = `${at ? `${count(at)} of ` : ""}${count(found.length)}${more} ${found.length === 1 ? "hit" : "hits"}`;
     hits.classList.toggle("bad", state === "failed");
     this.classList.toggle("has-find", text !== "");
@@ -429,10 +435,22 @@ class LogView extends HTMLElement {
 
   // Follow -----------------------------------------------------------------------------------------------------
 
+  // From the last line that is there, which may be unfinished: it comes again when it is whole.
+  async #startFollowing() {
+    try {
+      const last = await this.#view.lastByte();
+      this.#seen = last ?? -1;
+      this.#follow.start(this.dataset.fid, this.dataset.gen, last ?? 0);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#showProblem(error, () => this.#startFollowing());
+    }
+  }
+
   #grown(rows, next) {
-    const known = this.#view.rows.end;
-    const fresh = this.#view.grow(rows, next, this.#following);
-    if (!this.#following) this.#below += known ? fresh : rows.length;
+    this.#view.grow(rows, next, this.#following);
+    const fresh = rows.filter((row) => row.b > this.#seen);
+    if (fresh.length) this.#seen = fresh.at(-1).b;
+    if (!this.#following) this.#below += fresh.length;
     this.#showFollow();
     this.#showPlace();
   }

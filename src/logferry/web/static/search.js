@@ -1,7 +1,7 @@
 // The search page: hits as they are found, by file, with context; Stop; an honest account at the end.
 
 import { BASE, getLines, Problem } from "./api.js";
-import { paintText } from "./log/row.js";
+import { paintText, unitSpans } from "./log/row.js";
 import { count, el, icon, size } from "./text.js";
 
 const SHOWN_AT_FIRST = 5;
@@ -11,15 +11,11 @@ const DRAW_MS = 60;
 function viewerLink(hit) {
   const path = `${hit.agent}/${hit.path}`.split("/").map(encodeURIComponent).join("/");
   const params = new URLSearchParams({ gen: hit.gen });
-  const [span] = hit.spans ?? [];
+  const [span] = unitSpans(hit.s ?? "", hit.spans ?? []);
   const word = span ? hit.s.slice(span[0], span[1]) : "";
   if (word && word.length <= 200) params.set("hl", word);
   if (!hit.n) params.set("at", `b${hit.b}`);
   return `${BASE}/view/${path}?${params}${hit.n ? `#L${hit.n}` : ""}`;
-}
-
-function textOf(line) {
-  return typeof line === "string" ? line : line.s;
 }
 
 function lineElement(tag, props, number, text, spans = []) {
@@ -28,16 +24,18 @@ function lineElement(tag, props, number, text, spans = []) {
   return el(tag, props, el("span", { class: "hn" }, number ? String(number) : ""), body);
 }
 
-/** A hit with the lines around it. */
-function hitElements(hit) {
-  const before = hit.before ?? [];
-  const after = hit.after ?? [];
-  const around = (line, offset) =>
-    lineElement("div", { class: "hit-line around" }, hit.n ? hit.n + offset : null, textOf(line));
+/** A hit with those lines around it that are not shown yet. */
+function hitElements(hit, shown) {
+  const around = (rows) => rows.filter((row) => !shown.has(row.b)).map((row) => {
+    shown.add(row.b);
+    return lineElement("div", { class: "hit-line around" }, row.n, row.s);
+  });
+  const text = hit.s_from > 0 ? `…${hit.s}` : hit.s;
+  const spans = unitSpans(hit.s, hit.spans).map(([from, to]) => (hit.s_from > 0 ? [from + 1, to + 1] : [from, to]));
   return [
-    ...before.map((line, at) => around(line, at - before.length)),
-    lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, hit.s, hit.spans),
-    ...after.map((line, at) => around(line, at + 1)),
+    ...around(hit.before),
+    lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, hit.cut ? `${text}…` : text, spans),
+    ...around(hit.after),
   ];
 }
 
@@ -46,6 +44,7 @@ class Group {
   #hits = [];
   #shown = 0;
   #limit = SHOWN_AT_FIRST;
+  #around = new Set();
   #lines = el("div", { class: "hit-lines" });
   #number = el("span", { class: "num" });
   #more = el("button", { class: "more", type: "button", hidden: true, onclick: () => this.#showMore() });
@@ -67,8 +66,8 @@ class Group {
   draw() {
     const fresh = this.#hits.slice(this.#shown, this.#limit);
     for (const hit of fresh) {
-      const lines = hitElements(hit);
-      if (this.#lines.childElementCount && (hit.before?.length || hit.after?.length)) {
+      const lines = hitElements(hit, this.#around);
+      if (this.#lines.childElementCount && (hit.before.length || hit.after.length)) {
         this.#lines.append(el("div", { class: "hit-line gap", "aria-hidden": "true" }));
       }
       this.#lines.append(...lines);
@@ -132,6 +131,8 @@ class Results {
       this.#progress = event;
       this.#done(event);
       return;
+    } else if (event.type === "problem") {
+      throw new Problem(event.detail, { hint: event.hint, status: event.status });
     }
     if (!this.#timer) this.#timer = setTimeout(() => this.#draw(), DRAW_MS);
   }

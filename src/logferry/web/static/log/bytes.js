@@ -20,6 +20,16 @@ function character(bytes, at) {
   }
 }
 
+/** How many bytes at the end of a block begin a character that is not whole. */
+export function halfCharacter(bytes) {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back];
+    if (byte < 0x80) return 0;
+    if (byte >= 0xc0) return lengthOf(byte) > back ? back : 0;
+  }
+  return 0;
+}
+
 /** Decode a block; the whole of it at once where it is clean. */
 export function decode(bytes) {
   try {
@@ -30,7 +40,7 @@ export function decode(bytes) {
   const parts = [];
   for (let at = 0; at < bytes.length; ) {
     const found = character(bytes, at);
-    parts.push(found ? found.text : `\\x${bytes[at].toString(16).toUpperCase().padStart(2, "0")}`);
+    parts.push(found ? found.text : `\\x${bytes[at].toString(16).padStart(2, "0")}`);
     at += found ? found.length : 1;
   }
   return parts.join("");

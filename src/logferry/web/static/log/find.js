@@ -1,6 +1,7 @@
 // Search inside one file: asks /api/v1/search for this path, collects hits in file order while they arrive.
 
-import { getLines } from "../api.js";
+import { getLines, Problem } from "../api.js";
+import { unitSpans } from "./row.js";
 
 const HITS_MAX = 5000;
 
@@ -11,8 +12,6 @@ export function asQuery(text, regex) {
 }
 
 export class Find {
-  #agent;
-  #path;
   #fid;
   #gen;
   #abort = null;
@@ -26,9 +25,7 @@ export class Find {
   problem = null;
   progress = null;
 
-  constructor({ agent, path, fid, gen }) {
-    this.#agent = agent;
-    this.#path = path;
+  constructor(fid, gen) {
     this.#fid = fid;
     this.#gen = gen;
   }
@@ -55,8 +52,7 @@ export class Find {
     const abort = new AbortController();
     this.#abort = abort;
     const params = {
-      q: asQuery(text, regex), agent: this.#agent, path: this.#path, fid: this.#fid, gen: this.#gen,
-      case: exactCase ? "true" : "", limit: HITS_MAX, context: 0,
+      q: asQuery(text, regex), fid: this.#fid, gen: this.#gen, case: exactCase, order: "oldest", limit: HITS_MAX,
     };
     try {
       for await (const event of getLines("search", params, { signal: abort.signal })) {
@@ -75,14 +71,17 @@ export class Find {
 
   #take(event) {
     if (event.type === "hit") {
-      if (event.fid !== this.#fid || this.#byByte.has(event.b)) return;
-      const hit = { b: event.b, n: event.n, spans: event.spans };
+      if (this.#byByte.has(event.b)) return;
+      // Of a long line the server sends the part around the match: its spans are none of the line's beginning.
+      const hit = { b: event.b, n: event.n, spans: event.cut ? [] : unitSpans(event.s, event.spans) };
       this.#byByte.set(hit.b, hit);
       this.hits.splice(this.#placeOf(hit.b), 0, hit);
     } else if (event.type === "progress") {
       this.progress = event;
     } else if (event.type === "done") {
       this.state = event.reason;
+    } else if (event.type === "problem") {
+      throw new Problem(event.detail, { hint: event.hint, status: event.status });
     }
   }
 

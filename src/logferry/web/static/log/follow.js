@@ -7,7 +7,7 @@ export class Follow {
   #stream = null;
   #on;
 
-  /** `on`: {lines(rows, next), gen(number), lost(), back(), ended(), beat()}. */
+  /** `on`: {lines(rows, next), gen(number), lost(), back(), ended(why), beat()}. */
   constructor(on) {
     this.#on = on;
   }
@@ -27,10 +27,15 @@ export class Follow {
     });
     stream.addEventListener("gen", (event) => this.#on.gen(JSON.parse(event.data).gen));
     stream.addEventListener("ping", () => this.#on.beat());
+    stream.addEventListener("problem", (event) => {
+      const data = JSON.parse(event.data);
+      this.stop();
+      this.#on.ended(`not following: ${data.detail}`);
+    });
     stream.addEventListener("error", () => {
       if (stream.readyState === EventSource.CLOSED) {
         this.stop();
-        this.#on.ended();
+        this.#on.ended("");
       } else {
         this.#on.lost();
       }

@@ -16,6 +16,14 @@ function tidy(ranges) {
   return kept;
 }
 
+/** Spans counted in characters (code points), as the server counts, in the UTF-16 units of `text`. */
+export function unitSpans(text, spans) {
+  if (!/[\ud800-\udbff]/.test(text)) return spans;
+  const units = [0];
+  for (const character of text) units.push(units.at(-1) + character.length);
+  return spans.map(([from, to]) => [units[from] ?? text.length, units[to] ?? text.length]);
+}
+
 /** Every place of `word` in `text`, as ranges. */
 export function occurrences(text, word, exactCase, most = 200) {
   if (!word) return [];

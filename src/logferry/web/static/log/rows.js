@@ -83,6 +83,12 @@ export class Rows {
     return made.length;
   }
 
+  /** More follows that is not fetched: the reader will get there. */
+  openEnd() {
+    this.end = false;
+    this.next = this.last.b;
+  }
+
   /** Add rows above and keep the view where it is. */
   prepend(rows) {
     if (!rows.length) return;

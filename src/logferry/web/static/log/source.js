@@ -1,7 +1,7 @@
 // Where rows come from: /api/v1/files/{fid}/lines, /index and /raw of one generation. Knows nothing of the page.
 
 import { getBytes, getJson } from "../api.js";
-import { decode } from "./bytes.js";
+import { decode, halfCharacter } from "./bytes.js";
 
 const PAGE_ROWS = 250;
 const BACK_ROWS_MAX = 4000;
@@ -64,8 +64,14 @@ export class Source {
     return getJson(`files/${this.#fid}/index`, { gen: this.#gen }, { signal });
   }
 
-  /** The text of `length` bytes from `byte`: the rest of a long line. */
-  async text(byte, length, { signal } = {}) {
-    return decode(await getBytes(`files/${this.#fid}/raw`, { gen: this.#gen }, byte, length, { signal }));
+  /**
+   * More of a long line: {text, bytes}. `from` is where the text shown so far ends, give or take half a character that
+   * the server left out; `bytes` is how far the text now reaches from `from`.
+   */
+  async more(from, length, { signal } = {}) {
+    const bytes = await getBytes(`files/${this.#fid}/raw`, { gen: this.#gen }, from - 4, length + 4, { signal });
+    const begin = 4 - halfCharacter(bytes.subarray(0, 4));
+    const end = bytes.length - halfCharacter(bytes);
+    return { text: decode(bytes.subarray(begin, end)), bytes: end - 4 };
   }
 }

@@ -3,7 +3,7 @@
 
 import { about, count } from "../text.js";
 import { Numbers } from "./numbers.js";
-import { Rows } from "./rows.js";
+import { Rows, ROWS_MAX } from "./rows.js";
 import { Scrollbar } from "./scrollbar.js";
 
 const EDGE_SCREENS = 2;
@@ -11,6 +11,7 @@ const ABOVE_ROWS = 120;
 const AT_END_PX = 6;
 const INDEX_POLL_MS = 1200;
 const DRAG_FETCH_MS = 50;
+const PAUSED_ROWS_MAX = ROWS_MAX + 100;
 
 export class Viewport {
   rows;
@@ -194,15 +195,22 @@ export class Viewport {
     return false;
   }
 
-  /** Rows that arrived by following. Returns how many are new; keeps to the end where `stick` says so. */
+  /** Where the last line of the file begins; null for an empty one. */
+  async lastByte() {
+    if (this.rows.end) return this.rows.last?.b ?? null;
+    const page = await this.#source.page({ tail: 1 }, { signal: this.#stopped.signal });
+    this.size = Math.max(this.size, page.size);
+    return page.rows.at(-1)?.b ?? null;
+  }
+
+  /** Rows that arrived by following: shown where the view holds the end, kept to it where `stick` says so. */
   grow(rows, next, stick) {
     this.size = Math.max(this.size, next);
-    if (!this.rows.end) return 0;
-    if (!stick && this.rows.rows.length + rows.length > 3 * 900) {
-      this.rows.end = false;
-      return 0;
+    if (!this.rows.end) return;
+    if (!stick && this.rows.rows.length + rows.length > PAUSED_ROWS_MAX) {
+      this.rows.openEnd();
+      return;
     }
-    const was = this.rows.last?.b ?? -1;
     this.rows.append({ rows, end: true, next: null });
     if (!this.rows.exact) this.#guessNumbers();
     if (stick) {
@@ -210,7 +218,6 @@ export class Viewport {
       this.toEnd();
     }
     this.#setThumb();
-    return rows.filter((row) => row.b > was).length;
   }
 
   // Thumb -----------------------------------------------------------------------------------------------------
