@@ -49,6 +49,11 @@ class Site:
         people = People(catalog)
         return cls(config, catalog, people, Enrolment(catalog, people))
 
+    @property
+    def pin(self) -> str:
+        """The pin of the server's certificate."""
+        return first_run.identity(self.config).pin
+
     def join(self, agent_id: str) -> Joined:
         """A new agent."""
         return self.enrolment.join(self.enrolment.new_join_token().secret, agent_id=agent_id)
