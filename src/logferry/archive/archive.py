@@ -11,8 +11,9 @@ from typing import Self
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt
+from logferry.archive.check import Finding, check
 from logferry.archive.digests import digest
-from logferry.archive.durable import Disk, translated
+from logferry.archive.durable import Disk, translating
 from logferry.archive.incoming import Incoming
 from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
@@ -82,7 +83,8 @@ class Archive:
             active = self._active.get((agent, path))
         if active is not None:
             active.abandon()
-        sink = self._sink(agent, path, offset, append=append)
+        with translating(path):
+            sink = self._sink(agent, path, offset, append=append)
         incoming = Incoming(self._rooms, agent, path, sink, self._released)
         with self._lock:
             self._active[agent, path] = incoming
@@ -98,7 +100,8 @@ class Archive:
             Conflict: a folder is in the way.
         """
         checked_agent_id(agent)
-        self._renames.rename(agent, checked_path(source), checked_path(target))
+        with translating(target):
+            self._renames.rename(agent, checked_path(source), checked_path(target))
 
     def make_folder(self, agent: str, path: str) -> None:
         """Make a folder and those above it. That it exists is no error. Raises Conflict where a file is in the way."""
@@ -106,7 +109,8 @@ class Archive:
 
     def set_modified(self, agent: str, path: str, ns: int) -> None:
         """Note the node's own time of a file. Durable in a moment. Raises NotFound."""
-        self._tree.set_modified(checked_agent_id(agent), checked_path(path), ns)
+        with translating(path):
+            self._tree.set_modified(checked_agent_id(agent), checked_path(path), ns)
 
     def remove_file(self, agent: str, path: str) -> None:
         """Take a name out of the live tree: its generation ends and is kept as an earlier one; a partial is dropped.
@@ -114,7 +118,8 @@ class Archive:
         Raises:
             NotFound: there is no such file.
         """
-        self._renames.remove_file(checked_agent_id(agent), checked_path(path))
+        with translating(path):
+            self._renames.remove_file(checked_agent_id(agent), checked_path(path))
 
     def remove_folder(self, agent: str, path: str) -> None:
         """Take an empty folder out of the live tree. Raises NotFound, Conflict when it is not empty."""
@@ -147,6 +152,10 @@ class Archive:
             NotFound, Damaged.
         """
         return digest(self._rooms, generation_id)
+
+    def check(self, *, repair: bool = False, digests: bool = False) -> Iterator[Finding]:
+        """Compare catalog and files; yields everything that is not as it should be. See ``check.check``."""
+        return check(self._rooms, repair=repair, digests=digests)
 
     def free_bytes(self) -> int:
         """How much may still arrive before uploads are refused; negative when they are."""
@@ -210,12 +219,11 @@ class Archive:
         except FileNotFoundError:
             return None
         try:
-            # A size that is told must be on disk: the sender continues there after a power cut too.
-            self._rooms.disk.sync_data(fd)
+            with translating(path):
+                # A size that is told must be on disk: the sender continues there after a power cut too.
+                self._rooms.disk.sync_data(fd)
             # An empty partial is nothing to continue; under a temporary name it may be a whole, empty file.
             return os.fstat(fd).st_size or (0 if is_temporary(split(path)[1]) else None)
-        except OSError as error:
-            raise translated(error, path) from error
         finally:
             os.close(fd)
 

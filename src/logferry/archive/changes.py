@@ -18,6 +18,7 @@ After the commit of Keep and Move the old name is unlinked; where that did not h
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -28,7 +29,7 @@ from logferry.archive.catalog.filing import NewGeneration, PathState
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.live import Folder
 from logferry.archive.rooms import Rooms
-from logferry.errors import Busy, Conflict, Damaged, Later
+from logferry.errors import Busy, Conflict, Later
 from logferry.limits import NAME_BYTES_MAX
 from logferry.names import split
 
@@ -51,6 +52,15 @@ def made_folder(rooms: Rooms, agent: str, path: str, sync: Sync) -> tuple[Folder
     """The open folder of the live file ``path``, made when missing, and the file's name in it."""
     folder, name = split(path)
     return rooms.live.make(f"{agent}/{folder}" if folder else agent, sync), name.encode()
+
+
+def forget_name(rooms: Rooms, moved: PathState) -> None:
+    """Take away the live name of a generation whose bytes have another place now, as the catalog says already."""
+    # If that fails, ``Adopt`` does it when the path is next met.
+    with contextlib.suppress(OSError):
+        folder, name = rooms.live_folder(moved.agent, moved.path)
+        if folder is not None:
+            rooms.disk.unlink(folder.fd, name)
 
 
 class Publish(Change[NewGeneration]):
@@ -143,6 +153,9 @@ class Extend(Grow):
         self._rooms.disk.rename(source.fd, source_name, folder.fd, name)
         sync(folder)
 
+    def undo(self) -> None:
+        self._rooms.live.close()
+
     def apply(self, transaction: Transaction) -> int:
         number = super().apply(transaction)
         generation_id = self._generation.generation_id or 0
@@ -179,9 +192,11 @@ class Keep(Change[None]):
 
     def clean_up(self) -> None:
         """After the commit: take the live name away."""
-        folder, name = self._rooms.live_folder(self._state.agent, self._state.path)
-        if folder is not None:
-            self._rooms.disk.unlink(folder.fd, name)
+        forget_name(self._rooms, self._state)
+
+    def undo(self) -> None:
+        """The new name is one too many, but harmless; folders made for it may not be durable."""
+        self._rooms.kept.close()
 
     def _link(self, folder: Folder, name: bytes, sync: Sync) -> str:
         inode = os.fstat(self._fd).st_ino
@@ -242,9 +257,7 @@ class Move(Change[list[NewGeneration]]):
     def clean_up(self) -> None:
         """After the commit: take the old names away."""
         for state, _ in self._moves:
-            folder, name = self._rooms.live_folder(state.agent, state.path)
-            if folder is not None:
-                self._rooms.disk.unlink(folder.fd, name)
+            forget_name(self._rooms, state)
 
     def _link(self, state: PathState, target: str, sync: Sync) -> PathState:
         fd, source_folder, source_name = self._rooms.open_live(state)
@@ -288,11 +301,10 @@ class Adopt(Change[bool]):
         # What the catalog says counts from here on: whoever published or moved the file held its lock until then.
         with self._rooms.catalog.readers.cursor() as cursor:
             state = self._rooms.catalog.filing.at(cursor, self._agent, self._path)
-            if state is not None and state.is_current:
-                return
-            others = self._rooms.catalog.filing.last_known(cursor, state.file_id) if state is not None else []
+        if state is not None and state.is_current:
+            return
         found = os.fstat(self._fd)
-        if found.st_nlink > 1 and self._is_one_of(found, others):
+        if found.st_nlink > 1 and self._has_another_name(found):
             self._rooms.disk.unlink(folder.fd, name)
             return
         self._rooms.disk.sync_data(self._fd)
@@ -318,14 +330,7 @@ class Adopt(Change[bool]):
             os.close(self._fd)
             self._fd = -1
 
-    def _is_one_of(self, found: os.stat_result, others: Sequence[PathState]) -> bool:
-        for other in others:
-            try:
-                fd = self._rooms.open_bytes(other)
-            except Damaged:  # told by whoever reads it
-                continue
-            file = os.fstat(fd)
-            os.close(fd)
-            if os.path.samestat(file, found):
-                return True
-        return False
+    def _has_another_name(self, found: os.stat_result) -> bool:
+        """Whether the archive holds the file under another name too. Slow, but only ever needed after a crash."""
+        names = self._rooms.live.count_names(self._agent, found)
+        return names > 1 or self._rooms.kept.count_names(self._agent, found) > 0

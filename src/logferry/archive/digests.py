@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from logferry.archive.catalog.writer import Change, Transaction
-from logferry.archive.reader import held, open_generation
+from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms
 from logferry.limits import COPY_BYTES
 
@@ -29,10 +29,15 @@ def digest(rooms: Rooms, generation_id: int) -> str:
     state = held(rooms, generation_id)
     if state.sha256 is not None and state.sha256_size == state.size:
         return state.sha256
-    hashing = hashlib.sha256()
     with open_generation(rooms, generation_id) as reader:
-        for offset in range(0, reader.size, COPY_BYTES):
-            hashing.update(reader.read_at(offset, COPY_BYTES))
-        sha256, size = hashing.hexdigest(), reader.size
+        sha256, size = hashed(reader), reader.size
     rooms.catalog.writer.run(_Remember(rooms, generation_id, sha256, size))
     return sha256
+
+
+def hashed(reader: GenerationReader) -> str:
+    """The SHA-256 of all bytes of an open generation, in hexadecimal."""
+    hashing = hashlib.sha256()
+    for offset in range(0, reader.size, COPY_BYTES):
+        hashing.update(reader.read_at(offset, COPY_BYTES))
+    return hashing.hexdigest()

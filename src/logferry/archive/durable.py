@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from logferry.errors import Full, Later, LogferryError
 
@@ -92,6 +93,15 @@ class Disk:
 
 # macOS has no fdatasync; fsync does at least as much.
 _fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+
+
+@contextmanager
+def translating(what: str) -> Iterator[None]:
+    """Inside, an error of the disk becomes one of our own tree that names ``what``."""
+    try:
+        yield
+    except OSError as error:
+        raise translated(error, what) from error
 
 
 def translated(error: OSError, what: str) -> LogferryError:

@@ -132,6 +132,26 @@ class LiveTree:
         found.named_durably = True
         return found
 
+    def walk(self, path: str = "") -> Iterator[tuple[str, os.stat_result]]:
+        """Everything below ``path`` that is no folder: (path, what it is), links not followed."""
+        folder = self.folder(path)
+        if folder is None:
+            return
+        for raw in sorted(folder.names()):
+            name = raw.decode("utf-8", "backslashreplace")
+            below = f"{path}/{name}" if path else name
+            found = folder.stat(raw)
+            if found is None:
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                yield from self.walk(below)
+            else:
+                yield below, found
+
+    def count_names(self, path: str, file: os.stat_result) -> int:
+        """How many names the file has below the folder ``path``. Looks at everything there."""
+        return sum(os.path.samestat(found, file) for _, found in self.walk(path))
+
     def forget(self, path: str) -> None:
         """Let go of the folder ``path`` and everything below it: it was removed or moved."""
         key = path.encode()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt, Extend, Keep, Move, Publish, locked
-from logferry.archive.durable import translated
 from logferry.archive.live import Folder
 from logferry.archive.partials import open_partial, partial_name
 from logferry.archive.rooms import Rooms
@@ -35,19 +34,16 @@ class Renames:
         (source_folder, source_name), (target_folder, target_name) = split(source), split(target)
         self._supersede(agent, source)
         self._supersede(agent, target)
-        try:
-            if is_temporary(source_name):
-                self._from_temporary(agent, source, target)
-                return
-            state = self._at(agent, source)
-            if state is None:
-                self._move_folder(agent, source, target)
-            elif source_folder == target_folder and is_aside_of(target_name, source_name):
-                self._keep(state)
-            else:
-                self._move(state, target)
-        except OSError as error:
-            raise translated(error, target) from error
+        if is_temporary(source_name):
+            self._from_temporary(agent, source, target)
+            return
+        state = self._known(agent, source)
+        if state is None:
+            self._move_folder(agent, source, target)
+        elif source_folder == target_folder and is_aside_of(target_name, source_name):
+            self._keep(state)
+        else:
+            self._move(state, target)
 
     def remove_file(self, agent: str, path: str) -> None:
         """See ``Archive.remove_file``."""
@@ -170,6 +166,9 @@ class Renames:
             raise Refused(f"{source} cannot move into itself")
         if self._at(agent, target) is not None:
             raise Conflict(f"{target} is a file", hint="a file and a folder cannot share a name")
+        # What a crash left there gets its row and moves too, or goes.
+        for path, _ in list(self._rooms.live.walk(f"{agent}/{source}")):
+            self._known(agent, path.removeprefix(f"{agent}/"))
         self._tree.make_folder(agent, target)
         while paths := files.current_below(agent, source, RENAME_BATCH_FILES):
             self._move_some(agent, [(path, target + path[len(source) :]) for path in paths])

@@ -31,6 +31,9 @@ class MakeFolder(Change[None]):
     def stage(self, sync: Sync) -> None:
         self._rooms.live.make(f"{self._agent}/{self._path}", sync)
 
+    def undo(self) -> None:
+        self._rooms.live.close()
+
     def apply(self, transaction: Transaction) -> None:
         chain = transaction.sums.chain(transaction.cursor, self._agent, self._path)
         transaction.sums.show(transaction.cursor, chain)

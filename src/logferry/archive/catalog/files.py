@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, literal_column, null, or_, select, tuple_
 from sqlalchemy.engine import Engine
 
 from logferry.archive.catalog.filing import LIVE
@@ -58,6 +58,9 @@ class Files:
         self._numbered = Prepared(select(*_GENERATION).select_from(_HELD).where(by_id, number), dialect)
         self._shown = Prepared(select(*_GENERATION).select_from(_SHOWN).where(by_id), dialect)
         self._all = Prepared(select(*_GENERATION).select_from(_HELD).where(by_id).order_by(_G.number), dialect)
+        self._holds = Prepared(
+            select(_G.id).where(_G.place == bindparam("where"), _G.place != literal_column("''")).limit(1), dialect
+        )
         self._former = Prepared(
             select(former_names.c.generation_id).where(
                 former_names.c.file_id == bindparam("file"), former_names.c.number == bindparam("number")
@@ -108,6 +111,24 @@ class Files:
                 return None
             file = _file(self._get.one(cursor, file=row[1]))
             return (file, _generation(row)) if file is not None else None
+
+    def every_generation(self) -> Iterator[GenerationRecord]:
+        """All generations held, by id. Reads on as it is consumed, some rows at a time."""
+        last = 0
+        while True:
+            query = select(*_GENERATION).select_from(_HELD).where(_G.id > last).order_by(_G.id).limit(CATALOG_PAGE_ROWS)
+            with self._engine.connect() as connection:
+                rows = connection.execute(query).all()
+            for row in rows:
+                yield _generation(row)
+            if len(rows) < CATALOG_PAGE_ROWS:
+                return
+            last = rows[-1][0]
+
+    def holds(self, place: str) -> bool:
+        """Whether a generation lies at ``place`` in ``generations``."""
+        with self._readers.cursor() as cursor:
+            return self._holds.one(cursor, where=place) is not None
 
     # Lists -----------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from logferry.errors import Conflict
 from logferry.names import split
 
 LIVE, KEPT = "live", "kept"
-_LAST_KNOWN = 8  # how far back a file's history is looked through for the owner of a left-over name
 
 
 class PathState(NamedTuple):
@@ -82,16 +81,6 @@ class Filing:
         by_path = (files.c.agent_id == bindparam("agent")) & (files.c.path == bindparam("at"))
         this_file, this_generation = files.c.id == bindparam("file"), _G.id == bindparam("generation")
         self._at = prepared(select(*_STATE).select_from(_SHOWN).where(by_path))
-        formerly = (
-            select(former_names.c.generation_id)
-            .where(former_names.c.file_id == bindparam("file"))
-            .order_by(former_names.c.number.desc())
-            .limit(_LAST_KNOWN)
-        )
-        newest = _G.number.desc()
-        here = select(*_STATE).select_from(_HELD).where(this_file, _G.state == KEPT).order_by(newest).limit(_LAST_KNOWN)
-        self._last_here = prepared(here)
-        self._last_moved = prepared(select(*_STATE).select_from(_HELD).where(_G.id.in_(formerly)))
         self._held = prepared(select(*_STATE).select_from(_HELD).where(this_generation))
         self._insert_file = prepared(insert(files).returning(files.c.id), _columns(files))
         self._insert_generation = prepared(insert(generations).returning(_G.id), _columns(generations))
@@ -151,11 +140,6 @@ class Filing:
         row = self._held.one(cursor, generation=generation_id)
         return PathState(*row) if row is not None else None
 
-    def last_known(self, cursor: Any, file_id: int) -> list[PathState]:
-        """The generations whose bytes lay at the file's live place most recently and lie elsewhere now."""
-        rows = self._last_here.all(cursor, file=file_id) + self._last_moved.all(cursor, file=file_id)
-        return [PathState(*row) for row in rows]
-
     # Writing ---------------------------------------------------------------------------------------------------------
 
     def begin(
@@ -176,7 +160,7 @@ class Filing:
         return NewGeneration(file_id, int(row[0]) if row else 0, number, file is None)
 
     def grow(self, transaction: Transaction, generation: PathState, size: int, now_ns: int) -> None:
-        """The current ``generation`` has ``size`` bytes now. Raises Conflict: it is no longer as ``generation`` says."""
+        """The current ``generation`` has ``size`` bytes now. Raises Conflict when it is no longer as it says."""
         row = self._grow.one(
             transaction.cursor, generation=generation.generation_id, bytes=size, from_bytes=generation.size, ns=now_ns
         )
@@ -250,14 +234,14 @@ class Filing:
             row = self._insert_file.one(
                 transaction.cursor, agent_id=agent, folder_id=chain[0], name=name, path=path, number=1, shown=1, held=1
             )
-            self._sums.add(chain, 1, size, now_ns)
+            self._sums.add(chain, 1, size, now_ns, appears=True)
             return int(row[0]) if row else 0, 1
         number = file.number + 1
         self._next_number.run(transaction.cursor, file=file.file_id, last=number)
         if file.generation_id is None:
-            self._sums.add(chain, 1, size, now_ns)
+            self._sums.add(chain, 1, size, now_ns, appears=True)
         else:
-            self._sums.add(chain, 0, size - file.size, now_ns)
+            self._sums.add(chain, 0, size - file.size, now_ns, appears=True)
         return file.file_id, number
 
     def _leave(self, transaction: Transaction, gone: PathState, now_ns: int) -> None:

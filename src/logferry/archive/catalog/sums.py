@@ -22,11 +22,10 @@ class FolderSums:
     def __init__(self, dialect: Dialect) -> None:
         # (agent, path) -> ids from the folder itself up to its agent's root.
         self._chains: dict[tuple[str, str], tuple[int, ...]] = {}
-        self._log: list[tuple[str, tuple[int, ...], int, int, int, str]] = []
+        self._added: list[tuple[tuple[int, ...], int, int, int, bool]] = []
+        self._uploaded: dict[str, tuple[int, str]] = {}
         self._find = Prepared(
-            select(folders.c.id, folders.c.present).where(
-                folders.c.agent_id == bindparam("agent"), folders.c.path == bindparam("path")
-            ),
+            select(folders.c.id).where(folders.c.agent_id == bindparam("agent"), folders.c.path == bindparam("path")),
             dialect,
         )
         self._insert = Prepared(
@@ -42,6 +41,7 @@ class FolderSums:
                 files=folders.c.files + bindparam("more_files"),
                 bytes=folders.c.bytes + bindparam("more_bytes"),
                 changed_ns=case((folders.c.changed_ns < changed, changed), else_=folders.c.changed_ns),
+                present=case((bindparam("appears") == 1, 1), else_=folders.c.present),
             )
             .where(folders.c.id == bindparam("folder")),
             dialect,
@@ -79,8 +79,6 @@ class FolderSums:
                 cursor, agent_id=agent, parent_id=above[0] if above else None, path=path, name=name, present=1,
                 files=0, bytes=0, changed_ns=0,
             )  # fmt: skip
-        elif not row[1]:
-            self._show.run(cursor, folder=row[0])
         if row is None:
             raise AssertionError("a folder just inserted has an id")
         chain = (int(row[0]), *above)
@@ -94,43 +92,36 @@ class FolderSums:
         for folder in chain:
             self._show.run(cursor, folder=folder)
 
-    def add(self, chain: tuple[int, ...], files: int, size: int, changed_ns: int) -> None:
-        """Below the folders of ``chain`` there are so many files and bytes more (or fewer)."""
-        self._log.append(("", chain, files, size, changed_ns, ""))
+    def add(self, chain: tuple[int, ...], files: int, size: int, changed_ns: int, *, appears: bool = False) -> None:
+        """Below the folders of ``chain`` there are so many files and bytes more (or fewer).
+
+        ``appears``: a file has come there, so the folders are there (again).
+        """
+        self._added.append((chain, files, size, changed_ns, appears))
 
     def uploaded(self, agent: str, path: str, ns: int) -> None:
         """The agent has just delivered bytes of ``path``."""
-        self._log.append((agent, (), 0, 0, ns, path))
-
-    def mark(self) -> int:
-        """Where ``back_to`` returns to."""
-        return len(self._log)
-
-    def back_to(self, mark: int) -> None:
-        """Drop what was added since ``mark``, and the ids learnt, which may have been undone with it."""
-        del self._log[mark:]
-        self._chains.clear()
+        self._uploaded[agent] = (ns, path)
 
     def forget(self) -> None:
-        """Drop everything pending and everything known."""
-        self.back_to(0)
+        """Drop everything pending, and the ids learnt, which may have been undone with it."""
+        self._added.clear()
+        self._uploaded.clear()
+        self._chains.clear()
 
     def flush(self, cursor: Any) -> None:
         """Write everything pending."""
-        if not self._log:
-            return
-        added: dict[int, list[int]] = {}
-        heard: dict[str, tuple[int, str]] = {}
-        for agent, chain, files, size, ns, path in self._log:
-            if agent:
-                heard[agent] = (ns, path)
+        total: dict[int, list[int]] = {}
+        for chain, files, size, ns, appears in self._added:
             for folder in chain:
-                sums = added.setdefault(folder, [0, 0, 0])
+                sums = total.setdefault(folder, [0, 0, 0, 0])
                 sums[0] += files
                 sums[1] += size
                 sums[2] = max(sums[2], ns)
-        self._log.clear()
-        for folder, (files, size, ns) in sorted(added.items()):
-            self._add.run(cursor, folder=folder, more_files=files, more_bytes=size, changed=ns)
-        for agent, (ns, path) in heard.items():
+                sums[3] |= int(appears)
+        for folder, (files, size, ns, shown) in sorted(total.items()):
+            self._add.run(cursor, folder=folder, more_files=files, more_bytes=size, changed=ns, appears=shown)
+        for agent, (ns, path) in self._uploaded.items():
             self._heard.run(cursor, agent=agent, ns=ns, path=path)
+        self._added.clear()
+        self._uploaded.clear()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, SmallInteger, Table, Text, text
 
 metadata = MetaData()
 
@@ -31,6 +31,9 @@ def _ns(name: str, **options: Any) -> Column[int]:
 def _flag(name: str) -> Column[int]:
     return Column(name, SmallInteger, nullable=False)
 
+
+# Only older generations have a place of their own, so this index stays small.
+_KEPT_PLACE = text("place <> ''")
 
 agents = Table(
     "agents",
@@ -103,6 +106,7 @@ generations = Table(
     _text("state"),
     _text("place"),
     Index("generations_by_file", "file_id", "number", unique=True),
+    Index("generations_by_place", "place", sqlite_where=_KEPT_PLACE, postgresql_where=_KEPT_PLACE),
     sqlite_autoincrement=True,
 )
 

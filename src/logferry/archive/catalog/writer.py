@@ -81,6 +81,14 @@ class _Ticket(Generic[T]):
         self.done = True
 
 
+class _Refused(Exception):
+    """One change of a batch was refused."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Writer:
     """All writing of one process into one catalog. Thread-safe."""
 
@@ -175,28 +183,31 @@ class Writer:
                 raise
 
     def _run_batch(self, batch: list[_Ticket[Any]]) -> None:
+        try:
+            self._run_together(batch)
+        except _Refused as refused:
+            # Rare, so nobody pays for savepoints: take everything back and serve each one alone.
+            self._roll_back()
+            if len(batch) == 1:
+                batch[0].fail(_own(refused.error), refused=True)
+                return
+            for ticket in batch:
+                self._run_batch([ticket])
+
+    def _run_together(self, batch: list[_Ticket[Any]]) -> None:
         transaction = self._begin()
         for ticket in batch:
-            self._apply(ticket, transaction)
+            try:
+                ticket.result = ticket.change.apply(transaction)
+            except Exception as error:
+                raise _Refused(error) from error
         self._sums.flush(transaction.cursor)
         self._disk.step("commit")
         self._end(transaction)
         self._disk.step("committed")
         for ticket in batch:
-            if not ticket.done:
-                ticket.done = True
-                ticket.change.committed()
-
-    def _apply(self, ticket: _Ticket[Any], transaction: Transaction) -> None:
-        mark = self._sums.mark()
-        transaction.cursor.execute("SAVEPOINT change")
-        try:
-            ticket.result = ticket.change.apply(transaction)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller who waits for it
-            transaction.cursor.execute("ROLLBACK TO SAVEPOINT change")
-            self._sums.back_to(mark)
-            ticket.fail(_own(error), refused=True)
-        transaction.cursor.execute("RELEASE SAVEPOINT change")
+            ticket.done = True
+            ticket.change.committed()
 
     def _begin(self) -> Transaction:
         if self._transaction is None:
@@ -211,6 +222,12 @@ class Writer:
             transaction.connection.commit()
         else:
             transaction.cursor.connection.commit()
+
+    def _roll_back(self) -> None:
+        self._sums.forget()
+        if self._transaction is not None:
+            self._transaction.connection.rollback()
+            self._transaction.cursor.connection.rollback()
 
     def _abort(self, batch: list[_Ticket[Any]], error: BaseException) -> None:
         """The batch as a whole failed: as far as anybody knows, nothing of it is in the catalog."""

@@ -106,6 +106,8 @@ def _archive() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("generations_by_file", "generations", ["file_id", "number"], unique=True)
+    kept = sa.text("place <> ''")
+    op.create_index("generations_by_place", "generations", ["place"], sqlite_where=kept, postgresql_where=kept)
     op.create_table(
         "former_names",
         _reference("file_id", "files.id", primary_key=True),

@@ -1,0 +1,171 @@
+"""Comparing catalog and files in both directions: what a crash, a disk or a hand has left, and what to do about it.
+
+Nothing here is needed for safety: every part of it happens by itself when a path is next met. A check finds it all
+at once, names what is damaged, and (with ``repair``) tidies up what is harmless. It never deletes bytes that have no
+other name in the archive.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from logferry.archive.catalog.filing import LIVE
+from logferry.archive.changes import Adopt, locked
+from logferry.archive.digests import hashed
+from logferry.archive.reader import held, open_generation
+from logferry.archive.records import GenerationRecord
+from logferry.archive.rooms import Rooms
+from logferry.errors import Busy, Damaged, LogferryError, NotFound
+from logferry.limits import PARTIAL_S_MAX
+from logferry.names import checked_path
+
+Kind = Literal["missing", "short", "altered", "tail", "unknown", "second-name", "foreign", "partial"]
+"""``missing``, ``short``, ``altered``: damage. ``tail``: bytes never confirmed. ``unknown``: a whole file without a
+catalog entry. ``second-name``: left by a crash. ``foreign``: no file of ours. ``partial``: an upload given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be at ``place`` (below the data directory); ``repaired``: no longer."""
+
+    kind: Kind
+    place: str
+    text: str
+    repaired: bool = False
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether confirmed bytes are lost or altered."""
+        return self.kind in ("missing", "short", "altered")
+
+
+def check(rooms: Rooms, *, repair: bool = False, digests: bool = False) -> Iterator[Finding]:
+    """Everything that is not as it should be. Safe while uploads go on.
+
+    Args:
+        repair: give unknown live files their entry, cut unconfirmed tails, remove left-over second names and
+            partials nobody continued.
+        digests: read all bytes and compare with the SHA-256 in the catalog, where there is one.
+    """
+    for generation in rooms.catalog.files.every_generation():
+        yield from _check_generation(rooms, generation, repair=repair, digests=digests)
+    for path, found in rooms.live.walk():
+        yield from _check_live(rooms, path, found, repair=repair)
+    for path, found in rooms.kept.walk():
+        yield from _check_kept(rooms, path, found, repair=repair)
+    for path, found in rooms.incoming.walk():
+        yield from _check_partial(rooms, path, found, repair=repair)
+
+
+def _check_generation(rooms: Rooms, generation: GenerationRecord, *, repair: bool, digests: bool) -> Iterator[Finding]:
+    try:
+        with open_generation(rooms, generation.id) as reader:
+            if digests and generation.sha256 is not None and reader.size == generation.size:
+                found = hashed(reader)
+                if found != generation.sha256:
+                    text = f"sha256 is {found}, was {generation.sha256}"
+                    yield Finding("altered", generation.place, text)
+    except Damaged as error:
+        yield Finding("missing" if not error.expected else "short", generation.place, str(error))
+    except NotFound:
+        return
+    else:
+        yield from _check_tail(rooms, generation, repair=repair)
+
+
+def _check_tail(rooms: Rooms, generation: GenerationRecord, *, repair: bool) -> Iterator[Finding]:
+    state = held(rooms, generation.id)
+    if state.state != LIVE:
+        return
+    fd, _, _ = rooms.open_live(state, writable=True)
+    try:
+        locked(fd, state.path)
+        state = rooms.still_current(state)
+        more = os.fstat(fd).st_size - state.size
+        if more > 0:
+            if repair:
+                rooms.disk.truncate(fd, state.size)
+            yield Finding("tail", generation.place, f"{more} bytes that were never confirmed", repaired=repair)
+    except Busy:  # being written to just now: the bytes are on their way
+        return
+    finally:
+        os.close(fd)
+
+
+def _check_live(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:
+    place = f"live/{path}"
+    agent, _, inner = path.partition("/")
+    if not _is_ours(inner, found):
+        yield Finding("foreign", place, "no plain file with an archive name")
+        return
+    if _is_current(rooms, agent, inner):
+        return
+    repaired = False
+    if repair:
+        try:
+            rooms.catalog.writer.run(Adopt(rooms, agent, inner))
+            repaired = True
+        except LogferryError as error:
+            yield Finding("unknown", place, str(error))
+            return
+    if repaired and not _is_current(rooms, agent, inner):
+        yield Finding("second-name", place, "a left-over name of a generation kept elsewhere", repaired=True)
+    elif found.st_nlink > 1:
+        yield Finding("second-name", place, "a second name of a file, without a catalog entry", repaired=repaired)
+    else:
+        yield Finding("unknown", place, f"{found.st_size} bytes without a catalog entry", repaired=repaired)
+
+
+def _check_kept(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:
+    place = f"generations/{path}"
+    if rooms.catalog.files.holds(place):
+        return
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink == 1:
+        yield Finding("foreign", place, "not in the catalog")
+        return
+    folder_path, _, name = path.rpartition("/")
+    folder = rooms.kept.folder(folder_path)
+    repaired = False
+    if repair and folder is not None:
+        fd = folder.open(name.encode())
+        try:
+            locked(fd, place)  # whoever is keeping the file just now holds its lock
+            if not rooms.catalog.files.holds(place) and os.fstat(fd).st_nlink > 1:
+                rooms.disk.unlink(folder.fd, name.encode())
+                repaired = True
+        except Busy:
+            return
+        finally:
+            os.close(fd)
+    yield Finding("second-name", place, "a left-over name of a live file", repaired=repaired)
+
+
+def _check_partial(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:
+    age_s = (rooms.clock.now_ns() - found.st_mtime_ns) / 1e9
+    if age_s < PARTIAL_S_MAX and found.st_nlink == 1:
+        return
+    agent, _, name = path.partition("/")
+    folder = rooms.incoming.folder(agent)
+    if repair and folder is not None:
+        rooms.disk.unlink(folder.fd, name.encode())
+    yield Finding("partial", f"incoming/{path}", f"{found.st_size} bytes nobody continued", repaired=repair)
+
+
+def _is_ours(path: str, found: os.stat_result) -> bool:
+    if not stat.S_ISREG(found.st_mode) or not path:
+        return False
+    try:
+        checked_path(path)
+    except LogferryError:
+        return False
+    return True
+
+
+def _is_current(rooms: Rooms, agent: str, path: str) -> bool:
+    with rooms.catalog.readers.cursor() as cursor:
+        state = rooms.catalog.filing.at(cursor, agent, path)
+    return state is not None and state.is_current

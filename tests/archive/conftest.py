@@ -1,0 +1,104 @@
+"""An archive in a temporary folder, with one agent, and short words for uploading to it and reading from it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logferry.archive import Archive, Catalog
+from logferry.archive.durable import Disk
+from logferry.archive.records import GenerationRecord, Received
+from logferry.clock import ManualClock
+from logferry.limits import MIB
+
+AGENT = "web-01"
+
+
+class Shelf:
+    """An open archive with one agent, ``web-01``."""
+
+    def __init__(self, folder: Path, *, disk: Disk | None = None, min_free_bytes: int = 0) -> None:
+        self.folder = folder
+        self.clock = ManualClock()
+        self.catalog = Catalog.open(f"sqlite:///{folder}/catalog.db", self.clock, disk=disk)
+        self.archive = Archive(str(folder), self.catalog, clock=self.clock, min_free_bytes=min_free_bytes, disk=disk)
+        if self.catalog.agents.get(AGENT) is None:
+            self.catalog.agents.add(AGENT)
+
+    def put(self, path: str, data: bytes, *, offset: int = 0, append: bool = False) -> Received:
+        """Upload all of ``data`` and commit."""
+        incoming = self.archive.begin(AGENT, path, offset=offset, append=append)
+        try:
+            incoming.write(data)
+            return incoming.commit()
+        finally:
+            incoming.abandon()
+
+    def rename(self, source: str, target: str) -> None:
+        """RNFR, RNTO."""
+        self.archive.rename(AGENT, source, target)
+
+    def size(self, path: str) -> int | None:
+        """SIZE."""
+        return self.archive.size(AGENT, path)
+
+    def bytes_of(self, generation_id: int) -> bytes:
+        """All bytes of a generation."""
+        with self.archive.open(generation_id) as reader:
+            return reader.read_at(0, reader.size)
+
+    def current(self, path: str) -> bytes | None:
+        """The bytes of the current generation of ``path``, None when it has none."""
+        file = self.catalog.files.at(AGENT, path)
+        return self.bytes_of(file.generation_id) if file is not None and file.has_current else None
+
+    def generations(self, path: str) -> list[GenerationRecord]:
+        """The generations held under ``path``, oldest first."""
+        file = self.catalog.files.at(AGENT, path)
+        return self.catalog.files.generations(file.id) if file is not None else []
+
+    def history(self, path: str) -> list[bytes]:
+        """The bytes of the generations held under ``path``, oldest first."""
+        return [self.bytes_of(generation.id) for generation in self.generations(path)]
+
+    def everything(self) -> dict[str, list[bytes]]:
+        """All histories by path."""
+        return {file.path: self.history(file.path) for file in self.catalog.files.each()}
+
+    def live(self) -> dict[str, bytes]:
+        """The live tree as plain files."""
+        root = self.folder / "live" / AGENT
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def close(self) -> None:
+        """Close archive and catalog."""
+        self.archive.close()
+        self.catalog.close()
+
+
+@pytest.fixture(scope="module")
+def quick_folders() -> Iterator[Path]:
+    """A folder in memory where there is one: syncing costs nothing there, and killing a process loses nothing."""
+    memory = "/dev/shm"
+    parent = memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 512 * MIB else None
+    with tempfile.TemporaryDirectory(dir=parent, prefix="logferry-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def folder(quick_folders: Path) -> Path:
+    """An empty folder of the test's own in ``quick_folders``."""
+    return Path(tempfile.mkdtemp(dir=quick_folders))
+
+
+@pytest.fixture
+def shelf(folder: Path) -> Iterator[Shelf]:
+    """An empty archive with the agent ``web-01``."""
+    made = Shelf(folder)
+    yield made
+    made.close()
