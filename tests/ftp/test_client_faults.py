@@ -12,11 +12,24 @@ from pathlib import Path
 import pytest
 
 from logferry.clock import ManualClock
-from logferry.errors import BadName, Busy, Conflict, Full, Later, NotFound, NotSignedIn, Refused, TimedOut, Unreachable
+from logferry.errors import (
+    BadName,
+    Busy,
+    Conflict,
+    Damaged,
+    Full,
+    Later,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    TimedOut,
+    Unreachable,
+)
 from logferry.ftp import Aborted, FtpClient, SendSource, StoreItem
 from tests.ftp.faulty import Faults, FaultyServer
 from tests.ftp.peers import free_port
 
+PROMPT_S_MAX = 10.0  # usually milliseconds; far below the time-out of 60 s that would end these calls otherwise
 BIG = random.Random(42).randbytes(8_000_000)
 
 
@@ -114,6 +127,34 @@ def test_text_injected_behind_auth_tls_ends_the_connection() -> None:
     """A reply in the clear is not believed after the handshake."""
     with FaultyServer(Faults(replies={"AUTH": b"234 go\r\n230 welcome\r\n"})) as server, pytest.raises(Unreachable):
         server.client(tls="required").connect()
+
+
+def test_size_is_found_in_a_listing_where_there_is_no_size() -> None:
+    """MLST or LIST know it too; a server with nothing of the kind says so."""
+    faults = Faults(features=("MLST type*;size*;",), replies={"SIZE": b"502 no\r\n"})
+    faults.replies["MLST"] = b"250-Listing\r\n type=file;size=77; /a\r\n250 End\r\n"
+    with FaultyServer(faults) as server, server.client() as client:
+        assert client.size("/a") == 77
+        faults.replies["MLST"] = b"550 no such file\r\n"
+        assert client.size("/a") is None
+        faults.replies["MLST"] = b"250 nothing\r\n"
+        with pytest.raises(Refused, match="no facts"):
+            client.size("/a")
+
+
+def test_a_size_that_is_no_number_is_refused() -> None:
+    """Nothing is made of it."""
+    faults = Faults(replies={"SIZE": b"213 many\r\n"})
+    with FaultyServer(faults) as server, server.client() as client, pytest.raises(Refused, match="no size"):
+        client.size("/a")
+
+
+def test_a_server_that_cannot_set_times_is_asked_once() -> None:
+    """Every further file would be asked in vain."""
+    with FaultyServer() as server, server.client() as client:
+        assert not client.set_modified("/a", 10**18)
+        assert not client.set_modified("/b", 10**18)
+        assert server.verbs().count("MDTM") == 1
 
 
 # Data connections ----------------------------------------------------------------------------------------------------
@@ -263,8 +304,8 @@ def test_421_ends_the_connection() -> None:
         assert server.sessions == 2
 
 
-def test_abort_ends_a_blocked_call_within_a_second() -> None:
-    """From another thread, while the server neither reads nor answers."""
+def test_abort_ends_a_blocked_call() -> None:
+    """From another thread, while the server neither reads nor answers; long before the time-out of a minute."""
     with FaultyServer(Faults(verdicts=["stuck"])) as server:
         client = server.client(timeout_s=60.0)
         failed: list[BaseException] = []
@@ -281,7 +322,7 @@ def test_abort_ends_a_blocked_call_within_a_second() -> None:
         while "STOR /a" not in server.commands:
             time.sleep(0.01)
         client.abort()
-        thread.join(1.0)
+        thread.join(PROMPT_S_MAX)
         assert not thread.is_alive()
         assert failed
         with pytest.raises(Aborted):
@@ -305,7 +346,7 @@ def test_abort_ends_connecting_and_waiting(greeting: bytes) -> None:
         while server.sessions == 0 or (greeting and "STOR" not in " ".join(server.commands)):
             time.sleep(0.01)
         client.abort()
-        assert ended.wait(1.0)
+        assert ended.wait(PROMPT_S_MAX)
         thread.join()
         client.close()
 
@@ -332,7 +373,7 @@ def test_abort_ends_a_connect_that_nobody_answers() -> None:
         thread.start()
         time.sleep(0.2)  # nothing can be seen from outside: the connection does not exist yet
         client.abort()
-        assert ended.wait(1.0)
+        assert ended.wait(PROMPT_S_MAX)
         thread.join()
         for filler in fillers:
             filler.close()
@@ -433,6 +474,37 @@ def test_a_download_is_not_continued_with_another_file(tmp_path: Path) -> None:
         server.files["/log"] = BIG[::-1]
         client.download("/log", str(local))
         assert local.read_bytes() == BIG[::-1]
+
+
+def test_a_log_that_grows_while_it_is_downloaded_is_taken_as_it_comes(tmp_path: Path) -> None:
+    """More than SIZE said before, no more than it says after."""
+    with FaultyServer(Faults(once={"SIZE": b"213 5\r\n"})) as server, patient(server) as client:
+        server.files["/log"] = b"0123456789"
+        assert client.download("/log", str(tmp_path / "copy")).size == 10
+        assert (tmp_path / "copy").read_bytes() == b"0123456789"
+
+
+def test_an_upload_without_resuming_begins_anew(tmp_path: Path) -> None:
+    """And one without a temporary name goes on with what is there."""
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456789")
+    with FaultyServer() as server, patient(server) as client:
+        server.files["/log"] = b"01234"
+        assert client.upload(str(path), "/log", temporary=False).resumed_at == 5
+        assert client.upload(str(path), "/log", temporary=False, resume=False).resumed_at == 0
+        assert server.files == {"/log": b"0123456789"}
+        path.write_bytes(b"short")
+        assert client.upload(str(path), "/log", temporary=False).size == 5
+        assert server.files == {"/log": b"short"}
+
+
+def test_a_file_that_is_larger_there_afterwards_is_damaged(tmp_path: Path) -> None:
+    """Somebody else writes to it: trying again would not help."""
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456789")
+    faults = Faults(replies={"SIZE": b"213 11\r\n"})
+    with FaultyServer(faults) as server, patient(server) as client, pytest.raises(Damaged, match="11 bytes"):
+        client.upload(str(path), "/log")
 
 
 def test_a_missing_file_leaves_nothing_behind(tmp_path: Path) -> None:

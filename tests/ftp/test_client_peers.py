@@ -178,7 +178,7 @@ def test_an_interrupted_upload_is_resumed_by_another_client(peer: Peer, base: st
         while True:  # the first one's half file is still held until its end is noticed
             try:
                 copied = second.upload(str(source), f"{base}/big", attempts=1)
-            except LogferryError:
+            except Later:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             else:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,16 @@ from logferry.ftp import (
     TlsIdentity,
     TokenBucket,
     User,
+    hash_password,
 )
 
 BIG = random.Random(42).randbytes(10_000_000)
+
+
+@cache
+def password_hash() -> str:
+    """Hashing takes its time on purpose; once is enough."""
+    return hash_password("secret")
 
 
 @dataclass
@@ -69,7 +77,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     host, _, tls = request.param.partition("-")
     (tmp_path / "root").mkdir()
     users = MemoryUsers()
-    users.add(User.with_password("ann", "secret", home=str(tmp_path / "root")))
+    users.add(User("ann", home=str(tmp_path / "root"), password_hash=password_hash()))
     identity = TlsIdentity.ensure(str(tmp_path / "tls")) if tls else None
     events: list[Event] = []
     server = FtpServer(

@@ -323,7 +323,9 @@ class FtpClient:
         """Upload items in order; one result each, nothing is raised for them. Stop early by closing the iterator.
 
         With a server that announces pipelining the commands of the next files are on their way while one is sent, so
-        ``items`` is read a few ahead. Once the connection is lost the rest get that error untried.
+        ``items`` is read a few ahead (``FTP_FILES_AHEAD_MAX``): leave a descriptor open until its result is there.
+        Compare ``size`` in the result with what must be there now: a confirmation alone proves nothing on some servers.
+        Once the connection is lost the rest get that error untried.
         """
         try:
             pipelining = self.session().features.pipelining
