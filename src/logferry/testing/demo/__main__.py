@@ -121,14 +121,16 @@ def grow_for_ever(programs: Programs, fleet: Fleet) -> None:
 def once(programs: Programs, fleet: Fleet) -> int:
     """Ship, rotate, kill the server and start it again, compare everything, print the account."""
     started = time.monotonic()
+    if not fleet.trees:
+        nodes.choose_word(fleet)
     begin(programs, fleet)
     if fleet.trees:
         grow_and_rotate(programs, fleet)
-    else:
-        nodes.choose_word(fleet)
-        time.sleep(0.5)
-    say("server: killed (-9) while agents ship, started again")
+    for tree in fleet.trees:
+        tree.grow(300)
+    until("bytes are on their way", programs.has_bytes, seconds=SHIP_S_MAX)
     programs.kill_server()
+    say("server: killed (-9) while agents ship, started again")
     for tree in fleet.trees:
         tree.grow(300)
     programs.start_server()

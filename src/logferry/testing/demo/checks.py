@@ -84,25 +84,31 @@ def by_ftp(programs: Programs, fleet: Fleet) -> Row:
     program = "lftp" if shutil.which("lftp") else "ftplib"
     for node in fleet.nodes:
         (out / node.agent).mkdir(parents=True)
-        (_lftp if program == "lftp" else _ftplib)(programs, fleet, node, out / node.agent)
+        (_lftp if program == "lftp" else _ftplib)(programs, node, out / node.agent)
     return compare(f"FTPS download ({program})", fleet, lambda node, path: out / node.agent / path)
 
 
-def _lftp(programs: Programs, _fleet: Fleet, node: Node, out: Path) -> None:
+def _certificate(programs: Programs) -> Path:
+    """The server's own certificate: the only one these clients trust."""
+    return programs.data / "tls" / "certificate.pem"
+
+
+def _lftp(programs: Programs, node: Node, out: Path) -> None:
     host, _, port = programs.ftp.rpartition(":")
     script = (
         "set cmd:fail-exit yes; set net:max-retries 2; set net:timeout 20; set ftp:ssl-force yes; "
-        "set ftp:ssl-protect-data yes; set ssl:verify-certificate no; set mirror:set-permissions no; "
-        f"open -p {port} -u admin,{programs.password} {host}; mirror --parallel=4 --no-empty-dirs /{node.agent} {out}"
+        "set ftp:ssl-protect-data yes; set ssl:check-hostname no; set mirror:set-permissions no; "
+        f"set ssl:ca-file {_certificate(programs)}; open -p {port} -u admin,{programs.password} {host}; mirror --parallel=4 --no-empty-dirs /{node.agent} {out}"
     )
     home = {"HOME": str(programs.folder), "LFTP_HOME": str(programs.folder / "lftp")}
     subprocess.run(["lftp", "-c", script], env=os.environ | home, check=True, capture_output=True, timeout=120)
 
 
-def _ftplib(programs: Programs, _fleet: Fleet, node: Node, out: Path) -> None:
+def _ftplib(programs: Programs, node: Node, out: Path) -> None:
     host, _, port = programs.ftp.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.load_verify_locations(cafile=_certificate(programs))
     with FTP_TLS(context=context, encoding="utf-8") as ftp:  # noqa: S321 - the FTP client is what we want to see work
         ftp.connect(host, int(port), timeout=30)
         ftp.login("admin", programs.password)
@@ -121,22 +127,18 @@ def generations(programs: Programs, fleet: Fleet) -> Row:
         for node in fleet.nodes:
             if not node.tree or not node.tree.ledger:
                 continue
-            digests = {place: _digests(api, node, place) for place in _places(api, node)}
+            digests = set().union(*(_digests(api, int(row["fid"])) for row in api.under(Place(node.agent, ""))))
             home = str(node.watched[0]).strip("/")
             for life in node.tree.ledger.lives:
                 wanted += 1
-                if life.sha256() in set().union(*digests.values()):
+                if life.sha256() in digests:
                     right += 1
                 else:
                     wrong = wrong or f"first that is missing: {node.agent}:/{home}/{os.fsdecode(life.path)}"
     return Row("generations kept", right, wanted, wrong)
 
 
-def _places(api: Api, node: Node) -> list[int]:
-    return [int(row["fid"]) for row in api.under(Place(node.agent, ""))]
-
-
-def _digests(api: Api, _node: Node, fid: int) -> set[str]:
+def _digests(api: Api, fid: int) -> set[str]:
     """SHA-256 of every generation of a file, from its bytes and not from the catalog."""
     found = set()
     for row in api.get(f"/files/{fid}/generations")["items"]:

@@ -114,6 +114,11 @@ class Programs:
             os.kill(pid, signal.SIGKILL)
         server.process.wait()
 
+    def has_bytes(self) -> bool:
+        """Whether anything an agent sent is on the server's disk, whole or not."""
+        folders = [self.data / "live", self.data / "incoming"]
+        return any(p.is_file() and p.stat().st_size for folder in folders for p in folder.rglob("*"))
+
     def set_up(self) -> str:
         """Make the administrator through the set-up link. Returns the address of the web pages."""
         found = _SETUP.search(self._first)
