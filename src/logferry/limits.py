@@ -59,6 +59,8 @@ FTP_LOGIN_FAILURES_MAX = 3
 """Wrong passwords on one connection before it is closed."""
 FTP_LOGIN_DELAY_S = 0.5
 """Pause before a 530, so guessing is slow."""
+FTP_TLS_OWNERS_MAX = 20_000
+"""TLS sessions whose user is remembered, for clients that share tickets among connections."""
 FTP_PASSWORD_CHECKS_MAX = 4
 """Password checks at the same moment in one process: each takes up to 64 MiB."""
 FTP_LIST_ENTRIES_MAX = 1_000_000
@@ -144,7 +146,7 @@ SEARCH_CONTEXT_LINES_MAX = 50
 PROGRESS_S = 0.2
 """How often a running search says how far it is."""
 SEARCH_ERRORS_LISTED_MAX = 100
-SCAN_BLOCK_BYTES = 4 * MIB
+SCAN_BLOCK_BYTES = 1 * MIB
 """One step of a scan: large enough to work in bulk, small enough to stop soon. A multiple of the line index's step."""
 SCAN_LINE_BYTES_MAX = 16 * MIB
 """A longer line is searched in overlapping windows instead of being held whole."""
@@ -152,7 +154,7 @@ SCAN_OVERLAP_BYTES = 64 * KIB
 """By how much those windows overlap: longer than any literal; a regular expression may match up to this across a seam."""
 SCAN_REGEX_BYTES = 256 * KIB
 """What one call of a regular expression may look at before the deadline is checked."""
-SCAN_DENSE_HITS = 512
+SCAN_DENSE_HITS = 128
 """From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
 HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
@@ -205,6 +207,8 @@ PASSWORD_CHARS_MAX = 1_024
 # Server ------------------------------------------------------------------------------------------------------------
 USERS_FRESH_S = 0.5
 """How long the FTP part trusts what it read about users: revoking takes effect within it."""
+SIZE_FRESH_S = 0.05
+"""How long SIZE of what this very session has just stored is answered without asking the catalog again."""
 ACTIVITY_WRITE_S = 1.0
 """What agents did is written to the catalog at most this often."""
 DISK_CHECK_S = 5.0

@@ -71,7 +71,7 @@ def _search(pattern: str, text: str, exact: bool) -> bool:
 
 
 def in_python(pattern: str) -> str:
-    """A pattern of the kind the tests make, for Python: one ``.`` or ``[^x]`` is a character, ``$`` may precede a CR."""
+    """A pattern of the tests for Python: one ``.`` or ``[^x]`` is a character, ``$`` may precede a CR."""
     pattern = pattern.replace("[[:alpha:]]", "[A-Za-z]")
     pattern = re.sub(r"(?<!\\)\.(?![*+])", lambda _: ANY_CHARACTER, pattern)
     pattern = re.sub(r"\[\^([^\]]*)\](?![*+])", lambda m: f"[^{m[1]}\n\udc80-\udcff]", pattern)

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logferry.search.query import Everything, Node, Text, parse
-from logferry.search.scan import BytesSource, Marker, Match, Scanner, blocks, giant
 from logferry.search.query.nodes import Literal
+from logferry.search.scan import BytesSource, Marker, Match, Scanner, blocks, giant
 from tests.search import oracle
 from tests.search.strategies import logs, nodes
 
@@ -21,15 +21,14 @@ def scan(node: Node, data: bytes, *, step: int, newest_first: bool = False, exac
     """All matches of a file cut into blocks of ``step`` bytes, with ``newlines`` counted from its start."""
     scanner, source = Scanner(node, exact_case=exact_case), BytesSource(data)
     starts = list(range(0, len(data), step))
-    found = []
-    for start in reversed(starts) if newest_first else starts:
-        before = data.count(b"\n", 0, start)
-        for match in scanner.scan(source, start, start + step, newest_first=newest_first, check=_never):
-            found.append(Match(match.start, match.end, match.newlines + before))
-    return found
+    return [
+        Match(match.start, match.end, match.newlines + data.count(b"\n", 0, start))
+        for start in (reversed(starts) if newest_first else starts)
+        for match in scanner.scan(source, start, start + step, newest_first=newest_first, check=_never)
+    ]
 
 
-@settings(max_examples=3000)
+@settings(max_examples=800)
 @given(node=nodes, data=logs, step=st.integers(1, 80), exact_case=st.booleans())
 @example(node=Text(Literal("a")), data=b"a\n\na", step=1, exact_case=True)
 @example(node=Everything(), data=b"\n\n\nx", step=2, exact_case=True)
@@ -45,14 +44,14 @@ def test_a_scan_finds_the_lines_the_oracle_finds_in_order_and_numbers_them(
     assert [(m.start, m.end, m.newlines + 1) for m in found] == wanted
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(node=nodes, data=logs, step=st.integers(1, 80))
 def test_newest_first_is_oldest_first_reversed(node: Node, data: bytes, step: int) -> None:
     """The order changes, the matches do not."""
     assert scan(node, data, step=step, newest_first=True) == scan(node, data, step=step)[::-1]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(node=nodes, data=logs, window=st.integers(40, 60), step=st.integers(1, 30))
 def test_lines_too_long_to_hold_are_found_window_by_window(node: Node, data: bytes, window: int, step: int) -> None:
     """With tiny bounds every line is a giant: literals are exact; what lies within the overlap is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def line_text(data: bytes, *, cut: bool = False) -> str:
-    """``data`` (a line without its end) as text. ``cut``: it stops somewhere; half a character at its end is left out."""
+    """``data`` (a line without its end) as text. ``cut``: half a character at its end is left out."""
     if cut:
         data = data[: len(data) - _half_character(data)]
     return data.decode("utf-8", "backslashreplace")

@@ -41,7 +41,7 @@ def _value(value: Value, *, in_field: bool, regex: bool = True) -> str:
     if isinstance(value, Regex):
         return f"/{_slashes_escaped(value.pattern)}/{value.flags}"
     if isinstance(value, Glob):
-        return _glob(value)
+        return _glob(value, in_field=in_field)
     if _is_plain_word(value.text, in_field=in_field, regex=regex):
         return value.text
     return _phrase(value)
@@ -77,18 +77,20 @@ def _phrase(value: Literal) -> str:
     return f"{quote}{escaped}{quote}"
 
 
-def _glob(value: Glob) -> str:
-    """A word with wildcards: every special character escaped that could be read as something else."""
+def _glob(value: Glob, *, in_field: bool) -> str:
+    """A word with wildcards: every character escaped that could be read as something else."""
+    word = _word(value, " ()*?\\")
+    name = "" if in_field else Reader(word).peek_name()
+    return _word(value, " ()*?:\\") if name in FIELDS or name.startswith("@") else word
+
+
+def _word(value: Glob, escaped: str) -> str:
     written: list[str] = []
     for part in value.parts:
         if isinstance(part, Wild):
             written.append(part.value)
-        else:
-            written.extend(_glob_character(c, first=not written and i == 0) for i, c in enumerate(part))
+            continue
+        for c in part:
+            special = c in escaped or (not written and c in ESCAPABLE)
+            written.append("\\" + c if special else c)
     return "".join(written)
-
-
-def _glob_character(c: str, *, first: bool) -> str:
-    if c in " ()*?:\\" or (first and c in ESCAPABLE):
-        return "\\" + c
-    return c

@@ -81,7 +81,7 @@ class NoLine:
 
 
 class _Remembering(ABC):
-    """A cursor that remembers what it found: it is asked again and again, and must never ask its children to go back."""
+    """A cursor that remembers what it found: asked again, it must never ask its children to go back."""
 
     __slots__ = ("_at", "_block")
 
