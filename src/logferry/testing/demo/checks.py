@@ -98,7 +98,8 @@ def _lftp(programs: Programs, node: Node, out: Path) -> None:
     script = (
         "set cmd:fail-exit yes; set net:max-retries 2; set net:timeout 20; set ftp:ssl-force yes; "
         "set ftp:ssl-protect-data yes; set ssl:check-hostname no; set mirror:set-permissions no; "
-        f"set ssl:ca-file {_certificate(programs)}; open -p {port} -u admin,{programs.password} {host}; mirror --parallel=4 --no-empty-dirs /{node.agent} {out}"
+        f"set ssl:ca-file {_certificate(programs)}; open -p {port} -u admin,{programs.password} {host}; "
+        f"mirror --parallel=4 --no-empty-dirs /{node.agent} {out}"
     )
     home = {"HOME": str(programs.folder), "LFTP_HOME": str(programs.folder / "lftp")}
     subprocess.run(["lftp", "-c", script], env=os.environ | home, check=True, capture_output=True, timeout=120)
