@@ -27,12 +27,13 @@ class PassivePort:
     call for that.
     """
 
-    __slots__ = ("_peer", "_socket", "port")
+    __slots__ = ("_family", "_peer", "_socket", "port")
 
     def __init__(self, host: str, peer: str, ports: range | None) -> None:
         host = same_host(host)
         self._peer = same_host(peer)
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(self._family, socket.SOCK_STREAM)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WATCH)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _WATCH)
@@ -61,9 +62,11 @@ class PassivePort:
     def accept(self) -> socket.socket | None:
         """The peer's connection; None when there was none for FTP_WATCH_S. Anybody else's is closed at once."""
         try:
-            connection, address = self._socket.accept()
+            # What ``accept`` does, without turning family and type into enumerations first, which costs as much again.
+            descriptor, address = self._socket._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             return None
+        connection = socket.socket(self._family, socket.SOCK_STREAM, 0, fileno=descriptor)
         if same_host(address[0]) != self._peer:
             connection.close()
             return None

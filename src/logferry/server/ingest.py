@@ -9,6 +9,7 @@ MDTM and MLST; listings do not show such names.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -17,6 +18,7 @@ from logferry.archive import Archive, Catalog, GenerationReader, Incoming
 from logferry.archive.records import FileRecord, GenerationRecord, Node
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
 from logferry.ftp import Download, Entry, Filesystem, Upload, User
+from logferry.limits import SIZE_FRESH_S
 from logferry.names import checked_path, from_wire
 from logferry.server.scope import Scope
 
@@ -49,6 +51,8 @@ class AgentFilesystem:
         self._archive = archive
         self._agent = agent
         self._failed = failed
+        self._stored: tuple[str, int, float] = ("", 0, 0.0)
+        """Path, size and time (monotonic seconds) of the last upload of this session."""
 
     def stat(self, path: str) -> Entry:
         """The entry at ``path``. Raises NotFound."""
@@ -60,6 +64,9 @@ class AgentFilesystem:
 
     def size(self, path: str) -> int:
         """Bytes stored and durable, those of an interrupted upload included. Raises NotFound."""
+        stored, size_then, when_s = self._stored
+        if stored == path and time.monotonic() - when_s < SIZE_FRESH_S:
+            return size_then  # agents ask right behind each upload; the commit has just said it
         size = self._archive.size(self._agent, archive_path(path))
         if size is None:
             raise NotFound(f"no file {path}")
@@ -71,12 +78,13 @@ class AgentFilesystem:
 
     def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
         """Begin an upload into the agent's tree."""
+        self._stored = ("", 0, 0.0)
         try:
             incoming = self._archive.begin(self._agent, archive_path(path), offset=offset, append=append)
         except (LogferryError, OSError) as error:
             self._note(path, error)
             raise
-        return _AgentUpload(incoming)
+        return _AgentUpload(incoming, lambda size: self._note_stored(path, size))
 
     def make_folder(self, path: str) -> None:
         """Make a folder. Raises Conflict."""
@@ -92,6 +100,7 @@ class AgentFilesystem:
 
     def rename(self, source: str, target: str) -> None:
         """Publish, move aside or move within the agent's own tree."""
+        self._stored = ("", 0, 0.0)
         try:
             self._archive.rename(self._agent, archive_path(source), archive_path(target))
         except (LogferryError, OSError) as error:
@@ -102,6 +111,9 @@ class AgentFilesystem:
         """Note the node's modification time."""
         self._archive.set_modified(self._agent, archive_path(path), ns)
 
+    def _note_stored(self, path: str, size: int) -> None:
+        self._stored = (path, size, time.monotonic())
+
     def _note(self, path: str, error: Exception) -> None:
         """Tell what failed; a conflict or an absent file is part of the protocol, the agent has an answer to it."""
         if not isinstance(error, (Conflict, NotFound)):
@@ -111,10 +123,11 @@ class AgentFilesystem:
 class _AgentUpload:
     """An upload into the archive as FTP sees it. Its failures come back as the server's ``Incomplete`` events."""
 
-    __slots__ = ("_incoming", "write")
+    __slots__ = ("_incoming", "_stored", "write")
 
-    def __init__(self, incoming: Incoming) -> None:
+    def __init__(self, incoming: Incoming, stored: Callable[[int], None]) -> None:
         self._incoming = incoming
+        self._stored = stored
         self.write = incoming.write
 
     @property
@@ -124,7 +137,7 @@ class _AgentUpload:
 
     def commit(self) -> None:
         """Make it durable and findable."""
-        self._incoming.commit()
+        self._stored(self._incoming.commit().size)
 
     def abandon(self) -> None:
         """Keep what can be continued."""

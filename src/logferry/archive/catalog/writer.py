@@ -124,7 +124,8 @@ class Writer:
         For facts that are nice to have, such as when an agent was heard last. The change has no ``stage``.
         """
         self._waiting.append(_Ticket(change))
-        self._lazy.set()
+        if not self._lazy.is_set():  # setting it costs more than looking
+            self._lazy.set()
 
     def flush(self) -> None:
         """Serve everything posted so far."""

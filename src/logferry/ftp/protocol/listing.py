@@ -22,7 +22,8 @@ _LINE_END = re.compile("[\r\n]")
 
 def time_value(ns: int) -> str:
     """``20261123081400`` for nanoseconds since 1970, in UTC, whole seconds."""
-    return f"{_moment(ns):%Y%m%d%H%M%S}".zfill(14)
+    at = _moment(ns)
+    return f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}{at.second:02}"
 
 
 def parse_time_value(text: str) -> int:
@@ -35,7 +36,9 @@ def parse_time_value(text: str) -> int:
     if not found:
         raise Refused(f"{text[:40]} is not a time", hint="YYYYMMDDHHMMSS in UTC")
     try:
-        moment = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        year, rest = divmod(int(found[1]), 10**10)
+        month, day, hour, minute, second = (rest // 10**power % 100 for power in (8, 6, 4, 2, 0))
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
         raise Refused(f"{text[:40]} is not a time: {error}", hint="YYYYMMDDHHMMSS in UTC") from error
     whole = (moment - _EPOCH) // timedelta(seconds=1)
