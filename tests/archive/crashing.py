@@ -63,7 +63,7 @@ def dying_at(step: int) -> Callable[[str], None]:
     return hook
 
 
-# What an agent does; each may be repeated when it does not know whether it was done ------------------------------------
+# What an agent does; each may be repeated when it does not know whether it was done ----------------------------------
 
 
 def grow(shelf: Shelf, path: str, whole: bytes, confirmed: int) -> None:

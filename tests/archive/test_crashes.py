@@ -134,6 +134,22 @@ def _check_confirmed(shelf: Shelf, confirmed: list[bytes], where: object) -> Non
     assert len(found) <= 1, (where, found)
 
 
+class Faults:
+    """A hook that makes the ``fail_at``-th durable step fail once it is ``on``."""
+
+    def __init__(self, fail_at: int, code: int) -> None:
+        self.on = self.happened = False
+        self.count = -1
+        self._fail_at = fail_at
+        self._code = code
+
+    def __call__(self, name: str) -> None:
+        self.count += self.on
+        if self.on and self.count == self._fail_at and name != "committed":  # after the commit nothing can fail
+            self.happened = True
+            raise OSError(self._code, "injected")
+
+
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_an_error_at_every_step_confirms_nothing_false(template: Path, folder: Path, code: int) -> None:
     """Each durable step fails once in turn (disk broken, disk full): an error of ours, then the repetition heals it."""
@@ -141,29 +157,20 @@ def test_an_error_at_every_step_confirms_nothing_false(template: Path, folder: P
     while True:
         place = folder / f"failed-{fail_at}"
         shutil.copytree(template, place)
-        count = -1
-        failed = opened = False
-
-        def hook(name: str, fail_at: int = fail_at) -> None:
-            nonlocal count, failed
-            count += opened
-            if count == fail_at and name != "committed":  # the commit has happened: nothing can fail any more
-                failed = True
-                raise OSError(code, "injected")
-
-        shelf = Shelf(place, disk=Disk(hook))
-        opened = True
+        faults = Faults(fail_at, code)
+        shelf = Shelf(place, disk=Disk(faults))
+        faults.on = True
         for name, step in STEPS:
             try:
                 step(shelf)
             except LogferryError:
-                assert failed, name
+                assert faults.happened, name
                 step(shelf)
         assert [finding for finding in shelf.archive.check() if finding.is_damage] == []
         _check_end(shelf, repaired=True)  # a left-over name that could not be unlinked is tidied up later
         shelf.close()
         shutil.rmtree(place)
-        if count < fail_at:
+        if not faults.happened and faults.count < fail_at:
             break
         fail_at += 1
     assert fail_at > 100
