@@ -14,7 +14,7 @@ import pytest
 
 from logferry.testing.ledger import Ledger
 from logferry.testing.logtree import LogFile, LogTree, Rotation
-from tests.agent.conftest import Node, RunningAgent
+from tests.agent.conftest import Node, RunningAgent, eventually
 from tests.agent.truth import differences
 
 SMALL_SLICES = (
@@ -38,9 +38,11 @@ class AgentProcess:
 
     def __init__(self, node: Node, log: Path) -> None:
         self._log = log.open("ab")
+        before = log.stat().st_size
         self.process = subprocess.Popen(
             [sys.executable, "-c", SMALL_SLICES, str(node.config_path)], stderr=self._log, stdout=self._log
         )
+        eventually(lambda: log.stat().st_size > before)  # it has said that it started
 
     def kill(self) -> None:
         """End it without notice."""
@@ -87,7 +89,7 @@ def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
     tree.grow(2000)
     for _ in range(20):
         agent = AgentProcess(node, tmp_path / "agent.log")
-        live_a_little(tree, rng, rng.uniform(0.25, 0.9))
+        live_a_little(tree, rng, rng.uniform(0, 0.7))
         agent.kill()
         live_a_little(tree, rng, rng.uniform(0, 0.1))
     finish(node, tree)

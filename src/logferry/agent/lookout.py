@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from logging import WARNING
 
@@ -138,11 +137,9 @@ class Lookout:
 
     def _simply_grown(self, own: Row, seen: Seen) -> bool:
         """The everyday case: same file, more bytes. Its content is verified by the worker that opens it anyway."""
-        if own.state not in (State.NEW, State.LIVE):
+        if own.state not in (State.NEW, State.LIVE) or own.inode != seen.stat.inode:
             return False
-        if own.offset == 0 and not own.remote:
-            return own.id not in self._roster.busy
-        return own.inode == seen.stat.inode and seen.stat.size > own.offset
+        return seen.stat.size > own.offset or (own.state is State.NEW and not own.remote)
 
     # Deciding ---------------------------------------------------------------------------------------------------------
 
@@ -281,12 +278,7 @@ class Lookout:
             Row(self._registry.new_id(), s.path, s.archive, "", State.NEW, s.stat.inode, s.inode_generation)
             for s in made.insert
         ]
-        revived = [
-            dataclasses.replace(d.row, state=State.LIVE)
-            for d in decisions
-            if isinstance(d, (Ship, Compare)) and d.row.state is State.GONE
-        ]
-        updated = [*made.update, *revived]
+        updated = made.update
         if not self._registry.apply(
             [*updated, *inserted], remove=[r.id for r in made.remove], now_ns=self._clock.now_ns()
         ):

@@ -1,7 +1,7 @@
 """Renames on the server: archived bytes follow a rename on the node, old generations move aside.
 
-Each step is recorded before the next one begins, so that after a crash at most one step is in doubt, and looking at the
-two names tells whether it was done.
+Each rename is recorded before it is asked for and after it was answered, so that after a crash at most one is in doubt,
+and looking at the two names tells whether it was done.
 """
 
 from __future__ import annotations
@@ -43,37 +43,65 @@ class Mover:
         self._journal = journal
         self._clock = clock
         self._stamp = stamp
+        self._unrecorded: list[Row] = []
 
     def move(self, rows: Sequence[Row]) -> list[Moved]:
         """Rename all ``rows``, in an order in which none lands on another. Stops at the first failure."""
         now: dict[int, Row | None] = {row.id: row for row in rows}
         error: LogferryError | None = None
-        for step in sequence(rows, self._waiting_place):
-            row = now[step.row.id]
-            if row is None:
-                continue
-            try:
-                if row.stop_over:
-                    row = self._step(Rename(row, row.stop_over)) or row
-                now[row.id] = self._step(Rename(row, step.target))
-            except LogferryError as failure:
-                error = failure
-                break
+        try:
+            for row in rows:
+                now[row.id] = self._resolved(row) if row.going else row
+            for step in sequence(
+                [row for row in now.values() if row is not None and row.misplaced], self._waiting_place
+            ):
+                self._step(now, step)
+        except LogferryError as failure:
+            error = failure
+        if not self._record([]) and error is None:
+            error = self._registry.behind
         return [
             Moved(row, after, error if after is not None and after.misplaced else None)
             for row in rows
             for after in [now[row.id]]
         ]
 
-    def _step(self, step: Rename) -> Row | None:
-        row, target = step.row, step.target
+    def _step(self, now: dict[int, Row | None], step: Rename) -> None:
+        """One row to one place: recorded before it, as ``going``, and after it, together with the next one's before."""
+        row = now[step.row.id]
+        if row is None:
+            return
+        for target in [row.stop_over, step.target]:
+            if target and row.remote != target:
+                after = now[row.id] = self._one(row, target, now)
+                if after is None:
+                    return
+                row = after
+
+    def _one(self, row: Row, target: str, now: dict[int, Row | None]) -> Row | None:
         if self._client.size(wire(row.remote)) is None:
-            return self._missing(row, target)
+            return self._lost(row)
         if whole_size(self._client, target) is not None:
             self._clear(row, target)
         ensure_parent(self._client, target)
+        now[row.id] = begun = dataclasses.replace(row, going=target)
+        if not self._record([begun]):
+            assert self._registry.behind is not None
+            raise self._registry.behind  # what may be in doubt afterwards must be known first
         self._client.rename(wire(row.remote), wire(target))
-        return self._record(dataclasses.replace(row, remote=target))
+        done = dataclasses.replace(row, remote=target, going="")
+        self._unrecorded.append(done)
+        return done
+
+    def _resolved(self, row: Row) -> Row | None:
+        """A rename whose end nobody recorded: was it carried out?"""
+        if self._client.size(wire(row.remote)) is not None:
+            return self._noted(dataclasses.replace(row, going=""))
+        # An archive files a generation under an aside name and does not show it again; that it left is all one can see.
+        filed = row.state is State.ENDED and row.going == row.want
+        if filed or whole_size(self._client, row.going) is not None:
+            return self._noted(dataclasses.replace(row, remote=row.going, going=""))
+        return self._lost(row)
 
     def _clear(self, row: Row, target: str) -> None:
         """Something that no row leaves is at ``target``: it is kept under another name."""
@@ -82,23 +110,32 @@ class Mover:
         aside = move_aside(self._client, target, self._stamp())
         self._journal.event("unknown content moved aside", level=WARNING, path=target, aside=aside)
 
-    def _missing(self, row: Row, target: str) -> Row | None:
-        """The source name is gone: either the step was done just before a crash, or the server lost the file."""
-        if row.state is State.ENDED or whole_size(self._client, target) is not None:
-            return self._record(dataclasses.replace(row, remote=target))
+    def _lost(self, row: Row) -> Row | None:
+        """The server has the bytes no more."""
         self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
-        if row.state is State.GONE:
+        if not row.path or row.state is State.GONE:
             self._registry.apply(remove=[row.id], now_ns=self._clock.now_ns())
             return None
-        return self._record(
-            dataclasses.replace(row, remote="", state=State.NEW, print=identity.EMPTY, seen=identity.UNSEEN, target=0)
+        return self._noted(
+            dataclasses.replace(
+                row,
+                remote="",
+                going="",
+                state=State.NEW,
+                print=identity.EMPTY,
+                seen=identity.UNSEEN,
+                target=0,
+            )
         )
 
-    def _record(self, row: Row) -> Row:
-        if not self._registry.apply([row], now_ns=self._clock.now_ns()):
-            assert self._registry.behind is not None
-            raise self._registry.behind  # the next rename may only start when this one is recorded
+    def _noted(self, row: Row) -> Row:
+        self._unrecorded.append(row)
         return row
+
+    def _record(self, rows: list[Row]) -> bool:
+        rows = [*self._unrecorded, *rows]
+        self._unrecorded.clear()
+        return self._registry.apply(rows, now_ns=self._clock.now_ns())
 
     def _waiting_place(self, row: Row) -> str:
         folder, _ = split(row.want)

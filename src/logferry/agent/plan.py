@@ -106,10 +106,11 @@ def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees)
     """
     at_home = own is not None and same_inode(own, sight)
     if not at_home:
-        # An inode is a hint and is used again; so a rename is believed only if the content agrees, and a row
-        # without any confirmed byte has no content to agree with.
+        # An inode is a hint and is used again; so a rename is believed only if the content agrees. Where nothing is
+        # confirmed yet there is nothing to agree with and nothing to lose: the first upload may just be in doubt.
         for row in sorted(astray, key=lambda r: -r.offset):
-            if row.offset > 0 and same_inode(row, sight) and agrees(sight, row):
+            unsent = row.state is State.NEW and row.offset == 0
+            if same_inode(row, sight) and (unsent or (row.offset > 0 and agrees(sight, row))):
                 return Move(row, sight)
     if own is None:
         return New(sight)
@@ -180,7 +181,7 @@ def changes(decisions: Iterable[Decision], owners: Mapping[bytes, Row], stamps: 
     """The registry transaction for ``decisions``.
 
     Args:
-        decisions: from ``plan``; Ship and Compare change no row and are passed over.
+        decisions: from ``plan``.
         owners: the row of each path that a Move goes to, if there is one.
         stamps: makes a new stamp for ``names.aside_name`` at each call.
     """
@@ -203,6 +204,9 @@ def changes(decisions: Iterable[Decision], owners: Mapping[bytes, Row], stamps: 
                 made.insert.append(sight)
             case Same(row, sight):
                 made.update.append(same(row, sight))
+            case Ship(row, sight) | Compare(row, sight):
+                if (alive := _alive(row, sight)) != row:
+                    made.update.append(alive)
             case Gone(row):
                 _lose(made, row)
     return made
@@ -215,12 +219,19 @@ def same(row: Row, sight: Sight) -> Row:
     return dataclasses.replace(row, state=state, inode=sight.stat.inode, inode_generation=generation, seen=sight.stat)
 
 
+def _alive(row: Row, sight: Sight) -> Row:
+    """``row`` with its file in sight again; one without confirmed bytes belongs to whatever file is there now."""
+    state = State.LIVE if row.state is State.GONE else row.state
+    return dataclasses.replace(row, state=state, inode=row.inode if row.offset else sight.stat.inode)
+
+
 def _moved(row: Row, sight: Sight) -> Row:
     whole = row.state is not State.NEW and (row.state is not State.ENDED or row.offset >= row.target)
     return dataclasses.replace(
         row,
         path=sight.path,
         want=sight.archive,
+        going=row.going or ("" if row.remote else row.want),
         state=State.LIVE if whole else State.NEW,
         inode=sight.stat.inode,
         seen=sight.stat if whole and sight.stat.size == row.offset else UNSEEN,
@@ -232,7 +243,8 @@ def ended(row: Row, stamp: str) -> Row:
 
     The aside name is that of the place they have now, so that they stay generations of that place.
     """
-    folder, name = split(row.remote if not is_temporary(split(row.remote)[1]) else row.want)
+    unpublished = is_temporary(split(row.remote)[1])
+    folder, name = split((row.going or row.want) if unpublished else row.remote)
     aside = aside_name(name, stamp)
     return dataclasses.replace(
         row, path=b"", want=f"{folder}/{aside}" if folder else aside, state=State.ENDED, seen=UNSEEN

@@ -33,6 +33,7 @@ CREATE TABLE files (
     offset INTEGER NOT NULL,
     head BLOB NOT NULL,
     tail BLOB NOT NULL,
+    going TEXT NOT NULL,
     target INTEGER NOT NULL,
     base INTEGER NOT NULL,
     changed_ns INTEGER NOT NULL
@@ -42,7 +43,8 @@ CREATE INDEX files_inode ON files (inode);
 CREATE INDEX files_remote ON files (remote) WHERE remote <> '';
 """
 _COLUMNS = (
-    "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, target, base"
+    "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, "
+    "going, target, base"
 )
 
 
@@ -166,7 +168,7 @@ class Registry:
     def unsettled(self) -> list[Row]:
         """Rows with work left at the server: not whole, misplaced or ended."""
         return self._select(
-            "WHERE state IN (?, ?) OR (remote <> '' AND remote <> want)",
+            "WHERE state IN (?, ?) OR going <> '' OR (remote <> '' AND remote <> want)",
             (State.NEW, State.ENDED),
             lambda row: row.state in (State.NEW, State.ENDED) or row.misplaced,
         )
@@ -175,7 +177,7 @@ class Registry:
         """Raw path and last look of every file still on the node; UNSEEN where a look is due. For the start."""
         with self._using() as db:
             cursor = db.execute(
-                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote FROM files "
+                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote AND going = '' FROM files "
                 "WHERE path IS NOT NULL AND state <> ?",
                 (State.GONE,),
             )
@@ -235,7 +237,7 @@ class Registry:
             if len(self._unsaved) > 1:  # two rows may exchange their paths
                 db.executemany("UPDATE files SET path = NULL WHERE id = ?", [(row_id,) for row_id in self._unsaved])
             db.executemany(
-                f"INSERT OR REPLACE INTO files ({_COLUMNS}, changed_ns) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+                f"INSERT OR REPLACE INTO files ({_COLUMNS}, changed_ns) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
                 [(*_values(row), now_ns) for row in self._unsaved.values()],
             )
             db.execute("COMMIT")
@@ -248,7 +250,8 @@ class Registry:
         """Drop rows of files that have been gone from the node since before ``gone_before_ns``; returns how many."""
         with self._using() as db:
             cursor = db.execute(
-                "DELETE FROM files WHERE state = ? AND remote = want AND changed_ns < ?", (State.GONE, gone_before_ns)
+                "DELETE FROM files WHERE state = ? AND remote = want AND going = '' AND changed_ns < ?",
+                (State.GONE, gone_before_ns),
             )
             return cursor.rowcount
 
@@ -269,23 +272,25 @@ def _values(row: Row) -> tuple[object, ...]:
         prints.offset,
         prints.head,
         prints.tail,
+        row.going,
         row.target,
         row.base,
     )
 
 
 def _row(values: Sequence[object]) -> Row:
-    row_id, path, want, remote, state, inode, generation, size, mtime, ctime, offset, head, tail, target, base = values
+    row_id, path, want, remote, state, inode, generation, size, mtime, ctime, offset, head, tail, *rest = values
+    going, target, base = rest
+    assert isinstance(row_id, int)
+    assert isinstance(state, int)
     assert isinstance(inode, int)
+    assert isinstance(generation, int)
     assert isinstance(size, int)
     assert isinstance(mtime, int)
     assert isinstance(ctime, int)
     assert isinstance(offset, int)
     assert isinstance(head, bytes)
     assert isinstance(tail, bytes)
-    assert isinstance(row_id, int)
-    assert isinstance(state, int)
-    assert isinstance(generation, int)
     assert isinstance(target, int)
     assert isinstance(base, int)
     seen = Stat(_unsigned(inode), size, mtime, ctime) if mtime or ctime or size else UNSEEN
@@ -299,6 +304,7 @@ def _row(values: Sequence[object]) -> Row:
         inode_generation=generation,
         seen=seen,
         print=Fingerprint(offset, head, tail),
+        going=str(going),
         target=target,
         base=base,
     )

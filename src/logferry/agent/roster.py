@@ -50,6 +50,7 @@ class Roster:
         """Whether a job of renames is under way; there is one at a time."""
         self.move_due_s = 0.0
         self._move_failures = 0
+        self._claims: dict[int, set[str]] = {}
         self._line = Rounds()
         self._later: list[tuple[float, int]] = []
 
@@ -81,6 +82,10 @@ class Roster:
             self.misplaced[row.id] = row
         else:
             self.misplaced.pop(row.id, None)
+        if claims := row.claims:
+            self._claims[row.id] = claims
+        else:
+            self._claims.pop(row.id, None)
         if (work := self.works.get(row.id)) is not None:
             work.row = row
 
@@ -93,6 +98,7 @@ class Roster:
         """The row does not exist any more."""
         self.drop(row_id)
         self.misplaced.pop(row_id, None)
+        self._claims.pop(row_id, None)
 
     def release(self, row_id: int) -> None:
         """No worker is busy with this row any more; what is left to send for it gets in line for the next round."""
@@ -152,7 +158,7 @@ class Roster:
     def next_batch(self, workers_free: int) -> list[Work]:
         """Files for one worker, by turn: one large slice or many small ones. Marks them busy."""
         count_max = max(_BATCH_FILES_MIN, min(BATCH_FILES, -(-len(self._line) // max(1, workers_free))))
-        leaving = {name: row.id for row in self.misplaced.values() for name in (row.remote, row.stop_over) if name}
+        claimed = {name: row_id for row_id, names in self._claims.items() for name in names}
         batch: list[Work] = []
         held_back: list[Work] = []
         total = 0
@@ -160,8 +166,10 @@ class Roster:
             work = self.works.get(row_id)
             if work is None or row_id in self.busy:
                 continue
-            if not work.row.remote and leaving.get(work.row.want, row_id) != row_id:
-                held_back.append(work)  # the older generation has to leave that name first
+            row = work.row
+            in_doubt = row.going != "" and row.state is not State.NEW
+            if in_doubt or (row.remote != row.want and claimed.get(row.want, row_id) != row_id and not row.misplaced):
+                held_back.append(work)  # another generation has to leave that name first
                 continue
             work.grown = 0
             batch.append(work)

@@ -45,6 +45,9 @@ class Row:
     """The node's file as of the last look after which nothing was left to do."""
     print: Fingerprint = EMPTY
     """Of the confirmed bytes."""
+    going: str = ""
+    """Archive path where the bytes may be instead of ``remote``: a rename to it, or a first upload under it, was begun
+    and nobody has recorded its end. Looking at both names tells."""
     target: int = 0
     """NEW: publish under the final name when the offset reaches this."""
     base: int = 0
@@ -68,9 +71,17 @@ class Row:
     @property
     def misplaced(self) -> bool:
         """Whether the bytes are on the server, but not where they belong, and may be moved there now."""
-        if not self.remote or self.remote == self.want:
+        if not self.remote or self.state is State.NEW:
             return False
-        return self.state is not State.NEW
+        return self.remote != self.want or self.going != ""
+
+    @property
+    def claims(self) -> set[str]:
+        """Names on the server that no other row may take yet."""
+        names = {self.going, self.stop_over}
+        if self.misplaced:
+            names.add(self.remote)
+        return names - {""}
 
     @property
     def stop_over(self) -> str:

@@ -200,7 +200,7 @@ class Agent:
 
     def _load_unsettled(self) -> None:
         for row in self._registry.unsettled():
-            if row.state is State.ENDED and row.remote in ("", row.want):
+            if row.state is State.ENDED and row.remote in ("", row.want) and not row.going:
                 self._registry.apply(remove=[row.id], now_ns=self._clock.now_ns())
             else:
                 self._roster.update(row)

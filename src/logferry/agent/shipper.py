@@ -150,7 +150,9 @@ class Shipper:
         if task.compare:
             return self._compare(task, file)
         at_least = 0
-        if task.row.remote and not task.checked:
+        if task.row.going:
+            at_least = self._resolve(task, file)
+        elif task.row.remote and not task.checked:
             found = self._reconcile(task, file)
             if isinstance(found, Disagrees):
                 return found
@@ -211,10 +213,6 @@ class Shipper:
         """
         row = task.row
         have = self._client.size(wire(row.remote))
-        if have is None and row.state is State.NEW:
-            have = whole_size(self._client, row.want)
-            if have is not None and have >= row.offset:  # published just before a crash
-                row = task.row = dataclasses.replace(row, remote=row.want, state=State.LIVE)
         if have is None and row.state is State.ENDED and self._keeps:
             have = 0
             row = task.row = _late(row)
@@ -236,27 +234,49 @@ class Shipper:
             return Disagrees(task, file)
         return have - row.offset
 
+    def _resolve(self, task: Task, file: OpenFile) -> int:
+        """A first upload or its publishing was begun, nobody recorded its end, and perhaps the file was renamed since.
+
+        Returns how long the next slice must be at least.
+        """
+        row = task.row
+        task.row = dataclasses.replace(row, going="")
+        if not row.remote:
+            return self._continue_at(task, file, row.going, whole_size(self._client, row.going)) or 0
+        if self._client.size(wire(row.remote)) is None and whole_size(self._client, row.going) is not None:
+            task.row = dataclasses.replace(row, remote=row.going, going="", state=State.LIVE)
+        found = self._reconcile(task, file)
+        return 0 if isinstance(found, Disagrees) else found
+
     def _adopt(self, task: Task, file: OpenFile) -> int:
         """Nothing is recorded, but the server may have this name: continue there if the content is the same.
 
         Returns how long the next slice must be at least. Other content is moved aside.
         """
-        row = task.row
-        have = whole_size(self._client, row.want)
+        want = task.row.want
+        have = whole_size(self._client, want)
+        at_least = self._continue_at(task, file, want, have)
+        if at_least is not None:
+            return at_least
+        aside = move_aside(self._client, want, self._stamp())
+        self._journal.event("unknown content moved aside", level=WARNING, path=want, aside=aside, bytes=have)
+        return 0
+
+    def _continue_at(self, task: Task, file: OpenFile, path: str, have: int | None) -> int | None:
+        """Take what the server has at ``path`` for the beginning of the file, if it is; None: it is something else."""
         if not have:
             return 0
         start = max(0, have - OVERLAP_BYTES)
-        if have <= file.stat.size and (self._keeps or self._equal_tail(row.want, file, start, have)):
-            # A server that keeps generations compares the overlap itself and refuses if it differs.
-            known = start if self._keeps else have
-            prints = identity.take(file.read, known)
-            if prints is not None:
-                self._journal.event("found on the server", path=row.want, bytes=have)
-                task.row = dataclasses.replace(row, remote=row.want, state=State.LIVE, print=prints)
-                return have - known
-        aside = move_aside(self._client, row.want, self._stamp())
-        self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside, bytes=have)
-        return 0
+        if have > file.stat.size or not (self._keeps or self._equal_tail(path, file, start, have)):
+            return None
+        # A server that keeps generations compares the overlap itself and refuses if it differs.
+        known = start if self._keeps else have
+        prints = identity.take(file.read, known)
+        if prints is None:
+            return None
+        self._journal.event("found on the server", path=path, bytes=have)
+        task.row = dataclasses.replace(task.row, remote=path, state=State.LIVE, print=prints)
+        return have - known
 
     def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
         parts: list[bytes] = []
@@ -308,7 +328,8 @@ class Shipper:
         state = row.state
         if state is State.NEW and not job.publish:
             state = State.LIVE
-        row = dataclasses.replace(row, state=state, target=job.target)
+        going = row.want if state is State.NEW and row.offset >= job.target else ""
+        row = dataclasses.replace(row, state=state, target=job.target, going=going)
         return Sent(job.task, row, job.piece.length, job.piece.size - job.piece.end)
 
     def _judge_error(self, job: _Job, error: LogferryError) -> Outcome:
@@ -355,7 +376,7 @@ class Shipper:
             aside = move_aside(self._client, row.want, self._stamp())
             self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
         self._client.rename(wire(row.remote), wire(row.want))
-        return dataclasses.replace(row, remote=row.want, state=State.LIVE)
+        return dataclasses.replace(row, remote=row.want, going="", state=State.LIVE)
 
 
 def _late(row: Row) -> Row:
