@@ -61,6 +61,8 @@ FTP_LOGIN_DELAY_S = 0.5
 """Pause before a 530, so guessing is slow."""
 FTP_TLS_OWNERS_MAX = 20_000
 """TLS sessions whose user is remembered, for clients that share tickets among connections."""
+FTP_TLS_OWNER_S_MAX = 3.0
+"""How long a data connection waits for the login on the control connection whose ticket it uses."""
 FTP_PASSWORD_CHECKS_MAX = 4
 """Password checks at the same moment in one process: each takes up to 64 MiB."""
 FTP_LIST_ENTRIES_MAX = 1_000_000

@@ -258,10 +258,14 @@ class DataWork:
             reason = getattr(error, "reason", None) or error.strerror or str(error)
             transfers.cut(secured)
             raise Interrupted(425, f"TLS on the data connection failed: {reason}.") from error
-        if self._shared.require_data_reuse and not secured.session_reused:
+        if self._shared.require_data_reuse and not self._is_theirs(secured):
             self._turned_away = secured
             raise Interrupted(522, _NO_REUSE)
         return secured
+
+    def _is_theirs(self, secured: ssl.SSLSocket) -> bool:
+        control = self._control.tls
+        return control is not None and self._shared.owners.allow(secured, control, self._session.user)
 
     def glance(self, moved: int) -> None:
         """Look at the control connection while a transfer runs (see ``transfers.Watch``)."""

@@ -25,7 +25,7 @@ from logferry.ftp.passive import same_host
 from logferry.ftp.protocol.state import Terms, TlsPolicy
 from logferry.ftp.session import Session, SessionInfo
 from logferry.ftp.shared import ServerLimits, Shared
-from logferry.ftp.tls import ServerContexts, TlsIdentity
+from logferry.ftp.tls import ServerContexts, TlsIdentity, TlsOwners
 from logferry.ftp.users import User, UserStore
 from logferry.ftp.workers import Workers
 from logferry.limits import FTP_BACKLOG, FTP_PASSIVE_PORT_MIN
@@ -91,6 +91,7 @@ class FtpServer:
             users=users,
             filesystem=filesystem,
             contexts=ServerContexts(identity) if identity is not None and tls != "off" else None,
+            owners=TlsOwners(),
             limits=limits,
             passive_ports=passive_ports,
             public_address=public_address,

@@ -12,7 +12,7 @@ from logferry.errors import BadConfig
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.protocol.state import Terms
-from logferry.ftp.tls import ServerContexts
+from logferry.ftp.tls import ServerContexts, TlsOwners
 from logferry.ftp.users import User, UserStore
 
 log = logging.getLogger("logferry.ftp")
@@ -47,6 +47,7 @@ class Shared:
     users: UserStore
     filesystem: Callable[[User], Filesystem]
     contexts: ServerContexts | None
+    owners: TlsOwners
     limits: ServerLimits
     passive_ports: range | None
     public_address: str

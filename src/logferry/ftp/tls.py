@@ -8,12 +8,14 @@ import ipaddress
 import os
 import ssl
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logferry.errors import BadConfig
 from logferry.ftp.fingerprint import certificate_pin
+from logferry.limits import FTP_TLS_OWNER_S_MAX, FTP_TLS_OWNERS_MAX
 
 if TYPE_CHECKING:
     from cryptography.x509 import GeneralName
@@ -144,7 +146,8 @@ class ServerContexts:
     def __init__(self, identity: TlsIdentity) -> None:
         self._context = identity.server_context()
         self._lock = threading.Lock()
-        self._control_tickets = self._context.num_tickets
+        # One ticket, so a control connection has one session by which it is known (see TlsOwners).
+        self._context.num_tickets = 1
 
     @contextlib.contextmanager
     def for_data(self) -> Iterator[ssl.SSLContext]:
@@ -154,10 +157,65 @@ class ServerContexts:
             try:
                 yield self._context
             finally:
-                self._context.num_tickets = self._control_tickets
+                self._context.num_tickets = 1
 
     @contextlib.contextmanager
     def for_control(self) -> Iterator[ssl.SSLContext]:
         """The context, making connections with tickets while held."""
         with self._lock:
             yield self._context
+
+
+class TlsOwners:
+    """Whose TLS sessions are whose, so that a data connection resumes one of its own user's.
+
+    That a session was resumed says only that the client has once spoken TLS with this server; anybody can. In TLS 1.3
+    the resumed session has the id of the ticket it came from. In TLS 1.2 the id is the client's own invention, and the
+    moment of the first handshake has to do. Clients share tickets among their connections, so those of all control
+    connections of the user count, not only of this one.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._owners: OrderedDict[bytes | int, str] = OrderedDict()
+
+    def opened(self, control: ssl.SSLSocket) -> None:
+        """A control connection has TLS; who is on it will show."""
+        self._note(_mark(control), "")
+
+    def login(self, control: ssl.SSLSocket, user: str) -> None:
+        """``user`` has logged in on ``control``."""
+        self._note(_mark(control), user)
+
+    def _note(self, mark: bytes | int | None, user: str) -> None:
+        if mark is None:
+            return
+        with self._changed:
+            self._owners[mark] = user
+            self._owners.move_to_end(mark)
+            if len(self._owners) > FTP_TLS_OWNERS_MAX:
+                self._owners.popitem(last=False)
+            self._changed.notify_all()
+
+    def allow(self, data: ssl.SSLSocket, control: ssl.SSLSocket, user: str) -> bool:
+        """Whether ``data`` resumed the session of ``control``, or of another control connection of ``user``.
+
+        A client with several connections may use the ticket of one that is logging in just now; then this waits.
+        """
+        if not data.session_reused:
+            return False
+        mark = _mark(data)
+        if mark is None:
+            return False
+        if mark == _mark(control):
+            return True
+        with self._changed:
+            self._changed.wait_for(lambda: self._owners.get(mark) != "", FTP_TLS_OWNER_S_MAX)
+            return self._owners.get(mark) == user
+
+
+def _mark(connection: ssl.SSLSocket) -> bytes | int | None:
+    session = connection.session
+    if session is None:
+        return None
+    return session.id if connection.version() == "TLSv1.3" else session.time

@@ -116,28 +116,33 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
 def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch: Watch) -> int:
     moved = blocks = filled = 0
     patience = _Patience(watch)
-    ended = False
     data.settimeout(FTP_WATCH_S)
-    while not ended:
+    while True:
         try:
             # One TLS record (16 KiB) per call; writes are worth a whole block.
             count = data.recv_into(buffer[filled:])
-        except TimeoutError:
+        except OSError as error:
+            # What has come is true as far as it goes: it is kept, whether the rest comes or not.
+            if filled:
+                upload.write(buffer[:filled])
+                filled = 0
+            if not isinstance(error, TimeoutError):
+                raise broken(error) from error
             patience.rest(moved)
             continue
-        except OSError as error:
-            raise broken(error) from error
         filled += count
         moved += count
+        if count == 0:
+            if filled:
+                upload.write(buffer[:filled])
+            return moved
         patience.progress()
-        ended = count == 0
-        if filled == len(buffer) or (ended and filled):
-            upload.write(buffer[:filled])
+        if filled == len(buffer):
+            upload.write(buffer)
             filled = 0
             blocks += 1
             if blocks % _GLANCE_EVERY == 0:
                 watch.glance(moved)
-    return moved
 
 
 def send(data: socket.socket, download: Download, offset: int, watch: Watch) -> int:

@@ -184,7 +184,8 @@ class ServerProtocol:
             numbers = ",".join([*host.split("."), str(port >> 8), str(port & 0xFF)])
             self._say(227, f"Entering passive mode ({numbers}).")
 
-    def password_accepted(self, permissions: Permissions, *, tls_required: bool, atomic: bool, keeps: bool = False
+    def password_accepted(
+        self, permissions: Permissions, *, tls_required: bool, atomic: bool, keeps: bool = False
     ) -> None:
         """``CheckPassword`` is done and right."""
         action, self._action = self._action, None
