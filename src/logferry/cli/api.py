@@ -11,7 +11,7 @@ from urllib.parse import quote
 from logferry.cli.connection import Connection, find
 from logferry.cli.http import Answer, Http
 from logferry.cli.place import Place
-from logferry.errors import NotFound, Refused
+from logferry.errors import NotFound, NotSignedIn, Refused
 from logferry.names import checked_path
 
 Row = dict[str, Any]
@@ -32,12 +32,30 @@ class Api:
     """Calls of the API over one connection. Use it in one thread; ``another`` gives the next thread its own."""
 
     def __init__(self, connection: Connection | None = None, *, timeout_s: float = 60.0) -> None:
+        self._found = connection is None
+        self._timeout_s = timeout_s
         self.connection = connection or find()
         self._http = Http(self.connection, timeout_s=timeout_s)
 
     def another(self) -> Api:
         """The same server over a connection of its own."""
-        return Api(self.connection)
+        made = Api(self.connection, timeout_s=self._timeout_s)
+        made._found = self._found
+        return made
+
+    def refresh(self) -> bool:
+        """Hang up and look again where the server is: one that was started anew lets this machine in by a new key.
+
+        Returns whether anything changed.
+        """
+        self.close()
+        try:
+            now = find() if self._found else self.connection
+        except NotSignedIn:  # its file is gone while it is down
+            return False
+        changed = now != self.connection
+        self.connection, self._http = now, Http(now, timeout_s=self._timeout_s)
+        return changed
 
     def __enter__(self) -> Api:
         return self

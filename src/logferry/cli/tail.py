@@ -14,7 +14,7 @@ from logferry.cli import failures, text
 from logferry.cli.api import Api, Row, ServerEvent
 from logferry.cli.place import Place, parse
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Later, LogferryError, NotFound, Refused
+from logferry.errors import Later, LogferryError, NotFound, NotSignedIn, Refused
 from logferry.limits import BACKOFF_S_MIN, LINES_PER_REQUEST_MAX, TAIL_PING_S
 
 FILES_MAX = 20
@@ -81,7 +81,10 @@ class Follower:
                         return
             except Later as error:
                 text.note(f"{self._place}: connection lost ({error.message}), resuming; no lines are lost")
-            self._api.close()
+                self._api.refresh()
+            except NotSignedIn:
+                if not self._api.refresh():
+                    raise
             self._stop.wait(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, guards nothing
             wait_s = min(wait_s * 2, RETRY_S_MAX)
 
