@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import socket
 import threading
@@ -10,9 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import structlog
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 from starlette.types import ASGIApp
+
+from logferry.server.people import People
+from logferry.web.auth import COOKIE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 ARGUMENTS = (
@@ -31,6 +36,8 @@ PHONE = (360, 740)
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
     """Serve ``app`` on a free port of the loopback address; yields ``http://127.0.0.1:<port>``."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -41,6 +48,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listener.close()
+        structlog.configure(**before)
 
 
 @contextmanager
@@ -106,6 +114,12 @@ def visitor(
     )
     watch = Watch(urlsplit(base).netloc)
     return context, watch.over(context.new_page()), watch
+
+
+def signed_in(context: BrowserContext, people: People, name: str, base: str) -> None:
+    """Give the profile a session of ``name`` without the form (whose password check is slow on purpose)."""
+    session = people.begin_session(people.get(name))
+    context.add_cookies([{"name": COOKIE, "value": session.secret, "url": base}])
 
 
 def sign_in(page: Page, name: str, password: str) -> None:

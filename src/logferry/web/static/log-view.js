@@ -33,6 +33,8 @@ class LogView extends HTMLElement {
   #target = null;
   #cursor = null;
   #findTimer = 0;
+  #retries = [];
+  #landing = null;
 
   connectedCallback() {
     const { fid, gen } = this.dataset;
@@ -391,16 +393,18 @@ class LogView extends HTMLElement {
       if (this.#at.input.value && this.#find.text !== this.#at.input.value) this.#runFind(true);
       return;
     }
-    const base = this.#cursor ?? this.#view.rows.atHeight(0);
+    const base = this.#landing ?? this.#cursor ?? this.#view.rows.atHeight(0);
     this.#land(this.#find.from(base?.b ?? 0, forward));
   }
 
   async #land(hit) {
     if (!hit) return;
+    this.#landing = hit; // where the next n or N starts from, even before the rows are here
     this.#pauseFollowing("a hit is shown");
     this.#at.scroller.focus({ preventScroll: true });
     const row = await this.#view.go({ kind: "byte", byte: hit.b });
     if (!row) return;
+    this.#landing = null;
     this.#aim(row, this.#placeOf(row));
     this.#writeAddress(this.#placeOf(row));
     this.#showHits();
@@ -544,10 +548,17 @@ class LogView extends HTMLElement {
     notice.replaceChildren(icon(tone === "info" ? "history" : "warn"), el("p", {}, ...content), close);
   }
 
+  #retryAll() {
+    this.#at.notice.hidden = true;
+    this.#retries.splice(0).forEach((retry) => retry());
+  }
+
   #showProblem(error, retry) {
     const known = error instanceof Problem;
     const words = [error.message, known ? error.hint : "", known && error.requestId ? `Request ${error.requestId}.` : ""];
-    const again = el("button", { class: "button", type: "button", onclick: () => { this.#at.notice.hidden = true; retry(); } }, icon("retry"), "Retry");
+    // Several things may fail at once, with the server away: one Retry repeats them all.
+    this.#retries.push(retry);
+    const again = el("button", { class: "button", type: "button", onclick: () => this.#retryAll() }, icon("retry"), "Retry");
     this.#showNotice("bad", `${words.filter(Boolean).join(" ")} `, again);
   }
 }

@@ -1,0 +1,180 @@
+"""The pure script modules, as tables: imported in the browser from the server's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from logferry.server.disk import shown_bytes
+from tests.browser.conftest import Site
+from tests.browser.harness import visitor
+
+pytestmark = pytest.mark.browser
+
+
+class Modules:
+    """Calls exported functions of a module."""
+
+    def __init__(self, page: Page, root: str) -> None:
+        self._page = page
+        self._root = root
+
+    def call(self, module: str, name: str, *arguments: Any) -> Any:
+        """``module`` relative to the static folder."""
+        return self._page.evaluate(
+            "async ([module, name, args]) => (await import(module))[name](...args)",
+            [f"{self._root}/{module}", name, list(arguments)],
+        )
+
+
+@pytest.fixture(scope="module")
+def modules(browser: Browser, site: Site) -> Iterator[Modules]:
+    """The modules, loaded by a page of the server."""
+    context, page, watch = visitor(browser, site.base)
+    page.goto("/login")
+    icon = page.locator("link[rel=icon]").get_attribute("href") or ""
+    yield Modules(page, icon.rpartition("/")[0])
+    context.close()
+    watch.check()
+
+
+@pytest.mark.parametrize(
+    ("text", "visible"),
+    [
+        ("plain", "plain"),
+        ("", ""),
+        ("a\tb", "a\tb"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b[1;38;2;1;2;3mx", "x"),
+        ("\x1b[38;5;208mx", "x"),
+        ("\x1b[2J\x1b[10;10Hx\x1b[?25l", "x"),
+        ("\x1b]0;title\x07x", "x"),
+        ("\x1b]8;;http://e/\x1b\\x", "x"),
+        ("\x1bPq#0\x1b\\x", "x"),
+        ("\x1b(Bx\x1bcy", "xy"),
+        ("\x1b]8;;never ends", "\u241b]8;;never ends"),
+        ("\x1b[", "\u241b["),
+        ("\x1b", "\u241b"),
+        ("\x00\x7f", "\u2400\u2421"),
+        ("\x85\x9b31m", "\\x85\\x9B31m"),
+        ("\u202ex\u2066", "<U+202E>x<U+2066>"),
+        ("a\r", "a\u240d"),
+    ],
+)
+def test_pieces_drop_escapes_and_mark_the_rest(modules: Modules, text: str, visible: str) -> None:
+    """Colours and moves leave no piece; whatever else would act becomes a mark; nothing readable is lost."""
+    pieces = modules.call("log/ansi.js", "pieces", text)
+    assert "".join(piece["text"] for piece in pieces) == visible
+
+
+def test_pieces_say_where_they_stand(modules: Modules) -> None:
+    """Offsets are those of the given text, so that search spans can be laid over."""
+    pieces = modules.call("log/ansi.js", "pieces", "ab\x1b[1mcd\x00e")
+    assert [(p["from"], p["to"], p["text"]) for p in pieces] == [
+        (0, 2, "ab"),
+        (6, 8, "cd"),
+        (8, 9, "\u2400"),
+        (9, 10, "e"),
+    ]
+    assert [p["look"]["classes"] for p in pieces] == ["", "a-bold", "a-bold", "a-bold"]
+
+
+@pytest.mark.parametrize(
+    ("query", "anchor", "place"),
+    [
+        ("", "", {"kind": "start"}),
+        ("", "#L12", {"kind": "line", "from": 12, "to": 12}),
+        ("?gen=3", "#L20-L10", {"kind": "line", "from": 10, "to": 20}),
+        ("?at=b734003200", "", {"kind": "byte", "byte": 734003200}),
+        ("?at=end", "", {"kind": "end"}),
+        ("?at=bx", "#L0", {"kind": "start"}),
+        ("", "#L99999999999999999999", {"kind": "start"}),
+    ],
+)
+def test_addresses_name_places(modules: Modules, query: str, anchor: str, place: dict[str, Any]) -> None:
+    """What is no place is the start."""
+    assert modules.call("log/address.js", "readAddress", query, anchor)["place"] == place
+
+
+def test_addresses_survive_the_round_trip(modules: Modules) -> None:
+    """Generation, place, words, case, regular expression and wrap are all in the address."""
+    state = {
+        "gen": "3",
+        "place": {"kind": "line", "from": 10, "to": 20},
+        "find": "a&b #c",
+        "exactCase": True,
+        "regex": True,
+        "wrap": True,
+    }
+    written = modules.call("log/address.js", "writeAddress", state)
+    query, _, anchor = written.partition("#")
+    assert modules.call("log/address.js", "readAddress", query, f"#{anchor}") == state
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("6,123 456", {"kind": "line", "from": 6123456, "to": 6123456}),
+        ("42 %", {"kind": "fraction", "fraction": 0.42}),
+        ("b734003200", {"kind": "byte", "byte": 734003200}),
+        ("End", {"kind": "end"}),
+        ("0", None),
+        ("nonsense", None),
+        ("400%", {"kind": "fraction", "fraction": 1}),
+    ],
+)
+def test_typed_places(modules: Modules, typed: str, place: dict[str, Any] | None) -> None:
+    """What a person may type after the colon."""
+    assert modules.call("log/address.js", "readJump", typed) == place
+
+
+@pytest.mark.parametrize(
+    ("line", "letter"),
+    [
+        ("2026-11-23 08:14:01 ERROR x", "E"),
+        ("2026-11-23 08:14:01 WARN x", "W"),
+        ('{"time": "…", "level": "error"}', "E"),
+        ("ts=1 level=warning msg=x", "W"),
+        ("[Sun Dec 04 04:47:44 2005] [error] mod_jk", "E"),
+        ("no errors here, the terror is over", ""),
+        ("GET /error/WARNING_SIGN 200", ""),
+        ("x" * 200 + " ERROR", ""),
+    ],
+)
+def test_levels(modules: Modules, line: str, letter: str) -> None:
+    """Only words that stand where levels stand."""
+    assert modules.call("log/levels.js", "level", line) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "spans", "units"),
+    [("abc", [[1, 2]], [[1, 2]]), ("\U0001f6a2\U0001f6a2x", [[2, 3]], [[4, 5]]), ("\U0001f6a2", [[0, 1]], [[0, 2]])],
+)
+def test_spans_of_characters_become_units(modules: Modules, text: str, spans: list[Any], units: list[Any]) -> None:
+    """The server counts characters, the browser UTF-16 units."""
+    assert modules.call("log/row.js", "unitSpans", text, spans) == units
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "text"),
+    [
+        (12, "12 B"),
+        (999, "999 B"),
+        (1000, "1.0 KB"),
+        (90_500, "90.5 KB"),
+        (176_400, "176 KB"),
+        (6_100_000_000, "6.1 GB"),
+    ],
+)
+def test_sizes_read_as_the_server_writes_them(modules: Modules, bytes_: int, text: str) -> None:
+    """One way to write a size, on both sides."""
+    assert modules.call("text.js", "size", bytes_) == text == shown_bytes(bytes_)
+
+
+def test_find_text_becomes_a_query(modules: Modules) -> None:
+    """A phrase with quotes and backslashes escaped, or a regular expression with slashes escaped."""
+    assert modules.call("log/find.js", "asQuery", 'a "b" \\c', False) == '"a \\"b\\" \\\\c"'
+    assert modules.call("log/find.js", "asQuery", "a/b\\/c", True) == "/a\\/b\\/c/"

@@ -1,0 +1,100 @@
+"""Assets: small, our own, cached by content; templates and scripts keep to what the security policy allows."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from logferry.web.pages.assets import FOLDER, version_of
+from logferry.web.pages.view import MODULES
+
+TEMPLATES = FOLDER.parent / "pages" / "templates"
+SCRIPTS = sorted(FOLDER.rglob("*.js"))
+SCRIPT_BYTES_MAX = 60 * 1024
+MARKUP_MAKERS = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser")
+
+
+def test_all_scripts_together_are_small() -> None:
+    """At most 60 KiB compressed, file by file as browsers fetch them."""
+    assert sum(len(gzip.compress(path.read_bytes())) for path in SCRIPTS) <= SCRIPT_BYTES_MAX
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_build_no_markup_from_text(path: Path) -> None:
+    """Log text can only become text: nothing parses strings as HTML or code."""
+    text = path.read_text()
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "DOMParser",
+    ):
+        assert word not in text
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_templates_hold_nothing_inline_and_escape_everything(path: Path) -> None:
+    """No inline script, style or handler, no way around escaping, nothing from elsewhere."""
+    text = path.read_text()
+    assert "|safe" not in text.replace(" ", "")
+    assert "autoescape" not in text
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|https?://|javascript:", text)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.css")), ids=lambda path: path.name)
+def test_styles_load_nothing_from_elsewhere(path: Path) -> None:
+    """Fonts are our own files."""
+    text = path.read_text()
+    assert "@import" not in text
+    assert set(re.findall(r'url\("?([^")]+)', text)) <= {"fonts/inter.woff2", "fonts/jetbrains-mono.woff2"}
+
+
+def test_the_viewer_names_all_its_modules() -> None:
+    """The page tells the browser to fetch what log-view.js imports, directly or not."""
+    pending, seen = ["log-view.js"], set()
+    while pending:
+        name = pending.pop()
+        for found in re.findall(r'from "(\.[^"]+)"', (FOLDER / name).read_text()):
+            target = str((FOLDER / name).parent.joinpath(found).resolve().relative_to(FOLDER))
+            if target not in seen:
+                seen.add(target)
+                pending.append(target)
+    assert seen == set(MODULES)
+
+
+def test_icons_that_are_used_exist() -> None:
+    """Every icon("…") of templates and scripts is a symbol of the sprite."""
+    sprite = (FOLDER / "icons.svg").read_text()
+    symbols = set(re.findall(r'<symbol id="([^"]+)"', sprite))
+    used: set[str] = set()
+    for path in (*TEMPLATES.glob("*.html"), *SCRIPTS):
+        used |= set(re.findall(r'icon\("([a-z]+)"\)', path.read_text()))
+    assert used <= symbols
+
+
+def test_assets_are_kept_until_they_change(stranger: TestClient) -> None:
+    """The right version for a year, another one not at all; types are exact; folders and odd names are not served."""
+    version = version_of(FOLDER)
+    answer = stranger.get(f"/static/{version}/log/ansi.js")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert stranger.get("/static/older/log/ansi.js").headers["cache-control"] == "no-cache"
+    assert stranger.get(f"/static/{version}/fonts/inter.woff2").headers["content-type"] == "font/woff2"
+    for path in ("", "/log", "/nosuch.js", "/..%2f__init__.py", "/%2e%2e/pages/templates/base.html"):
+        assert stranger.get(f"/static/{version}{path}").status_code == 404
+
+
+def test_pages_are_not_stored_and_keep_the_policy(stranger: TestClient) -> None:
+    """Only our own scripts and styles may run, and no cache keeps a page."""
+    answer = stranger.get("/login")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"

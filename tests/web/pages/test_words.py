@@ -1,0 +1,76 @@
+"""Sizes, counts, times and links as text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from logferry.errors import BadQuery
+from logferry.web.pages import words
+from logferry.web.pages.wrong import wrong
+
+NOW = int(datetime(2026, 11, 23, 8, 31, 7, tzinfo=UTC).timestamp()) * 10**9
+HOUR = 3600 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [(0, "08:31:07"), (HOUR, "07:31:07"), (24 * HOUR, "Nov 22 08:31"), (400 * 24 * HOUR, "2025-10-19")],
+)
+def test_times_are_as_short_as_is_clear(before: int, text: str) -> None:
+    """Today's are clock times, this year's have the day, others are dates."""
+    assert words.day_time(NOW - before, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-5, "just now"), (0, "just now"), (12, "12 s ago"), (19_140, "5 h 19 m ago")]
+)
+def test_ago(seconds: int, text: str) -> None:
+    """A clock that ran backwards is no reason for minus signs."""
+    assert words.ago(NOW - seconds * 10**9, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "query", "link"),
+    [
+        ("", "/view/a/50%25 #1?.log", {}, "/view/a/50%2525%20%231%3F.log"),
+        ("/logs", "/", {"q": "a b&c", "gen": None, "x": ""}, "/logs/?q=a+b%26c"),
+        ("", "/browse/a/ü/<b>", {"gen": 0}, "/browse/a/%C3%BC/%3Cb%3E?gen=0"),
+    ],
+)
+def test_links_are_made_from_clear_text(root: str, path: str, query: dict[str, object], link: str) -> None:
+    """Whatever a name holds, the link leads to it."""
+    assert words.address(root, path, **query) == link
+
+
+def test_counts_agree_with_their_noun() -> None:
+    """1 file, 1,204 files, 2 entries."""
+    assert words.counted(1, "file") == "1 file"
+    assert words.counted(1204, "file") == "1,204 files"
+    assert words.counted(2, "entry", "entries") == "2 entries"
+    assert words.counted(1204) == "1,204"
+
+
+def test_fragments_become_sentences() -> None:
+    """Errors are written as fragments; pages show sentences."""
+    assert words.sentence("there is no agent x") == "There is no agent x."
+    assert words.sentence("Done!") == "Done!"
+    assert words.sentence("") == ""
+
+
+@pytest.mark.parametrize("column", [1, 5, 8, 99])
+def test_the_caret_stands_under_the_column(column: int) -> None:
+    """Also at the end, where there is no character any more; the three parts are the query."""
+    found = wrong("error (x", BadQuery("no", column=column))
+    assert len(found.before) == min(column - 1, 8)
+    assert (found.before + found.at + found.after).rstrip() == "error (x"
+
+
+def test_long_queries_are_shortened_around_the_caret() -> None:
+    """Some of both sides is enough to see the place."""
+    found = wrong("a" * 500 + "(" + "b" * 500, BadQuery("no", column=501))
+    assert found.at == "("
+    assert found.before.startswith("…a")
+    assert found.after.endswith("b…")
+    assert len(found.before) < 70
