@@ -19,7 +19,8 @@ from logferry.limits import BACKOFF_S_MIN, LINES_PER_REQUEST_MAX, TAIL_PING_S
 
 FILES_MAX = 20
 """Files followed at once: one connection each."""
-RETRY_S_MAX = 15.0
+RETRY_S_MAX = 5.0
+"""A person watches: longest pause between two tries."""
 
 
 def chosen(api: Api, places: tuple[Place, ...]) -> list[Row]:
