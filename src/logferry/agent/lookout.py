@@ -31,6 +31,8 @@ from logferry.clock import Clock
 from logferry.errors import BadName, LogferryError
 from logferry.limits import FINDINGS_MAX, SCAN_CHUNK_FILES
 
+_STEADY_TRIES = 8
+
 
 class Lookout:
     """Used by the runner's thread only. Rows that a worker is busy with are left for the next look."""
@@ -153,7 +155,9 @@ class Lookout:
         missing, self._missing = self._missing, {}
         if not doubtful and not missing:
             return
-        self._search(doubtful, missing)
+        if not self._steady(doubtful, missing):
+            self.deferred.update(doubtful, missing)
+            return
         cases: list[Case] = []
         for seen in doubtful.values():
             case = self._case(seen)
@@ -170,6 +174,32 @@ class Lookout:
         decisions = plan(cases, lost, self._agrees)
         owners = {case.sight.path: case.own for case in cases if case.own is not None}
         self._apply(decisions, owners)
+
+    def _steady(self, doubtful: dict[bytes, Seen], missing: dict[bytes, Row]) -> bool:
+        """Bring both to one moment in time, and find what left its path. False: things move too fast just now.
+
+        A walk takes time, and a chain of renames in the middle of it would show one file twice or not at all. So all
+        paths that matter are looked at again until two looks with a search in between agree.
+        """
+        for _ in range(_STEADY_TRIES):
+            before = self._refresh(doubtful, missing)
+            self._search(doubtful, missing)
+            if self._refresh(doubtful, missing) == before:
+                return True
+        return False
+
+    def _refresh(self, doubtful: dict[bytes, Seen], missing: dict[bytes, Row]) -> dict[bytes, int]:
+        inodes: dict[bytes, int] = {}
+        for path in [*doubtful, *missing]:
+            stat = self.scanner.stat(path)
+            seen, source = doubtful.pop(path, None), self.scanner.source_at(path)
+            row = missing.pop(path, None)
+            if stat is not None and source is not None:
+                doubtful[path] = Seen(path, stat, seen.source if seen else source)
+                inodes[path] = stat.inode
+            elif (row := row or self._registry.by_path(path)) is not None:
+                missing[path] = row
+        return inodes
 
     def _search(self, doubtful: dict[bytes, Seen], missing: dict[bytes, Row]) -> None:
         """Find files that left their path, under names the patterns do not match: by handle, then by inode."""
@@ -197,7 +227,7 @@ class Lookout:
         source = self.scanner.source_at(path)
         if stat is None or stat.inode != row.inode or source is None or path == row.path:
             return False
-        doubtful.setdefault(path, Seen(path, stat, source))
+        doubtful[path] = Seen(path, stat, source)
         return True
 
     def _case(self, seen: Seen) -> Case | None:

@@ -48,6 +48,7 @@ from logferry.limits import (
     ALIVE_S_MIN,
     FINDINGS_MAX,
     GONE_KEEP_S,
+    HANDLE_IDLE_S,
     SCAN_CPU_SHARE,
     STOP_S_MAX,
     WATCH_COALESCE_S,
@@ -194,6 +195,7 @@ class Agent:
         self._jobs: dict[int, Worker] = {}
         for worker in self._workers:
             worker.start()
+        self._ended: dict[int, float] = {}
         self._look_s = -math.inf
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event("started", agent=config.agent.id, server=config.server.address, files=scanner.files())
@@ -427,8 +429,9 @@ class Agent:
             self._roster.update(move.row)
             if move.row.state is State.NEW and move.row.path:  # the server lost it: send it anew
                 self._lookout.deferred.add(move.row.path)
-            if move.row.state is State.ENDED and not move.row.misplaced and self._handles.get(move.row.id) is None:
-                self._forget_row(move.row.id)
+            if move.row.state is State.ENDED and not move.row.misplaced:
+                # Remembered for a moment: its file may yet turn up under another name.
+                self._ended[move.row.id] = self._clock.monotonic_s() + HANDLE_IDLE_S
             self._roster.release(move.before.id)
         if not failed:
             self._roster.moves_worked()
@@ -452,6 +455,9 @@ class Agent:
                     self._lookout.held_gone.discard(row_id)
             elif row_id not in self._roster.busy:
                 self._lookout.watch_held(row)
+        for row_id in [r for r, until in self._ended.items() if until < now and self._handles.get(r) is None]:
+            del self._ended[row_id]
+            self._closed(row_id)
         for row_id in self._handles.idle(now):
             if row_id not in self._roster.works:
                 self._handles.close(row_id)
@@ -465,12 +471,9 @@ class Agent:
         if row_id in self._roster.works:
             self._journal.event("unsent bytes were dropped", level=WARNING, path=row.want, bytes=row.offset)
             self._roster.drop(row_id)
-        if not row.misplaced:
-            self._forget_row(row_id)
-
-    def _forget_row(self, row_id: int) -> None:
-        self._registry.apply(remove=[row_id], now_ns=self._clock.now_ns())
-        self._roster.forget(row_id)
+        if not row.misplaced and row_id not in self._ended:
+            self._registry.apply(remove=[row_id], now_ns=self._clock.now_ns())
+            self._roster.forget(row_id)
 
     # Reporting -------------------------------------------------------------------------------------------------------
 

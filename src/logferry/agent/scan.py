@@ -271,6 +271,16 @@ class Scanner:
             self._links[path] = stat.mark
             look.seen.append(Seen(path, stat, look.source))
 
+    def stat(self, path: bytes) -> Stat | None:
+        """What is at ``path`` now if it is a regular file (or a followed link to one), else None."""
+        if path not in self._links:
+            return lstat(path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        return _stat(status) if stat_module.S_ISREG(status.st_mode) else None
+
     def inodes(self, folder: bytes) -> Iterator[tuple[bytes, int]]:
         """Path and inode number of every plain entry of a folder, whatever its name. Unreadable = nothing."""
         try:
