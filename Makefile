@@ -51,7 +51,7 @@ serve: venv
 	$(BIN)/logferry serve $(ARGS)
 
 look: venv programs
-	$(BIN)/python -m tests.look $(ARGS)
+	$(BIN)/python -m tests.browser.look $(ARGS)
 
 docs: venv
 	$(BIN)/python tools/cli_reference.py >docs/reference/cli.md
