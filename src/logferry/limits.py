@@ -51,6 +51,8 @@ FTP_LINGER_S = 0.5
 FTP_DATA_BLOCK_BYTES = 256 * KIB
 FTP_TLS_BLOCK_BYTES = 64 * KIB
 """Bytes handed to TLS, or read from a file without a descriptor, at once."""
+FTP_WRITEBACK_BYTES = 8 * MIB
+"""An upload is handed to the disk in such pieces while it arrives, so that its 226 need not wait for all of it."""
 FTP_SENDFILE_BYTES = 4 * MIB
 """One sendfile call: short enough that an ABOR is noticed soon."""
 FTP_CLIENT_CHARS_MAX = 200
@@ -209,8 +211,8 @@ PASSWORD_CHARS_MAX = 1_024
 # Server ------------------------------------------------------------------------------------------------------------
 USERS_FRESH_S = 0.5
 """How long the FTP part trusts what it read about users: revoking takes effect within it."""
-SIZE_FRESH_S = 0.05
-"""How long SIZE of what this very session has just stored is answered without asking the catalog again."""
+STORED_FRESH_S = 0.05
+"""How long a session's SIZE and MFMT right behind its upload rely on what the commit said, not asking the catalog."""
 ACTIVITY_WRITE_S = 1.0
 """What agents did is written to the catalog at most this often."""
 DISK_CHECK_S = 5.0

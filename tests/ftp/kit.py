@@ -93,8 +93,9 @@ def trusting_context() -> ssl.SSLContext:
 class RawClient:
     """A control connection: lines out, reply lines in, nothing clever."""
 
-    def __init__(self, port: int) -> None:
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+        self._host = host
+        self.socket: socket.socket = socket.create_connection((host, port), timeout=WAIT_S)
         self.context = trusting_context()
         self._buffer = b""
         self._private = False
@@ -158,7 +159,7 @@ class RawClient:
 
     def data(self, line: str, *, reuse: bool = True) -> socket.socket:
         """EPSV, the data connection, then ``line``, whose 150 is read; TLS when the session is private."""
-        connection = socket.create_connection(("127.0.0.1", self.port()), timeout=WAIT_S)
+        connection = socket.create_connection((self._host, self.port()), timeout=WAIT_S)
         reply = self.command(line)
         assert reply.startswith("150"), reply
         if self._private:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from logferry.errors import Full
-from logferry.ftp import Incomplete, LocalFilesystem, Received, Sent, ServerLimits, User
+from logferry.ftp import FtpServer, Incomplete, LocalFilesystem, MemoryUsers, Received, Sent, ServerLimits, User
 from logferry.ftp.local_upload import LocalUpload
-from tests.ftp.kit import WAIT_S, RawClient, Serving, finish, reset, serving, until
+from tests.ftp.kit import SECRET, WAIT_S, RawClient, Serving, finish, reset, serving, until
 
 BLOCK = os.urandom(300_000)
 
@@ -43,6 +43,15 @@ def test_an_upload_is_stored_and_told(tmp_path: Path, tls: str) -> None:
         assert not at.partials()
         assert client.upload("STOR empty", b"").startswith("226")
         assert (at.home / "empty").read_bytes() == b""
+
+
+def test_a_large_upload_arrives_whole(tmp_path: Path, tls: str) -> None:
+    """Many blocks, some written to disk while others arrive."""
+    content = os.urandom(1 << 20) * 40
+    with serving(tmp_path, tls=tls) as at, _client(at, tls) as client:
+        assert client.upload("STOR big", content).startswith("226")
+        assert (at.home / "big").read_bytes() == content
+        assert client.download("RETR big") == content
 
 
 def test_a_download_and_its_rest(tmp_path: Path, tls: str) -> None:
@@ -273,6 +282,20 @@ def test_somebody_elses_connection_is_not_the_data_connection(tmp_path: Path) ->
         with socket.create_connection(("127.0.0.1", port)) as connection:
             assert connection.recv(100) == b"secret"
         assert client.code() == "226"
+
+
+def test_it_speaks_ipv6(tmp_path: Path) -> None:
+    """EPSV only; PASV cannot tell such an address."""
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    users = MemoryUsers(User("ann", str(tmp_path / "home"), password_hash=SECRET))
+    with FtpServer(("::1", 0), users=users, tls="off") as server, RawClient(server.address[1], host="::1") as client:
+        client.login()
+        assert client.upload("STOR a", b"six").startswith("226")
+        assert client.download("RETR a") == b"six"
+        assert client.command("PASV").startswith("522")
+        assert client.command("EPSV 1").startswith("522")
+        assert client.command("EPSV 2").startswith("229")
 
 
 def _listens(port: int) -> bool:

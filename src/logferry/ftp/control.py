@@ -10,7 +10,9 @@ import contextlib
 import socket
 import ssl
 import struct
+import time
 
+from logferry.ftp.tls import Mark, session_mark
 from logferry.limits import FTP_LINGER_S, FTP_REPLY_S_MAX
 
 _READ_BYTES = 8192
@@ -24,11 +26,13 @@ def timeval(seconds: float) -> bytes:
 class Control:
     """One control connection, used by one thread at a time."""
 
-    __slots__ = ("_socket", "_tls")
+    __slots__ = ("_socket", "_tls", "mark")
 
     def __init__(self, accepted: socket.socket) -> None:
         self._socket = accepted
         self._tls: ssl.SSLSocket | None = None
+        self.mark: Mark | None = None
+        """By what its TLS session is known, once the handshake is done."""
         accepted.setblocking(True)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -39,11 +43,6 @@ class Control:
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-    @property
-    def tls(self) -> ssl.SSLSocket | None:
-        """The TLS connection, once the handshake has begun."""
-        return self._tls
 
     def receive(self, *, wait: bool) -> bytes | None:
         """What has arrived; ``b""`` at the end of the connection; None when nothing came.
@@ -61,11 +60,16 @@ class Control:
             return None
 
     def _receive_tls(self, tls: ssl.SSLSocket, wait: bool) -> bytes | None:
-        tls.settimeout(FTP_LINGER_S if wait else 0.0)
+        # The time-out is FTP_LINGER_S at all other times: changing it costs a system call.
+        if not wait:
+            tls.settimeout(0.0)
         try:
             return tls.recv(_READ_BYTES)
         except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
+        finally:
+            if not wait:
+                tls.settimeout(FTP_LINGER_S)
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``.
@@ -76,8 +80,7 @@ class Control:
         if self._tls is None:
             self._socket.sendall(data)
             return
-        self._tls.settimeout(FTP_REPLY_S_MAX)
-        self._tls.sendall(data)
+        _send_tls(self._tls, data)
 
     def begin_tls(self, context: ssl.SSLContext) -> None:
         """From here on TLS; ``handshake`` has to follow."""
@@ -98,6 +101,8 @@ class Control:
             self._tls.do_handshake()
         except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
+        self._tls.settimeout(FTP_LINGER_S)
+        self.mark = session_mark(self._tls)
         return True
 
     def cut(self) -> None:
@@ -112,3 +117,17 @@ class Control:
                 self._tls.settimeout(0.0)
                 self._tls.unwrap()
         self._socket.close()
+
+
+def _send_tls(tls: ssl.SSLSocket, data: bytes) -> None:
+    """Send all, in turns as long as the time-out that reading wants."""
+    left = memoryview(data)
+    until = 0.0
+    while left:
+        try:
+            left = left[tls.send(left) :]
+        except TimeoutError:
+            now = time.monotonic()
+            until = until or now + FTP_REPLY_S_MAX
+            if now > until:
+                raise

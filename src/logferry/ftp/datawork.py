@@ -264,8 +264,7 @@ class DataWork:
         return secured
 
     def _is_theirs(self, secured: ssl.SSLSocket) -> bool:
-        control = self._control.tls
-        return control is not None and self._shared.owners.allow(secured, control, self._session.user)
+        return self._shared.owners.allow(secured, self._control.mark, self._session.user)
 
     def glance(self, moved: int) -> None:
         """Look at the control connection while a transfer runs (see ``transfers.Watch``)."""

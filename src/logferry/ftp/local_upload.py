@@ -14,6 +14,8 @@ import secrets
 import stat
 
 from logferry.errors import Later, NotFound, Refused
+from logferry.ftp.writeback import start_writeback
+from logferry.limits import FTP_WRITEBACK_BYTES
 
 _PARTIAL = re.compile(rb"\.~up-[0-9a-f]{16}(?:-[0-9a-f]{8})?")
 _NEW_FILE_MODE = 0o644
@@ -32,7 +34,7 @@ def is_partial(name: bytes) -> bool:
 class LocalUpload:
     """A file being written: a partial (``partial`` is its name), or the file itself when that is empty."""
 
-    __slots__ = ("_fd", "_folder", "_name", "_partial", "position")
+    __slots__ = ("_fd", "_folder", "_name", "_partial", "_started", "position")
 
     def __init__(self, fd: int, folder: int, name: bytes, partial: bytes, position: int) -> None:
         self._fd = fd
@@ -40,6 +42,7 @@ class LocalUpload:
         self._name = name
         self._partial = partial
         self.position = position
+        self._started = position
 
     def write(self, data: memoryview | bytes) -> None:
         written = os.pwrite(self._fd, data, self.position)
@@ -50,6 +53,9 @@ class LocalUpload:
                 rest = rest[written:]
                 written = os.pwrite(self._fd, rest, self.position)
                 self.position += written
+        if self.position - self._started >= FTP_WRITEBACK_BYTES:
+            start_writeback(self._fd, self._started, self.position - self._started)
+            self._started = self.position
 
     def commit(self) -> None:
         """Bytes first, then the name, then the folder that holds the name: no crash shows half a file."""

@@ -293,8 +293,7 @@ class Session:
             atomic=self.files.atomic,
             keeps=getattr(self.files, "keeps", False),
         )
-        if self._control.tls is not None:
-            shared.owners.login(self._control.tls, name)
+        shared.owners.note(self._control.mark, name)
         shared.tell(LoggedIn(self.id, name, self.address, secure=secure))
 
     # Actions -----------------------------------------------------------------------------------------------------
@@ -352,8 +351,7 @@ class Session:
         if done:
             self._shaking = False
             self.protocol.tls_started()
-            assert self._control.tls is not None
-            self._shared.owners.opened(self._control.tls)
+            self._shared.owners.note(self._control.mark)
         return done
 
     def reply_now(self, reply: Reply) -> None:

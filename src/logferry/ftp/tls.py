@@ -166,6 +166,10 @@ class ServerContexts:
             yield self._context
 
 
+Mark = bytes | int
+"""A TLS session as ``session_mark`` knows it."""
+
+
 class TlsOwners:
     """Whose TLS sessions are whose, so that a data connection resumes one of its own user's.
 
@@ -177,17 +181,10 @@ class TlsOwners:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._owners: OrderedDict[bytes | int, str] = OrderedDict()
+        self._owners: OrderedDict[Mark, str] = OrderedDict()
 
-    def opened(self, control: ssl.SSLSocket) -> None:
-        """A control connection has TLS; who is on it will show."""
-        self._note(_mark(control), "")
-
-    def login(self, control: ssl.SSLSocket, user: str) -> None:
-        """``user`` has logged in on ``control``."""
-        self._note(_mark(control), user)
-
-    def _note(self, mark: bytes | int | None, user: str) -> None:
+    def note(self, mark: Mark | None, user: str = "") -> None:
+        """A control connection with the session ``mark`` has TLS, or belongs to ``user`` by now."""
         if mark is None:
             return
         with self._changed:
@@ -197,24 +194,25 @@ class TlsOwners:
                 self._owners.popitem(last=False)
             self._changed.notify_all()
 
-    def allow(self, data: ssl.SSLSocket, control: ssl.SSLSocket, user: str) -> bool:
-        """Whether ``data`` resumed the session of ``control``, or of another control connection of ``user``.
+    def allow(self, data: ssl.SSLSocket, control: Mark | None, user: str) -> bool:
+        """Whether ``data`` resumed the session ``control``, or that of another control connection of ``user``.
 
         A client with several connections may use the ticket of one that is logging in just now; then this waits.
         """
         if not data.session_reused:
             return False
-        mark = _mark(data)
+        mark = session_mark(data)
         if mark is None:
             return False
-        if mark == _mark(control):
+        if mark == control:
             return True
         with self._changed:
             self._changed.wait_for(lambda: self._owners.get(mark) != "", FTP_TLS_OWNER_S_MAX)
             return self._owners.get(mark) == user
 
 
-def _mark(connection: ssl.SSLSocket) -> bytes | int | None:
+def session_mark(connection: ssl.SSLSocket) -> Mark | None:
+    """By what the session of a connection is known again when it is resumed (see ``TlsOwners``)."""
     session = connection.session
     if session is None:
         return None
