@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 from logferry.errors import BadName
 from logferry.limits import AGENT_ID_CHARS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX
@@ -80,6 +81,7 @@ def checked_component(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)  # one upload asks several times
 def checked_path(path: str) -> str:
     """Return ``path`` if it is an archive path: ``a/b/c``, no empty, ``.`` or ``..`` component. ``""`` is the root.
 

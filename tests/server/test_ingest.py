@@ -83,6 +83,28 @@ def test_a_temporary_name_is_published_by_renaming(site: Site) -> None:
         assert (found.number, found.generations, found.size) == (2, 2, 17)
 
 
+def test_size_and_time_right_behind_an_upload_are_those_of_the_catalog(site: Site) -> None:
+    """Answered without a look at it, and never for a name that has moved on."""
+    with site.agent(site.join("web-01")) as client:
+        client.voidcmd("TYPE I")
+        store(client, "a.log", BYTES)
+        assert client.size("a.log") == len(BYTES)
+        assert client.sendcmd("MFMT 20260102030405 a.log").startswith("213 ")
+        assert client.sendcmd("MDTM a.log") == "213 20260102030405"
+        client.rename("a.log", "b.log")
+        with pytest.raises(ftplib.error_perm):
+            client.size("a.log")
+        assert client.size("b.log") == len(BYTES)
+
+        def written() -> bool:
+            found = site.catalog.files.at("web-01", "b.log")
+            return found is not None and found.modified_ns == 1_767_323_045 * 10**9
+
+        eventually(written)
+        store(client, "b.log", b"more\n", rest=len(BYTES))
+        assert client.size("b.log") == len(BYTES) + 5
+
+
 def test_an_agent_reads_and_removes_nothing(site: Site) -> None:
     """Whoever steals its password gets names, sizes and times."""
     joined = site.join("web-01")

@@ -107,10 +107,13 @@ class Archive:
         """Make a folder and those above it. That it exists is no error. Raises Conflict where a file is in the way."""
         self._tree.make_folder(checked_agent_id(agent), checked_path(path))
 
-    def set_modified(self, agent: str, path: str, ns: int) -> None:
-        """Note the node's own time of a file. Durable in a moment. Raises NotFound."""
+    def set_modified(self, agent: str, path: str, ns: int, *, generation_id: int | None = None) -> None:
+        """Note the node's own time of a file. Durable in a moment. Raises NotFound.
+
+        ``generation_id``: its current generation, for a caller who has just been told by ``commit``; saves a look.
+        """
         with translating(path):
-            self._tree.set_modified(checked_agent_id(agent), checked_path(path), ns)
+            self._tree.set_modified(checked_agent_id(agent), checked_path(path), ns, generation_id)
 
     def remove_file(self, agent: str, path: str) -> None:
         """Take a name out of the live tree: its generation ends and is kept as an earlier one; a partial is dropped.

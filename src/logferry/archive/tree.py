@@ -125,15 +125,17 @@ class Tree:
         self._rooms.catalog.writer.run(hide)
         hide.clean_up()
 
-    def set_modified(self, agent: str, path: str, ns: int) -> None:
+    def set_modified(self, agent: str, path: str, ns: int, generation_id: int | None) -> None:
         """See ``Archive.set_modified``."""
-        state = None if is_temporary(split(path)[1]) else self._at(agent, path)
-        if state is None or not state.is_current or state.generation_id is None:
-            self._set_partial(agent, path, ns)
-            return
+        if generation_id is None:
+            state = None if is_temporary(split(path)[1]) else self._at(agent, path)
+            if state is None or not state.is_current or state.generation_id is None:
+                self._set_partial(agent, path, ns)
+                return
+            generation_id = state.generation_id
         with self._lock:
-            self._told[state.generation_id] = ns
-        self._rooms.catalog.writer.post(SetModified(self, self._rooms, state.generation_id, ns))
+            self._told[generation_id] = ns
+        self._rooms.catalog.writer.post(SetModified(self, self._rooms, generation_id, ns))
         folder, name = self._rooms.live_folder(agent, path)
         if folder is not None:
             with contextlib.suppress(FileNotFoundError):  # it has just moved; the catalog holds the time

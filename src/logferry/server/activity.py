@@ -70,6 +70,9 @@ class Activity:
 
     def heard(self, agent: str, address: str = "") -> None:
         """A sign of life."""
+        noted = self._notes.get(agent)
+        if noted is not None and not noted.gone and not address:
+            return  # nothing new; if it is being passed on just now, the next command notes it again
         with self._lock:
             note = self._note(agent)
             note.gone = False

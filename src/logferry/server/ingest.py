@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import structlog
 
 from logferry.archive import Archive, Catalog, GenerationReader, Incoming
-from logferry.archive.records import FileRecord, GenerationRecord, Node
+from logferry.archive.records import FileRecord, GenerationRecord, Node, Received
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
 from logferry.ftp import Download, Entry, Filesystem, Upload, User
-from logferry.limits import SIZE_FRESH_S
+from logferry.limits import STORED_FRESH_S
 from logferry.names import checked_path, from_wire
 from logferry.server.scope import Scope
 
@@ -28,6 +29,7 @@ _GENERATION = re.compile(r"(?P<name>.+);gen=(?P<number>[0-9]{1,12})", re.DOTALL)
 _READ_ONLY = "the archive is read-only for people"
 
 
+@lru_cache(maxsize=1024)  # the same path comes in STOR, SIZE and MFMT
 def archive_path(virtual: str) -> str:
     """``/var/log/app.log`` as the wire has it -> ``var/log/app.log``. Raises BadName."""
     path = virtual[1:]
@@ -51,8 +53,10 @@ class AgentFilesystem:
         self._archive = archive
         self._agent = agent
         self._failed = failed
-        self._stored: tuple[str, int, float] = ("", 0, 0.0)
-        """Path, size and time (monotonic seconds) of the last upload of this session."""
+        self._stored: Received | None = None
+        self._stored_as = ""
+        self._stored_s = 0.0
+        """The last upload of this session, its path as the wire has it, when (monotonic seconds)."""
 
     def stat(self, path: str) -> Entry:
         """The entry at ``path``. Raises NotFound."""
@@ -64,9 +68,9 @@ class AgentFilesystem:
 
     def size(self, path: str) -> int:
         """Bytes stored and durable, those of an interrupted upload included. Raises NotFound."""
-        stored, size_then, when_s = self._stored
-        if stored == path and time.monotonic() - when_s < SIZE_FRESH_S:
-            return size_then  # agents ask right behind each upload; the commit has just said it
+        stored = self._just_stored(path)
+        if stored is not None:  # agents ask right behind each upload; the commit has just said it
+            return stored.size
         size = self._archive.size(self._agent, archive_path(path))
         if size is None:
             raise NotFound(f"no file {path}")
@@ -78,13 +82,13 @@ class AgentFilesystem:
 
     def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
         """Begin an upload into the agent's tree."""
-        self._stored = ("", 0, 0.0)
+        self._stored = None
         try:
             incoming = self._archive.begin(self._agent, archive_path(path), offset=offset, append=append)
         except (LogferryError, OSError) as error:
             self._note(path, error)
             raise
-        return _AgentUpload(incoming, lambda size: self._note_stored(path, size))
+        return _AgentUpload(incoming, lambda received: self._note_stored(path, received))
 
     def make_folder(self, path: str) -> None:
         """Make a folder. Raises Conflict."""
@@ -100,7 +104,7 @@ class AgentFilesystem:
 
     def rename(self, source: str, target: str) -> None:
         """Publish, move aside or move within the agent's own tree."""
-        self._stored = ("", 0, 0.0)
+        self._stored = None
         try:
             self._archive.rename(self._agent, archive_path(source), archive_path(target))
         except (LogferryError, OSError) as error:
@@ -109,10 +113,17 @@ class AgentFilesystem:
 
     def set_modified(self, path: str, ns: int) -> None:
         """Note the node's modification time."""
-        self._archive.set_modified(self._agent, archive_path(path), ns)
+        stored = self._just_stored(path)
+        generation_id = stored.generation_id if stored is not None else None
+        self._archive.set_modified(self._agent, archive_path(path), ns, generation_id=generation_id)
 
-    def _note_stored(self, path: str, size: int) -> None:
-        self._stored = (path, size, time.monotonic())
+    def _note_stored(self, path: str, received: Received) -> None:
+        self._stored, self._stored_as, self._stored_s = received, path, time.monotonic()
+
+    def _just_stored(self, path: str) -> Received | None:
+        """What this session stored at ``path`` a moment ago, if that was the last thing it stored."""
+        fresh = self._stored_as == path and time.monotonic() - self._stored_s < STORED_FRESH_S
+        return self._stored if fresh else None
 
     def _note(self, path: str, error: Exception) -> None:
         """Tell what failed; a conflict or an absent file is part of the protocol, the agent has an answer to it."""
@@ -125,7 +136,7 @@ class _AgentUpload:
 
     __slots__ = ("_incoming", "_stored", "write")
 
-    def __init__(self, incoming: Incoming, stored: Callable[[int], None]) -> None:
+    def __init__(self, incoming: Incoming, stored: Callable[[Received], None]) -> None:
         self._incoming = incoming
         self._stored = stored
         self.write = incoming.write
@@ -137,7 +148,7 @@ class _AgentUpload:
 
     def commit(self) -> None:
         """Make it durable and findable."""
-        self._stored(self._incoming.commit().size)
+        self._stored(self._incoming.commit())
 
     def abandon(self) -> None:
         """Keep what can be continued."""
