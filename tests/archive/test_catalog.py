@@ -228,7 +228,7 @@ def test_finding_pages_through_everything_that_matches(shelf: Shelf) -> None:
     def found(limit: int = 2, **query: str) -> list[str]:
         cursor, all_found = None, []
         while True:
-            page = shelf.catalog.files.find(cursor=cursor, limit=limit, **query)  # type: ignore[arg-type]
+            page = shelf.catalog.files.find(cursor=cursor, limit=limit, **query)
             all_found += [f"{file.agent}/{file.path}" for file in page.files]
             cursor = page.next
             if cursor is None:

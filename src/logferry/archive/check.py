@@ -62,8 +62,10 @@ def check(rooms: Rooms, *, repair: bool = False, digests: bool = False) -> Itera
 
 
 def _check_generation(rooms: Rooms, generation: GenerationRecord, *, repair: bool, digests: bool) -> Iterator[Finding]:
+    excess = 0
     try:
         with open_generation(rooms, generation.id) as reader:
+            excess = reader.excess()
             if digests and generation.sha256 is not None and reader.size == generation.size:
                 found = hashed(reader)
                 if found != generation.sha256:
@@ -73,7 +75,7 @@ def _check_generation(rooms: Rooms, generation: GenerationRecord, *, repair: boo
         yield Finding("missing" if not error.expected else "short", generation.place, str(error))
     except NotFound:
         return
-    else:
+    if excess:
         yield from _check_tail(rooms, generation, repair=repair)
 
 

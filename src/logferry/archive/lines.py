@@ -59,7 +59,8 @@ class Lines:
         self._indexes = indexes
         self._generation_id = generation_id
         self._index: LineIndex = indexes.of(generation_id)
-        self._index.count_on(reader, LINE_INDEX_NOW_BYTES, _always)
+        rest = reader.size - self._index.covered
+        self._index.count_on(reader, reader.size if rest <= LINE_INDEX_NOW_BYTES else LINE_INDEX_NOW_BYTES, _always)
         if self._index.covered + STEP <= reader.size:
             indexes.want(generation_id)
 

@@ -46,6 +46,10 @@ class GenerationReader:
         """A descriptor whose first ``size`` bytes are the generation (for ``sendfile``), or None if there is none."""
         return self._fd
 
+    def excess(self) -> int:
+        """How many bytes the file has that were never confirmed."""
+        return os.fstat(self._fd).st_size - self.size
+
     def close(self) -> None:
         """Release it. May be called twice."""
         if self._fd >= 0:

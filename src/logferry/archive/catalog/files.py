@@ -187,9 +187,9 @@ class Files:
         after = tuple(_opened(cursor, ("p",))[1]) if cursor else None
         wanted = compiled(agent_glob, path_glob, contains)
         found: list[FileRecord] = []
-        for record in self._walk(glob_prefix(agent_glob), "", after):
-            if wanted(record):
-                found.append(record)
+        for row in self._walk(glob_prefix(agent_glob), "", after):
+            if wanted(row[1], row[2]):
+                found.append(_known(row))
                 if len(found) > limit:
                     last = found[limit - 1]
                     return FilePage(tuple(found[:limit]), _closed("p", last.agent, last.path))
@@ -201,9 +201,9 @@ class Files:
         Reads on as it is consumed, some rows at a time, so what changes meanwhile may be seen or not.
         """
         for agent in [None] if agents is None else sorted(set(agents)):
-            for record in self._walk(agent or "", below, None, exact_agent=agent is not None):
-                if not below or record.path == below or record.path.startswith(below + "/"):
-                    yield record
+            for row in self._walk(agent or "", below, None, exact_agent=agent is not None):
+                if not below or row[2] == below or row[2].startswith(below + "/"):
+                    yield _known(row)
 
     def sums(self, agent: str | None = None) -> Sums:
         """How much there is, of one agent or of all. Counts all generations: not for every page view."""
@@ -270,8 +270,11 @@ class Files:
 
     def _walk(
         self, agent: str, below: str, after: tuple[Any, ...] | None, *, exact_agent: bool = False
-    ) -> Iterator[FileRecord]:
-        """Files by (agent, path): of agents beginning with (or exactly) ``agent``, paths beginning with ``below``."""
+    ) -> Iterator[Any]:
+        """Rows of files by (agent, path): agents beginning with (or exactly) ``agent``, paths beginning with ``below``.
+
+        Plain rows, read without Core: somebody may look through millions of them for a few.
+        """
         narrowed: list[ColumnElement[bool]] = []
         if exact_agent:
             narrowed.append(files.c.agent_id == agent)
@@ -280,14 +283,17 @@ class Files:
         if below:
             narrowed += [files.c.path >= below, files.c.path < successor(below)]
         base = select(*_FILE).select_from(_SHOWN).where(*narrowed).order_by(files.c.agent_id, files.c.path)
+        dialect, page = self._engine.dialect, base.limit(CATALOG_PAGE_ROWS)
+        first = Prepared(page, dialect)
+        beyond = tuple_(files.c.agent_id, files.c.path) > tuple_(bindparam("last_agent"), bindparam("last_path"))
+        following = Prepared(page.where(beyond), dialect)
         while True:
-            query = base.limit(CATALOG_PAGE_ROWS)
-            if after is not None:
-                query = query.where(tuple_(files.c.agent_id, files.c.path) > tuple_(*after))
-            with self._engine.connect() as connection:
-                rows = connection.execute(query).all()
-            for row in rows:
-                yield _known(row)
+            with self._readers.cursor() as cursor:
+                if after is None:
+                    rows = first.all(cursor)
+                else:
+                    rows = following.all(cursor, last_agent=after[0], last_path=after[1])
+            yield from rows
             if len(rows) < CATALOG_PAGE_ROWS:
                 return
             after = (rows[-1][1], rows[-1][2])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from logferry.archive.records import FileRecord
-
 _SPECIAL = re.compile(r"[*?]")
 
 
@@ -30,18 +28,17 @@ def successor(prefix: str) -> str:
     return prefix + "\U0010ffff"
 
 
-def compiled(
-    agent_glob: str | None, path_glob: str | None, contains: str | None
-) -> Callable[[FileRecord], bool]:  # fmt: skip
-    """One test for all three conditions (None: any)."""
-    tests: list[Callable[[FileRecord], bool]] = []
-    if agent_glob is not None:
-        agents = glob_regex(agent_glob)
-        tests.append(lambda record: agents.fullmatch(record.agent) is not None)
-    if path_glob is not None:
-        paths = glob_regex(path_glob)
-        tests.append(lambda record: paths.fullmatch(record.path) is not None)
-    if contains:
-        part = contains.casefold()
-        tests.append(lambda record: part in f"{record.agent}/{record.path}".casefold())
-    return lambda record: all(test(record) for test in tests)
+def compiled(agent_glob: str | None, path_glob: str | None, contains: str | None) -> Callable[[str, str], bool]:
+    """One test of (agent, path) for all three conditions (None: any)."""
+    agents = glob_regex(agent_glob).fullmatch if agent_glob is not None else None
+    paths = glob_regex(path_glob).fullmatch if path_glob is not None else None
+    part = contains.casefold() if contains else ""
+
+    def wanted(agent: str, path: str) -> bool:
+        if agents is not None and agents(agent) is None:
+            return False
+        if paths is not None and paths(path) is None:
+            return False
+        return not part or part in f"{agent}/{path}".casefold()
+
+    return wanted
