@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI
 
 from logferry.server.config import ArchiveConfig, SearchConfig, ServerConfig, WebConfig
 from logferry.server.runfiles import part_file, read_json
@@ -26,6 +27,7 @@ class Served:
     """A running server. ``client`` is the administrator's; other people get theirs with ``as_``."""
 
     context: WebContext
+    app: FastAPI
     url: str
     client: httpx.Client
     _clients: dict[str, httpx.Client] = field(default_factory=dict)
@@ -66,8 +68,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, root_path: str = "", search_s: float = 60.0) -> Iterator[Served]:
-    """A server on a new archive in ``folder``, listening on a free port of the loopback interface."""
+def served(folder: Path, *, root_path: str = "", search_s: float = 60.0, admin: bool = True) -> Iterator[Served]:
+    """A server on a new archive in ``folder``, listening on a free port of the loopback interface.
+
+    With ``admin`` there is an administrator, whose token the client sends; else it is nobody's.
+    """
     config = ServerConfig(
         archive=ArchiveConfig(root=str(folder), min_free="0"),
         web=WebConfig(listen="127.0.0.1:0", root_path=root_path),
@@ -75,17 +80,18 @@ def served(folder: Path, *, root_path: str = "", search_s: float = 60.0) -> Iter
     )
     folder.mkdir(parents=True, exist_ok=True)
     with open_context(config) as context:
-        server = WebServer(create_app(context), config, None)
+        app = create_app(context)
+        server = WebServer(app, config, None)
         thread = threading.Thread(target=server.run, name="web", daemon=True)
         thread.start()
-        wait_for(lambda: server.started)
-        where = read_json(part_file(config.data_dir, "web"))
-        assert where is not None
+        wait_for(lambda: read_json(part_file(config.data_dir, "web")))
+        where = read_json(part_file(config.data_dir, "web")) or {}
         url = f"http://{where['host']}:{where['port']}"
-        context.people.create(ADMIN, PASSWORD, role="admin")
-        secret, _ = context.people.new_token(ADMIN)
-        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
-        running = Served(context, url, client)
+        headers = {}
+        if admin:
+            context.people.create(ADMIN, PASSWORD, role="admin")
+            headers["Authorization"] = f"Bearer {context.people.new_token(ADMIN)[0]}"
+        running = Served(context, app, url, httpx.Client(base_url=url, headers=headers, timeout=30))
         try:
             yield running
         finally:
@@ -95,9 +101,8 @@ def served(folder: Path, *, root_path: str = "", search_s: float = 60.0) -> Iter
             assert not thread.is_alive()
 
 
-def wait_for(condition: object, seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Return when ``condition()`` holds; fail after a generous while."""
-    assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -120,7 +120,7 @@ def refuse_cross_site(request: Request) -> None:
 
 
 def set_session_cookie(request: Request, response: Response, session: SignedIn, *, seconds: float) -> None:
-    """Give the browser its session: unreadable for scripts, not sent with other sites' posts, HTTPS-only under HTTPS."""
+    """Give the browser its session: not for scripts, not sent with other sites' posts, HTTPS-only under HTTPS."""
     https = is_https(request)
     response.set_cookie(
         SECURE_COOKIE if https else COOKIE,

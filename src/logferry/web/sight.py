@@ -121,14 +121,18 @@ class Sight:
         return found
 
     def generation(self, file_id: int, number: int | None) -> tuple[FileRecord, GenerationRecord]:
-        """A generation that the file has or had under ``number`` (None: the shown one). Raises NotFound."""
-        file = self.file(file_id)
+        """A generation that the file has or had under ``number`` (None: the shown one), with its file.
+
+        Between the two halves of a rotation a path holds nothing; then the file is the one that has the bytes now.
+        Raises NotFound.
+        """
         found = self._catalog.files.generation(file_id, number)
-        if found is not None and found.file_id != file_id:
-            # Its bytes moved on to another path (rotation): that path must be seen as well.
-            holder = self._catalog.files.get(found.file_id)
-            if holder is None or not self.scope.sees(holder.agent, holder.path):
-                found = None
+        if found is None or found.file_id == file_id:
+            file = self.file(file_id)
+        else:
+            # Its bytes moved on to another path: that path must be seen as well.
+            holder = self.file(found.file_id)
+            file = holder if self._catalog.files.get(file_id) is None else self.file(file_id)
         if found is None:
             raise NotFound(
                 f"{file.agent}/{file.path} has no generation {number}",

@@ -119,15 +119,14 @@ def _still(request: Request, context: WebContext, who: Identity) -> None:
 
 
 def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece:
-    """What there is behind ``place``. Raises NotFound when the file is gone."""
+    """What there is behind ``place``."""
     sight = Sight.of(context, who)
-    following = sight.next_generation(fid, place.gen)
+    following = _following(sight, fid, place)
     try:
         _, generation = sight.generation(fid, place.gen)
     except NotFound:
-        if following is None:
-            raise
-        return _Piece(_Place(following, 0), new_generation=True)  # it moved out of sight, or retention took it
+        # It moved out of sight, or retention took it; between the halves of a rotation there is nothing to go to yet.
+        return _Piece(place) if following is None else _Piece(_Place(following, 0), new_generation=True)
     # A generation that moved on to another path (rotation) is over for this one.
     is_over = not generation.current or generation.file_id != fid
     rows = _rows(context, generation, place, unfinished=is_over)
@@ -136,6 +135,18 @@ def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece
     if is_over and following is not None:
         return _Piece(_Place(following, 0), new_generation=True)
     return _Piece(place)
+
+
+def _following(sight: Sight, fid: int, place: _Place) -> int | None:
+    """The path's next generation, if there is one and it may be seen."""
+    number = sight.next_generation(fid, place.gen)
+    if number is None:
+        return None
+    try:
+        sight.generation(fid, number)
+    except NotFound:
+        return None
+    return number
 
 
 def _rows(context: WebContext, generation: GenerationRecord, place: _Place, *, unfinished: bool) -> tuple[LineRow, ...]:

@@ -1,0 +1,167 @@
+"""Who may what: every role at every endpoint, and scopes that make what is outside of them disappear."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.web.served import ADMIN, Served
+
+OK, STRANGER, FORBIDDEN = 200, 401, 403
+
+MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
+    # method, path, body, stranger, viewer, operator
+    ("GET", "/healthz", None, 200, 200, 200),
+    ("GET", "/readyz", None, 200, 200, 200),
+    ("GET", "/api", None, 200, 200, 200),
+    ("GET", "/api/v1/openapi.json", None, 200, 200, 200),
+    ("GET", "/api/v1/version", None, 200, 200, 200),
+    ("GET", "/api/v1/me", None, 401, 200, 200),
+    ("GET", "/api/v1/agents", None, 401, 200, 200),
+    ("GET", "/api/v1/agents/a", None, 401, 200, 200),
+    ("GET", "/api/v1/tree?agent=a", None, 401, 200, 200),
+    ("GET", "/api/v1/file?agent=a&path=f", None, 401, 200, 200),
+    ("GET", "/api/v1/files", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}/generations", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}/raw", None, 401, 200, 200),
+    ("HEAD", "/api/v1/files/{fid}/raw", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}/lines", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}/index", None, 401, 200, 200),
+    ("GET", "/api/v1/search?q=x", None, 401, 200, 200),
+    ("GET", "/api/v1/tail?f=999999", None, 401, 404, 404),
+    ("POST", "/api/v1/query/parse", {"q": "x"}, 401, 200, 200),
+    ("POST", "/api/v1/join-tokens", {}, 401, 403, 201),
+    ("POST", "/api/v1/agents/join", {"token": "LJ-WRONG"}, 401, 401, 401),
+    ("POST", "/api/v1/setup", {"code": "no", "name": "x", "password": "y"}, 401, 401, 401),
+    ("POST", "/api/v1/sessions", {"name": "no", "password": "no"}, 401, 401, 401),
+    ("DELETE", "/api/v1/sessions/current", None, 401, 204, 204),
+]
+
+
+@pytest.fixture(scope="module")
+def fid(site: Served) -> int:
+    """A file anybody with a scope over everything may see."""
+    return site.put("a", "f", b"x\n")
+
+
+@pytest.mark.parametrize(("method", "path", "body", "stranger", "viewer", "operator"), MATRIX)
+def test_each_role_gets_what_is_its_own(
+    site: Served,
+    fid: int,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+    stranger: int,
+    viewer: int,
+    operator: int,
+) -> None:
+    """Strangers, viewers, operators; an administrator may all an operator may."""
+    url = path.format(fid=fid)
+    with site.new_client() as nobody:
+        assert nobody.request(method, url, json=body).status_code == stranger
+    assert site.as_("vera").request(method, url, json=body).status_code == viewer
+    assert site.as_("otto", role="operator").request(method, url, json=body).status_code == operator
+    assert site.client.request(method, url, json=body).status_code == operator
+    site.app.state.throttle.succeeded("127.0.0.1")  # the wrong secrets above were tried on purpose
+
+
+def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> None:
+    """A new route without a line above fails here."""
+    paths = site.client.get("/api/v1/openapi.json").json()["paths"]
+    there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    tested = {(method, path.partition("?")[0]) for method, path, *_ in MATRIX}
+    tested |= {("GET", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
+    assert there <= tested
+
+
+def test_a_token_that_is_wrong_is_not_a_stranger(site: Served) -> None:
+    """It is told so, even where strangers are let in by a cookie."""
+    with site.new_client({"Authorization": "Bearer LT-wrong"}) as client:
+        answer = client.get("/api/v1/agents")
+    assert answer.status_code == 401
+    assert "token" in answer.json()["detail"]
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_agents_have_no_business_here(site: Served) -> None:
+    """The password of an agent opens no session."""
+    joined = site.context.enrolment.join(site.context.enrolment.new_join_token().secret, hostname="node")
+    with site.new_client() as client:
+        answer = client.post("/api/v1/sessions", json={"name": joined.user, "password": joined.password})
+    assert answer.status_code == 401
+
+
+@pytest.fixture(scope="module")
+def hidden(site: Served) -> dict[str, int]:
+    """A tree of which a scoped viewer sees a part."""
+    paths = ["var/log/open.log", "var/log/secret/key.log", "var/other.log", "top.log"]
+    made = {path: site.put("web-01", path, f"word in {path}\n".encode()) for path in paths}
+    made["db"] = site.put("db-01", "var/log/open.log", b"word in db\n")
+    return made
+
+
+SCOPE = ("web-*/var/log/**", "!**/secret/**")
+
+
+def test_what_is_out_of_scope_and_what_is_not_there_look_the_same(site: Served, hidden: dict[str, int]) -> None:
+    """404 with the same words, by every way to a file."""
+    client = site.as_("part", scope=SCOPE)
+    assert client.get(f"/api/v1/files/{hidden['var/log/open.log']}").status_code == 200
+    for name in ("var/log/secret/key.log", "var/other.log", "db"):
+        for tail in ("", "/raw", "/lines", "/index", "/generations"):
+            there = client.get(f"/api/v1/files/{hidden[name]}{tail}")
+            nowhere = client.get(f"/api/v1/files/987654{tail}")
+            assert there.status_code == nowhere.status_code == 404
+            assert there.json()["detail"].replace(str(hidden[name]), "N") == nowhere.json()["detail"].replace(
+                "987654", "N"
+            )
+    for agent, path in (("web-01", "var/log/secret/key.log"), ("web-01", "top.log"), ("db-01", "var/log/open.log")):
+        assert client.get("/api/v1/file", params={"agent": agent, "path": path}).status_code == 404
+    assert client.get("/api/v1/agents/db-01").status_code == 404
+    assert client.get("/api/v1/tree", params={"agent": "db-01"}).status_code == 404
+    assert client.get("/api/v1/tree", params={"agent": "web-01", "path": "var/log/secret"}).status_code == 404
+    assert client.get("/api/v1/tail", params={"f": hidden["top.log"]}).status_code == 404
+
+
+def test_sums_and_lists_count_only_what_may_be_seen(site: Served, hidden: dict[str, int]) -> None:
+    """No number tells of a hidden file."""
+    client = site.as_("part", scope=SCOPE)
+    size = len(b"word in var/log/open.log\n")
+    (agent,) = client.get("/api/v1/agents").json()["items"]
+    assert (agent["id"], agent["files"], agent["bytes"]) == ("web-01", 1, size)
+    tree = client.get("/api/v1/tree", params={"agent": "web-01"}).json()
+    assert (tree["files"], tree["items"]) == (1, [])
+    assert [(f["name"], f["files"], f["bytes"]) for f in tree["folders"]] == [("var", 1, size)]
+    log = client.get("/api/v1/tree", params={"agent": "web-01", "path": "var/log"}).json()
+    assert [f["name"] for f in log["items"]] == ["open.log"]
+    assert log["folders"] == []
+    assert [f["path"] for f in client.get("/api/v1/files", params={"q": "log"}).json()["items"]] == ["var/log/open.log"]
+
+
+def test_search_sees_only_what_may_be_seen(site: Served, hidden: dict[str, int]) -> None:
+    """Neither hits nor totals of hidden files."""
+    client = site.as_("part", scope=SCOPE)
+    events = [json.loads(line) for line in client.get("/api/v1/search", params={"q": "word"}).text.splitlines()]
+    assert [e["path"] for e in events if e["type"] == "hit"] == ["var/log/open.log"]
+    assert events[-1]["files_total"] == 1
+
+
+def test_a_generation_that_moved_out_of_sight_is_gone(site: Served) -> None:
+    """Rotation into a hidden folder hides the older bytes, too."""
+    fid = site.put("web-02", "var/log/app.log", b"first\n")
+    site.context.archive.rename("web-02", "var/log/app.log", "var/log/secret/app.log.1")
+    site.put("web-02", "var/log/app.log", b"second\n")
+    assert site.client.get(f"/api/v1/files/{fid}/raw", params={"gen": 1}).content == b"first\n"
+    client = site.as_("part", scope=SCOPE)
+    assert client.get(f"/api/v1/files/{fid}/raw").content == b"second\n"
+    assert client.get(f"/api/v1/files/{fid}/raw", params={"gen": 1}).status_code == 404
+
+
+def test_a_narrowed_token_sees_less_than_its_owner(site: Served, hidden: dict[str, int]) -> None:
+    """The token's own scope takes away from the person's."""
+    secret, _ = site.context.people.new_token(ADMIN, scope=["db-*"])
+    with site.new_client({"Authorization": f"Bearer {secret}"}) as client:
+        assert [a["id"] for a in client.get("/api/v1/agents").json()["items"]] == ["db-01"]

@@ -1,0 +1,167 @@
+"""Search over HTTP: streamed as found, in either form, with an honest end; bad queries refused before it begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logferry.limits import SEARCH_PER_USER_MAX
+from tests.web.served import Served, served, wait_for
+
+HIT_KEYS = {
+    "type", "agent", "path", "fid", "gen", "n", "b", "len", "s", "s_from", "cut", "spans", "before", "after",
+}  # fmt: skip
+COUNT_KEYS = {"type", "scanned_bytes", "total_bytes", "files_done", "files_total", "hits"}
+
+
+@pytest.fixture(scope="module")
+def fids(site: Served) -> dict[str, int]:
+    """Two agents with a few lines each."""
+    return {
+        "web": site.put("web-01", "app.log", b"first\nan Error here\nlast <script>alert(1)</script>\n"),
+        "db": site.put("db-01", "pg.log", "error: größe \x1b[31m\n".encode()),
+    }
+
+
+def search(site: Served, **params: Any) -> list[dict[str, Any]]:
+    """All events of a search as NDJSON."""
+    answer = site.client.get("/api/v1/search", params=params).raise_for_status()
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_hits_progress_and_done_have_their_shapes(site: Served, fids: dict[str, int]) -> None:
+    """Exactly the documented keys."""
+    events = search(site, q="error", context=1)
+    hits = [event for event in events if event["type"] == "hit"]
+    assert {hit["path"] for hit in hits} == {"app.log", "pg.log"}
+    for hit in hits:
+        assert set(hit) == HIT_KEYS
+    web = next(hit for hit in hits if hit["agent"] == "web-01")
+    assert (web["fid"], web["gen"], web["n"], web["b"], web["len"]) == (fids["web"], 1, 2, 6, 14)
+    assert web["s"][slice(*web["spans"][0])] == "Error"
+    assert [row["s"] for row in web["before"]] == ["first"]
+    assert set(web["after"][0]) == {"n", "b", "len", "s", "cut"}
+    assert all(set(event) == COUNT_KEYS for event in events if event["type"] == "progress")
+    assert set(events[-1]) == COUNT_KEYS | {"reason", "seconds", "errors"}
+    assert (events[-1]["reason"], events[-1]["hits"], events[-1]["errors"]) == ("complete", 2, [])
+
+
+def test_the_same_comes_as_server_sent_events(site: Served, fids: dict[str, int]) -> None:
+    """For ``Accept: text/event-stream``."""
+    answer = site.client.get("/api/v1/search", params={"q": "error"}, headers={"Accept": "text/event-stream"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    told = [dict(line.split(": ", 1) for line in part.splitlines()) for part in answer.text.strip().split("\n\n")]
+    assert [part["event"] for part in told][-1] == "done"
+    assert all(json.loads(part["data"])["type"] == part["event"] for part in told)
+
+
+def test_agent_path_case_limit_order_and_file_narrow_the_search(site: Served, fids: dict[str, int]) -> None:
+    """Each parameter does what its name says."""
+
+    def texts(**params: Any) -> list[str]:
+        return [event["s"] for event in search(site, **params) if event["type"] == "hit"]
+
+    assert texts(q="error", agent="web-*") == ["an Error here"]
+    assert texts(q="error", path="app") == ["an Error here"]
+    assert texts(q="error", path="*.log", agent="web-01") == ["an Error here"]
+    assert texts(q="Error", case="true") == ["an Error here"]
+    assert texts(q="", agent="web-01", order="oldest")[:2] == ["first", "an Error here"]
+    assert texts(q="", fid=fids["db"]) == ["error: größe \x1b[31m"]
+    events = search(site, q="", limit=2)
+    assert events[-1]["reason"] == "limit"
+
+
+def test_hostile_lines_travel_as_json_text(site: Served, fids: dict[str, int]) -> None:
+    """Nothing is escaped away, nothing can run: it is data."""
+    (hit,) = [e for e in search(site, q="script") if e["type"] == "hit"]
+    assert hit["s"] == "last <script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("query", "column"), [("(error", 1), ('x "y', 3), ("a OR", 5), ("/a(/", 2), ("x level:error", 3), ("a @b:1", 3)]
+)
+def test_a_bad_query_is_refused_with_its_column(site: Served, query: str, column: int) -> None:
+    """400 before the stream begins, and by ``/query/parse`` where it does not parse at all."""
+    answer = site.client.get("/api/v1/search", params={"q": query})
+    assert answer.status_code == 400
+    assert answer.json()["column"] == column
+    assert answer.json()["hint"]
+    if "level" not in query and "@" not in query:
+        assert site.client.post("/api/v1/query/parse", json={"q": query}).json()["column"] == column
+
+
+def test_a_query_is_parsed_into_chips(site: Served) -> None:
+    """Canonical form, chips, hints."""
+    found = site.client.post("/api/v1/query/parse", json={"q": "agent:web*  NOT x  agnt:y"}).raise_for_status().json()
+    assert found["canonical"] == "agent:web* -x agnt:y"
+    assert [(chip["kind"], chip["negated"], chip["label"]) for chip in found["chips"]] == [
+        ("field", False, "agent=web*"), ("text", True, 'not "x"'), ("text", False, '"agnt:y"'),
+    ]  # fmt: skip
+    assert found["hints"][0]["column"] == 20
+
+
+BLOCK = b"".join(b"line %d with some more text\n" % i for i in range(40_000)) * 20
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server whose archive takes a while to search."""
+    with served(tmp_path_factory.mktemp("large") / "data") as running:
+        for i in range(4):
+            running.put("a", f"{i}.log", b"%d\n" % i + BLOCK)
+        yield running
+
+
+def test_the_deadline_ends_a_search_honestly(tmp_path: Path) -> None:
+    """Reason ``time``, fewer bytes scanned than there are."""
+    with served(tmp_path / "data", search_s=0.1) as hasty:
+        for i in range(2):
+            hasty.put("a", f"{i}.log", b"%d\n" % i + BLOCK)
+        answer = hasty.client.get("/api/v1/search", params={"q": "-text"})  # every line matches and none is a hit
+    last = json.loads(answer.text.splitlines()[-1])
+    assert (last["type"], last["reason"]) == ("done", "time")
+    assert last["scanned_bytes"] < last["total_bytes"]
+
+
+def test_hanging_up_ends_the_search(large: Served) -> None:
+    """The place among the person's searches is free again."""
+    with large.client.stream("GET", "/api/v1/search", params={"q": "", "limit": 1_000_000}) as answer:
+        next(answer.iter_lines())
+        assert large.app.state.searches["root"] == 1
+    wait_for(lambda: not large.app.state.searches)
+
+
+def test_one_person_cannot_take_all_the_searches(large: Served) -> None:
+    """One more than allowed is 429; others are served meanwhile."""
+    streams = [
+        large.client.stream("GET", "/api/v1/search", params={"q": "", "limit": 1_000_000})
+        for _ in range(SEARCH_PER_USER_MAX)
+    ]
+    opened = [stream.__enter__() for stream in streams]
+    try:
+        assert all(answer.status_code == 200 for answer in opened)
+        wait_for(lambda: large.app.state.searches["root"] == SEARCH_PER_USER_MAX)
+        refused = large.client.get("/api/v1/search", params={"q": "x"})
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"]
+        assert large.as_("other").get("/api/v1/search", params={"q": "line", "limit": 1}).status_code == 200
+    finally:
+        for stream in streams:
+            stream.__exit__(None, None, None)
+
+
+def test_a_damaged_file_is_named_at_the_end(tmp_path: Path) -> None:
+    """The others are searched, the account names the one that was not."""
+    with served(tmp_path / "data") as own:
+        own.put("a", "broken.log", b"x\n" * 50)
+        own.put("a", "whole.log", b"x\n")
+        (tmp_path / "data" / "live" / "a" / "broken.log").write_bytes(b"x")
+        events = search(own, q="x")
+    assert [event["path"] for event in events if event["type"] == "hit"] == ["whole.log"]
+    assert len(events[-1]["errors"]) == 1
+    assert "broken.log" in events[-1]["errors"][0]
