@@ -88,6 +88,7 @@ def test_uninterrupted_the_steps_end_as_they_should(template: Path, folder: Path
     shelf.close()
 
 
+@pytest.mark.slow
 def test_killed_at_every_step_nothing_is_lost_or_doubled(template: Path, folder: Path) -> None:
     """SIGKILL before each write, sync, link, rename, unlink and commit of the whole script in turn.
 
@@ -150,6 +151,7 @@ class Faults:
             raise OSError(self._code, "injected")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
 def test_an_error_at_every_step_confirms_nothing_false(template: Path, folder: Path, code: int) -> None:
     """Each durable step fails once in turn (disk broken, disk full): an error of ours, then the repetition heals it."""

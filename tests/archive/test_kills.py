@@ -69,6 +69,7 @@ def content(op: Op) -> bytes:
     return random.Random(op[2]).randbytes(op[3])
 
 
+@pytest.mark.slow
 def test_a_hundred_kills_lose_nothing_and_double_nothing(folder: Path) -> None:
     """SIGKILL at random moments while three threads upload, append, rotate, replace and publish.
 
