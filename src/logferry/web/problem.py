@@ -79,7 +79,8 @@ async def on_logferry_error(request: Request, error: Exception) -> Response:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Exception handler for the framework's own 404, 405 and the like."""
     assert isinstance(error, HTTPException)
-    return problem(request, error.status_code, str(error.detail), headers=error.headers)
+    hint = "send less" if error.status_code == 413 else "/api lists all there is"
+    return problem(request, error.status_code, str(error.detail), hint=hint, headers=error.headers)
 
 
 async def on_validation_error(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -116,6 +117,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, *, bytes_max: int = BODY_BYTES_MAX) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._detail = f"the body is larger than {bytes_max:,} bytes"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -126,7 +128,6 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         arrived = 0
-        started = False
 
         async def counted() -> Message:
             nonlocal arrived
@@ -134,26 +135,12 @@ class BodyLimit:
             if message["type"] == "http.request":
                 arrived += len(message.get("body", b""))
                 if arrived > self._bytes_max:
-                    raise _BodyTooLarge
+                    # The one kind of exception that the framework lets out of the reading of a body.
+                    raise HTTPException(413, self._detail, headers={"Connection": "close"})
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, noted)
-        except _BodyTooLarge:
-            if started:
-                raise
-            await self._refuse(scope, receive, send)
+        await self._app(scope, counted, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"the body is larger than {self._bytes_max:,} bytes"
-        response = problem(Request(scope), 413, detail, hint="send less", headers={"Connection": "close"})
+        response = problem(Request(scope), 413, self._detail, hint="send less", headers={"Connection": "close"})
         await response(scope, receive, send)
-
-
-class _BodyTooLarge(Exception):
-    pass
