@@ -29,7 +29,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="check everything, then exit 0 or 1")
     parser.add_argument("--logs", type=Path, help="a folder with one subfolder per machine, instead of made-up logs")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # each ends it the way Ctrl-C does, children included
     folder = fresh(FOLDER)
     fleet = nodes.of_folder(arguments.logs) if arguments.logs else nodes.made_up(folder, ledger=arguments.once)
     programs = Programs(folder)
@@ -90,7 +91,7 @@ Try     export LOGFERRY_ARCHIVE__ROOT={programs.data}
         .venv/bin/logferry agents
         .venv/bin/logferry grep {fleet.word}
         .venv/bin/logferry grep -C2 error
-        .venv/bin/logferry tail -f {fleet.nodes[0].agent}:{next(iter(fleet.nodes[0].watched))}/…
+        .venv/bin/logferry tail -f {a_place(fleet)}
 
 Ctrl-C stops everything; what it made stays in {programs.folder} until the next run."""
     )
@@ -99,6 +100,13 @@ Ctrl-C stops everything; what it made stays in {programs.folder} until the next 
     except KeyboardInterrupt:
         say("\nstopping")
     return failures.OK
+
+
+def a_place(fleet: Fleet) -> str:
+    """``agent:/path`` of a log worth following: the busiest of the first node."""
+    node = fleet.nodes[0]
+    busiest = node.watched[0] / os.fsdecode(node.tree.files[0].path) if node.tree else None
+    return f"{node.agent}:{busiest or '/' + next(node.files())[0]}"
 
 
 def grow_for_ever(programs: Programs, fleet: Fleet) -> None:

@@ -194,7 +194,12 @@ class Programs:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("LOGFERRY_")}
         with log.open("ab") as out:
             process = subprocess.Popen(
-                self._command(arguments), env=kept | more, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                self._command(arguments),
+                env=kept | more,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                process_group=0,  # Ctrl-C on the terminal reaches the demo alone, which stops them in order
             )
         self._running[name] = Running(name, process, log)
         return self._running[name]
