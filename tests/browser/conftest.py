@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from logferry.web.app import create_app
 from tests.browser.fleet import Fleet
 from tests.browser.harness import CHROMIUM, Watch, chromium, serving, signed_in, visitor
+
+expect.set_options(timeout=20_000)  # on a busy machine the browser waits for its turn; a test that passes does not wait
 
 
 @dataclass(frozen=True, slots=True)

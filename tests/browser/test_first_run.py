@@ -76,7 +76,7 @@ def test_setup_link_leads_to_a_line_in_a_gigabyte(browser: Browser, new_site: tu
     page.keyboard.press("Control+k")
     page.keyboard.type(PLANTED)
     page.keyboard.press("Enter")
-    page.locator("a.hit-line", has_text=PLANTED).click(timeout=60_000)
+    page.locator("a.hit-line", has_text=PLANTED).click(timeout=150_000)
     expect(viewer.target).to_contain_text("block=000777 line=04321")
     expect(viewer.target.locator("mark")).to_have_text(PLANTED)
     assert viewer.target.get_attribute("aria-rowindex") == str(PLANTED_LINE)

@@ -370,6 +370,7 @@ class LogView extends HTMLElement {
     const run = this.#find.run(input.value, how, () => {
       if (!drawn) drawn = setTimeout(draw, DRAW_MS);
     });
+    this.#view.rows.paintAll(); // what is in view shows its marks at once, long before the whole file is searched
     this.#showHits();
     if (!this.#target) this.#writeAddress(null);
     await run;

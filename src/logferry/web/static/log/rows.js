@@ -60,6 +60,7 @@ export class Rows {
     this.end = page.end;
     this.next = page.next;
     this.#body.replaceChildren(...this.rows.map((row) => row.el));
+    this.#exact = false;
     this.#takeNumbers(page.rows);
   }
 
@@ -126,6 +127,13 @@ export class Rows {
     if (!known) return;
     const at = this.rows.findIndex((row) => row.b === known.b);
     this.#numberFrom(known.n - at, true);
+  }
+
+  /** Take over the exact number of one row, where it is still in the page. */
+  learnNumber(row) {
+    if (!row || !Number.isInteger(row.n)) return;
+    const at = this.rows.findIndex((other) => other.b === row.b);
+    if (at >= 0) this.#numberFrom(row.n - at, true);
   }
 
   #numberFrom(first, exact) {

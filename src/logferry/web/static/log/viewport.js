@@ -10,6 +10,7 @@ const EDGE_SCREENS = 2;
 const ABOVE_ROWS = 120;
 const AT_END_PX = 6;
 const INDEX_POLL_MS = 1200;
+const EXACT_TRIES = 5;
 const DRAG_FETCH_MS = 50;
 const PAUSED_ROWS_MAX = ROWS_MAX + 100;
 
@@ -286,23 +287,23 @@ export class Viewport {
     clearTimeout(this.#indexTimer);
     try {
       this.numbers.update(await this.#source.index({ signal: this.#stopped.signal }));
+      if (this.numbers.complete) await this.#exactNumbers();
     } catch (error) {
       // Without an index the numbers stay marked as estimates: reading goes on.
       if (error.name !== "AbortError") this.#indexTimer = setTimeout(() => this.readIndex(), INDEX_POLL_MS * 8);
       return;
     }
-    if (this.numbers.complete) await this.#exactNumbers();
-    else this.#indexTimer = setTimeout(() => this.readIndex(), INDEX_POLL_MS);
+    if (!this.numbers.complete) this.#indexTimer = setTimeout(() => this.readIndex(), INDEX_POLL_MS);
     this.#guessNumbers();
     this.#on.moved();
   }
 
   async #exactNumbers() {
-    const first = this.rows.first;
-    if (!first || this.rows.exact) return;
-    const page = await this.#source.page({ at_byte: first.b }, { count: 1, signal: this.#stopped.signal });
-    const n = page.rows[0]?.n;
-    if (this.rows.first === first && page.rows[0]?.b === first.b && Number.isInteger(n)) this.rows.numberFrom(n, true);
+    // The window may move on while the server counts: then ask again for what is in it now.
+    for (let tries = 0; tries < EXACT_TRIES && this.rows.first && !this.rows.exact; tries += 1) {
+      const page = await this.#source.page({ at_byte: this.rows.first.b }, { count: 1, signal: this.#stopped.signal });
+      this.rows.learnNumber(page.rows[0]);
+    }
   }
 
   #guessNumbers() {
