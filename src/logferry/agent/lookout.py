@@ -94,6 +94,7 @@ class Lookout:
             folders.setdefault(folder or b"/", set()).add(name)
             self.scanner.note(path, 0)
         self.deferred = set()
+        self._roster.held.clear()
         self.look_at(folders.items())
 
     def _take(self, look: Look, findings: dict[bytes, Finding], *, deeper: bool = False) -> None:
@@ -158,17 +159,9 @@ class Lookout:
         if not self._steady(doubtful, missing):
             self.deferred.update(doubtful, missing)
             return
-        cases: list[Case] = []
-        for seen in doubtful.values():
-            case = self._case(seen)
-            if case is not None:
-                cases.append(case)
-        lost: list[Row] = []
-        for path, row in missing.items():
-            if row.id in self._roster.busy:
-                self.deferred.add(path)
-            elif row.state is not State.GONE:
-                lost.append(row)
+        cases = self._undisturbed([case for seen in doubtful.values() if (case := self._case(seen))], missing)
+        lost = [row for row in missing.values() if row.state is not State.GONE]
+        for path in missing:
             self.scanner.forget(path)
         self._agreed = {}
         decisions = plan(cases, lost, self._agrees)
@@ -231,20 +224,37 @@ class Lookout:
         return True
 
     def _case(self, seen: Seen) -> Case | None:
-        """The file with its rows, or None if a worker is busy with one of them."""
+        """The file with the rows that may be its own, or None if its path can stand in no archive."""
         own = self._registry.by_path(seen.path)
         others = [row for row in self._registry.by_inode(seen.stat.inode) if own is None or row.id != own.id]
         astray = tuple(row for row in others if self._left_home(row))
-        rows = [*astray, own] if own is not None else [*astray]
-        if any(row.id in self._roster.busy for row in rows):
-            self.deferred.add(seen.path)
-            return None
         try:
             return Case(self._sight_of(seen), own, astray)
         except BadName as error:
             self.scanner.note(seen.path, seen.stat.mark)
             self._find(Finding(seen.path, error.message, error.hint), self.findings)
             return None
+
+    def _undisturbed(self, cases: list[Case], missing: dict[bytes, Row]) -> list[Case]:
+        """Those cases that no worker is busy with; the others, and all that hang together with them, are put off.
+
+        A chain of renames must be judged whole: with one link left out, its neighbour would look like a file whose
+        old content is gone. Put-off rows get no new work, so that the next look finds them at rest.
+        """
+        blocked = set(self._roster.busy)
+        while True:
+            waiting = [case for case in cases if not blocked.isdisjoint(case.row_ids)]
+            wider = blocked.union(*(case.row_ids for case in waiting))
+            if wider == blocked:
+                break
+            blocked = wider
+        for case in waiting:
+            self.deferred.add(case.sight.path)
+            self._roster.held.update(case.row_ids)
+        for path in [path for path, row in missing.items() if row.id in blocked]:
+            self.deferred.add(path)
+            self._roster.held.add(missing.pop(path).id)
+        return [case for case in cases if blocked.isdisjoint(case.row_ids)]
 
     @staticmethod
     def _left_home(row: Row) -> bool:
@@ -285,7 +295,7 @@ class Lookout:
 
     # Recording --------------------------------------------------------------------------------------------------------
 
-    def disagreed(self, task: Task, file: OpenFile) -> int | None:
+    def disagreed(self, task: Task, file: OpenFile, why: str) -> int | None:
         """A worker found other content under a row's path: begin the next generation. Returns the new row's id."""
         row = task.row
         there = lstat(row.path) if row.path and not task.linked else None
@@ -297,6 +307,7 @@ class Lookout:
                 self.deferred.add(row.path)
             return None
         sight = Sight(row.path, source.archive_path(row.path), file.stat, file.inode_generation)
+        self._journal.event("content differs", path=row.path, why=why, offset=row.offset, size=file.stat.size)
         made = self._apply([NewGeneration(row, sight)], {})
         return made[0].id if made else None
 

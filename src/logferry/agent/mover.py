@@ -105,7 +105,7 @@ class Mover:
 
     def _clear(self, row: Row, target: str) -> None:
         """Something that no row leaves is at ``target``: it is kept under another name."""
-        if any(other.id != row.id for other in self._registry.by_remote(target)):
+        if any(other.id != row.id for other in self._registry.by_place(target)):
             raise Conflict(f"{target} is still in use", hint="it is tried again after the next look")
         aside = move_aside(self._client, target, self._stamp())
         self._journal.event("unknown content moved aside", level=WARNING, path=target, aside=aside)

@@ -134,6 +134,11 @@ class Case:
     own: Row | None = None
     astray: tuple[Row, ...] = ()
 
+    @property
+    def row_ids(self) -> set[int]:
+        """All rows that the decision may touch."""
+        return {row.id for row in (self.own, *self.astray) if row is not None}
+
 
 def plan(cases: Iterable[Case], missing: Iterable[Row], agrees: Agrees) -> list[Decision]:
     """Decide a whole look.

@@ -41,6 +41,7 @@ CREATE TABLE files (
 CREATE UNIQUE INDEX files_path ON files (path) WHERE path IS NOT NULL;
 CREATE INDEX files_inode ON files (inode);
 CREATE INDEX files_remote ON files (remote) WHERE remote <> '';
+CREATE INDEX files_going ON files (going) WHERE going <> '';
 """
 _COLUMNS = (
     "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, "
@@ -161,9 +162,13 @@ class Registry:
         """All rows that had this inode number at the last look, whatever their state."""
         return self._select("WHERE inode = ?", (_signed(inode),), lambda row: row.inode == inode)
 
-    def by_remote(self, remote: str) -> list[Row]:
-        """All rows whose bytes are at this archive path."""
-        return self._select("WHERE remote = ? AND remote <> ''", (remote,), lambda row: row.remote == remote != "")
+    def by_place(self, path: str) -> list[Row]:
+        """All rows whose bytes are, or may be, at this archive path."""
+        return self._select(
+            "WHERE (remote = ?1 AND remote <> '') OR (going = ?1 AND going <> '')",
+            (path,),
+            lambda row: path in (row.remote, row.going),
+        )
 
     def unsettled(self) -> list[Row]:
         """Rows with work left at the server: not whole, misplaced or ended."""

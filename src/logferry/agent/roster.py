@@ -27,6 +27,7 @@ class Work:
     due_s: float = 0.0
     compare: bool = False
     if_unknown_same: bool = False
+    may_publish: bool = True
     checked_epoch: int = -1
     failures: int = 0
     error: str = ""
@@ -46,6 +47,8 @@ class Roster:
         self.works: dict[int, Work] = {}
         self.misplaced: dict[int, Row] = {}
         self.busy: set[int] = set()
+        self.held: set[int] = set()
+        """Rows that get no new work until the next look has decided about them."""
         self.moving = False
         """Whether a job of renames is under way; there is one at a time."""
         self.move_due_s = 0.0
@@ -167,9 +170,9 @@ class Roster:
             if work is None or row_id in self.busy:
                 continue
             row = work.row
-            in_doubt = row.going != "" and row.state is not State.NEW
-            if in_doubt or (row.remote != row.want and claimed.get(row.want, row_id) != row_id and not row.misplaced):
-                held_back.append(work)  # another generation has to leave that name first
+            work.may_publish = claimed.get(row.want, row_id) == row_id
+            if row_id in self.held or self._must_wait(work):
+                held_back.append(work)
                 continue
             work.grown = 0
             batch.append(work)
@@ -178,6 +181,14 @@ class Roster:
             self._line_up(work)
         self.busy.update(work.row.id for work in batch)
         return batch
+
+    @staticmethod
+    def _must_wait(work: Work) -> bool:
+        """Another generation has to leave the file's name first, or a rename of its own is in doubt."""
+        row = work.row
+        if row.state is not State.NEW:
+            return row.going != ""
+        return not work.may_publish and not row.going
 
     def next_moves(self) -> list[Row]:
         """Misplaced rows that can be renamed now, all in one job; marks them busy.
@@ -190,10 +201,10 @@ class Roster:
         ready = {
             row.id: row
             for row in self.misplaced.values()
-            if row.id not in self.busy and (row.state is State.LIVE or row.id not in self.works)
+            if row.id not in self.busy | self.held and (row.state is State.LIVE or row.id not in self.works)
         }
         while True:
-            staying = {row.remote for row in self.misplaced.values() if row.id not in ready}
+            staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}
             blocked = [row.id for row in ready.values() if row.want in staying]
             if not blocked:
                 break

@@ -341,7 +341,16 @@ class Agent:
         row = work.row
         checked = work.checked_epoch == self._link.epoch
         work.checked_epoch = self._link.epoch
-        return Task(row, self._handles.take(row.id), work.linked, checked, work.compare, work.if_unknown_same)
+        return Task(
+            row,
+            self._handles.take(row.id),
+            linked=work.linked,
+            checked=checked,
+            compare=work.compare,
+            if_unknown_same=work.if_unknown_same,
+            may_publish=work.may_publish,
+            failures=work.failures,
+        )
 
     def _finished(self, done: Done) -> None:
         self._done.put(done)
@@ -373,7 +382,7 @@ class Agent:
             case Failed():
                 self._settle_failed(outcome, work)
             case Disagrees():
-                made = self._lookout.disagreed(task, outcome.file)
+                made = self._lookout.disagreed(task, outcome.file, outcome.why)
                 self._roster.drop(row_id) if made is None else None
                 held_for = row_id if made is None else made
                 if made is None and task.file is not None:
@@ -402,8 +411,7 @@ class Agent:
             self._journal.state(text(row.path), "")
         work.failures, work.error, work.due_s, work.compare = 0, "", 0.0, False
         work.size = max(row.offset + outcome.left, work.grown)
-        unpublished = row.state is State.NEW and row.offset < row.target
-        if work.lag == 0 and not unpublished:
+        if work.lag == 0 and row.state is not State.NEW:
             self._roster.drop(row.id)
 
     def _settle_failed(self, outcome: Failed, work: Work | None) -> None:

@@ -152,6 +152,9 @@ class Shipper:
         at_least = 0
         if task.row.going:
             at_least = self._resolve(task, file)
+            if not task.row.remote and not task.may_publish:
+                self._registry.apply([task.row], now_ns=self._clock.now_ns())
+                raise Later(f"{task.row.want} is still in use", hint="another generation has to leave it first")
         elif task.row.remote and not task.checked:
             found = self._reconcile(task, file)
             if isinstance(found, Disagrees):
@@ -175,13 +178,18 @@ class Shipper:
         return _Job(piece, row, self._temporary(piece), publish=True, target=piece.size)
 
     def _temporary(self, piece: Slice) -> str:
-        """A name that stands for this content, so that an unconfirmed beginning of other content is never continued."""
-        row = piece.task.row
+        """The name under which a new file travels: that of its inode, so that one begun before a crash is used again.
+
+        Where that did not work (a server that compares has other bytes there), the content decides.
+        """
+        row, file = piece.task.row, piece.file
         folder, _ = split(row.want)
-        content = f"{row.want}#{piece.print.head.hex()}{piece.print.tail.hex()}"
-        for text in (content, f"{content}#{row.id}"):
+        texts = [f"{file.stat.inode}#{file.inode_generation}"]
+        if piece.task.failures:
+            texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
+        for text in (*texts, f"{texts[0]}#{row.id}"):
             path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
-            if all(other.id == row.id for other in self._registry.by_remote(path)):
+            if not self._taken(row, path):
                 break
         return path
 
@@ -198,12 +206,12 @@ class Shipper:
             data = file.read(0, piece.size)
             prints = identity.take(lambda start, count: data[start : start + count], piece.size)
             if prints is None:
-                return Disagrees(task, file)
+                return Disagrees(task, file, "shrank while it was read")
             whole = Slice(task, file, piece.size, 0, piece.size, data, prints)
             return _Job(whole, row, row.remote, publish=False, target=row.target)
         if task.if_unknown_same or piece.length:
             return self._job(task, piece)
-        return Disagrees(task, file)
+        return Disagrees(task, file, "rewritten with the same size")
 
     def _reconcile(self, task: Task, file: OpenFile) -> int | Disagrees:
         """First contact since the last (re)connect: what does the server really have?
@@ -224,14 +232,14 @@ class Shipper:
         have += row.base
         if have < row.offset:
             if not identity.agrees(file.read, row.print) or (prints := identity.take(file.read, have)) is None:
-                return Disagrees(task, file)
+                return Disagrees(task, file, "head or tail differ")
             self._journal.event(
                 "rolled back", level=WARNING, path=row.remote, recorded_bytes=row.offset, server_bytes=have
             )
             task.row = dataclasses.replace(row, print=prints, seen=identity.UNSEEN)
             return 0
         if have > file.stat.size:
-            return Disagrees(task, file)
+            return Disagrees(task, file, f"the server has {have} bytes, the file {file.stat.size}")
         return have - row.offset
 
     def _resolve(self, task: Task, file: OpenFile) -> int:
@@ -242,6 +250,8 @@ class Shipper:
         row = task.row
         task.row = dataclasses.replace(row, going="")
         if not row.remote:
+            if self._taken(row, row.going):
+                return 0
             return self._continue_at(task, file, row.going, whole_size(self._client, row.going)) or 0
         if self._client.size(wire(row.remote)) is None and whole_size(self._client, row.going) is not None:
             task.row = dataclasses.replace(row, remote=row.going, going="", state=State.LIVE)
@@ -255,6 +265,8 @@ class Shipper:
         """
         want = task.row.want
         have = whole_size(self._client, want)
+        if have and self._taken(task.row, want):
+            raise Conflict(f"{want} is still in use", hint="it is tried again after the next look")
         at_least = self._continue_at(task, file, want, have)
         if at_least is not None:
             return at_least
@@ -277,6 +289,10 @@ class Shipper:
         self._journal.event("found on the server", path=path, bytes=have)
         task.row = dataclasses.replace(task.row, remote=path, state=State.LIVE, print=prints)
         return have - known
+
+    def _taken(self, row: Row, path: str) -> bool:
+        """Whether another row's bytes are, or may be, at ``path``."""
+        return any(other.id != row.id for other in self._registry.by_place(path))
 
     def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
         parts: list[bytes] = []
@@ -314,13 +330,14 @@ class Shipper:
             return Failed(task, job.row, Later(f"the server has no {job.path} although it confirmed it"))
         end = piece.end - job.row.base
         if result.size is not None and result.size > end and piece.offset:
-            return Disagrees(task, piece.file)  # bytes beyond ours, from a generation that was cut short
+            # Bytes beyond ours, from a generation that was cut short.
+            return Disagrees(task, piece.file, f"the server has {result.size} bytes, {end} were to be")
         if result.size is not None and result.size != end:
             why = f"the server has {result.size} bytes of {job.path}, {end} were sent"
             return Failed(task, job.row, Later(why, hint="it is sent again"))
         if not piece.still_true():
             self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
-            return Disagrees(task, piece.file)
+            return Disagrees(task, piece.file, "changed while it was sent")
         return self._confirmed(job)
 
     def _confirmed(self, job: _Job) -> Sent:
@@ -328,7 +345,8 @@ class Shipper:
         state = row.state
         if state is State.NEW and not job.publish:
             state = State.LIVE
-        going = row.want if state is State.NEW and row.offset >= job.target else ""
+        publish = state is State.NEW and row.offset >= job.target and job.task.may_publish
+        going = row.want if publish else ""
         row = dataclasses.replace(row, state=state, target=job.target, going=going)
         return Sent(job.task, row, job.piece.length, job.piece.size - job.piece.end)
 
@@ -347,7 +365,7 @@ class Shipper:
                 return Failed(task, job.row, other)
             if have is not None and have > piece.offset - job.row.base:
                 self._journal.event("the server has other bytes", level=WARNING, path=job.path, offset=piece.offset)
-                return Disagrees(task, piece.file)
+                return Disagrees(task, piece.file, "the server has other bytes")
         return Failed(task, job.row, error)
 
     # Publishing -------------------------------------------------------------------------------------------------------
@@ -357,7 +375,7 @@ class Shipper:
         published: list[Row] = []
         for job, sent in done:
             row = sent.row
-            if row.state is not State.NEW or row.offset < row.target:
+            if row.state is not State.NEW or not row.going:
                 outcomes.append(sent)
                 continue
             try:
@@ -373,6 +391,8 @@ class Shipper:
     def _publish(self, row: Row) -> Row:
         ensure_parent(self._client, row.want)
         if whole_size(self._client, row.want):
+            if self._taken(row, row.want):
+                raise Conflict(f"{row.want} is still in use", hint="it is tried again after the next look")
             aside = move_aside(self._client, row.want, self._stamp())
             self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
         self._client.rename(wire(row.remote), wire(row.want))

@@ -27,6 +27,10 @@ class Task:
     checked: bool = False
     compare: bool = False
     if_unknown_same: bool = False
+    may_publish: bool = True
+    """Whether the final name is free: another generation may still have to leave it."""
+    failures: int = 0
+    """How often it did not work so far."""
 
 
 @dataclass(slots=True)
@@ -57,10 +61,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Disagrees:
-    """The open file does not begin with the confirmed bytes: another generation."""
+    """The open file does not begin with the confirmed bytes: another generation. ``why`` is for the log."""
 
     task: Task
     file: OpenFile
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +116,21 @@ def next_slice(task: Task, file: OpenFile, *, at_least: int = 0) -> Slice | Disa
     """
     row, size = task.row, file.stat.size
     if size < row.offset:
-        return Disagrees(task, file)
+        return Disagrees(task, file, "shorter than what was confirmed")
     length = min(size - row.offset, max(SLICE_BYTES, at_least))
     data: bytes | None = None
     try:
         if length <= READ_WHOLE_BYTES:
             data = file.read(row.offset, length)
             if len(data) < length:
-                return Disagrees(task, file)
+                return Disagrees(task, file, "shrank while it was read")
         if not identity.agrees(file.read, row.print):
-            return Disagrees(task, file)
+            return Disagrees(task, file, "head or tail differ")
         prints = _print_after(file, row.offset, length, data)
     except OSError as error:
         return Unreadable(task, Later(f"the file cannot be read: {error.strerror}"))
     if prints is None:
-        return Disagrees(task, file)
+        return Disagrees(task, file, "shrank while it was verified")
     return Slice(task, file, size, row.offset, length, data, prints)
 
 
