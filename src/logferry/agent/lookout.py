@@ -28,10 +28,14 @@ from logferry.agent.rows import Row, State
 from logferry.agent.scan import Finding, Look, Scanner, Seen, lstat
 from logferry.agent.slices import Task
 from logferry.clock import Clock
-from logferry.errors import BadName, LogferryError
+from logferry.errors import BadName, LogferryError, NotFound
 from logferry.limits import FINDINGS_MAX, SCAN_CHUNK_FILES
 
 _STEADY_TRIES = 8
+
+
+class _Moving(Exception):
+    """A path got another file while it was being judged."""
 
 
 class Lookout:
@@ -164,7 +168,11 @@ class Lookout:
         for path in missing:
             self.scanner.forget(path)
         self._agreed = {}
-        decisions = plan(cases, lost, self._agrees)
+        try:
+            decisions = plan(cases, lost, self._agrees)
+        except _Moving:
+            self.deferred.update(doubtful, missing)
+            return
         owners = {case.sight.path: case.own for case in cases if case.own is not None}
         self._apply(decisions, owners)
 
@@ -275,12 +283,14 @@ class Lookout:
     def _compare(self, sight: Sight, row: Row) -> bool:
         try:
             file = open_file(sight.path, linked=self.scanner.is_link(sight.path))
+        except NotFound as error:
+            raise _Moving from error
         except LogferryError:
             # It cannot be read now. Take it for the same: the worker that opens it verifies again and says why not.
             return sight.stat.inode == row.inode
         try:
             if file.stat.inode != sight.stat.inode:
-                return False
+                raise _Moving
             used_again = (
                 row.inode == file.stat.inode
                 and row.inode_generation != file.inode_generation

@@ -32,7 +32,7 @@ from logferry.agent.registry import Registry
 from logferry.agent.roster import Roster, Work
 from logferry.agent.rows import State
 from logferry.agent.scan import Scanner
-from logferry.agent.shipper import Failed, Outcome, Sent
+from logferry.agent.shipper import Failed, Outcome, Sent, Waits
 from logferry.agent.slices import Disagrees, LookAgain, Task
 from logferry.agent.sources import Source
 from logferry.agent.status import Failing, Status, write_status
@@ -388,6 +388,8 @@ class Agent:
                 if made is None and task.file is not None:
                     task.file.close()
                     task.file = None
+            case Waits():
+                self._roster.update(outcome.row)
             case LookAgain():
                 self._roster.drop(row_id)
                 if task.row.path:

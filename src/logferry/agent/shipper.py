@@ -47,7 +47,15 @@ class Failed:
     error: LogferryError
 
 
-Outcome = Sent | Failed | Disagrees | LookAgain
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Nothing was sent: another generation has to leave the file's name first. ``row`` is what is true now."""
+
+    task: Task
+    row: Row
+
+
+Outcome = Sent | Failed | Disagrees | LookAgain | Waits
 
 
 @dataclass(slots=True)
@@ -154,7 +162,7 @@ class Shipper:
             at_least = self._resolve(task, file)
             if not task.row.remote and not task.may_publish:
                 self._registry.apply([task.row], now_ns=self._clock.now_ns())
-                raise Later(f"{task.row.want} is still in use", hint="another generation has to leave it first")
+                return Waits(task, task.row)
         elif task.row.remote and not task.checked:
             found = self._reconcile(task, file)
             if isinstance(found, Disagrees):

@@ -100,7 +100,7 @@ def opened(task: Task) -> OpenFile | LookAgain | Unreadable:
         return Unreadable(task, error)
     except OSError as error:
         return Unreadable(task, Later(f"the file cannot be read: {error.strerror}"))
-    if row.offset > 0 and row.inode != file.stat.inode:
+    if row.inode != file.stat.inode:
         file.close()
         task.file = None
         return LookAgain(task)
