@@ -81,7 +81,7 @@ FTP_FILES_AHEAD_MAX = 8
 FTP_AHEAD_BYTES_MAX = 32 * KIB
 """Command bytes sent ahead: below what the server queues, so neither side ever waits for the other."""
 FTP_CONFIRM_BYTES_S_MIN = 10 * MIB
-"""The slowest disk a client is patient with: the reply after an upload may take its length over this, and the time-out."""
+"""The slowest disk a client waits for: the reply to an upload may take its length over this, and the time-out."""
 FTP_TLS_SESSION_S_MAX = 3600.0
 """Age at which a client renews its control connection: servers forget TLS sessions after two hours, some sooner."""
 FTP_SETTLE_S = 2.0
@@ -155,7 +155,7 @@ SCAN_BLOCK_BYTES = 1 * MIB
 SCAN_LINE_BYTES_MAX = 16 * MIB
 """A longer line is searched in overlapping windows instead of being held whole."""
 SCAN_OVERLAP_BYTES = 64 * KIB
-"""By how much those windows overlap: longer than any literal; a regular expression may match up to this across a seam."""
+"""Overlap of those windows: longer than any literal; a regular expression may match up to this across a seam."""
 SCAN_REGEX_BYTES = 256 * KIB
 """What one call of a regular expression may look at before the deadline is checked."""
 SCAN_DENSE_HITS = 128
@@ -260,7 +260,8 @@ CLOCK_SKEW_S_MAX = 5.0
 """More difference between two clocks is worth a warning."""
 
 assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
-assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2 and FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
+assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2
+assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0

@@ -245,3 +245,11 @@ def test_version_names_both_sides(shipped: Shipped) -> None:
     rows = shipped.site.logferry("version").out.splitlines()
     assert rows[0].startswith("logferry ")
     assert shipped.site.url in rows[1]
+
+
+def test_grep_can_print_the_oldest_first(shipped: Shipped) -> None:
+    """For reading what happened in the order in which it did."""
+    newest = shipped.site.logferry("grep", '"connection refused"').out.splitlines()
+    oldest = shipped.site.logferry("grep", "--oldest", '"connection refused"').out.splitlines()
+    assert [row.split(":")[2] for row in oldest] == ["121", "301"]
+    assert newest == oldest[::-1]

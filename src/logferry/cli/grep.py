@@ -116,6 +116,7 @@ def with_progress(rows: Iterator[Row]) -> Iterator[Row]:
 @click.option("--agent", default="", help="Only agents that match this glob.")
 @click.option("--path", default="", help="Only paths that contain this (with wildcards: match).")
 @click.option("--limit", type=click.IntRange(min=1), default=SEARCH_HITS_DEFAULT, show_default=True, help="Most hits.")
+@click.option("--oldest", is_flag=True, help="Oldest first; without it the newest.")
 @click.option("-l", "--files", "only_files", is_flag=True, help="Only the names of files with hits.")
 @click.option("-c", "--count", "only_count", is_flag=True, help="Only the number of hits.")
 @click.option("--json", "as_json", is_flag=True, help="Hits and the closing account as JSON lines.")
@@ -127,6 +128,7 @@ def grep(
     agent: str,
     path: str,
     limit: int,
+    oldest: bool,
     only_files: bool,
     only_count: bool,
     as_json: bool,
@@ -142,7 +144,8 @@ def grep(
     started = time.monotonic()
     printer = Printer(context)
     done: Row | None = None
-    asked = {"q": query, "agent": agent, "path": path, "limit": limit, "context": context, "case": case or None}
+    asked = {"q": query, "agent": agent, "path": path, "limit": limit, "context": context}
+    asked |= {"case": case or None, "order": "oldest" if oldest else None}
     with Api() as api:
         for row in with_progress(api.search(**asked)):
             if as_json:
