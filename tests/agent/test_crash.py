@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from logferry.agent import shipper, slices
 from logferry.testing.ledger import Ledger
 from logferry.testing.logtree import LogFile, LogTree, Rotation
 from tests.agent.conftest import Node, RunningAgent, eventually
+from tests.agent.cutting import CuttingProxy
 from tests.agent.truth import differences
 
 SMALL_SLICES = (
@@ -52,8 +56,11 @@ class AgentProcess:
 
 
 @pytest.fixture
-def tree(node: Node, tmp_path: Path) -> LogTree:
-    """Logs on the node with a record of every byte written."""
+def tree(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LogTree:
+    """Logs on the node with a record of every byte written; agents of this process have small slices too."""
+    for module in (slices, shipper):
+        monkeypatch.setattr(module, "SLICE_BYTES", 24 * 1024)
+        monkeypatch.setattr(module, "READ_WHOLE_BYTES", 16 * 1024)
     node.config()
     return LogTree(node.logs, FILES, seed=random.Random().randrange(10**9), ledger=Ledger(tmp_path / "ledger"), keep=50)
 
@@ -106,4 +113,30 @@ def test_a_server_restarted_again_and_again_loses_and_doubles_nothing(node: Node
             node.server.stop()
             live_a_little(tree, rng, 0.2)
             node.server.start()
+    finish(node, tree)
+
+
+@pytest.mark.parametrize("verb", ["STOR", "SIZE", "RNFR", "RNTO"])
+def test_replies_that_get_lost_double_nothing(node: Node, tree: LogTree, verb: str) -> None:
+    """Every third reply to one command never arrives, although the server did what it says."""
+    counter = itertools.count(1)
+    lock = threading.Lock()
+
+    def cut(command: bytes, reply: bytes) -> bool:
+        with lock:
+            return command.startswith(verb.encode()) and reply[:1] in b"23" and next(counter) % 3 == 0
+
+    rng = random.Random(7)
+    proxy = CuttingProxy(node.server.address, cut)
+    node.address = proxy.address
+    tree.grow(300)
+    with RunningAgent(node) as running:
+        for _ in range(60):
+            live_a_little(tree, rng, 0.1)
+            running.agent.hurry()
+            if proxy.cuts >= 3:
+                break
+    assert proxy.cuts >= 3
+    proxy.close()
+    node.address = node.server.address
     finish(node, tree)

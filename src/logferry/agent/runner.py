@@ -126,6 +126,11 @@ class Agent:
         self._stop.set()
         self._wake()
 
+    def hurry(self) -> None:
+        """Try the server again now instead of after the pause. From any thread."""
+        self._link.try_now()
+        self._wake()
+
     def run(self, stop: threading.Event | None = None) -> None:
         """Follow the sources until ``stop`` is set or ``stop()`` is called.
 
