@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -63,3 +65,12 @@ def test_what_libraries_log_takes_the_same_way(capfd: pytest.CaptureFixture[str]
     assert "about" in line
     assert "warning" in line
     assert "\x1b" not in line
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    """Standard error on a full disk or closed: lines are lost, the program goes on."""
+    code = "import structlog; from logferry.server import logs; logs.configure(); structlog.get_logger().info('x')"
+    for target in ("2>/dev/full", "2>&-"):
+        shell = f'"$0" -c "$1; print(7)" {target}'
+        done = subprocess.run(["sh", "-c", shell, sys.executable, code], capture_output=True, check=False)
+        assert done.stdout == b"7\n", (target, done.stderr)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -89,7 +90,8 @@ def test_where_others_can_reach_it_it_speaks_https_with_the_pinned_certificate(t
     with running(tmp_path / "data", "0.0.0.0:0") as web:
         url = f"//127.0.0.1:{web.port}/api/v1/me"
         headers = {"Authorization": f"Bearer {web.token}"}
-        answer = httpx.get("https:" + url, headers=headers, verify=str(_certificate(tmp_path / "data")), timeout=20)
+        trusted = ssl.create_default_context(cafile=str(_certificate(tmp_path / "data")))
+        answer = httpx.get("https:" + url, headers=headers, verify=trusted, timeout=20)
         assert answer.json()["name"] == "root"
         assert "strict-transport-security" in answer.headers
         with pytest.raises(httpx.HTTPError):
@@ -118,14 +120,16 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_its_own_log_is_one_json_line_per_request(tmp_path: Path) -> None:
-    """With method, path, status and who; never the query string, which may hold a code."""
+    """With method, path, status and who, whatever was asked; never the query string, which may hold a code."""
     with running(tmp_path / "data", "127.0.0.1:0") as web:
         url = f"http://127.0.0.1:{web.port}"
         httpx.get(f"{url}/api/v1/files?q=secret-code", headers={"Authorization": f"Bearer {web.token}"}, timeout=20)
+        httpx.get(f"{url}/x%0A%7B%22event%22%3A%22forged%22%7D", timeout=20)
         os.kill(web.process.pid, signal.SIGTERM)
         _, said = web.process.communicate(timeout=20)
     events = [json.loads(line) for line in said.decode().splitlines()]
-    (request,) = [event for event in events if event["event"] == "request"]
+    request, hostile = [event for event in events if event["event"] == "request"]
+    assert hostile["path"] == '/x\n{"event":"forged"}'
     assert (request["method"], request["path"], request["status"], request["who"]) == (
         "GET",
         "/api/v1/files",

@@ -119,8 +119,8 @@ class Fetcher:
             return str(row["sha256"])
         if not self._verify:
             return ""
-        rows = self._mine().get(f"/files/{row['fid']}/generations")["items"]
         number = gen or row["generation"]
+        rows = self._mine().get(f"/files/{row['fid']}/generations", sha256=number)["items"]
         found = next((g for g in rows if g["number"] == number and g["size"] == size), None)
         return str(found["sha256"]) if found and found.get("sha256") else ""
 

@@ -6,10 +6,11 @@ facts as ``key=value`` with every control character drawn as a mark. What librar
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -18,7 +19,8 @@ from logferry.names import shown
 
 def configure(*, human: bool | None = None, level: int = logging.INFO) -> None:
     """Set up logging of this process. ``human`` None: when standard error is a terminal."""
-    human = sys.stderr.isatty() if human is None else human
+    errors = cast("TextIO", _Lenient(sys.stderr))
+    human = errors.isatty() if human is None else human
     common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -29,10 +31,10 @@ def configure(*, human: bool | None = None, level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*common, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=errors),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(errors)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, *common[2:]],
@@ -40,6 +42,27 @@ def configure(*, human: bool | None = None, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class _Lenient:
+    """Standard error that may be gone or full: a line that cannot be written is lost, the work it tells of goes on."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+
+    def isatty(self) -> bool:
+        return self._file is not None and self._file.isatty()
+
+    def write(self, text: str) -> int:
+        if self._file is not None:  # None: the process was started without one
+            with contextlib.suppress(OSError, ValueError):  # full, broken or closed: nowhere is left to say so
+                return self._file.write(text)
+        return 0
+
+    def flush(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._file.flush()
 
 
 def _line(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 _METHODS = ("get", "post", "patch", "put", "delete")
 _HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<title>Logferry API</title></head><body><main>"""
+<title>Logferry API</title><link rel="stylesheet" href="{root}/static/api/api.css"></head><body><main>"""
 
 
 def docs_page(request: Request) -> HTMLResponse:
@@ -23,7 +23,7 @@ def docs_page(request: Request) -> HTMLResponse:
 
 
 def _page(schema: dict[str, Any], root: str) -> Iterator[str]:
-    yield _HEAD
+    yield _HEAD.format(root=escape(root))
     yield f"<h1>{escape(schema['info']['title'])} {escape(schema['info']['version'])}</h1>"
     yield f"<p>{escape(schema['info'].get('description', ''))}</p>"
     yield f'<p><a href="{escape(root)}/api/v1/openapi.json">OpenAPI {escape(schema["openapi"])}</a></p>'
