@@ -23,6 +23,16 @@ def timeval(seconds: float) -> bytes:
     return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
+def shut_down(connection: socket.socket) -> None:
+    """End ``connection`` from another thread: whoever reads or writes it now fails.
+
+    Below TLS: the method of a TLS socket would take its state away under the other thread's feet, which would then
+    read raw records as if they were content, and write in clear.
+    """
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
 class Control:
     """One control connection, used by one thread at a time."""
 
@@ -107,8 +117,7 @@ class Control:
 
     def cut(self) -> None:
         """End the connection from another thread: whoever reads or writes it now fails."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        shut_down(self._socket)
 
     def close(self) -> None:
         """Close it, politely when that costs no time."""

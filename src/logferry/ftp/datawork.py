@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from logferry.errors import Conflict, LogferryError, NotFound
 from logferry.ftp import transfers
-from logferry.ftp.control import Control
+from logferry.ftp.control import Control, shut_down
 from logferry.ftp.events import Incomplete, Received, Sent
 from logferry.ftp.filesystem import Filesystem, Upload
 from logferry.ftp.passive import PassivePort, same_host
@@ -87,8 +87,7 @@ class DataWork:
         self._was_cut = True
         connection = self._connection
         if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            shut_down(connection)
 
     def close(self) -> None:
         """Release the port."""
