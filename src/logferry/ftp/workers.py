@@ -26,17 +26,26 @@ class Workers:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        # Both under the lock, so that a job counts as waiting exactly as long as its thread counts as free.
         self._free = 0
+        self._waiting = 0
 
     def submit(self, job: Job) -> None:
         """Have ``job`` done by a free thread, a new one, or the next that gets free."""
-        self._jobs.put(job)
         with self._lock:
-            if self._free >= self._jobs.qsize() or len(self._threads) >= self._threads_max:
+            self._waiting += 1
+            self._jobs.put(job)
+            if self._free >= self._waiting or len(self._threads) >= self._threads_max:
                 return
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The machine has no thread left; whoever calls must not end by that. The job waits for the others.
+            with self._lock:
+                self._threads.discard(thread)
+            log.error("no thread could be started: %s", error)  # noqa: TRY400  # where does not matter
 
     @property
     def count(self) -> int:
@@ -68,13 +77,24 @@ class Workers:
         """The next job; None when there was none for long, or the end has come."""
         with self._lock:
             self._free += 1
-        try:
-            job = self._jobs.get(timeout=_IDLE_S_MAX)
-        except queue.Empty:
-            job = None
-        with self._lock:
-            self._free -= 1
-            if job is None:
-                # A job put in this very moment is not lost: submit sees that nobody is free and starts a thread.
-                self._threads.discard(threading.current_thread())
-        return job
+        while True:
+            try:
+                job = self._jobs.get(timeout=_IDLE_S_MAX)
+            except queue.Empty:
+                with self._lock:
+                    if self._waiting >= self._free:
+                        continue  # a job has come in this very moment, and its sender counted on us
+                    self._leave()
+                    return None
+            with self._lock:
+                if job is None:
+                    self._leave()
+                else:
+                    self._free -= 1
+                    self._waiting -= 1
+            return job
+
+    def _leave(self) -> None:
+        """This thread ends. Called under the lock."""
+        self._free -= 1
+        self._threads.discard(threading.current_thread())
