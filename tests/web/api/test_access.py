@@ -130,15 +130,17 @@ def test_sums_and_lists_count_only_what_may_be_seen(site: Served, hidden: dict[s
     """No number tells of a hidden file."""
     client = site.as_("part", scope=SCOPE)
     size = len(b"word in var/log/open.log\n")
-    (agent,) = client.get("/api/v1/agents").json()["items"]
-    assert (agent["id"], agent["files"], agent["bytes"]) == ("web-01", 1, size)
+    agents = {row["id"]: row for row in client.get("/api/v1/agents").json()["items"]}
+    assert (agents["web-01"]["files"], agents["web-01"]["bytes"]) == (1, size)
+    assert "db-01" not in agents
     tree = client.get("/api/v1/tree", params={"agent": "web-01"}).json()
     assert (tree["files"], tree["items"]) == (1, [])
     assert [(f["name"], f["files"], f["bytes"]) for f in tree["folders"]] == [("var", 1, size)]
     log = client.get("/api/v1/tree", params={"agent": "web-01", "path": "var/log"}).json()
     assert [f["name"] for f in log["items"]] == ["open.log"]
     assert log["folders"] == []
-    assert [f["path"] for f in client.get("/api/v1/files", params={"q": "log"}).json()["items"]] == ["var/log/open.log"]
+    found = client.get("/api/v1/files", params={"q": "key OR open"}).json()["items"]
+    assert [(f["agent"], f["path"]) for f in found] == [("web-01", "var/log/open.log")]
 
 
 def test_search_sees_only_what_may_be_seen(site: Served, hidden: dict[str, int]) -> None:
