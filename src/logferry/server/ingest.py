@@ -170,11 +170,11 @@ class _ReaderDownload:
 
 
 class ReadingFilesystem:
-    """The ``Filesystem`` of a person's session: agents at the root, everything limited to ``scope``."""
+    """The ``Filesystem`` of a person's session: agents at the root, everything limited to what ``scope`` says now."""
 
     atomic = False
 
-    def __init__(self, archive: Archive, catalog: Catalog, scope: Scope) -> None:
+    def __init__(self, archive: Archive, catalog: Catalog, scope: Callable[[], Scope]) -> None:
         self._archive = archive
         self._catalog = catalog
         self._scope = scope
@@ -190,7 +190,8 @@ class ReadingFilesystem:
         if older is not None:
             return Entry(inner.rpartition("/")[2], False, older.size, older.modified_ns, 0o444)
         node = self._archive.stat(agent, inner)
-        seen = self._scope.may_hold(agent, inner) if node.is_folder else self._scope.sees(agent, inner)
+        scope = self._scope()
+        seen = scope.may_hold(agent, inner) if node.is_folder else scope.sees(agent, inner)
         if not seen:
             raise _not_found(path)
         return entry(node)
@@ -201,7 +202,7 @@ class ReadingFilesystem:
         if not agent:
             return self._agents()
         self._agent_entry(agent)
-        if inner and not self._scope.may_hold(agent, inner):
+        if inner and not self._scope().may_hold(agent, inner):
             raise _not_found(path)
         return self._visible(agent, inner, self._archive.entries(agent, inner))
 
@@ -248,24 +249,26 @@ class ReadingFilesystem:
         return agent, inner
 
     def _agents(self) -> Iterator[Entry]:
+        scope = self._scope()
         for agent in self._catalog.agents.list():
-            if self._scope.may_hold(agent.id, ""):
+            if scope.may_hold(agent.id, ""):
                 yield Entry(agent.id, True, 0, agent.uploaded_ns or agent.created_ns, 0o555)
 
     def _agent_entry(self, agent: str) -> Entry:
         found = self._catalog.agents.get(agent)
-        if found is None or not self._scope.may_hold(agent, ""):
+        if found is None or not self._scope().may_hold(agent, ""):
             raise _not_found(f"/{agent}")
         return Entry(agent, True, 0, found.uploaded_ns or found.created_ns, 0o555)
 
     def _visible(self, agent: str, folder: str, nodes: Iterator[Node]) -> Iterator[Entry]:
+        scope = self._scope()
         for node in nodes:
             path = f"{folder}/{node.name}" if folder else node.name
-            if self._scope.may_hold(agent, path) if node.is_folder else self._scope.sees(agent, path):
+            if scope.may_hold(agent, path) if node.is_folder else scope.sees(agent, path):
                 yield entry(node)
 
     def _file(self, agent: str, inner: str) -> FileRecord:
-        found = self._catalog.files.at(agent, inner) if inner and self._scope.sees(agent, inner) else None
+        found = self._catalog.files.at(agent, inner) if inner and self._scope().sees(agent, inner) else None
         if found is None:
             raise _not_found(f"/{agent}/{inner}")
         return found
@@ -277,9 +280,14 @@ class ReadingFilesystem:
             return None
         file = self._file(agent, matched["name"])
         found = self._catalog.files.generation(file.id, int(matched["number"]))
-        if found is None:
+        if found is None or (found.file_id != file.id and not self._holder_is_seen(found)):
             raise _not_found(f"/{agent}/{inner}")
         return found
+
+    def _holder_is_seen(self, generation: GenerationRecord) -> bool:
+        """Whether the path that a generation moved on to may be seen as well: there it may have grown."""
+        holder = self._catalog.files.get(generation.file_id)
+        return holder is not None and self._scope().sees(holder.agent, holder.path)
 
 
 def _not_found(path: str) -> NotFound:
@@ -292,9 +300,15 @@ def filesystems(archive: Archive, catalog: Catalog, failed: Callable[[str, str],
     def make(user: User) -> Filesystem:
         if user.home:
             return AgentFilesystem(archive, user.home, failed)
-        record = catalog.people.user(user.name)
-        if record is None:
-            raise NotFound(f"no user {user.name}")
-        return ReadingFilesystem(archive, catalog, Scope(record.scope))
+
+        def scope() -> Scope:
+            # Asked anew for each command: a scope that was narrowed holds for whoever is connected, too.
+            record = catalog.people.user(user.name)
+            if record is None:
+                raise NotFound(f"no user {user.name}")
+            return Scope(record.scope)
+
+        scope()
+        return ReadingFilesystem(archive, catalog, scope)
 
     return make
