@@ -45,7 +45,7 @@ main() {
   # A moved or copied tree has a .venv whose programs point elsewhere.
   if ! .venv/bin/python -c '' 2>/dev/null || ! .venv/bin/pip --version >/dev/null 2>&1; then make_venv "$(find_python)"; fi
   say "installing requirements/dev.lock (about half a minute the first time)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+  .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.lock
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
   printf '%s' "$wanted" >"$stamp"
 }
