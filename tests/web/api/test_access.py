@@ -146,9 +146,11 @@ def test_sums_and_lists_count_only_what_may_be_seen(site: Served, hidden: dict[s
 def test_search_sees_only_what_may_be_seen(site: Served, hidden: dict[str, int]) -> None:
     """Neither hits nor totals of hidden files."""
     client = site.as_("part", scope=SCOPE)
-    events = [json.loads(line) for line in client.get("/api/v1/search", params={"q": "word"}).text.splitlines()]
-    assert [e["path"] for e in events if e["type"] == "hit"] == ["var/log/open.log"]
-    assert events[-1]["files_total"] == 1
+    for agent, wanted in (("web-01", ["var/log/open.log"]), ("db-01", [])):
+        answer = client.get("/api/v1/search", params={"q": f"agent:{agent} word"})
+        events = [json.loads(line) for line in answer.text.splitlines()]
+        assert [e["path"] for e in events if e["type"] == "hit"] == wanted
+        assert events[-1]["files_total"] == len(wanted)
 
 
 def test_a_generation_that_moved_out_of_sight_is_gone(site: Served) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,30 @@ def test_hanging_up_ends_the_search(large: Served) -> None:
         next(answer.iter_lines())
         assert large.app.state.searches["root"] == 1
     wait_for(lambda: not large.app.state.searches)
+
+
+def test_whoever_hangs_up_leaves_no_file_open(large: Served) -> None:
+    """Searches, downloads and followers that were left in the middle."""
+    fid = large.put("a", "0.log", b"0\n" + BLOCK)
+    for _ in range(5):
+        for url, params in (
+            ("/api/v1/search", {"q": "", "limit": "1000000"}),
+            (f"/api/v1/files/{fid}/raw", {}),
+            ("/api/v1/tail", {"f": str(fid), "from": "0"}),
+        ):
+            with large.client.stream("GET", url, params=params) as answer:
+                next(answer.iter_bytes(100))
+    wait_for(lambda: not _open_files(large))
+
+
+def _open_files(site: Served) -> list[str]:
+    """Generations that this process has open."""
+    live = f"{site.context.config.data_dir}/live/"
+    found = []
+    for entry in os.scandir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(entry.path))
+    return [path for path in found if path.startswith(live) and os.path.isfile(path)]
 
 
 def test_one_person_cannot_take_all_the_searches(large: Served) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from logferry.archive import GenerationReader
+from logferry.archive import Archive
 from logferry.archive.records import FileRecord, GenerationRecord
 from logferry.limits import COPY_BYTES
 from logferry.web.api.files import Generation, checked_id
@@ -42,21 +42,8 @@ def raw(
 ) -> Response:
     """The bytes as they arrived; `Range`, `If-Range`, `If-None-Match` are understood. Never rendered as a page."""
     file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
-    reader = context.archive.open(generation.id)
-    try:
-        answer = _answer(request, file, generation, reader, download=download)
-    except BaseException:
-        reader.close()
-        raise
-    if not isinstance(answer, StreamingResponse):
-        reader.close()
-    return answer
-
-
-def _answer(
-    request: Request, file: FileRecord, generation: GenerationRecord, reader: GenerationReader, *, download: bool
-) -> Response:
-    size = reader.size
+    with context.archive.open(generation.id) as reader:  # what cannot be read is told before the answer begins
+        size = reader.size
     headers = _headers(file, generation, size, download=download)
     etag = headers["ETag"]
     if not none_match(request.headers.get("if-none-match", ""), etag):
@@ -75,7 +62,7 @@ def _answer(
     status = 206 if wanted else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_blocks(reader, part), status, headers)
+    return StreamingResponse(_blocks(context.archive, generation.id, part), status, headers)
 
 
 def _headers(file: FileRecord, generation: GenerationRecord, size: int, *, download: bool) -> dict[str, str]:
@@ -93,12 +80,11 @@ def _headers(file: FileRecord, generation: GenerationRecord, size: int, *, downl
     }
 
 
-def _blocks(reader: GenerationReader, part: ByteRange) -> Iterator[bytes]:
-    try:
+def _blocks(archive: Archive, generation_id: int, part: ByteRange) -> Iterator[bytes]:
+    """The bytes of the part. Opened here, so that an answer nobody waits for any more leaves nothing open."""
+    with archive.open(generation_id) as reader:
         at = part.start
         while at < part.end:
             block = reader.read_at(at, min(COPY_BYTES, part.end - at))
             yield block
             at += len(block)
-    finally:
-        reader.close()
