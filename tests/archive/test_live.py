@@ -133,6 +133,22 @@ def test_a_folder_swapped_for_a_link_all_the_time_never_leads_out(tree: LiveTree
     assert tree.folder("x/d") is not None
 
 
+def test_many_list_one_folder_at_once(tree: LiveTree, folder: Path) -> None:
+    """Each sees every name: they share the open folder, not the place in it."""
+    tree.make("d", lambda _: None)
+    for number in range(300):
+        (folder / f"root/d/{number}").touch()
+    seen: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: seen.extend(len(list(tree.walk("d"))) for _ in range(20))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(seen) == {300}
+
+
 @pytest.mark.parametrize("planted", ["live/web-01/var", "live/web-01/var/log", "live/web-01/var/log/a.log"])
 def test_uploads_refuse_what_was_planted(shelf: Shelf, planted: str) -> None:
     """A link anywhere on the path of a live file: nothing is written through it, nothing is read through it."""

@@ -34,8 +34,8 @@ class Folder:
         self.fd = fd
         self.named_durably = False
 
-    def __del__(self) -> None:
-        os.close(self.fd)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # bound: modules may be gone at exit
+        close(self.fd)
 
     def open(self, name: bytes, flags: int = os.O_RDONLY, mode: int = 0o644) -> int:
         """Open the plain file ``name``; the caller closes the descriptor.
@@ -67,9 +67,14 @@ class Folder:
 
     def names(self) -> Iterator[bytes]:
         """All names in it."""
-        with os.scandir(self.fd) as entries:
-            for entry in entries:
-                yield os.fsencode(entry.name)
+        # A descriptor of our own: those who list through a shared one share its position and miss names.
+        fd = os.open(b".", _DIRECTORY, dir_fd=self.fd)
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    yield os.fsencode(entry.name)
+        finally:
+            os.close(fd)
 
 
 class LiveTree:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt, Extend, Keep, Move, Publish, locked
@@ -41,7 +41,8 @@ class Renames:
         if state is None:
             self._move_folder(agent, source, target)
         elif source_folder == target_folder and is_aside_of(target_name, source_name):
-            self._keep(state)
+            with self._held(agent, [source]):
+                self._keep(state)
         else:
             self._move(state, target)
 
@@ -50,7 +51,8 @@ class Renames:
         self._supersede(agent, path)
         state = None if is_temporary(split(path)[1]) else self._at(agent, path)
         if state is not None:
-            self._keep(state)
+            with self._held(agent, [path]):
+                self._keep(state)
             return
         folder = self._rooms.incoming.folder(agent)
         if folder is None or folder.stat(partial_name(path)) is None:
@@ -60,6 +62,7 @@ class Renames:
     # One file --------------------------------------------------------------------------------------------------------
 
     def _keep(self, state: PathState) -> None:
+        """The caller holds the path: nothing may be published there before the old name is gone."""
         keep = Keep(self._rooms, state)
         self._rooms.catalog.writer.run(keep)
         keep.clean_up()
@@ -67,7 +70,7 @@ class Renames:
     def _move(self, state: PathState, target: str) -> None:
         if is_temporary(split(target)[1]):
             raise Refused(f"{state.path} is published already", hint="only unfinished uploads have temporary names")
-        with self._held(state.agent, [target]):
+        with self._held(state.agent, [state.path, target]):
             self._make_way(state.agent, target)
             move = Move(self._rooms, [(state, target)])
             self._rooms.catalog.writer.run(move)
@@ -96,8 +99,8 @@ class Renames:
         return state if state is not None and state.is_current else None
 
     @contextlib.contextmanager
-    def _held(self, agent: str, paths: Sequence[str]) -> Iterator[None]:
-        """Keep every upload, in whatever process, away from paths that have no current generation yet."""
+    def _held(self, agent: str, paths: Iterable[str]) -> Iterator[None]:
+        """Keep every upload, in whatever process, away from paths that have no current generation, or soon none."""
         with contextlib.ExitStack() as stack:
             for path in paths:
                 folder, name, fd, size = open_partial(self._rooms, agent, path, None)
@@ -183,7 +186,7 @@ class Renames:
         for source, target in pairs:
             self._supersede(agent, source)
             self._supersede(agent, target)
-        with self._held(agent, [target for _, target in pairs]):
+        with self._held(agent, dict.fromkeys(path for pair in pairs for path in pair)):
             for _, target in pairs:
                 self._make_way(agent, target)
             states = [(self._at(agent, source), target) for source, target in pairs]

@@ -56,9 +56,9 @@ class Catalog:
         except DatabaseError as error:
             engine.dispose()
             if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-                raise Damaged(
-                    f"the catalog cannot be read: {error.orig}", where=url, hint="restore it from a backup"
-                ) from error
+                name = engine.url.database or url
+                hint = "restore it from a backup; the files below live/ beside it are untouched"
+                raise Damaged(f"the catalog {name} cannot be read: {error.orig}", where=name, hint=hint) from error
             raise
         except BaseException:
             engine.dispose()

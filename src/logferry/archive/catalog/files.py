@@ -328,7 +328,8 @@ def _closed(stage: str, *after: str) -> str:
 def _opened(cursor: str, stages: tuple[str, ...]) -> tuple[str, list[str]]:
     try:
         stage, *after = json.loads(cursor)
-    except (ValueError, TypeError):
+        json.dumps(after, ensure_ascii=False).encode()  # fails on half a surrogate pair, which no name holds
+    except (ValueError, TypeError, RecursionError):
         stage, after = "", []
     if stage not in stages or not after or not all(isinstance(part, str) for part in after):
         raise Refused("the cursor is not one this server made", hint="start again without a cursor")
