@@ -237,10 +237,10 @@ SIGN_IN_RETRY_S = 60.0
 STOP_S_MAX = 5.0
 AGENT_CONNECTIONS_MAX = 64
 SECRET_BYTES_MAX = 4 * KIB
-READ_WHOLE_BYTES = 1 * MIB
+READ_WHOLE_BYTES = 256 * KIB
 """A slice up to this size is read at once, so that what is fingerprinted is what is sent; a larger one is mapped."""
 BATCH_FILES = 64
-BATCH_BYTES = 4 * MIB
+BATCH_BYTES = 2 * MIB
 """Small slices that travel together and share one commit of the registry."""
 HANDLES_MAX = 256
 HANDLE_IDLE_S = 60.0

@@ -32,7 +32,9 @@ class Finding:
 
 def check(config: AgentConfig, *, clock: Clock = SYSTEM) -> list[Finding]:
     """Try settings, sources, state folder, password, server, login and clocks. Raises nothing for what it finds."""
-    return [*_sources(config), *_state(config), *_secret(config), *_server(config, clock)]
+    secret = list(_secret(config))
+    server = _server(config, clock) if all(found.level != "fail" for found in secret) else ()
+    return [*_sources(config), *_state(config), *secret, *server]
 
 
 def _sources(config: AgentConfig) -> Iterator[Finding]:
@@ -52,12 +54,13 @@ def _sources(config: AgentConfig) -> Iterator[Finding]:
             level: Level = "fail" if files == 0 else "warn"
             more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
             what = findings[0]
-            yield Finding(level, f"source {name}: {shown(os.fsdecode(what.what))}: {what.why}{more}", what.hint)
+            which = "" if what.what == os.fsencode(settings.path) else f"{shown(os.fsdecode(what.what))}: "
+            yield Finding(level, f"source {name}: {which}{what.why}{more}", what.hint)
         elif files == 0:
             hint = f"the patterns are include = {list(settings.include)}, exclude = {list(settings.exclude)}"
             yield Finding("warn", f"source {name} has no matching file yet", hint)
         if files:
-            yield Finding("ok", f"source {name}: {files:,} files, {size:,} bytes")
+            yield Finding("ok", f"source {name}: {files:,} file{'s' * (files != 1)}, {size:,} bytes")
 
 
 def _unreadable(path: bytes) -> Iterator[_Problem]:

@@ -185,7 +185,7 @@ def resolved(config: AgentConfig, folder: Path) -> AgentConfig:
         password_file=str(folder / config.server.password_file),
         ca_file=str(folder / config.server.ca_file) if config.server.ca_file else "",
     )
-    sources = tuple(replace(s, path=str(folder / s.path), to=s.home) for s in config.sources)
+    sources = tuple(replace(s, path=str(folder / s.path)) for s in config.sources)
     for source in sources:
         checked_path(source.home)
     return replace(config, agent=replace(config.agent, state_dir=str(state_dir)), server=server, sources=sources)

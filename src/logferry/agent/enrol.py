@@ -87,7 +87,8 @@ def join(
     secret = Path(config_path).absolute().parent / "agent.secret"
     for path in (Path(config_path), secret):
         if path.exists():
-            raise Conflict(f"{path} exists already", hint="this node has joined; name another file with --config")
+            hint = "this node has joined: start it with logferry agent run; to join again, give --config another folder"
+            raise Conflict(f"{path} exists already", hint=hint)
     body = {"token": token, "id": agent_id, "hostname": socket.gethostname(), "group": group}
     secret_fd = _reserve(secret)
     try:
@@ -149,9 +150,12 @@ def _post(where: _Address, body: dict[str, str], pins: tuple[str, ...]) -> dict[
         data = response.read(JOIN_REPLY_BYTES_MAX)
     except TimeoutError as error:
         raise TimedOut(f"{where.host}:{where.port} did not answer", hint="check address and firewall") from error
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         hint = "check the address; is it the server's web port?"
-        raise Unreachable(f"{where.host}:{where.port}: {error}", hint=hint) from error
+        raise Unreachable(f"{where.host}:{where.port}: {error.strerror or error}", hint=hint) from error
+    except http.client.HTTPException as error:
+        hint = "name the server's web port, as `logferry serve` printed it, not the one for FTP"
+        raise Unreachable(f"{where.host}:{where.port} does not speak HTTP", hint=hint) from error
     finally:
         connection.close()
     try:
@@ -221,7 +225,7 @@ def _settings(
     watch: Sequence[str],
 ) -> str:
     lines = [
-        '# Written by "logferry agent join". Every setting is explained in docs/reference/agent.md.',
+        '# Written by "logferry agent join". Every setting is explained in docs/reference/config.md.',
         "",
         "[agent]",
         f"id = {_toml(agent_id)}",

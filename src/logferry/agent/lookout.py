@@ -7,7 +7,7 @@ from logging import WARNING
 
 from logferry.agent import identity
 from logferry.agent.files import Handles, OpenFile, open_file
-from logferry.agent.journal import Journal
+from logferry.agent.journal import Journal, text
 from logferry.agent.plan import (
     Case,
     Compare,
@@ -78,7 +78,7 @@ class Lookout:
         for look in self.scanner.walk():
             self._take(look, found)
         for path in self.findings.keys() - found.keys():
-            self._journal.state(f"look {path!r}", "")
+            self._journal.state(f"look {text(path)}", "")
         self.findings = found
         self._finish()
 
@@ -121,7 +121,8 @@ class Lookout:
     def _find(self, finding: Finding, findings: dict[bytes, Finding]) -> None:
         if len(findings) < FINDINGS_MAX:
             findings[finding.what] = finding
-        self._journal.state(f"look {finding.what!r}", finding.why, level=WARNING, path=finding.what, hint=finding.hint)
+        thing = f"look {text(finding.what)}"
+        self._journal.state(thing, finding.why, level=WARNING, path=finding.what, hint=finding.hint)
 
     def _sight(self, seen: Seen, findings: dict[bytes, Finding]) -> None:
         path, stat = seen.path, seen.stat

@@ -93,7 +93,6 @@ class Registry:
             self.set_aside = _put_aside(path, now_ns)
             self.is_new = True
             self._db = self._open()
-        self._next_id = 1 + int(self._db.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()[0])
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
@@ -110,6 +109,7 @@ class Registry:
             damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)  # noqa: TRY301
+            self._next_id = 1 + int(db.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()[0])
         except BaseException:
             db.close()
             raise

@@ -317,4 +317,7 @@ def _unreadable(path: bytes, error: OSError, *, is_source: bool) -> Finding:
         return Finding(
             path, f"{kind} is not readable", "give the agent's user read permission; everything else goes on"
         )
+    if isinstance(error, NotADirectoryError) and is_source:
+        hint = "watch the folder it lies in, with the file's name in include; the other sources go on"
+        return Finding(path, "this source is a file, not a folder", hint)
     return Finding(path, f"{kind}: {error.strerror}", "")

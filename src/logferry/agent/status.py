@@ -108,16 +108,23 @@ def text(status: Status, *, running: bool) -> list[str]:
     """Lines for people."""
     why = f" ({status.link_why})" if status.link_why else ""
     state = status.link + why if running else f"not running since {rfc3339(status.written_ns)}"
+    if not running and why:
+        state += f"; then: {status.link}{why}"
     lines = [
         f"{status.agent} → {status.server}   {shown(state)}",
-        f"{status.files:,} files · {status.waiting:,} waiting, {status.lag_bytes:,} bytes · sent {status.sent_files:,} "
-        f"slices, {status.sent_bytes:,} bytes since {rfc3339(status.started_ns)}",
+        f"{_count(status.files, 'file')} · {status.waiting:,} waiting, {status.lag_bytes:,} bytes · sent "
+        f"{_count(status.sent_files, 'slice')}, {status.sent_bytes:,} bytes since {rfc3339(status.started_ns)}",
     ]
     if status.renames or status.generations:
-        lines.append(f"{status.renames:,} renames followed · {status.generations:,} new generations")
+        lines.append(f"{_count(status.renames, 'rename')} followed · {_count(status.generations, 'new generation')}")
     if status.last_path:
-        lines.append(f"last sent {shown(status.last_path)}")
+        lines.append(f"last sent {status.agent}:/{shown(status.last_path)}")
     lines += [f"problem: {item}" for item in (status.registry_state, status.watching) if item]
     lines += [f"cannot look: {shown(finding)}" for finding in status.findings]
     lines += [f"cannot send: {shown(item.path)}: {item.why} (tried {item.failures}x)" for item in status.failing]
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    """``1 file``, ``1,204 files``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
