@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +40,20 @@ class Shipped:
 
 
 @pytest.fixture(scope="session")
-def shipped(site: Site) -> Shipped:
-    """Files of known content, a grown tree, an odd name: all shipped by the real agent."""
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipped]:
+    """Files of known content, a grown tree, an odd name: all shipped by the real agent to a server of its own.
+
+    Its own, because tests of the agent join more agents to ``site``, and these tests know everything there is.
+    """
+    site = Site(tmp_path_factory.mktemp("shipped"))
+    try:
+        site.start()
+        yield _ship(site)
+    finally:
+        site.programs.stop_all()
+
+
+def _ship(site: Site) -> Shipped:
     folder = site.folder / "log"
     tree = LogTree(folder / "grown", seed=11)
     tree.grow(800)

@@ -71,7 +71,7 @@ def test_a_file_named_by_the_environment_is_read(tmp_path: Path) -> None:
         ("[ftp]\npassive_ports = 'all'", "passive_ports", "30000-30099"),
         ("[ftp]\npublic_address = 'logs.example'", "logs.example", "192.0.2.10"),
         ("[archive]\nroot = ''", "root", "root ="),
-        ("[archive]\nmin_free = 'much'", "much", "500 MB"),
+        ("[archive]\nmin_free = 'much'", "archive.min_free", "2 GiB"),
         ("[archive]\nmin_free = '200%'", "min_free", "5%"),
         ("[web]\nroot_path = 'logs'", "root_path", "/logs"),
         ("[web]\nroot_path = '/logs/'", "root_path", "/logs"),

@@ -83,7 +83,7 @@ def test_everywhere_is_reached_by_loopback_from_here_and_by_name_from_there(tmp_
     assert prepared.join_token is not None
     secret = prepared.join_token.secret
     assert banner.join_command == (
-        f"uvx logferry agent join {host}:8443 --token {secret} --pin {prepared.pin} --watch /var/log"
+        f"logferry agent join {host}:8443 --token {secret} --pin {prepared.pin} --watch /var/log"
     )
     assert banner.join_uses == 10
     assert (banner.ftp_address, banner.ftp_tls) == ("0.0.0.0:2121", "required")

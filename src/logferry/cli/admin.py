@@ -62,7 +62,7 @@ def admin(context: click.Context, file: str | None) -> None:
     context.obj = file
 
 
-@admin.command()
+@admin.command(short_help="A new one-time link for the first administrator.")
 @click.pass_obj
 def setup_link(file: str | None) -> int:
     """A new one-time link that makes the first administrator; older links become worthless."""
@@ -168,7 +168,7 @@ def change(
     password = _password(password_file) if new_password or password_file else None
     with _desk(file) as desk:
         row = desk.people.change(name, role=role, scope=scope or None, password=password, enabled=enabled)
-    text.note(f"{row.name}: {row.role}, {'enabled' if row.enabled else 'disabled'}")
+    text.note(f"{row.name}: {row.role}, {'enabled' if row.enabled else 'disabled'}, sees {_cells(row)[-1]}")
     return failures.OK
 
 

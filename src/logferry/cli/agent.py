@@ -136,11 +136,15 @@ def check(file: str, as_json: bool) -> int:
 
 def _findings(file: str) -> list[str]:
     """What a check of the sources alone finds wrong, as lines."""
-    return [f"warning: {s.path} is no folder yet" for s in _load(file).sources if not os.path.isdir(s.path)]
+    told = {True: "is a file; watch its folder and name the file in include", False: "is no folder yet"}
+    paths = [s.path for s in _load(file).sources if not os.path.isdir(s.path)]
+    return [f"warning: {path} {told[os.path.exists(path)]}" for path in paths]
 
 
 def _tell(summary: Summary) -> None:
-    sent = f"sent {text.size(summary.sent_bytes)} in {summary.sent_slices:,} slices; {summary.files:,} files known"
+    slices, files = summary.sent_slices, summary.files
+    sent = f"sent {text.size(summary.sent_bytes)} in {slices:,} slice{'s' * (slices != 1)}"
+    sent += f"; {files:,} file{'s' * (files != 1)} known"
     text.note(f"{sent}, {summary.left:,} left ({text.size(summary.left_bytes)})")
     for problem in summary.problems:
         failures.say(problem)

@@ -17,6 +17,7 @@ from logferry.names import checked_path
 Row = dict[str, Any]
 ROOT = "/api/v1"
 PAGE_ITEMS = 1000
+_LOOK = "see what there is: logferry ls {agent}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class Api:
         """``("folder", row)`` and ``("file", row)`` of a folder, in the server's order."""
         cursor = None
         while True:
-            page = self.get("/tree", agent=place.agent, path=place.path, limit=PAGE_ITEMS, cursor=cursor)
+            try:
+                page = self.get("/tree", agent=place.agent, path=place.path, limit=PAGE_ITEMS, cursor=cursor)
+            except NotFound as error:
+                raise NotFound(f"there is nothing at {place}", hint=_LOOK.format(agent=place.agent)) from error
             yield from (("folder", _checked(row)) for row in page.get("folders", ()))
             yield from (("file", _checked(row)) for row in page["items"])
             cursor = page.get("next")
@@ -112,15 +116,28 @@ class Api:
                 return
 
     def file(self, place: Place) -> Row:
-        """The file at a place. Raises NotFound."""
-        return _checked(self.get("/file", agent=place.agent, path=place.path))
+        """The file at a place. Raises NotFound, Refused for a folder."""
+        try:
+            return _checked(self.get("/file", agent=place.agent, path=place.path))
+        except NotFound as error:
+            if self._is_folder(place):
+                hint = f"name a file in it: logferry ls {place}"
+                raise Refused(f"{place} is a folder", hint=hint) from error
+            raise NotFound(f"there is no file {place}", hint=_LOOK.format(agent=place.agent)) from error
+
+    def _is_folder(self, place: Place) -> bool:
+        try:
+            self.get("/tree", agent=place.agent, path=place.path, limit=1)
+        except NotFound:
+            return False
+        return True
 
     def file_or_none(self, place: Place) -> Row | None:
         """The file at a place, or None when there is none (it may be a folder)."""
         if not place.path:
             return None
         try:
-            return self.file(place)
+            return _checked(self.get("/file", agent=place.agent, path=place.path))
         except NotFound:
             return None
 

@@ -38,6 +38,9 @@ def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
         return done.exit_code
     except click.Abort:
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except click.ClickException as error:
         return _usage(error)
     except KeyboardInterrupt:

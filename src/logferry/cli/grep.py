@@ -12,7 +12,7 @@ from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
 from logferry.cli.place import parse
 from logferry.errors import BadName, Unreachable
-from logferry.limits import SEARCH_HITS_DEFAULT
+from logferry.limits import SEARCH_HITS_DEFAULT, SEARCH_HITS_MAX
 
 _WORDS = {
     "limit": "stopped at {hits:,} hits; --limit shows more",
@@ -39,16 +39,16 @@ class Printer:
         if self.context:
             self._gap(place, number, row)
         if number is None:
-            text.out(self._line(place, f"@{row['b']}", marked(row["s"], row.get("spans", ())), ":"))
+            text.out(self._line(place, f"@{row['b']}", excerpt(row), ":"))
             return
         for shift, before in enumerate(row.get("before", ()), start=number - len(row.get("before", ()))):
             self._context(place, shift, before)
-        text.out(self._line(place, str(number), marked(row["s"], row.get("spans", ())), ":"))
+        text.out(self._line(place, str(number), excerpt(row), ":"))
         for shift, after in enumerate(row.get("after", ()), start=number + 1):
             self._context(place, shift, after)
 
     def _context(self, place: tuple[str, str], number: int, row: str | Row) -> None:
-        content = row if isinstance(row, str) else str(row["s"])
+        content = row if isinstance(row, str) else str(row["s"]) + "…" * bool(row.get("cut"))
         text.out(self._line(place, str(number), text.line(content), "-"))
 
     def _gap(self, place: tuple[str, str], number: int | None, row: Row) -> None:
@@ -71,6 +71,12 @@ def marked(content: str, spans: Iterable[Iterable[int]]) -> str:
             done += [text.line(content[at:first]), text.paint(text.line(content[first:last]), fg="red", bold=True)]
             at = last
     return "".join(done) + text.line(content[at:])
+
+
+def excerpt(row: Row) -> str:
+    """The text of a hit with its matches painted; ``…`` where a long line goes on before or behind it."""
+    ends_early = row.get("cut") and row.get("s_from", 0) + len(row["s"].encode("utf-8", "replace")) < row["len"] - 2
+    return "…" * bool(row.get("s_from")) + marked(row["s"], row.get("spans", ())) + "…" * bool(ends_early)
 
 
 def summary(done: Row, files: int, seconds: float) -> str:
@@ -115,7 +121,9 @@ def with_progress(rows: Iterator[Row]) -> Iterator[Row]:
 @click.option("-s", "--case", is_flag=True, help="Exact case; without it a and A are the same.")
 @click.option("--agent", default="", help="Only agents that match this glob.")
 @click.option("--path", default="", help="Only paths that contain this (with wildcards: match).")
-@click.option("--limit", type=click.IntRange(min=1), default=SEARCH_HITS_DEFAULT, show_default=True, help="Most hits.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help=f"Most hits.  [default: {SEARCH_HITS_DEFAULT}; with -c and -l all]"
+)
 @click.option("--oldest", is_flag=True, help="Oldest first; without it the newest.")
 @click.option("-l", "--files", "only_files", is_flag=True, help="Only the names of files with hits.")
 @click.option("-c", "--count", "only_count", is_flag=True, help="Only the number of hits.")
@@ -127,7 +135,7 @@ def grep(
     case: bool,
     agent: str,
     path: str,
-    limit: int,
+    limit: int | None,
     oldest: bool,
     only_files: bool,
     only_count: bool,
@@ -144,7 +152,8 @@ def grep(
     started = time.monotonic()
     printer = Printer(context)
     done: Row | None = None
-    asked = {"q": query, "agent": agent, "path": path, "limit": limit, "context": context}
+    most = SEARCH_HITS_MAX if only_files or only_count else SEARCH_HITS_DEFAULT  # a count of some says nothing
+    asked = {"q": query, "agent": agent, "path": path, "limit": limit or most, "context": context}
     asked |= {"case": case or None, "order": "oldest" if oldest else None}
     with Api() as api:
         for row in with_progress(api.search(**asked)):

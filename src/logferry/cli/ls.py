@@ -10,7 +10,10 @@ from logferry.cli.place import Place, parse
 
 
 def _file_cells(row: Row) -> tuple[str, ...]:
-    generations = f"gen {row['generation']}" + (f" of {row['generations']}" if row["generations"] > 1 else "")
+    older = (
+        row["generations"] - 1
+    )  # numbers are never used again, so the last one says nothing about how many there are
+    generations = f"gen {row['generation']}" + (f" +{older} older" if older > 0 else "")
     mark = "✓" if row.get("sha256") else "-"
     return (mark, text.size(row["size"]), generations, text.minute(row.get("modified_at")), row["state"], row["name"])
 

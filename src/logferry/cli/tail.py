@@ -94,7 +94,7 @@ class Follower:
             self._resume = event.id
         if event.kind == "lines":
             for row in event.data["rows"]:
-                self._write(row["s"])
+                self._write(shown_row(row))
         elif event.kind == "gen":
             text.note(f"{self._place}: generation {event.data['gen']} begins")
 
@@ -120,6 +120,11 @@ def last_lines(api: Api, fid: int, gen: int, count: int) -> tuple[list[Row], int
     page = api.lines(fid, gen=gen, tail=max(count, 1))
     rows: list[Row] = page["rows"]
     return (rows if count else []), int(page["size"])
+
+
+def shown_row(row: Row) -> str:
+    """The text of a row; one that was too long to send whole says so, and how long it is."""
+    return f"{row['s']}… [cut; the line has {text.size(row['len'])}]" if row.get("cut") else str(row["s"])
 
 
 def follow_all(files: list[tuple[Row, int, Callable[[str], None]]], api: Api) -> int:
@@ -164,6 +169,6 @@ def tail(places: tuple[Place, ...], count: int, follow: bool, as_json: bool) -> 
             write = _print_rows(prefix, as_json, file)
             rows, end = last_lines(api, file["fid"], file["generation"], count)
             for row in rows:
-                write(row["s"])
+                write(shown_row(row))
             following.append((file, end, write))
         return follow_all(following, api) if follow else failures.OK

@@ -251,7 +251,11 @@ def min_free_bytes(text: str, disk_bytes: int) -> int:
     """``"5%"`` of ``disk_bytes``, or ``"2 GiB"``, in bytes; never below the reserve. Raises BadConfig."""
     share = text.strip().removesuffix("%")
     if share == text.strip():
-        return max(settings.size_bytes(text), DISK_RESERVE_BYTES)
+        try:
+            return max(settings.size_bytes(text), DISK_RESERVE_BYTES)
+        except BadConfig as error:
+            hint = 'write for example "5%" or "2 GiB"'
+            raise BadConfig(f"min_free = {text!r} is neither a share nor a size", hint=hint) from error
     try:
         percent = float(share)
     except ValueError:

@@ -172,7 +172,7 @@ def banner(prepared: Prepared, ready: Mapping[str, Mapping[str, Any]]) -> Banner
 def join_command(address: str, token: str, pin: str, config: ServerConfig) -> str:
     """The line to paste on a node. Without a pin where the web part is plain HTTP on this machine alone."""
     pinned = f" --pin {pin}" if config.web.secure else ""
-    return f"uvx logferry agent join {address} --token {token}{pinned} --watch /var/log"
+    return f"logferry agent join {address} --token {token}{pinned} --watch /var/log"
 
 
 def shown_host(host: str) -> str:

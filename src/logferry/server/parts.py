@@ -15,7 +15,7 @@ import structlog
 
 from logferry.archive import Archive, Catalog
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import LogferryError, Refused
+from logferry.errors import LogferryError
 from logferry.ftp import TlsIdentity
 from logferry.ftp.protocol.state import TlsPolicy
 from logferry.ftp.server import FtpServer
@@ -30,6 +30,7 @@ from logferry.server.first_run import catalog_url, identity
 from logferry.server.ingest import filesystems
 from logferry.server.lifeline import announce
 from logferry.server.people import People
+from logferry.server.runfiles import cannot_listen
 from logferry.server.watch import SessionWatch
 
 log = structlog.get_logger("logferry.server")
@@ -99,10 +100,7 @@ class FtpPart:
         try:
             server.start()
         except OSError as error:
-            raise Refused(
-                f"cannot listen on FTP address {self._config.ftp.listen}: {error.strerror or error}",
-                hint="stop what uses the port (`ss -ltnp` shows it), or set ftp.listen to another address",
-            ) from error
+            raise cannot_listen("FTP", "ftp.listen", self._config.ftp.listen, error) from error
 
 
 def run_ftp(config: ServerConfig) -> None:

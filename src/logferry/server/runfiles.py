@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -71,8 +72,23 @@ def remove(path: str) -> None:
         return
 
 
+def cannot_listen(part: str, setting: str, address: str, error: OSError) -> Refused:
+    """The error for an address that cannot be had; ``setting`` is the name of the one that says it."""
+    number = error.errno or 0  # name resolution has negative ones, with texts of their own
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    if error.errno == errno.EADDRINUSE:
+        hint = f"stop what uses the port (`ss -ltnp` shows it), or set {setting} to another address"
+    elif error.errno == errno.EACCES:
+        hint = f"ports below 1024 are for root; set {setting} to a higher one"
+    else:
+        hint = f"set {setting} to an address of this machine, for example 127.0.0.1 or 0.0.0.0, and a port"
+    return Refused(f"cannot listen on {part} address {address}: {why}", hint=hint)
+
+
 def not_writable(folder: str, error: OSError) -> LogferryError:
     """The error for a data folder that does not take what must be written."""
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return Refused(f"{folder} is not a folder", hint="set archive.root (LOGFERRY_ARCHIVE__ROOT) to a folder")
     return Refused(
         f"cannot write in {folder}: {error.strerror or error}",
         hint="give this user the folder, or set archive.root (LOGFERRY_ARCHIVE__ROOT) to one it may write",

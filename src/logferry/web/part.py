@@ -24,6 +24,7 @@ from logferry.server.enrolment import Enrolment
 from logferry.server.first_run import catalog_url, identity
 from logferry.server.lifeline import announce
 from logferry.server.people import People
+from logferry.server.runfiles import cannot_listen
 from logferry.web.app import create_app
 from logferry.web.context import WebContext
 
@@ -117,7 +118,7 @@ def run_web(config: ServerConfig) -> None:
         _check_port(config)
         server.run()
         if not server.started:
-            raise _no_listen(config, "the web server did not start")
+            raise Refused("the web server did not start", hint="the lines above say why")
 
 
 def _check_port(config: ServerConfig) -> None:
@@ -129,11 +130,4 @@ def _check_port(config: ServerConfig) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise _no_listen(config, error.strerror or str(error)) from error
-
-
-def _no_listen(config: ServerConfig, why: str) -> Refused:
-    return Refused(
-        f"cannot listen on web address {config.web.listen}: {why}",
-        hint="stop what uses the port (`ss -ltnp` shows it), or set web.listen to another address",
-    )
+            raise cannot_listen("web", "web.listen", config.web.listen, error) from error

@@ -79,7 +79,7 @@ class Sight:
             # An agent that has sent nothing yet has no root folder, but it exists.
             if path == "" and self.scope.may_hold(agent, "") and self._catalog.agents.get(agent) is not None:
                 return FolderRecord(agent, "", "", 0, 0, 0), FolderPage((), (), None)
-            raise NotFound(f"there is no folder {agent}/{path}", hint="it may have been removed by retention")
+            raise NotFound(f"there is no folder {agent}/{path}", hint="the folder above shows what there is")
         page = self._catalog.files.folder(agent, path, cursor=cursor, limit=limit)
         if self.scope.covers(agent, path):
             return record, page
