@@ -121,3 +121,25 @@ def test_settings_that_are_missing_or_wrong_are_named(site: Site, tmp_path: Path
     (tmp_path / "agent.toml").write_text('[agent]\nid = "x"\nscan_intervall = "1s"\n[server]\naddress = "x:1"\n')
     done = site.logferry("agent", "run", "--config", str(tmp_path / "agent.toml"))
     assert "did you mean 'scan_interval'?" in done.err
+
+
+def test_a_refused_agent_says_why_even_when_it_has_ended(site: Site, tmp_path: Path) -> None:
+    """`agent status` after a wrong password: not running, and what the server answered."""
+    config = joined(site, tmp_path, "refused-1")
+    (tmp_path / "agent.secret").write_text("wrong\n")
+    assert site.logferry("agent", "once", "--config", str(config)).code == 4
+    told = site.logferry("agent", "status", "--config", str(config)).out
+    assert "not running" in told
+    assert "refused (signing in to " in told
+
+
+def test_the_ftp_port_is_no_place_to_join(site: Site, tmp_path: Path) -> None:
+    """The usual mix-up gets a sentence of its own, and leaves no file."""
+    config = tmp_path / "agent.toml"
+    done = site.logferry(
+        *("agent", "join", site.programs.ftp, "--token", "LJ-X", "--watch", str(tmp_path), "--config", str(config)),
+    )
+    assert done.code == 4
+    assert f"{site.programs.ftp} does not speak HTTP" in done.err
+    assert "web port" in done.err
+    assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,17 @@ def test_a_misspelt_command_gets_the_nearest_name(capsys: pytest.CaptureFixture[
     assert "did you mean 'grep'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [[], ["agent"], ["admin"], ["config"]])
+def test_a_group_alone_shows_its_help_as_people_read_it(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, in lines, without marks for their ends."""
+    assert run(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(" ".join(["Usage: logferry", *arguments]))
+    assert "\u240a" not in printed
+
+
 @pytest.mark.parametrize("arguments", [["ls", "--nosuch"], ["grep"], ["cat", ":x"], ["tail", "-n", "x", "a:/b"]])
 def test_wrong_use_is_exit_two_and_points_to_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """One line about the mistake, one about the way on."""

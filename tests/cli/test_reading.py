@@ -59,6 +59,18 @@ def test_what_is_not_there_is_exit_one_with_a_message(shipped: Shipped) -> None:
     assert shipped.site.logferry("cat", f"{AGENT}:/no/such").code == 1
 
 
+def test_a_folder_in_a_files_place_is_named(shipped: Shipped) -> None:
+    """Wrong use, with the command that lists it; a missing file gets the one that lists what there is."""
+    done = shipped.site.logferry("cat", shipped.place("grown"))
+    assert done.code == 2
+    assert f"{shipped.place('grown')} is a folder" in done.err
+    assert f"logferry ls {shipped.place('grown')}" in done.err
+    done = shipped.site.logferry("get", shipped.place("nosuch"))
+    assert done.code == 1
+    assert f"there is nothing at {shipped.place('nosuch')}" in done.err
+    assert f"logferry ls {AGENT}:" in done.err
+
+
 def test_files_are_found_by_name(shipped: Shipped) -> None:
     """Places that other commands take, with the size behind."""
     done = shipped.site.logferry("find", "app.log")
