@@ -17,7 +17,7 @@ from logferry.archive.durable import Disk, translating
 from logferry.archive.incoming import Incoming
 from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
-from logferry.archive.partials import partial_name
+from logferry.archive.partials import held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.records import Node
 from logferry.archive.renames import Renames
@@ -208,7 +208,9 @@ class Archive:
         folder, name = self._rooms.live_folder(agent, path)
         if folder is None or folder.stat(name) is None:
             return None
-        if not self.catalog.writer.run(Adopt(self._rooms, agent, path)):
+        with held(self._rooms, agent, [path]):
+            adopted = self.catalog.writer.run(Adopt(self._rooms, agent, path))
+        if not adopted:
             return None
         state = self._at(agent, path)
         return state if state is not None and state.is_current else None

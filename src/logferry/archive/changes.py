@@ -25,7 +25,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 
-from logferry.archive.catalog.filing import NewGeneration, PathState
+from logferry.archive.catalog.filing import NewGeneration, PathState, changed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.live import Folder
 from logferry.archive.rooms import Rooms
@@ -87,9 +87,11 @@ class Publish(Change[NewGeneration]):
         self._modified_ns = modified_ns
         self._sha256 = sha256
         self._published: tuple[Folder, bytes] | None = None
+        self._fd = -1
 
     def stage(self, sync: Sync) -> None:
         folder, name = made_folder(self._rooms, self._agent, self._path, sync)
+        self._make_sure(folder, name)
         source, source_name = self._partial
         try:
             self._rooms.disk.rename(source.fd, source_name, folder.fd, name)
@@ -114,7 +116,29 @@ class Publish(Change[NewGeneration]):
         if self._published is not None:
             (folder, name), (source, source_name) = self._published, self._partial
             self._rooms.live.close()
-            self._rooms.disk.rename(folder.fd, name, source.fd, source_name)
+            # Not a rename: by now another upload may have begun under the old name. Then that one goes on.
+            with contextlib.suppress(FileExistsError):
+                self._rooms.disk.link(folder.fd, name, source.fd, source_name)
+            self._rooms.disk.unlink(folder.fd, name)
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _make_sure(self, folder: Folder, name: bytes) -> None:
+        """Refuse to replace a file that is confirmed, or is just being so.
+
+        Since the path was looked at, and before its lock was had, somebody else may have published there. Their lock
+        went with the partial to the live name.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            self._fd = folder.open(name, os.O_RDWR)  # which a folder of that name refuses
+            locked(self._fd, self._path)
+        with self._rooms.catalog.readers.cursor() as cursor:
+            state = self._rooms.catalog.filing.at(cursor, self._agent, self._path)
+        if state is not None and state.is_current:
+            raise changed(self._path)
 
 
 class Grow(Change[int]):
@@ -282,6 +306,8 @@ class Adopt(Change[bool]):
     A whole file without a row is what a crash between publishing and commit leaves, or what an administrator has put
     there. A second name of a generation that was kept or moved is what a crash after the commit leaves. The result
     tells whether it got a row.
+
+    Its caller holds the path: else the name could be another file's by the time it is unlinked.
     """
 
     def __init__(self, rooms: Rooms, agent: str, path: str) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from logferry.archive import partials
 from logferry.archive.catalog.filing import LIVE
 from logferry.archive.changes import Adopt, locked
 from logferry.archive.digests import hashed
 from logferry.archive.reader import held, open_generation
 from logferry.archive.records import GenerationRecord
 from logferry.archive.rooms import Rooms
-from logferry.errors import Busy, Damaged, LogferryError, NotFound
+from logferry.errors import Busy, Conflict, Damaged, LogferryError, NotFound
 from logferry.limits import PARTIAL_S_MAX
 from logferry.names import checked_path
 
@@ -83,7 +84,10 @@ def _check_tail(rooms: Rooms, generation: GenerationRecord, *, repair: bool) -> 
     state = held(rooms, generation.id)
     if state.state != LIVE:
         return
-    fd, _, _ = rooms.open_live(state, writable=True)
+    try:
+        fd, _, _ = rooms.open_live(state, writable=True)
+    except Conflict:  # it has moved on meanwhile
+        return
     try:
         locked(fd, state.path)
         state = rooms.still_current(state)
@@ -92,7 +96,7 @@ def _check_tail(rooms: Rooms, generation: GenerationRecord, *, repair: bool) -> 
             if repair:
                 rooms.disk.truncate(fd, state.size)
             yield Finding("tail", generation.place, f"{more} bytes that were never confirmed", repaired=repair)
-    except Busy:  # being written to just now: the bytes are on their way
+    except (Busy, Conflict):  # being written to just now: the bytes are on their way; or moved
         return
     finally:
         os.close(fd)
@@ -109,7 +113,8 @@ def _check_live(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool)
     repaired = False
     if repair:
         try:
-            rooms.catalog.writer.run(Adopt(rooms, agent, inner))
+            with partials.held(rooms, agent, [inner]):
+                rooms.catalog.writer.run(Adopt(rooms, agent, inner))
             repaired = True
         except LogferryError as error:
             yield Finding("unknown", place, str(error))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 
 from logferry.archive.changes import locked
 from logferry.archive.live import Folder
@@ -47,6 +49,24 @@ def open_partial(rooms: Rooms, agent: str, path: str, offset: int | None) -> tup
             os.close(fd)
             raise
         os.close(fd)  # it was published between opening and locking: its name belongs to nobody now
+
+
+@contextlib.contextmanager
+def held(rooms: Rooms, agent: str, paths: Iterable[str]) -> Iterator[None]:
+    """Keep everybody else, in whatever process, from publishing at ``paths`` or taking their live names away.
+
+    Whoever puts a file under a live name or takes one away holds the path in this way, or by its partial's lock.
+
+    Raises:
+        Busy: somebody is at one of them.
+    """
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            folder, name, fd, size = open_partial(rooms, agent, path, None)
+            stack.callback(os.close, fd)
+            if size == 0:
+                stack.callback(rooms.disk.unlink, folder.fd, name)
+        yield
 
 
 def _ready(rooms: Rooms, fd: int, path: str, offset: int | None, size: int) -> int:

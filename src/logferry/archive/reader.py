@@ -11,7 +11,7 @@ from typing import Self
 
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.rooms import Rooms, missing, place_of, too_short
-from logferry.errors import Damaged, NotFound
+from logferry.errors import Conflict, Damaged, NotFound
 
 
 class GenerationReader:
@@ -76,7 +76,7 @@ def open_generation(rooms: Rooms, generation_id: int) -> GenerationReader:
     while True:
         try:
             fd = rooms.open_bytes(state)
-        except Damaged:
+        except (Conflict, Damaged):
             fd = -1
         # Its place changes before the old name goes: if the place is still the same, this is its file.
         now = held(rooms, generation_id)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt, Extend, Keep, Move, Publish, locked
 from logferry.archive.live import Folder
-from logferry.archive.partials import open_partial, partial_name
+from logferry.archive.partials import held, partial_name
 from logferry.archive.rooms import Rooms
 from logferry.archive.tree import HideFolders, Tree
 from logferry.errors import Conflict, NotFound, Refused
@@ -37,11 +36,11 @@ class Renames:
         if is_temporary(source_name):
             self._from_temporary(agent, source, target)
             return
-        state = self._known(agent, source)
+        state = self._unheld(agent, source)
         if state is None:
             self._move_folder(agent, source, target)
         elif source_folder == target_folder and is_aside_of(target_name, source_name):
-            with self._held(agent, [source]):
+            with held(self._rooms, agent, [source]):
                 self._keep(state)
         else:
             self._move(state, target)
@@ -51,7 +50,7 @@ class Renames:
         self._supersede(agent, path)
         state = None if is_temporary(split(path)[1]) else self._at(agent, path)
         if state is not None:
-            with self._held(agent, [path]):
+            with held(self._rooms, agent, [path]):
                 self._keep(state)
             return
         folder = self._rooms.incoming.folder(agent)
@@ -70,7 +69,7 @@ class Renames:
     def _move(self, state: PathState, target: str) -> None:
         if is_temporary(split(target)[1]):
             raise Refused(f"{state.path} is published already", hint="only unfinished uploads have temporary names")
-        with self._held(state.agent, [state.path, target]):
+        with held(self._rooms, state.agent, [state.path, target]):
             self._make_way(state.agent, target)
             move = Move(self._rooms, [(state, target)])
             self._rooms.catalog.writer.run(move)
@@ -82,32 +81,34 @@ class Renames:
         if current is not None:
             self._keep(current)
 
-    def _known(self, agent: str, path: str) -> PathState | None:
-        """The path's state if it has a current generation, after picking up what a crash may have left there."""
+    def _unheld(self, agent: str, path: str) -> PathState | None:
+        """As ``_known``, for a path that the caller does not hold."""
         state = self._at(agent, path)
-        if state is None:
-            folder, name = self._rooms.live_folder(agent, path)
-            if folder is not None and folder.stat(name) is not None:
-                self._rooms.catalog.writer.run(Adopt(self._rooms, agent, path))
-                state = self._at(agent, path)
+        if state is None and self._is_live(agent, path):
+            with held(self._rooms, agent, [path]):
+                state = self._known(agent, path)
         return state
+
+    def _known(self, agent: str, path: str) -> PathState | None:
+        """The path's state if it has a current generation, after picking up what a crash may have left there.
+
+        The caller holds the path.
+        """
+        state = self._at(agent, path)
+        if state is None and self._is_live(agent, path):
+            self._rooms.catalog.writer.run(Adopt(self._rooms, agent, path))
+            state = self._at(agent, path)
+        return state
+
+    def _is_live(self, agent: str, path: str) -> bool:
+        folder, name = self._rooms.live_folder(agent, path)
+        return folder is not None and folder.stat(name) is not None
 
     def _at(self, agent: str, path: str) -> PathState | None:
         """The path's state if it has a current generation."""
         with self._rooms.catalog.readers.cursor() as cursor:
             state = self._rooms.catalog.filing.at(cursor, agent, path)
         return state if state is not None and state.is_current else None
-
-    @contextlib.contextmanager
-    def _held(self, agent: str, paths: Iterable[str]) -> Iterator[None]:
-        """Keep every upload, in whatever process, away from paths that have no current generation, or soon none."""
-        with contextlib.ExitStack() as stack:
-            for path in paths:
-                folder, name, fd, size = open_partial(self._rooms, agent, path, None)
-                stack.callback(os.close, fd)
-                if size == 0:
-                    stack.callback(self._rooms.disk.unlink, folder.fd, name)
-            yield
 
     # A temporary name ------------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Renames:
                 self._rooms.disk.rename(folder.fd, partial_name(source), folder.fd, partial_name(target))
                 self._rooms.disk.sync_folder(folder.fd)
             else:
-                with self._held(agent, [target]):
+                with held(self._rooms, agent, [target]):
                     self._publish(agent, target, fd, (folder, partial_name(source)))
         finally:
             os.close(fd)
@@ -171,7 +172,7 @@ class Renames:
             raise Conflict(f"{target} is a file", hint="a file and a folder cannot share a name")
         # What a crash left there gets its row and moves too, or goes.
         for path, _ in list(self._rooms.live.walk(f"{agent}/{source}")):
-            self._known(agent, path.removeprefix(f"{agent}/"))
+            self._unheld(agent, path.removeprefix(f"{agent}/"))
         self._tree.make_folder(agent, target)
         while paths := files.current_below(agent, source, RENAME_BATCH_FILES):
             self._move_some(agent, [(path, target + path[len(source) :]) for path in paths])
@@ -186,7 +187,7 @@ class Renames:
         for source, target in pairs:
             self._supersede(agent, source)
             self._supersede(agent, target)
-        with self._held(agent, dict.fromkeys(path for pair in pairs for path in pair)):
+        with held(self._rooms, agent, dict.fromkeys(path for pair in pairs for path in pair)):
             for _, target in pairs:
                 self._make_way(agent, target)
             states = [(self._at(agent, source), target) for source, target in pairs]

@@ -61,6 +61,7 @@ class Rooms:
 
         Raises:
             Damaged: it is not there.
+            Conflict: it is not there because it is no longer current, or at another path.
         """
         flags = os.O_RDWR if writable else os.O_RDONLY
         for _ in range(2):
@@ -72,6 +73,7 @@ class Rooms:
             except FileNotFoundError:
                 # The folder we hold open may have been removed and made anew by another process: look again.
                 self.live.forget(f"{generation.agent}/{split(generation.path)[0]}".rstrip("/"))
+        self.still_current(generation)
         raise missing(generation)
 
     def still_current(self, state: PathState) -> PathState:
@@ -91,6 +93,7 @@ class Rooms:
 
         Raises:
             Damaged: it is not where the catalog says.
+            Conflict: it is elsewhere by now.
         """
         if generation.state == LIVE:
             return self.open_live(generation)[0]
