@@ -25,7 +25,9 @@ router = APIRouter(tags=["files"])
 AgentId = Annotated[str, Query(max_length=64, description="the agent's id")]
 FilePath = Annotated[str, Query(description="a path below the agent, with or without a leading slash")]
 Cursor = Annotated[str | None, Query(max_length=20_000, description="`next` of the page before")]
-Generation = Annotated[int | None, Query(ge=1, description="number of a generation; absent: the current or last one")]
+Generation = Annotated[
+    int | None, Query(ge=1, lt=2**63, description="number of a generation; absent: the current or last one")
+]
 
 
 def archive_path(path: str) -> str:
@@ -88,7 +90,9 @@ def list_generations(
     fid: int,
     context: Context,
     who: Viewer,
-    sha256: Annotated[int | None, Query(ge=1, description="compute the digest of this generation if need be")] = None,
+    sha256: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="compute the digest of this generation if need be")
+    ] = None,
 ) -> GenerationList:
     """The generations held under a file, oldest first."""
     found = Sight.of(context, who).generations(checked_id(fid))

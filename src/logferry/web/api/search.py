@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -38,7 +38,7 @@ router = APIRouter(tags=["search"])
 class QueryText(BaseModel):
     """A query as it was typed."""
 
-    q: str
+    q: str = Field(max_length=QUERY_CHARS_MAX * 2)
 
 
 @router.post("/query/parse")
@@ -74,7 +74,7 @@ async def search(
     ] = 0,
     order: Annotated[Literal["newest", "oldest"], Query(description="which file and line comes first")] = "newest",
     fid: Annotated[int | None, Query(ge=1, lt=2**63, description="only this file")] = None,
-    gen: Annotated[int | None, Query(ge=1, description="only this generation of it")] = None,
+    gen: Annotated[int | None, Query(ge=1, lt=2**63, description="only this generation of it")] = None,
 ) -> StreamingResponse:
     """Lines that match, streamed as found: NDJSON, or server-sent events for `Accept: text/event-stream`."""
     streams: Streams = request.app.state.streams
