@@ -227,6 +227,9 @@ class Keep(Change[None]):
         for place_folder, place_name in places(self._state):
             try:
                 kept = self._rooms.kept.make(place_folder, sync)
+            except Conflict:
+                continue  # another file is kept under the folder's name: the next place
+            try:
                 self._rooms.disk.link(folder.fd, name, kept.fd, place_name.encode())
             except FileExistsError:
                 there = kept.stat(place_name.encode())
