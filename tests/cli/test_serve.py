@@ -116,6 +116,9 @@ def test_on_every_address_the_web_is_https_with_the_printed_pin(own: Site) -> No
             assert f"({url})" in done.out
             done = own.logferry("agents", LOGFERRY_URL=url, LOGFERRY_PIN="sha256/" + "0" * 64)
             assert (done.code, pin in done.err) == (2, True)
+            watch = ("--watch", str(own.folder), "--config", str(own.folder / "pinned" / "agent.toml"), "--no-run")
+            joined = own.logferry("agent", "join", f"127.0.0.1:{port}", "--token", "LJ-X", "--pin", pin, *watch)
+            assert joined.code == 3, f"a pin means HTTPS on loopback, too: {joined.err}"
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(30)

@@ -90,7 +90,7 @@ def test_an_agent_waits_for_a_server_that_is_away_and_for_room_and_loses_nothing
     (node.logs / "app.log").write_text("one\n")
     node.start_agent()
     eventually((tmp_path / "agent-state" / "status.json").exists)
-    away = eventually(lambda: told if "away" in (told := node.status()) else "")
+    away = eventually(lambda: told if "away" in (told := node.status()) else "", within_s=90)
     assert "Connection refused" in away
     assert node.site.programs.ftp in away
 
@@ -98,17 +98,17 @@ def test_an_agent_waits_for_a_server_that_is_away_and_for_room_and_loses_nothing
     settings.write_text('[archive]\nmin_free = "99.99%"\n')
     node.site.programs._flags = ("--config", str(settings))
     node.site.programs.start_server()
-    full = eventually(lambda: told if " full " in (told := node.status()) else "", within_s=60)
+    full = eventually(lambda: told if " full " in (told := node.status()) else "", within_s=90)
     assert "app.log" in full
     assert "make room on the server" in full
-    eventually(lambda: "failing" in node.site.logferry("agents").out)  # the server says so, too
+    eventually(lambda: "failing" in node.site.logferry("agents").out, within_s=90)  # the server says so, too
     with (node.logs / "app.log").open("a") as written:
         written.write("two\n")
 
     node.site.programs.stop("server")
     node.site.programs._flags = ()
     node.site.programs.start_server()
-    eventually(lambda: "connected" in (told := node.status()) and " 0 waiting" in told, within_s=60)
+    eventually(lambda: "connected" in (told := node.status()) and " 0 waiting" in told, within_s=90)
     assert node.stored("app.log") == b"one\ntwo\n"
     assert node.site.programs.stop("agent") == 0
     log = (tmp_path / "agent.log").read_text() + (tmp_path / "server.log").read_text()

@@ -69,7 +69,8 @@ def join(
     """Become an agent of the server at ``address`` and write ``agent.toml`` and ``agent.secret`` (0600) beside it.
 
     Args:
-        address: ``host:port`` or ``https://host:port`` of the server's web part; plain HTTP only on loopback.
+        address: ``host:port`` or ``https://host:port`` of the server's web part; plain HTTP only on loopback, when
+            no pin is given.
         token: the join token.
         watch: folders to ship.
         pin: ``sha256/…`` of the server's certificate; without it, the system's authorities must trust it.
@@ -83,7 +84,7 @@ def join(
     if not watch:
         raise BadConfig("nothing to watch", hint="name at least one folder with --watch")
     pins = checked_pins((pin,)) if pin else ()
-    where = _parse(address)
+    where = _parse(address, pinned=bool(pins))
     secret = Path(config_path).absolute().parent / "agent.secret"
     for path in (Path(config_path), secret):
         if path.exists():
@@ -105,7 +106,7 @@ def join(
     return result
 
 
-def _parse(address: str) -> _Address:
+def _parse(address: str, *, pinned: bool = False) -> _Address:
     parts = urlsplit(address if "://" in address else f"//{address}")
     if parts.scheme not in ("", "http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise BadConfig(f"{address!r} is not an address", hint="write for example logs.example:8443")
@@ -114,7 +115,7 @@ def _parse(address: str) -> _Address:
     except ValueError as error:
         raise BadConfig(f"{address!r} has no valid port", hint="write for example logs.example:8443") from error
     loopback = _is_loopback(parts.hostname)
-    secure = parts.scheme == "https" or (not parts.scheme and not loopback)
+    secure = parts.scheme == "https" or (not parts.scheme and (pinned or not loopback))  # a pin is for a certificate
     if not secure and not loopback:
         hint = "use https://; plain HTTP would send the token and the new password readable"
         raise Refused(f"plain HTTP to {parts.hostname} is not allowed", hint=hint)
