@@ -242,6 +242,8 @@ READ_WHOLE_BYTES = 256 * KIB
 BATCH_FILES = 64
 BATCH_BYTES = 2 * MIB
 """Small slices that travel together and share one commit of the registry."""
+CHECKED_MAX = 10_000
+"""Files whose size on the server the agent trusts without asking again, as long as the connection lasts."""
 HANDLES_MAX = 256
 HANDLE_IDLE_S = 60.0
 """Files that grew lately stay open, so that what is written after a rotation or deletion is still read."""

@@ -19,6 +19,7 @@ from logferry.testing.ledger import Ledger
 from logferry.testing.logtree import LogFile, LogTree, Rotation
 from tests.agent.conftest import Node, RunningAgent, eventually
 from tests.agent.cutting import CuttingProxy
+from tests.agent.shelves import ArchiveShelf
 from tests.agent.truth import differences
 
 SMALL_SLICES = (
@@ -30,6 +31,8 @@ SMALL_SLICES = (
     "sys.exit(main(sys.argv[1:]))\n"
 )
 """The agent with slices so small that many steps of a cycle are met."""
+KILLS = int(os.environ.get("LOGFERRY_TEST_KILLS", "20"))
+"""How often an agent is killed; set the variable for a longer run."""
 FILES = (
     LogFile(b"app/service.json", "json", Rotation.RENAME, 4),
     LogFile(b"nginx/access.log", "nginx", Rotation.RENAME, 3),
@@ -94,7 +97,7 @@ def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
     """Files grow and rotate all the time, also while the agent is dead."""
     rng = random.Random()
     tree.grow(2000)
-    for _ in range(20):
+    for _ in range(KILLS if isinstance(node.server, ArchiveShelf) else KILLS // 3):
         agent = AgentProcess(node, tmp_path / "agent.log")
         live_a_little(tree, rng, rng.uniform(0, 0.7))
         agent.kill()

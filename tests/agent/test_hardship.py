@@ -316,3 +316,17 @@ def test_the_registry_is_opened_by_other_tools_while_the_agent_runs(plain_node: 
     assert row.settled
     assert isinstance(row.print, Fingerprint)
     registry.close()
+
+
+def test_a_registry_that_breaks_while_the_agent_runs_is_begun_anew(
+    plain_node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside, nothing is sent twice, and following goes on."""
+    plain_node.write("app.log", lines(0, 500))
+    with RunningAgent(plain_node) as running:
+        eventually(lambda: plain_node.current() == {"app.log": lines(0, 500)})
+        running.agent._registry._db.execute("DROP TABLE files")
+        plain_node.write("app.log", lines(500, 10))
+        eventually(lambda: plain_node.current() == {"app.log": lines(0, 510)})
+    found = [str(e["event"]) for e in events(caplog)]
+    assert found.index("starting over") < found.index("registry was damaged") < found.index("found on the server")

@@ -58,7 +58,7 @@ class Lookout:
         self._journal = journal
         self._clock = clock
         self._stamp = stamp
-        self._fresh: dict[bytes, Seen] = {}
+        self._fresh: dict[bytes, Sight] = {}
         self._doubtful: dict[bytes, Seen] = {}
         self._missing: dict[bytes, Row] = {}
         self._agreed: dict[tuple[bytes, int], bool] = {}
@@ -134,12 +134,11 @@ class Lookout:
             self._doubtful[path] = seen
         else:
             try:
-                seen.source.archive_path(path)
+                self._fresh[path] = self._sight_of(seen)
             except BadName as error:
                 self.scanner.note(path, stat.mark)
                 self._find(Finding(path, error.message, error.hint), findings)
                 return
-            self._fresh[path] = seen
             if len(self._fresh) >= SCAN_CHUNK_FILES:
                 self._begin_fresh()
 
@@ -153,7 +152,7 @@ class Lookout:
 
     def _begin_fresh(self) -> None:
         fresh, self._fresh = self._fresh, {}
-        self._apply([New(self._sight_of(seen)) for seen in fresh.values()], {})
+        self._apply([New(sight) for sight in fresh.values()], {})
 
     def _finish(self) -> None:
         self._begin_fresh()

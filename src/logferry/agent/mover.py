@@ -15,8 +15,8 @@ from logferry.agent import identity
 from logferry.agent.journal import Journal
 from logferry.agent.plan import Rename, sequence
 from logferry.agent.registry import Registry
+from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
-from logferry.agent.shipper import ensure_parent, move_aside, whole_size, wire
 from logferry.clock import Clock
 from logferry.errors import Conflict, LogferryError
 from logferry.ftp.client import FtpClient

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from logferry.agent.identity import UNSEEN, Fingerprint, Stat
+from logferry.agent.identity import DIGEST_BYTES, UNSEEN, Fingerprint, Stat
 from logferry.agent.rows import Row, State
 from logferry.errors import Full, Later
 
@@ -182,9 +182,10 @@ class Registry:
         """Raw path and last look of every file still on the node; UNSEEN where a look is due. For the start."""
         with self._using() as db:
             cursor = db.execute(
-                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote AND going = '' FROM files "
-                "WHERE path IS NOT NULL AND state <> ?",
-                (State.GONE,),
+                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote AND going = '' "
+                "AND length(head) = ?1 * (offset > 0) AND length(tail) = length(head) FROM files "
+                "WHERE path IS NOT NULL AND state <> ?2",
+                (DIGEST_BYTES, State.GONE),
             )
             for path, inode, size, mtime_ns, ctime_ns, offset, state, placed in cursor:
                 done = state == State.LIVE and placed and size == offset

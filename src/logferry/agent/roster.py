@@ -10,7 +10,7 @@ from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
-from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, FILE_BACKOFF_S_MAX
+from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, CHECKED_MAX, FILE_BACKOFF_S_MAX
 
 _BATCH_FILES_MIN = 8
 
@@ -28,7 +28,6 @@ class Work:
     compare: bool = False
     if_unknown_same: bool = False
     may_publish: bool = True
-    checked_epoch: int = -1
     failures: int = 0
     error: str = ""
 
@@ -53,6 +52,7 @@ class Roster:
         """Whether a job of renames is under way; there is one at a time."""
         self.move_due_s = 0.0
         self._move_failures = 0
+        self._checked: dict[int, int] = {}
         self._claims: dict[int, set[str]] = {}
         self._line = Rounds()
         self._later: list[tuple[float, int]] = []
@@ -102,6 +102,21 @@ class Roster:
         self.drop(row_id)
         self.misplaced.pop(row_id, None)
         self._claims.pop(row_id, None)
+
+    def check(self, row_id: int, epoch: int) -> bool:
+        """Whether the size of this row's file on the server was asked for since connection number ``epoch`` began.
+
+        It counts as asked from now on.
+        """
+        if len(self._checked) >= CHECKED_MAX:
+            self._checked.clear()
+        checked = self._checked.get(row_id) == epoch
+        self._checked[row_id] = epoch
+        return checked
+
+    def unchecked(self, row_id: int) -> None:
+        """The size on the server is in doubt again."""
+        self._checked.pop(row_id, None)
 
     def release(self, row_id: int) -> None:
         """No worker is busy with this row any more; what is left to send for it gets in line for the next round."""

@@ -224,7 +224,7 @@ class Scanner:
                     look.missing.append(path)
                 continue
             if stat_module.S_ISDIR(status.st_mode):
-                if source.enters(path):
+                if source.enters(path) and path not in self._never:
                     look.folders.append(path)
             elif stat_module.S_ISLNK(status.st_mode):
                 self._link(path, look)

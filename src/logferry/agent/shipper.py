@@ -12,20 +12,19 @@ from dataclasses import dataclass
 from logging import WARNING
 
 from logferry.agent import identity
+from logferry.agent.contact import Contact
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
 from logferry.agent.registry import Registry
+from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, LookAgain, Slice, Task, Unreadable, confirmed, next_slice, opened
 from logferry.clock import Clock
 from logferry.errors import Conflict, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
-from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES, TAIL_BYTES
-from logferry.names import aside_name, split, temporary_name
-
-OVERLAP_BYTES = 16 * TAIL_BYTES
-"""How much of what the server has is compared when the registry knows nothing of it."""
+from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES
+from logferry.names import split, temporary_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +72,6 @@ class _Job:
         return self.piece.task
 
 
-def wire(path: str) -> str:
-    """An archive path as it is written on the wire: the agent's home is its root."""
-    return "/" + path
-
-
-def ensure_parent(client: FtpClient, path: str) -> None:
-    """Make the folders above ``path``."""
-    folder, _ = split(path)
-    if folder:
-        client.ensure_folder(wire(folder))
-
-
-def move_aside(client: FtpClient, path: str, stamp: str) -> str:
-    """Rename what is at ``path`` so that nothing overwrites it; returns the new path."""
-    folder, name = split(path)
-    aside = f"{folder}/{aside_name(name, stamp)}" if folder else aside_name(name, stamp)
-    client.rename(wire(path), wire(aside))
-    return aside
-
-
-def whole_size(client: FtpClient, path: str) -> int | None:
-    """Bytes of the file that everybody sees at ``path``; None if there is none.
-
-    Where uploads are atomic, SIZE may speak of the unpublished part of an interrupted one; MLST does not.
-    """
-    if not (client.features.atomic and client.features.has("MLST")):
-        return client.size(wire(path))
-    entry = client.stat(wire(path))
-    return entry.size if entry is not None else None
-
-
 class Shipper:
     """Works through batches of tasks on one connection."""
 
@@ -117,6 +85,7 @@ class Shipper:
         self._clock = clock
         self._stamp = stamp
         self._keeps = client.features.keeps
+        self._contact = Contact(client, registry, journal, stamp)
 
     def ship(self, tasks: Sequence[Task]) -> list[Outcome]:
         """One slice of every task. Every task has one outcome; its file stays open in ``task.file``.
@@ -159,17 +128,17 @@ class Shipper:
             return self._compare(task, file)
         at_least = 0
         if task.row.going:
-            at_least = self._resolve(task, file)
+            at_least = self._contact.resolve(task, file)
             if not task.row.remote and not task.may_publish:
                 self._registry.apply([task.row], now_ns=self._clock.now_ns())
                 return Waits(task, task.row)
         elif task.row.remote and not task.checked:
-            found = self._reconcile(task, file)
+            found = self._contact.reconcile(task, file)
             if isinstance(found, Disagrees):
                 return found
             at_least = found
         if not task.row.remote and (not self._keeps or file.stat.size > READ_WHOLE_BYTES):
-            at_least = self._adopt(task, file)
+            at_least = self._contact.adopt(task, file)
         piece = next_slice(task, file, at_least=at_least)
         if isinstance(piece, Disagrees):
             return piece
@@ -197,7 +166,7 @@ class Shipper:
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
         for text in (*texts, f"{texts[0]}#{row.id}"):
             path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
-            if not self._taken(row, path):
+            if not self._contact.taken(row, path):
                 break
         return path
 
@@ -220,97 +189,6 @@ class Shipper:
         if task.if_unknown_same or piece.length:
             return self._job(task, piece)
         return Disagrees(task, file, "rewritten with the same size")
-
-    def _reconcile(self, task: Task, file: OpenFile) -> int | Disagrees:
-        """First contact since the last (re)connect: what does the server really have?
-
-        Rolls ``task.row`` back where the server has less. Returns how long the next slice must be at least, so that it
-        covers what the server has beyond the recorded offset.
-        """
-        row = task.row
-        have = self._client.size(wire(row.remote))
-        if have is None and row.state is State.ENDED and self._keeps:
-            have = 0
-            row = task.row = _late(row)
-        if have is None:
-            self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
-            state = State.NEW if row.state is State.LIVE else row.state
-            task.row = dataclasses.replace(row, remote="", print=identity.EMPTY, seen=identity.UNSEEN, state=state)
-            return 0
-        have += row.base
-        if have < row.offset:
-            if not identity.agrees(file.read, row.print) or (prints := identity.take(file.read, have)) is None:
-                return Disagrees(task, file, "head or tail differ")
-            self._journal.event(
-                "rolled back", level=WARNING, path=row.remote, recorded_bytes=row.offset, server_bytes=have
-            )
-            task.row = dataclasses.replace(row, print=prints, seen=identity.UNSEEN)
-            return 0
-        if have > file.stat.size:
-            return Disagrees(task, file, f"the server has {have} bytes, the file {file.stat.size}")
-        return have - row.offset
-
-    def _resolve(self, task: Task, file: OpenFile) -> int:
-        """A first upload or its publishing was begun, nobody recorded its end, and perhaps the file was renamed since.
-
-        Returns how long the next slice must be at least.
-        """
-        row = task.row
-        task.row = dataclasses.replace(row, going="")
-        if not row.remote:
-            if self._taken(row, row.going):
-                return 0
-            return self._continue_at(task, file, row.going, whole_size(self._client, row.going)) or 0
-        if self._client.size(wire(row.remote)) is None and whole_size(self._client, row.going) is not None:
-            task.row = dataclasses.replace(row, remote=row.going, going="", state=State.LIVE)
-        found = self._reconcile(task, file)
-        return 0 if isinstance(found, Disagrees) else found
-
-    def _adopt(self, task: Task, file: OpenFile) -> int:
-        """Nothing is recorded, but the server may have this name: continue there if the content is the same.
-
-        Returns how long the next slice must be at least. Other content is moved aside.
-        """
-        want = task.row.want
-        have = whole_size(self._client, want)
-        if have and self._taken(task.row, want):
-            raise Conflict(f"{want} is still in use", hint="it is tried again after the next look")
-        at_least = self._continue_at(task, file, want, have)
-        if at_least is not None:
-            return at_least
-        aside = move_aside(self._client, want, self._stamp())
-        self._journal.event("unknown content moved aside", level=WARNING, path=want, aside=aside, bytes=have)
-        return 0
-
-    def _continue_at(self, task: Task, file: OpenFile, path: str, have: int | None) -> int | None:
-        """Take what the server has at ``path`` for the beginning of the file, if it is; None: it is something else."""
-        if not have:
-            return 0
-        start = max(0, have - OVERLAP_BYTES)
-        if have > file.stat.size or not (self._keeps or self._equal_tail(path, file, start, have)):
-            return None
-        # A server that keeps generations compares the overlap itself and refuses if it differs.
-        known = start if self._keeps else have
-        prints = identity.take(file.read, known)
-        if prints is None:
-            return None
-        self._journal.event("found on the server", path=path, bytes=have)
-        task.row = dataclasses.replace(task.row, remote=path, state=State.LIVE, print=prints)
-        return have - known
-
-    def _taken(self, row: Row, path: str) -> bool:
-        """Whether another row's bytes are, or may be, at ``path``."""
-        return any(other.id != row.id for other in self._registry.by_place(path))
-
-    def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
-        parts: list[bytes] = []
-        try:
-            self._client.retrieve(wire(path), lambda block: parts.append(bytes(block)), offset=start)
-        except CONNECTION_OVER:
-            raise
-        except LogferryError:
-            return False  # may not be read: then it counts as other content
-        return b"".join(parts) == file.read(start, end - start)
 
     # Sending ----------------------------------------------------------------------------------------------------------
 
@@ -399,18 +277,12 @@ class Shipper:
     def _publish(self, row: Row) -> Row:
         ensure_parent(self._client, row.want)
         if whole_size(self._client, row.want):
-            if self._taken(row, row.want):
+            if self._contact.taken(row, row.want):
                 raise Conflict(f"{row.want} is still in use", hint="it is tried again after the next look")
             aside = move_aside(self._client, row.want, self._stamp())
             self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
         self._client.rename(wire(row.remote), wire(row.want))
         return dataclasses.replace(row, remote=row.want, going="", state=State.LIVE)
-
-
-def _late(row: Row) -> Row:
-    """Where to put what was written to a generation after the server filed it: a file of its own beside it."""
-    path = row.want.replace(".~gen-", ".~late-")
-    return dataclasses.replace(row, base=row.offset, remote=path, want=path)
 
 
 def _item(job: _Job) -> StoreItem:

@@ -1,0 +1,131 @@
+"""First contact: what does the server really have of a file, and where does delivery go on?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from logging import WARNING
+
+from logferry.agent import identity
+from logferry.agent.files import OpenFile
+from logferry.agent.journal import Journal
+from logferry.agent.registry import Registry
+from logferry.agent.remote import move_aside, whole_size, wire
+from logferry.agent.rows import Row, State
+from logferry.agent.slices import Disagrees, Task
+from logferry.errors import Conflict, LogferryError
+from logferry.ftp.client import FtpClient
+from logferry.ftp.client_store import CONNECTION_OVER
+from logferry.limits import TAIL_BYTES
+
+OVERLAP_BYTES = 16 * TAIL_BYTES
+"""How much of what the server has is compared when the registry knows nothing of it."""
+
+
+class Contact:
+    """Compares registry, node and server, and corrects ``task.row`` to what is true. Errors of FtpClient go through."""
+
+    def __init__(self, client: FtpClient, registry: Registry, journal: Journal, stamp: Callable[[], str]) -> None:
+        """``stamp`` makes stamps for ``names.aside_name``."""
+        self._client = client
+        self._registry = registry
+        self._journal = journal
+        self._stamp = stamp
+        self._keeps = client.features.keeps
+
+    def reconcile(self, task: Task, file: OpenFile) -> int | Disagrees:
+        """First contact since the last (re)connect: what does the server really have?
+
+        Rolls ``task.row`` back where the server has less. Returns how long the next slice must be at least, so that it
+        covers what the server has beyond the recorded offset.
+        """
+        row = task.row
+        have = self._client.size(wire(row.remote))
+        if have is None and row.state is State.ENDED and self._keeps:
+            have = 0
+            row = task.row = _late(row)
+        if have is None:
+            self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
+            state = State.NEW if row.state is State.LIVE else row.state
+            task.row = dataclasses.replace(row, remote="", print=identity.EMPTY, seen=identity.UNSEEN, state=state)
+            return 0
+        have += row.base
+        if have < row.offset:
+            if not identity.agrees(file.read, row.print) or (prints := identity.take(file.read, have)) is None:
+                return Disagrees(task, file, "head or tail differ")
+            self._journal.event(
+                "rolled back", level=WARNING, path=row.remote, recorded_bytes=row.offset, server_bytes=have
+            )
+            task.row = dataclasses.replace(row, print=prints, seen=identity.UNSEEN)
+            return 0
+        if have > file.stat.size:
+            return Disagrees(task, file, f"the server has {have} bytes, the file {file.stat.size}")
+        return have - row.offset
+
+    def resolve(self, task: Task, file: OpenFile) -> int:
+        """A first upload or its publishing was begun, nobody recorded its end, and perhaps the file was renamed since.
+
+        Returns how long the next slice must be at least.
+        """
+        row = task.row
+        task.row = dataclasses.replace(row, going="")
+        if not row.remote:
+            if self.taken(row, row.going):
+                return 0
+            return self._continue_at(task, file, row.going, whole_size(self._client, row.going)) or 0
+        if self._client.size(wire(row.remote)) is None and whole_size(self._client, row.going) is not None:
+            task.row = dataclasses.replace(row, remote=row.going, going="", state=State.LIVE)
+        found = self.reconcile(task, file)
+        return 0 if isinstance(found, Disagrees) else found
+
+    def adopt(self, task: Task, file: OpenFile) -> int:
+        """Nothing is recorded, but the server may have this name: continue there if the content is the same.
+
+        Returns how long the next slice must be at least. Other content is moved aside.
+        """
+        want = task.row.want
+        have = whole_size(self._client, want)
+        if have and self.taken(task.row, want):
+            raise Conflict(f"{want} is still in use", hint="it is tried again after the next look")
+        at_least = self._continue_at(task, file, want, have)
+        if at_least is not None:
+            return at_least
+        aside = move_aside(self._client, want, self._stamp())
+        self._journal.event("unknown content moved aside", level=WARNING, path=want, aside=aside, bytes=have)
+        return 0
+
+    def _continue_at(self, task: Task, file: OpenFile, path: str, have: int | None) -> int | None:
+        """Take what the server has at ``path`` for the beginning of the file, if it is; None: it is something else."""
+        if not have:
+            return 0
+        start = max(0, have - OVERLAP_BYTES)
+        if have > file.stat.size or not (self._keeps or self._equal_tail(path, file, start, have)):
+            return None
+        # A server that keeps generations compares the overlap itself and refuses if it differs.
+        known = start if self._keeps else have
+        prints = identity.take(file.read, known)
+        if prints is None:
+            return None
+        self._journal.event("found on the server", path=path, bytes=have)
+        task.row = dataclasses.replace(task.row, remote=path, state=State.LIVE, print=prints)
+        return have - known
+
+    def taken(self, row: Row, path: str) -> bool:
+        """Whether another row's bytes are, or may be, at ``path``."""
+        return any(other.id != row.id for other in self._registry.by_place(path))
+
+    def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
+        parts: list[bytes] = []
+        try:
+            self._client.retrieve(wire(path), lambda block: parts.append(bytes(block)), offset=start)
+        except CONNECTION_OVER:
+            raise
+        except LogferryError:
+            return False  # may not be read: then it counts as other content
+        return b"".join(parts) == file.read(start, end - start)
+
+
+def _late(row: Row) -> Row:
+    """Where to put what was written to a generation after the server filed it: a file of its own beside it."""
+    path = row.want.replace(".~gen-", ".~late-")
+    return dataclasses.replace(row, base=row.offset, remote=path, want=path)
