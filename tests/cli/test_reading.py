@@ -207,6 +207,22 @@ def test_get_keeps_the_time_of_the_node(shipped: Shipped, tmp_path: Path) -> Non
     assert abs(there - here) < 1.0
 
 
+def test_get_replaces_a_file_only_by_more_of_the_same(shipped: Shipped, tmp_path: Path) -> None:
+    """Other content that is here already stays, unless --force."""
+    mine = tmp_path / "app.log"
+    mine.write_text("something else\n")
+    refused = shipped.site.logferry("get", shipped.place("app.log"), "-o", str(mine))
+    assert refused.code == 2, refused.err
+    assert "--force" in refused.err
+    assert mine.read_text() == "something else\n"
+    assert shipped.site.logferry("get", shipped.place("app.log"), "-o", str(mine), "--force").code == 0
+    whole = mine.read_bytes()
+    mine.write_bytes(whole[:20])
+    assert shipped.site.logferry("get", shipped.place("app.log"), "-o", str(mine)).code == 0
+    assert mine.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [mine]
+
+
 def test_get_of_nothing_is_exit_one_and_leaves_nothing(shipped: Shipped, tmp_path: Path) -> None:
     """No empty file under the wanted name."""
     assert shipped.site.logferry("get", f"{AGENT}:/no/such", "-o", str(tmp_path / "x")).code == 1

@@ -62,8 +62,8 @@ def test_state_and_reason_follow_from_what_was_heard(case: Heard, state: str, re
 
 def test_lag_is_the_time_since_the_last_sign_of_life() -> None:
     """In seconds; None for an agent nobody has heard."""
-    assert agent_state(heard(12.5), NOW).lag_s == 12.5
-    assert agent_state(heard(0, heard_ns=None), NOW).lag_s is None
+    assert agent_state(heard(12.5), NOW).silence_s == 12.5
+    assert agent_state(heard(0, heard_ns=None), NOW).silence_s is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
 
 _COLOURS = {"ok": "green", "new": "cyan", "late": "yellow", "silent": "red", "failing": "red"}
-HEAD = ("STATE", "AGENT", "GROUP", "HEARD", "LAG", "FILES", "SIZE", "REASON")
+HEAD = ("STATE", "AGENT", "GROUP", "HEARD", "FILES", "SIZE", "REASON")
 
 
 def _cells(agent: Row) -> tuple[str, ...]:
@@ -17,7 +17,6 @@ def _cells(agent: Row) -> tuple[str, ...]:
         agent["id"],
         agent.get("group") or "-",
         text.ago(agent.get("heard_at")),
-        text.duration(agent.get("lag_s")),
         f"{agent['files']:,}",
         text.size(agent["bytes"]),
         "" if agent["state"] == "ok" else agent.get("reason") or "",
@@ -35,7 +34,7 @@ def agents(as_json: bool, states: tuple[str, ...]) -> int:
         for agent in found:
             text.out_json(agent)
     elif found:
-        head, *rows = text.table(HEAD, map(_cells, found), right="LAG FILES SIZE").splitlines()
+        head, *rows = text.table(HEAD, map(_cells, found), right="FILES SIZE").splitlines()
         text.out(text.paint(head, bold=True))
         for agent, row in zip(found, rows, strict=True):
             state = row[: len(agent["state"])]

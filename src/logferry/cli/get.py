@@ -17,7 +17,7 @@ import click
 from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
 from logferry.cli.place import Place, parse
-from logferry.errors import Damaged, Later, LogferryError, Refused, Unreachable
+from logferry.errors import Conflict, Damaged, Later, LogferryError, Refused, Unreachable
 from logferry.limits import COPY_BYTES
 from logferry.names import split, temporary_name
 
@@ -41,9 +41,10 @@ class Tally:
 class Fetcher:
     """Fetches single files; every worker thread has a connection of its own."""
 
-    def __init__(self, api: Api, *, verify: bool) -> None:
+    def __init__(self, api: Api, *, verify: bool, force: bool = False) -> None:
         self._api = api
         self._verify = verify
+        self._force = force
         self._local = threading.local()
         self._opened: list[Api] = []
 
@@ -54,6 +55,7 @@ class Fetcher:
 
         Raises:
             Damaged: the bytes do not have the server's digest.
+            Conflict: ``target`` exists with other content, and replacing was not asked for.
             LogferryError: the server refused, or could not be reached after several tries.
         """
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
@@ -72,6 +74,8 @@ class Fetcher:
             if row.get("modified_at"):
                 moment = datetime.fromisoformat(row["modified_at"]).timestamp()
                 os.utime(beside, (moment, moment))
+            if not self._force and os.path.lexists(target) and not _begins(beside, target):
+                raise Conflict(f"{target} exists here with other content", hint="choose another -o, or --force")
             os.replace(beside, target)
         except (LogferryError, OSError):
             _remove(beside)
@@ -123,6 +127,17 @@ class Fetcher:
         rows = self._mine().get(f"/files/{row['fid']}/generations", sha256=number)["items"]
         found = next((g for g in rows if g["number"] == number and g["size"] == size), None)
         return str(found["sha256"]) if found and found.get("sha256") else ""
+
+
+def _begins(longer: str, shorter: str) -> bool:
+    """Whether the file ``longer`` begins with all bytes of the file ``shorter``: then replacing it loses nothing."""
+    if not os.path.isfile(shorter) or os.path.islink(shorter):
+        return False
+    with open(longer, "rb") as new, open(shorter, "rb") as old:
+        while block := old.read(COPY_BYTES):
+            if new.read(len(block)) != block:
+                return False
+    return True
 
 
 def _remove(path: str) -> None:
@@ -189,13 +204,19 @@ def told(tally: Tally) -> str:
 @click.option("-o", "--output", help="File or folder to write; without it, the same name here.")
 @click.option("--gen", type=click.IntRange(min=1), help="An older generation (of one file).")
 @click.option("--verify", is_flag=True, help="Ask the server for the digest of each file, even while it grows.")
+@click.option("-f", "--force", is_flag=True, help="Replace files here that have other content.")
 @click.option("--streams", type=click.IntRange(1, 16), default=4, show_default=True, help="Files at the same time.")
 @click.option("--json", "as_json", is_flag=True, help="The account as JSON.")
-def get(place: Place, output: str | None, gen: int | None, verify: bool, streams: int, as_json: bool) -> int:
-    """Download a file or a folder with everything below it; size and SHA-256 are checked."""
+def get(
+    place: Place, output: str | None, gen: int | None, verify: bool, force: bool, streams: int, as_json: bool
+) -> int:
+    """Download a file or a folder with everything below it; size and SHA-256 are checked.
+
+    A file that is here already is replaced only by the same content or more of it.
+    """
     with Api() as api:
         file = api.file_or_none(place)
-        fetcher = Fetcher(api, verify=verify)
+        fetcher = Fetcher(api, verify=verify, force=force)
         try:
             if file:
                 size, compared = fetcher.fetch(file, file_target(file, output), gen)

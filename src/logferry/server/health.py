@@ -47,34 +47,34 @@ class Health:
 
     state: State
     reason: str
-    lag_s: float | None
+    silence_s: float | None
     """Seconds since the last sign of life; None: never heard."""
 
 
 def agent_state(heard: Heard, now_ns: int) -> Health:
     """The state of an agent at ``now_ns``; a clock that ran backwards counts as "just now"."""
-    lag_s = None if heard.heard_ns is None else max(0.0, (now_ns - heard.heard_ns) / 1e9)
-    state, reason = _state(heard, now_ns, lag_s)
-    return Health(state, reason, lag_s)
+    silence_s = None if heard.heard_ns is None else max(0.0, (now_ns - heard.heard_ns) / 1e9)
+    state, reason = _state(heard, now_ns, silence_s)
+    return Health(state, reason, silence_s)
 
 
-def _state(heard: Heard, now_ns: int, lag_s: float | None) -> tuple[State, str]:
+def _state(heard: Heard, now_ns: int, silence_s: float | None) -> tuple[State, str]:
     if heard.paused:
         return "paused", "paused by a person"
     if heard.gone_ns is not None and (heard.heard_ns is None or heard.heard_ns <= heard.gone_ns):
         return "gone", f"stopped {_ago(now_ns, heard.gone_ns)}"
-    if lag_s is None:
+    if silence_s is None:
         return "new", f"joined {_ago(now_ns, heard.joined_ns)}, never heard since"
     interval_s = max(heard.interval_s or INTERVAL_S_DEFAULT, INTERVAL_S_MIN)
     silent_s = heard.expect_every_s or max(SILENT_S_MIN, SILENT_INTERVALS * interval_s)
-    last_heard = f"last heard {duration(lag_s)} ago"
-    if lag_s > silent_s:
+    last_heard = f"last heard {duration(silence_s)} ago"
+    if silence_s > silent_s:
         return "silent", f"{last_heard}, expected every {duration(heard.expect_every_s or interval_s)}"
     if _error_stands(heard):
         return "failing", f"{heard.error} ({_ago(now_ns, heard.error_ns)})"
     if heard.uploaded_ns is None:
-        return "new", f"connected {duration(lag_s)} ago, nothing uploaded yet"
-    if lag_s > min(LATE_INTERVALS * interval_s, silent_s):
+        return "new", f"connected {duration(silence_s)} ago, nothing uploaded yet"
+    if silence_s > min(LATE_INTERVALS * interval_s, silent_s):
         return "late", f"{last_heard}, expected every {duration(interval_s)}"
     return "ok", last_heard
 

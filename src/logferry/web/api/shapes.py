@@ -32,7 +32,6 @@ class Agent(Shape):
     heard_at: str | None
     uploaded_at: str | None
     last_file: str
-    lag_s: float | None
     files: int
     bytes: int
     version: str
@@ -244,7 +243,6 @@ def agent_shape(record: AgentRecord, now_ns: int) -> Agent:
         heard_at=_time(record.heard_ns),
         uploaded_at=_time(record.uploaded_ns),
         last_file=record.last_path,
-        lag_s=health.lag_s,
         files=record.files,
         bytes=record.bytes,
         version=record.version,
