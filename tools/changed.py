@@ -19,29 +19,27 @@ def changed() -> list[str]:
     return work or git("show", "--name-only", "--format=", "HEAD")
 
 
-def tests_of(path: str) -> str | None:
-    """The test file that mirrors a source file, else the nearest folder of tests; a test stands for itself."""
+def tests_of(path: str) -> list[str]:
+    """The tests of one changed file: its mirror, else those of its room that import it; a test stands for itself."""
     at = PurePosixPath(path)
     if at.suffix != ".py":
-        return None
+        return []
     if at.parts[0] == "tests":
-        return path if at.name.startswith("test_") and (ROOT / at).exists() else None
+        return [path] if at.name.startswith("test_") and (ROOT / at).exists() else []
     if at.parts[:2] != ("src", "logferry"):
-        return None
-    folder = PurePosixPath("tests", *at.parts[2:-1])
-    mirror = folder / f"test_{at.stem}.py"
+        return []
+    mirror = PurePosixPath("tests", *at.parts[2:-1], f"test_{at.stem}.py")
     if (ROOT / mirror).exists():
-        return str(mirror)
-    while not (ROOT / folder).is_dir():
-        folder = folder.parent
-    return str(folder) if len(folder.parts) > 1 else None
+        return [str(mirror)]
+    module = ".".join(at.with_suffix("").parts[1:])
+    room = ROOT / "tests" / (at.parts[2] if len(at.parts) > 3 else "")
+    return [str(t.relative_to(ROOT)) for t in sorted(room.rglob("test_*.py")) if module in t.read_text()]
 
 
 def main() -> None:
-    """One path a line, folders that hold another listed path only once; the ground floor when nothing else fits."""
-    found = {test for path in changed() if (test := tests_of(path))}
-    outermost = [t for t in found if not any(o != t and t.startswith(o + "/") for o in found)]
-    print("\n".join(sorted(outermost)) or "tests/test_names.py")
+    """One path a line; the ground floor when nothing changed that has tests."""
+    found = {test for path in changed() for test in tests_of(path)}
+    print("\n".join(sorted(found)) or "tests/test_names.py")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Site
+
+pytestmark = pytest.mark.slow  # a running server, real processes
 
 
 def test_a_join_token_comes_with_the_command_to_paste(site: Site) -> None:

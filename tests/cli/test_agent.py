@@ -11,7 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Site
+
+pytestmark = pytest.mark.slow  # a running server, real processes
 
 
 def joined(site: Site, folder: Path, agent_id: str) -> Path:

@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Site
+
+pytestmark = pytest.mark.slow  # a running server, real processes
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import AGENT, ESCAPES, LINES, Shipped
 
+pytestmark = pytest.mark.slow  # a running server, real processes
+
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """Content of every file below a folder, by relative path."""

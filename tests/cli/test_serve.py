@@ -16,6 +16,8 @@ import pytest
 from logferry.cli.serve import overrides
 from tests.conftest import Site
 
+pytestmark = pytest.mark.slow  # a running server, real processes
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> Site:
