@@ -89,8 +89,10 @@ class Row:
 
         So they become a generation of that name. Empty for all other rows.
         """
+        if self.state is not State.ENDED:
+            return ""
         folder, name = split(self.want)
-        parsed = parse_aside(name) if self.state is State.ENDED and is_temporary(split(self.remote)[1]) else None
+        parsed = parse_aside(name) if is_temporary(split(self.remote)[1]) else None
         if parsed is None or is_temporary(parsed[0]):
             return ""
         return f"{folder}/{parsed[0]}" if folder else parsed[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from dataclasses import dataclass
@@ -89,5 +90,13 @@ class Source:
         Raises:
             BadName: the path is too long or too deep for an archive.
         """
-        parts = [archive_component(part) for part in self.relative(path).split(b"/")]
-        return checked_path("/".join([self.home, *parts] if self.home else parts))
+        folder, _, name = self.relative(path).rpartition(b"/")
+        above = _archive_folder(self.home, folder)
+        return checked_path(f"{above}/{archive_component(name)}" if above else archive_component(name))
+
+
+@functools.lru_cache(maxsize=1024)
+def _archive_folder(home: str, relative: bytes) -> str:
+    """The archive path of a folder below a source: the same for all its files."""
+    parts = [archive_component(part) for part in relative.split(b"/") if part]
+    return "/".join([home, *parts] if home else parts)
