@@ -14,16 +14,18 @@ from pathlib import Path
 import pytest
 
 from logferry.agent import check as checking
+from logferry.agent.config import load_config
 from logferry.agent.identity import Fingerprint
 from logferry.agent.registry import Registry
 from logferry.agent.runner import Agent
 from logferry.agent.status import is_running, read_status, text
 from logferry.errors import Conflict, Damaged, Full, NotFound
-from logferry.ftp import Filesystem, User
+from logferry.ftp import Filesystem, MemoryUsers, TlsIdentity, User
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.local_upload import LocalUpload
+from logferry.ftp.server import FtpServer
 from tests.agent.conftest import Node, RunningAgent, eventually, lines
-from tests.agent.shelves import LocalShelf
+from tests.agent.shelves import AGENT, PASSWORD, LocalShelf
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
@@ -330,3 +332,26 @@ def test_a_registry_that_breaks_while_the_agent_runs_is_begun_anew(
         eventually(lambda: plain_node.current() == {"app.log": lines(0, 510)})
     found = [str(e["event"]) for e in events(caplog)]
     assert found.index("starting over") < found.index("registry was damaged") < found.index("found on the server")
+
+
+def test_delivery_is_encrypted_and_pinned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Over TLS with the right pin everything arrives; with another nothing is sent, not even the password."""
+    identity = TlsIdentity.ensure(str(tmp_path / "identity"), names=["localhost"])
+    home = tmp_path / "home"
+    home.mkdir()
+    users = MemoryUsers(User.with_password(AGENT, PASSWORD, home=str(home)))
+    with FtpServer(("127.0.0.1", 0), users=users, tls="required", identity=identity) as server:
+        shelf = LocalShelf.__new__(LocalShelf)
+        shelf.home, shelf.address = home, server.address
+        node = Node(tmp_path / "node", shelf)
+        node.write("app.log", lines(0, 100))
+        node.write("big.bin", os.urandom(3_000_000))
+        for pin, complete in (("0" * 64, False), (identity.pin.removeprefix("sha256/"), True)):
+            node.config()
+            settings = node.config_path.read_text().replace('tls = "off"', f'tls = "required"\npin = ["sha256/{pin}"]')
+            node.config_path.write_text(settings)
+            summary = Agent(load_config(node.config_path)).once()
+            assert summary.complete == complete, summary
+            assert bool(node.current()) == complete
+            assert complete or "pin" in summary.problems[0]
+        assert node.current() == {"app.log": lines(0, 100), "big.bin": node.read("big.bin")}
