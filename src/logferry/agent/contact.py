@@ -13,9 +13,10 @@ from logferry.agent.registry import Registry
 from logferry.agent.remote import move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, Task
-from logferry.errors import Conflict, LogferryError
+from logferry.errors import Conflict, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER
+from logferry.ftp.sending import SendSource
 from logferry.limits import TAIL_BYTES
 
 OVERLAP_BYTES = 16 * TAIL_BYTES
@@ -70,9 +71,10 @@ class Contact:
         row = task.row
         task.row = dataclasses.replace(row, going="")
         if not row.remote:
-            if self.taken(row, row.going):
+            have = whole_size(self._client, row.going)
+            if self.taken(row, row.going) and not self._proved(row, file, have):
                 return 0
-            return self._continue_at(task, file, row.going, whole_size(self._client, row.going)) or 0
+            return self._continue_at(task, file, row.going, have) or 0
         if self._client.size(wire(row.remote)) is None and whole_size(self._client, row.going) is not None:
             task.row = dataclasses.replace(row, remote=row.going, going="", state=State.LIVE)
         found = self.reconcile(task, file)
@@ -113,6 +115,28 @@ class Contact:
     def taken(self, row: Row, path: str) -> bool:
         """Whether another row's bytes are, or may be, at ``path``."""
         return any(other.id != row.id for other in self._registry.by_place(path))
+
+    def _proved(self, row: Row, file: OpenFile, have: int | None) -> bool:
+        """Several first uploads under one name are in doubt, as when a log was rotated between two crashes: is it ours?
+
+        A server that keeps generations tells without changing anything: it takes equal bytes again and refuses others.
+        From byte 1 on, since from byte 0 on it would take other content for the next generation.
+        """
+        path = row.going
+        confirmed = any(other.remote == path for other in self._registry.by_place(path) if other.id != row.id)
+        if not self._keeps or confirmed or not have or have > file.stat.size:
+            return False
+        start = max(1, have - OVERLAP_BYTES)
+        data = file.read(start, have - start)
+        if not data or len(data) != have - start:
+            return False
+        try:
+            self._client.store(wire(path), SendSource.of(data), rest=start)
+        except CONNECTION_OVER:
+            raise
+        except Refused:
+            return False
+        return True
 
     def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
         parts: list[bytes] = []
