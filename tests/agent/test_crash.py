@@ -65,7 +65,14 @@ def tree(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LogTree
         monkeypatch.setattr(module, "SLICE_BYTES", 24 * 1024)
         monkeypatch.setattr(module, "READ_WHOLE_BYTES", 16 * 1024)
     node.config()
-    return LogTree(node.logs, FILES, seed=random.Random().randrange(10**9), ledger=Ledger(tmp_path / "ledger"), keep=50)
+    return LogTree(node.logs, FILES, seed=_seed("tree"), ledger=Ledger(tmp_path / "ledger"), keep=50)
+
+
+def _seed(what: str) -> int:
+    """``LOGFERRY_SEED`` where it is set, else a new one; printed, so that a failure can be drawn again."""
+    seed = int(os.environ.get("LOGFERRY_SEED") or random.SystemRandom().randrange(10**9))
+    print(f"seed of {what}: {seed}")
+    return seed
 
 
 def finish(node: Node, tree: LogTree) -> None:
@@ -98,7 +105,7 @@ def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
     node: Node, tree: LogTree, tmp_path: Path
 ) -> None:
     """Files grow and rotate all the time, also while the agent is dead."""
-    rng = random.Random()
+    rng = random.Random(_seed("kills"))
     tree.grow(2000)
     for _ in range(KILLS if isinstance(node.server, ArchiveShelf) else KILLS // 3):
         agent = AgentProcess(node, tmp_path / "agent.log")
@@ -111,7 +118,7 @@ def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
 @pytest.mark.slow
 def test_a_server_restarted_again_and_again_loses_and_doubles_nothing(node: Node, tree: LogTree) -> None:
     """The agent finds it again by itself."""
-    rng = random.Random()
+    rng = random.Random(_seed("kills"))
     tree.grow(500)
     with RunningAgent(node):
         for _ in range(5):
