@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from logferry.server.ingest import AgentFilesystem
 
 AGENT = "web-01"
 PASSWORD = "correct horse battery"
+_HIDDEN = re.compile(r"\.~gen-|(^|/)\.~up-[0-9a-f]{16}")
 _LIGHT_HASH = User.with_password(AGENT, PASSWORD, home="/").password_hash
 
 
@@ -59,7 +61,8 @@ class _FolderShelf:
     home: Path
 
     def current(self) -> dict[str, bytes]:
-        return {name: data for name, data in _tree(self.home / "logs").items() if ".~gen-" not in name}
+        # What a cut upload has left is invisible to every client, until the next upload of that name continues it.
+        return {name: data for name, data in _tree(self.home / "logs").items() if not _HIDDEN.search(name)}
 
     def generations(self, name: str) -> list[bytes]:
         found = _tree(self.home / "logs").items()

@@ -30,8 +30,7 @@ def _check(journey: Journey, seed: int) -> None:
     found = journey.reckon()
     print(f"seed {seed}: {found.lives} lives, {journey.writers.rotations} rotations, {found.unsaved_lives} unsaved")
     assert not found.different, (seed, found)
-    if found.twice:
-        pytest.xfail(f"known: first uploads cut by kills between many rotations are kept twice: {seed} {found}")
+    assert not found.twice, (seed, found)
 
 
 @pytest.mark.slow

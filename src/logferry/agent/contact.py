@@ -69,7 +69,14 @@ class Contact:
         Returns how long the next slice must be at least.
         """
         row = task.row
-        task.row = dataclasses.replace(row, going="")
+        try:
+            task.row = dataclasses.replace(row, going="")
+            return self._resolve(task, file, row)
+        except LogferryError:
+            task.row = row  # it is as much in doubt as before
+            raise
+
+    def _resolve(self, task: Task, file: OpenFile, row: Row) -> int:
         if not row.remote:
             have = whole_size(self._client, row.going)
             if self.taken(row, row.going) and not self._proved(row, file, have):
@@ -120,13 +127,16 @@ class Contact:
         """Several first uploads under one name are in doubt, as when a log was rotated between two crashes: is it ours?
 
         A server that keeps generations tells without changing anything: it takes equal bytes again and refuses others.
-        From byte 1 on, since from byte 0 on it would take other content for the next generation.
+        From byte 1 on, since from byte 0 on it would take other content for the next generation. Of any other server
+        the bytes are read back, where it allows that.
         """
         path = row.going
         confirmed = any(other.remote == path for other in self._registry.by_place(path) if other.id != row.id)
-        if not self._keeps or confirmed or not have or have > file.stat.size:
+        if confirmed or not have or have > file.stat.size:
             return False
         start = max(1, have - OVERLAP_BYTES)
+        if not self._keeps:
+            return self._equal_tail(path, file, start - 1, have)
         data = file.read(start, have - start)
         if not data or len(data) != have - start:
             return False

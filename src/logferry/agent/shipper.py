@@ -129,9 +129,12 @@ class Shipper:
         at_least = 0
         if task.row.going:
             at_least = self._contact.resolve(task, file)
-            if not task.row.remote and not task.may_publish:
+            if not task.row.remote:
+                # From here on it may be under ``want`` and nowhere else. Unless that is known, a crash and a rename
+                # later nobody would look for it there.
                 self._registry.apply([task.row], now_ns=self._clock.now_ns())
-                return Waits(task, task.row)
+                if not task.may_publish:
+                    return Waits(task, task.row)
         elif task.row.remote and not task.checked:
             found = self._contact.reconcile(task, file)
             if isinstance(found, Disagrees):
