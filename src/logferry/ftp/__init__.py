@@ -33,6 +33,7 @@ from logferry.ftp.events import (
     SessionEnded,
 )
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
+from logferry.ftp.folders import FolderRules
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
@@ -58,6 +59,7 @@ __all__ = [
     "Event",
     "Features",
     "Filesystem",
+    "FolderRules",
     "FtpClient",
     "FtpServer",
     "Incomplete",

@@ -257,7 +257,7 @@ class Session:
             self._forget_files()
             self.files = self._shared.filesystem(now)
         self._user = now
-        self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home)
+        self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home, folders=now.folder_rules)
         return True
 
     def _login(self, name: str, password: str) -> None:
@@ -292,6 +292,7 @@ class Session:
             tls_required=tls_required,
             atomic=self.files.atomic,
             keeps=getattr(self.files, "keeps", False),
+            folders=user.folder_rules,
         )
         shared.owners.note(self._control.mark, name)
         shared.tell(LoggedIn(self.id, name, self.address, secure=secure))

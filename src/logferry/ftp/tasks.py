@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
-from logferry.errors import NotFound, Refused
+from logferry.errors import NotFound, NotPermitted, Refused
 from logferry.ftp.filesystem import Entry, Filesystem
 from logferry.ftp.protocol import listing, paths
 from logferry.ftp.protocol.actions import FileTask
@@ -61,7 +61,11 @@ def _rename_from(task: FileTask, files: Filesystem, _state: State, _now: Callabl
     return Reply(350, ("Now RNTO.",))
 
 
-def _rename_to(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
+def _rename_to(task: FileTask, files: Filesystem, state: State, _now: Callable[[], int]) -> Reply:
+    rules = state.folders
+    # What lies beneath a folder would leave the rules made for it, or come under others, unseen.
+    if rules is not None and (rules.divide(task.path) or rules.divide(task.target)) and files.stat(task.path).is_folder:
+        raise NotPermitted(f"{task.path} cannot be moved as a whole: other permissions hold beneath it")
     files.rename(task.path, task.target)
     return Reply(250, ("Renamed.",))
 
@@ -81,7 +85,7 @@ def _set_modified(task: FileTask, files: Filesystem, _state: State, _now: Callab
 
 def _facts(task: FileTask, files: Filesystem, state: State, _now: Callable[[], int]) -> Reply:
     entry = files.stat(task.path)
-    line = listing.facts(_named(entry, task.path), state.facts, state.permissions)
+    line = listing.facts(_named(entry, task.path), state.facts, state.letters(task.path))
     return Reply(250, ("Facts:", line, "End"))
 
 
@@ -158,13 +162,20 @@ def lines(
         if not entry.is_folder:
             raise NotAFolder(f"{path} is no folder", hint="use MLST")
         entries = _bounded(files.entries(path))
-        here = listing.facts(_named(entry, "."), state.facts, state.permissions, kind="cdir")
-        return _chain(here, (listing.facts(one, state.facts, state.permissions) for one in entries))
+        here = listing.facts(_named(entry, "."), state.facts, state.letters(path), kind="cdir")
+        return _chain(here, _rows(path, entries, state))
     if verb == "NLST":
         return _names(path, prefix, files)
     entries = found(path, files)
     now = now_ns()
     return (listing.list_line(entry, now) for entry in entries)
+
+
+def _rows(folder: str, entries: Iterable[Entry], state: State) -> Iterator[str]:
+    """The lines of MLSD for the entries of ``folder``."""
+    if state.folders is None:
+        return (listing.facts(one, state.facts, state.permissions) for one in entries)
+    return (listing.facts(one, state.facts, state.letters(paths.join(folder, one.name))) for one in entries)
 
 
 def _names(path: str, argument: str, files: Filesystem) -> Iterator[str]:

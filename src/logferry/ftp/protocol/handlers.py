@@ -313,7 +313,7 @@ def status(state: State, argument: str) -> Reply | Action:
     if argument:
         if not state.user:
             return _reply(530, "Log in first.")
-        if not state.permissions.allow("l"):
+        if not state.may_somewhere("l"):
             return _reply(550, "Permission denied.")
         found = _OPTIONS.match(argument)
         return FileTask("STAT", paths.resolve(state.folder, argument[found.end() :] if found else argument))
@@ -346,7 +346,7 @@ def site(state: State, argument: str) -> Reply | Action:
     if name.upper() != "CHMOD":
         return _reply(504, f"No such SITE command: {name[:40]}.")
     digits, _, path = rest_of_line.partition(" ")
-    if not state.permissions.allow("M"):
+    if not state.may_somewhere("M"):
         return _reply(550, "Permission denied.")
     if not path or not _MODE.fullmatch(digits):
         return _reply(501, "Usage: SITE CHMOD <octal mode> <path>")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.listing import FACTS
 from logferry.limits import FTP_LOGIN_DELAY_S, FTP_LOGIN_FAILURES_MAX
@@ -44,6 +45,8 @@ class State:
     tls_required: bool = field(default=False, init=False)
     """For this user; before login, what the server requires of everybody."""
     permissions: Permissions = field(default=Permissions(""))
+    folders: FolderRules | None = None
+    """Where other letters than ``permissions`` hold; None for most users, who then pay nothing for it."""
     atomic: bool = False
     """The user's file system publishes uploads whole."""
     keeps: bool = False
@@ -60,12 +63,21 @@ class State:
     def __post_init__(self) -> None:
         self.tls_required = self.terms.tls == "required"
 
+    def letters(self, path: str) -> Permissions:
+        """The letters that hold at ``path``."""
+        return self.permissions if self.folders is None else self.folders.letters(path, self.permissions)
+
+    def may_somewhere(self, letter: str) -> bool:
+        """Whether ``letter`` is granted at any path at all."""
+        return self.permissions.allow(letter) or (self.folders is not None and self.folders.grant(letter))
+
     def forget_user(self) -> None:
         """Back to the state before USER; what TLS has agreed on stays."""
         self.offered_user = ""
         self.user = ""
         self.tls_required = self.terms.tls == "required"
         self.permissions = Permissions("")
+        self.folders = None
         self.atomic = False
         self.keeps = False
         self.folder = "/"
