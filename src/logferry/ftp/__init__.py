@@ -23,17 +23,22 @@ from logferry.ftp.cut import Aborted
 from logferry.ftp.events import (
     Deleted,
     Event,
+    FolderMade,
     Incomplete,
     Introduced,
     LoggedIn,
     LoginFailed,
+    Missed,
     Received,
     Renamed,
     Sent,
     SessionEnded,
+    TimeSet,
 )
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
 from logferry.ftp.folders import FolderRules
+from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.listeners import EventStream
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
@@ -57,8 +62,10 @@ __all__ = [
     "Download",
     "Entry",
     "Event",
+    "EventStream",
     "Features",
     "Filesystem",
+    "FolderMade",
     "FolderRules",
     "FtpClient",
     "FtpServer",
@@ -68,7 +75,9 @@ __all__ = [
     "LocalFilesystem",
     "LoggedIn",
     "LoginFailed",
+    "LoginRequest",
     "MemoryUsers",
+    "Missed",
     "Permissions",
     "Received",
     "Renamed",
@@ -80,9 +89,11 @@ __all__ = [
     "SessionInfo",
     "StoreItem",
     "StoreResult",
+    "TimeSet",
     "TlsIdentity",
     "TokenBucket",
     "Upload",
+    "UploadRequest",
     "User",
     "UserStore",
     "generate_password",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +116,46 @@ class Filesystem(Protocol):
 
     def set_modified(self, path: str, ns: int) -> None:
         """Set the modification time to ``ns`` since 1970 UTC."""
+        ...
+
+
+# What a file system may offer besides. Each is looked for where it is used, and done without where it is missing.
+
+
+@runtime_checkable
+class RoomFilesystem(Protocol):
+    """A file system that knows how much may still be stored."""
+
+    def available_bytes(self, path: str) -> int:
+        """Bytes that an upload to ``path`` may still bring: room on the disk, and in the quota."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a home holds: bytes of files, whole or interrupted, and how many files and folders."""
+
+    size_bytes: int
+    files: int
+
+
+@runtime_checkable
+class CountingFilesystem(Protocol):
+    """A file system that counts itself faster, and more exactly, than by walking over ``entries``."""
+
+    def usage(self) -> Usage:
+        """Count everything now; may take long."""
+        ...
+
+
+@runtime_checkable
+class PartialFilesystem(Protocol):
+    """A file system that keeps interrupted uploads under hidden names."""
+
+    def partial_size(self, path: str) -> int | None:
+        """Bytes kept of an interrupted upload of ``path``, None where there is none."""
+        ...
+
+    def drop_partial(self, path: str) -> bool:
+        """Throw an interrupted upload away, unless somebody writes to it now; whether that was done."""
         ...

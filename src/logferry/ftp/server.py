@@ -12,13 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadConfig
 from logferry.ftp.control import Control
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.listeners import EventStream, Kinds, Listeners
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.parking import Guest, ParkingLot
 from logferry.ftp.passive import same_host
@@ -28,7 +30,7 @@ from logferry.ftp.shared import ServerLimits, Shared
 from logferry.ftp.tls import ServerContexts, TlsIdentity, TlsOwners
 from logferry.ftp.users import User, UserStore
 from logferry.ftp.workers import Workers
-from logferry.limits import FTP_BACKLOG, FTP_PASSIVE_PORT_MIN
+from logferry.limits import FTP_BACKLOG, FTP_EVENTS_WAITING_MAX, FTP_PASSIVE_PORT_MIN
 
 log = logging.getLogger("logferry.ftp")
 
@@ -45,8 +47,10 @@ class FtpServer:
     ``filesystem`` makes each logged-in user's file system, by default their home folder. ``tls`` is ``required``
     (nobody logs in without), ``explicit`` (offered) or ``off``; the first two need an ``identity``. ``passive_ports``
     and ``public_address`` (dotted IPv4) are for servers behind NAT. ``require_data_reuse`` makes data connections
-    resume the control connection's TLS session, so that nobody else can take them. ``on_event`` hears of everything
-    (``logferry.ftp.events``), on the session's thread.
+    resume the control connection's TLS session, so that nobody else can take them.
+
+    ``on_event`` hears of everything (``logferry.ftp.events``), on the session's thread; ``on`` and ``events`` give more
+    ways to listen. ``before_login`` and ``before_upload`` are asked first and may refuse (``logferry.ftp.hooks``).
 
     Raises:
         BadConfig: settings that do not go together.
@@ -64,6 +68,8 @@ class FtpServer:
         public_address: str = "",
         require_data_reuse: bool = True,
         on_event: Callable[[Event], None] | None = None,
+        before_upload: Callable[[UploadRequest], None] | None = None,
+        before_login: Callable[[LoginRequest], None] | None = None,
         banner: str = "Logferry FTP ready.",
         limits: ServerLimits | None = None,
         clock: Clock = SYSTEM,
@@ -80,6 +86,9 @@ class FtpServer:
         limits = limits or ServerLimits()
         self._wanted = address
         self._limits = limits
+        self._listeners = Listeners()
+        if on_event is not None:
+            self._listeners.on(Event, on_event)
         self._shared = Shared(
             terms=Terms(
                 tls=tls,
@@ -96,7 +105,9 @@ class FtpServer:
             passive_ports=passive_ports,
             public_address=public_address,
             require_data_reuse=require_data_reuse,
-            on_event=on_event,
+            listeners=self._listeners,
+            before_upload=before_upload,
+            before_login=before_login,
             clock=clock,
         )
         self._numbers = itertools.count(1)
@@ -157,6 +168,7 @@ class FtpServer:
             session.cut()
         self._drain(time.monotonic() + 1.0)
         self._workers.stop(1.0)
+        self._listeners.close()
 
     def _drain(self, until: float) -> None:
         while self._living() and time.monotonic() < until:
@@ -177,6 +189,25 @@ class FtpServer:
     def sessions(self) -> list[SessionInfo]:
         """Who is connected and what they do, oldest first."""
         return [session.info() for session in self._living()]
+
+    def on(self, kinds: Kinds, callback: Callable[[Any], None]) -> Callable[[], None]:
+        """Have ``callback`` called with each event of ``kinds`` (a class of ``logferry.ftp.events``, or several).
+
+        It runs on the session's thread before the reply goes out: what it does has happened when the client reads on,
+        and takes that client's time. An exception in it is logged and hurts nobody. Call what is returned to end it.
+        """
+        return self._listeners.on(kinds, callback)
+
+    def events(self, kinds: Kinds = Event, *, waiting_max: int = FTP_EVENTS_WAITING_MAX) -> EventStream:
+        """The events of ``kinds`` from now until the server has stopped, to be read at leisure::
+
+            for event in server.events(): ...
+            async for event in server.events((Received, Deleted)): ...
+
+        Any number may be open, each gets all. Of a listener more than ``waiting_max`` events behind, later ones are
+        dropped; a ``Missed`` stands in their place. Raises BadConfig when ``waiting_max`` is below 1.
+        """
+        return self._listeners.stream(kinds, waiting_max)
 
     @property
     def threads(self) -> int:

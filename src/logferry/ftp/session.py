@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
-from logferry.ftp.events import Deleted, Introduced, LoggedIn, LoginFailed, Renamed, SessionEnded
+from logferry.ftp.events import Introduced, LoggedIn, LoginFailed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hooks import LoginRequest, ask
 from logferry.ftp.passive import same_host
 from logferry.ftp.passwords import waste_time
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
-from logferry.ftp.tasks import perform
+from logferry.ftp.tasks import perform, told_of
 from logferry.ftp.users import User
 from logferry.limits import FTP_LINGER_S
 
@@ -249,16 +251,34 @@ class Session:
         now = self._shared.users.find(before.name)
         if now is before:
             return True
-        if now is None or not now.enabled or now.password_hash != before.password_hash:
+        if now is None or not before.admits(now):
             self.reason = "the user was removed, disabled or got another password"
             self.protocol.hang_up(421, "Your account has changed; log in again.")
             return False
-        if now.home != before.home:
+        if now.place != before.place:
             self._forget_files()
             self.files = self._shared.filesystem(now)
         self._user = now
         self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home, folders=now.folder_rules)
         return True
+
+    def welcome_to_go_on(self, verb: str, path: str) -> bool:
+        """Whether the user may still do what they do just now; asked now and then while a transfer runs.
+
+        Changes that take nothing away wait for the next command.
+        """
+        before = self._user
+        if before is None:
+            return True
+        now = self._shared.users.find(before.name)
+        if now is before:
+            return True
+        if now is None or not before.admits(now):
+            return False
+        own = Permissions(now.permissions)
+        letters = own if now.folder_rules is None else now.folder_rules.letters(path, own)
+        rule = RULES.get(verb)
+        return rule is None or letters.allow(rule.permission)
 
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
@@ -274,9 +294,15 @@ class Session:
         tls_required = shared.tls_required(user)
         if not refused and tls_required and not self.protocol.state.secure:
             refused = "TLS is required for this user"
+        secure = self.protocol.state.secure
         if refused or user is None:
             shared.tell(LoginFailed(self.id, name, self.address, reason=refused))
             self._do(self.protocol.password_refused(), memoryview(b""))
+            return
+        reply = ask(shared.before_login, LoginRequest(self.id, name, self.address, secure))
+        if reply is not None:
+            shared.tell(LoginFailed(self.id, name, self.address, reason=f"refused by the program: {reply.text}"))
+            self._do(self.protocol.password_refused(reply.text), memoryview(b""))
             return
         try:
             self.files = shared.filesystem(user)
@@ -286,7 +312,6 @@ class Session:
             self._do(self.protocol.password_refused("Your home cannot be opened."), memoryview(b""))
             return
         self._user = user
-        secure = self.protocol.state.secure
         self.protocol.password_accepted(
             Permissions(user.permissions),
             tls_required=tls_required,
@@ -323,10 +348,10 @@ class Session:
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
-        if reply.code < 400 and task.verb in ("DELE", "RMD"):
-            self._shared.tell(Deleted(self.id, self.user, self.address, path=task.path, is_folder=task.verb == "RMD"))
-        elif reply.code < 400 and task.verb == "RNTO":
-            self._shared.tell(Renamed(self.id, self.user, self.address, path=task.path, target=task.target))
+        if reply.code < 400 and self._shared.listeners.any:
+            event = told_of(task, self.id, self.user, self.address)
+            if event is not None:
+                self._shared.tell(event)
         self.protocol.answer(reply)
 
     def _start_tls(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,11 +10,11 @@ from logferry.clock import Clock
 from logferry.errors import BadConfig
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.listeners import Listeners
 from logferry.ftp.protocol.state import Terms
 from logferry.ftp.tls import ServerContexts, TlsOwners
 from logferry.ftp.users import User, UserStore
-
-log = logging.getLogger("logferry.ftp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,9 @@ class Shared:
     passive_ports: range | None
     public_address: str
     require_data_reuse: bool
-    on_event: Callable[[Event], None] | None
+    listeners: Listeners
+    before_upload: Callable[[UploadRequest], None] | None
+    before_login: Callable[[LoginRequest], None] | None
     clock: Clock
 
     def tls_required(self, user: User | None) -> bool:
@@ -62,10 +63,5 @@ class Shared:
         return self.terms.tls == "required"
 
     def tell(self, event: Event) -> None:
-        """Hand an event to the program around us. What it does wrong must not hurt the session."""
-        if self.on_event is None:
-            return
-        try:
-            self.on_event(event)
-        except Exception:
-            log.exception("the handler of FTP events failed on %r", event)
+        """Hand an event to the program around us. What it does wrong does not hurt the session."""
+        self.listeners.tell(event)

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Protocol, runtime_checkable
 
 from logferry.errors import NotFound, NotPermitted, Refused
+from logferry.ftp.events import Deleted, Event, FolderMade, Renamed, TimeSet
 from logferry.ftp.filesystem import Entry, Filesystem
 from logferry.ftp.protocol import listing, paths
 from logferry.ftp.protocol.actions import FileTask
@@ -31,6 +32,19 @@ class ModeFilesystem(Protocol):
 def perform(task: FileTask, files: Filesystem, state: State, now_ns: Callable[[], int]) -> Reply:
     """Do ``task``. Errors of the file system pass."""
     return _TASKS[task.verb](task, files, state, now_ns)
+
+
+def told_of(task: FileTask, session: int, user: str, address: str) -> Event | None:
+    """The event that tells of a ``task`` that was done; None when it changed nothing."""
+    if task.verb in ("DELE", "RMD"):
+        return Deleted(session, user, address, path=task.path, is_folder=task.verb == "RMD")
+    if task.verb == "RNTO":
+        return Renamed(session, user, address, path=task.path, target=task.target)
+    if task.verb == "MKD":
+        return FolderMade(session, user, address, path=task.path)
+    if task.verb == "MFMT":
+        return TimeSet(session, user, address, path=task.path, modified_ns=task.number)
+    return None
 
 
 def _cwd(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:

@@ -51,6 +51,15 @@ class User:
         """``folders`` as they were checked; None without any."""
         return self.folders if isinstance(self.folders, FolderRules) and self.folders else None
 
+    @property
+    def place(self) -> tuple[str, int | None, int | None]:
+        """What the user's file system is made from; when it changes, another one has to be made."""
+        return self.home, self.quota_bytes, self.quota_files
+
+    def admits(self, now: User) -> bool:
+        """Whether a session that logged in as this user may go on as ``now``, what became of the user since."""
+        return now.enabled and now.password_hash == self.password_hash
+
     @classmethod
     def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS) -> User:
         """A user with ``password`` hashed here."""

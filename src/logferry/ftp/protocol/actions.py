@@ -38,13 +38,15 @@ class FileTask(NamedTuple):
 class Transfer(NamedTuple):
     """One data transfer; then call ``answer`` with its last reply. Preliminary replies go through ``preliminary``.
 
-    ``verb`` is APPE, LIST, MLSD, NLST, RETR, STOR or STOU. ``prefix`` is the argument of NLST.
+    ``verb`` is APPE, LIST, MLSD, NLST, RETR, STOR or STOU. ``prefix`` is the argument of NLST. ``announced`` is the
+    size that ALLO named for an upload, or None.
     """
 
     verb: str
     path: str
     offset: int = 0
     prefix: str = ""
+    announced: int | None = None
 
 
 class Pause(NamedTuple):

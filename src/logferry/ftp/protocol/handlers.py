@@ -22,6 +22,7 @@ Handler = Callable[[State, str], Reply | Action]
 _OPTIONS = re.compile(r"(?:-[A-Za-z1]+(?:\s+|$))+")
 _OFFSET = re.compile(r"[0-9]{1,19}")
 _MODE = re.compile(r"[0-7]{3,4}")
+_UPLOADS = ("APPE", "STOR", "STOU")
 _NOT_ACTIVE = Reply(502, ("Active mode is not offered; use EPSV or PASV.",))
 
 
@@ -155,6 +156,18 @@ def rest(state: State, argument: str) -> Reply:
     return _reply(350, f"Next transfer starts at {state.rest}.")
 
 
+def allocate(state: State, argument: str) -> Reply:
+    """ALLO (RFC 959 4.1.3): nothing is set aside, but an upload that cannot fit is refused before it begins.
+
+    The record size after ``R`` means nothing here, where files have no records.
+    """
+    size = argument.upper().partition("R")[0].strip()
+    if not _OFFSET.fullmatch(size):
+        return _reply(501, "ALLO needs a number of bytes.")
+    state.allocated = int(size)
+    return _reply(202, "Nothing needs to be allocated; noted for the next upload.")
+
+
 # Folders and files ------------------------------------------------------------------------------------------------
 
 
@@ -222,7 +235,10 @@ def _transfer(state: State, verb: str, path: str, *, offset: int = 0, prefix: st
         return _reply(521, "Data connections must be protected here: PBSZ 0 and PROT P first.")
     if not state.listens:
         return _reply(425, "No data connection: send EPSV or PASV first.")
-    return Transfer(verb, path, offset=offset, prefix=prefix)
+    announced = None
+    if state.allocated is not None and verb in _UPLOADS:
+        announced, state.allocated = state.allocated, None
+    return Transfer(verb, path, offset=offset, prefix=prefix, announced=announced)
 
 
 def store(state: State, argument: str) -> Reply | Action:
@@ -366,7 +382,7 @@ def _fixed(code: int, text: str) -> Handler:
 
 HANDLERS: dict[str, Handler] = {
     "ABOR": abort,
-    "ALLO": _fixed(202, "No need to allocate."),
+    "ALLO": allocate,
     "APPE": append,
     "AUTH": auth,
     "CCC": ccc,

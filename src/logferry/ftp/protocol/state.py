@@ -54,6 +54,8 @@ class State:
     folder: str = "/"
     rename_from: str = ""
     rest: int = 0
+    allocated: int | None = None
+    """What ALLO announced for the next upload, in bytes."""
     facts: tuple[str, ...] = FACTS
     listens: bool = False
     """A passive port is open and unused."""
@@ -83,5 +85,6 @@ class State:
         self.folder = "/"
         self.rename_from = ""
         self.rest = 0
+        self.allocated = None
         self.facts = FACTS
         self.epsv_all = False
