@@ -242,9 +242,9 @@ def test_a_stream_ends_when_closed_and_is_forgotten_when_nobody_holds_it() -> No
     assert stream.get(0) is None
     del stream, waiting
     gc.collect()
-    assert listeners.any
+    assert listeners.present()
     listeners.tell(deleted(1))
-    assert not listeners.any
+    assert not listeners.present()
     with pytest.raises(BadConfig):
         listeners.stream(waiting_max=0)
 

@@ -35,7 +35,7 @@ from logferry.ftp.events import (
     SessionEnded,
     TimeSet,
 )
-from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
+from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload, Usage
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.hooks import LoginRequest, UploadRequest
 from logferry.ftp.listeners import EventStream
@@ -94,6 +94,7 @@ __all__ = [
     "TokenBucket",
     "Upload",
     "UploadRequest",
+    "Usage",
     "User",
     "UserStore",
     "generate_password",

@@ -153,7 +153,7 @@ class DataWork:
             raise
         session = self._session
         count = upload.position - offset
-        if self._shared.listeners.any:
+        if self._shared.listeners.present():
             seconds = time.monotonic() - started
             self._shared.tell(
                 Received(session.id, session.user, session.address, path, offset, count=count, seconds=seconds)
@@ -161,10 +161,10 @@ class DataWork:
         return reply
 
     def _asked(self, task: Transfer, path: str, files: Filesystem) -> Reply | None:
-        """The refusal of an upload that may not begin, or cannot fit by what ALLO said of its size."""
+        """The refusal of an upload that may not begin. Raises Full or TooLarge when ALLO said too much of its size."""
         size = task.announced
-        if size is not None and isinstance(files, RoomFilesystem) and size > files.available_bytes(path):
-            return Reply(552, (f"{size} bytes do not fit.",))
+        if size is not None and isinstance(files, RoomFilesystem):
+            files.expect(path, size)
         hook = self._shared.before_upload
         if hook is None:
             return None

@@ -127,7 +127,16 @@ class RoomFilesystem(Protocol):
     """A file system that knows how much may still be stored."""
 
     def available_bytes(self, path: str) -> int:
-        """Bytes that an upload to ``path`` may still bring: room on the disk, and in the quota."""
+        """Bytes that can still be stored at ``path`` or beneath: room on the disk, and in the quota."""
+        ...
+
+    def expect(self, path: str, size_bytes: int) -> None:
+        """An upload to ``path`` will bring that much.
+
+        Raises:
+            Full: the disk has no room for it (452).
+            TooLarge: the quota has none (552).
+        """
         ...
 
 

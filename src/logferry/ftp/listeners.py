@@ -160,8 +160,7 @@ class Listeners:
         self._streams: tuple[weakref.ref[EventStream], ...] = ()
         self._closed = False
 
-    @property
-    def any(self) -> bool:
+    def present(self) -> bool:
         """Whether anybody listens: else an event need not be made."""
         return bool(self._callbacks or self._streams)
 

@@ -275,6 +275,7 @@ class Session:
             return True
         if now is None or not before.admits(now):
             return False
+        self._shared.tallies.adjust(now)
         own = Permissions(now.permissions)
         letters = own if now.folder_rules is None else now.folder_rules.letters(path, own)
         rule = RULES.get(verb)
@@ -348,7 +349,7 @@ class Session:
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
-        if reply.code < 400 and self._shared.listeners.any:
+        if reply.code < 400 and self._shared.listeners.present():
             event = told_of(task, self.id, self.user, self.address)
             if event is not None:
                 self._shared.tell(event)
