@@ -53,6 +53,7 @@ from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.tls import TlsIdentity
 from logferry.ftp.users import MemoryUsers, User, UserStore
+from logferry.ftp.users_json import JsonUsers
 
 __all__ = [
     "Aborted",
@@ -71,6 +72,7 @@ __all__ = [
     "FtpServer",
     "Incomplete",
     "Introduced",
+    "JsonUsers",
     "Listed",
     "LocalFilesystem",
     "LoggedIn",
