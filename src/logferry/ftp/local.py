@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from logferry.errors import BadName, Conflict, Full, NotFound, Refused
 from logferry.ftp.beneath import O_PATH, Opener, best_opener
-from logferry.ftp.filesystem import Entry, Upload, Usage
+from logferry.ftp.filesystem import Entry, Usage
 from logferry.ftp.local_room import RoomUpload, free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
     LocalUpload,
@@ -155,7 +155,7 @@ class LocalFilesystem:
             raise Refused(f"{path} is no plain file")
         return LocalDownload(fd, status.st_size)
 
-    def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
+    def open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
         if not self._min_free_bytes:
             return self._open_upload(path, offset=offset, append=append)
         if self.available_bytes(path) == 0:

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Callable
 
 from logferry.errors import Full, NotFound
-from logferry.ftp.filesystem import Upload, Usage
+from logferry.ftp.filesystem import Usage
+from logferry.ftp.local_upload import LocalUpload
 from logferry.limits import DISK_CHECK_BYTES
 
 log = logging.getLogger("logferry.ftp")
@@ -20,20 +21,17 @@ def free_bytes(fd: int) -> int:
     return status.f_bavail * status.f_frsize
 
 
-class RoomUpload:
+class RoomUpload(LocalUpload):
     """An upload that stops with Full (452) while ``left()`` bytes are still to spare, not at the last one."""
 
-    __slots__ = ("_ahead", "_inner", "_left")
+    __slots__ = ("_ahead", "_left")
 
-    def __init__(self, inner: Upload, left: Callable[[], int]) -> None:
-        self._inner = inner
+    def __init__(self, begun: LocalUpload, left: Callable[[], int]) -> None:
+        """Takes ``begun`` over, which is not to be used any more."""
+        super().__init__(begun._fd, begun._folder, begun._name, begun._partial, begun.position)
         self._left = left
         self._ahead = 0
         """Bytes that may be written before the disk is asked again."""
-
-    @property
-    def position(self) -> int:
-        return self._inner.position
 
     def write(self, data: memoryview | bytes) -> None:
         count = len(data)
@@ -43,13 +41,7 @@ class RoomUpload:
                 raise Full("no room left on the disk", hint="make room on the server")
             self._ahead = max(min(left, DISK_CHECK_BYTES), count)
         self._ahead -= count
-        self._inner.write(data)
-
-    def commit(self) -> None:
-        self._inner.commit()
-
-    def abandon(self) -> None:
-        self._inner.abandon()
+        super().write(data)
 
 
 def usage_beneath(open_folder: Callable[[bytes], int]) -> Usage:
