@@ -63,8 +63,8 @@ def test_events_are_followed(tmp_path: Path) -> None:
     with running("serve_events.py", str(tmp_path)) as example, RawClient(example.port) as client:
         client.login("ann", "secret enough")
         assert client.upload("STOR a.log", b"12345").startswith("226")
-        lines = {example.line() for _ in range(3)}
-        assert {"LoggedIn of session 1", "file /a.log is on disk"} < lines
+        lines = {example.line() for _ in range(4)}
+        assert {"Connected of session 1", "LoggedIn of session 1", "file /a.log is on disk"} < lines
         assert any(line.startswith("ann sent /a.log: 5 bytes in ") for line in lines)
         reset(client.data("STOR b.log"))
         assert client.reply().startswith("426")

@@ -73,7 +73,7 @@ class Granted(Refused):
         (BadName("bad name"), "553 bad name"),
         (TooLarge("too large"), "552 too large"),
         (Full("full"), "452 full"),
-        (Busy("busy"), "421 busy"),
+        (Busy("busy"), "450 busy"),
         (Teapot("short and stout"), "504 short and stout"),
         (Granted("yes"), "451 Not possible just now; try again later."),
         (RuntimeError("a defect"), "451 Not possible just now; try again later."),

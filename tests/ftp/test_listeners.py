@@ -11,6 +11,7 @@ import pytest
 
 from logferry.errors import BadConfig
 from logferry.ftp import (
+    Connected,
     Deleted,
     Event,
     EventStream,
@@ -44,7 +45,7 @@ def deliver(at: Serving) -> None:
         assert client.command("QUIT").startswith("221")
 
 
-KINDS = [LoggedIn, FolderMade, Received, TimeSet, Renamed, Deleted, Deleted, SessionEnded]
+KINDS = [Connected, LoggedIn, FolderMade, Received, TimeSet, Renamed, Deleted, Deleted, SessionEnded]
 
 
 def test_everything_a_session_does_is_told_in_order(tmp_path: Path) -> None:
@@ -54,8 +55,8 @@ def test_everything_a_session_does_is_told_in_order(tmp_path: Path) -> None:
         deliver(at)
     told = list(stream)
     assert [type(event) for event in told] == KINDS
-    assert {(event.user, event.address) for event in told} == {("ann", "127.0.0.1")}
-    made, received, moment = told[1:4]
+    assert {(event.user, event.address) for event in told[1:]} == {("ann", "127.0.0.1")}
+    made, received, moment = told[2:5]
     assert isinstance(made, FolderMade)
     assert made.path == "/d"
     assert isinstance(received, Received)
@@ -63,6 +64,19 @@ def test_everything_a_session_does_is_told_in_order(tmp_path: Path) -> None:
     assert isinstance(moment, TimeSet)
     assert (moment.path, moment.modified_ns) == ("/d/a", 1767323045 * 10**9)
     assert list(at.server.events()) == []
+
+
+def test_a_silent_connection_is_told_once_when_it_ends(tmp_path: Path) -> None:
+    """And every session that ends has begun."""
+    with serving(tmp_path) as at:
+        stream = at.server.events()
+        for _ in range(3):
+            with at.client(login=False):
+                pass
+        told = [stream.get(WAIT_S) for _ in range(6)]
+    begun = [event.session for event in told if isinstance(event, Connected)]
+    ended = [event.session for event in told if isinstance(event, SessionEnded)]
+    assert sorted(begun) == sorted(ended) == [1, 2, 3]
 
 
 def test_what_is_refused_is_not_told(tmp_path: Path) -> None:
@@ -97,7 +111,7 @@ def test_a_callable_hears_of_its_kinds_until_it_is_taken_off(tmp_path: Path) -> 
             client.command("MKD e")
         at.event(SessionEnded)
     assert len(told) == 2
-    assert [type(event) for event in failed] == [LoggedIn, FolderMade, Deleted, FolderMade, SessionEnded]
+    assert [type(event) for event in failed] == [Connected, LoggedIn, FolderMade, Deleted, FolderMade, SessionEnded]
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit])

@@ -21,6 +21,7 @@ from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
 from logferry.ftp.events import (
+    Connected,
     Deleted,
     Event,
     FolderMade,
@@ -58,6 +59,7 @@ from logferry.ftp.users_json import JsonUsers
 __all__ = [
     "Aborted",
     "Backoff",
+    "Connected",
     "Copied",
     "Deleted",
     "Download",

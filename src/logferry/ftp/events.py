@@ -16,6 +16,11 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Connected(Event):
+    """A client has connected and sent something; a connection that stays silent is told when it is ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedIn(Event):
     """A password was right."""
 

@@ -1,8 +1,9 @@
 """Questions the server asks the program around it: may this user come in, may this upload begin?
 
 A hook answers by returning, or by raising one of ``logferry.errors`` (``Refused`` and what is below it, or ``Later``):
-its reply code and its text are what the client gets. Hooks are called on the session's thread and hold up that session
-alone. Anything else that a hook raises is a defect: it is logged, and the answer is "not now" (451).
+its reply code and its text are what the client gets (of a login always 530). Hooks are called on the session's thread
+and hold up that session alone. Anything else that a hook raises is a defect: it is logged, and the answer is "not now"
+(451).
 """
 
 from __future__ import annotations
@@ -59,8 +60,11 @@ def ask(hook: Callable[[Request], None] | None, request: Request) -> Reply | Non
     try:
         hook(request)
     except LogferryError as error:
-        if 400 <= error.ftp_reply <= 599:
-            return refusal(error)
+        reply = refusal(error)
+        if reply.code == 421:
+            return Reply(450, reply.lines)  # 421 would say that the connection ends, and it does not
+        if reply.code >= 400:
+            return reply
         log.error("a hook refused %r with reply code %d, which is no refusal", request, error.ftp_reply)  # noqa: TRY400
         return _FAILED
     except Exception:

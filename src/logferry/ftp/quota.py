@@ -5,7 +5,8 @@ rename moves the count; now and then it is counted anew, because others may writ
 whose home is the same share one ``Tally``, so uploads at the same moment cannot each take the last room.
 
 Bytes are taken before they are written. What is taken and then not kept is given back, so the count may be too high
-for a moment, never too low by more than what was written behind the server's back.
+for a moment, never too low by more than what was written behind the server's back: by other programs, by another
+process of the server, or through a home that lies inside this one. The next count finds it.
 """
 
 from __future__ import annotations

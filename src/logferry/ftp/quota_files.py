@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,7 +32,9 @@ def with_quotas(make: Callable[[User], Filesystem], tallies: Tallies) -> Callabl
         if user.quota_bytes is None and user.quota_files is None:
             tallies.adjust(user)
             return inner
-        return QuotaFilesystem(inner, tallies.of(user.home), tallies.limit(user), lambda: _counted(make(user)))
+        return QuotaFilesystem(
+            inner, tallies.of(os.path.normpath(user.home)), tallies.limit(user), lambda: _counted(make(user))
+        )
 
     return made
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
-from logferry.ftp.events import Introduced, LoggedIn, LoginFailed, SessionEnded
+from logferry.ftp.events import Connected, Introduced, LoggedIn, LoginFailed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.hooks import LoginRequest, ask
 from logferry.ftp.passive import same_host
@@ -63,6 +63,7 @@ class Session:
         "_line_s",
         "_shaking",
         "_shared",
+        "_told",
         "_user",
         "address",
         "connected_ns",
@@ -91,6 +92,7 @@ class Session:
         self._line_s = 0.0
         self.paused = False
         self._shaking = False
+        self._told = False
         self._data = DataWork(self, control, local, shared)
         self.deadline_s = self._connected_s + shared.limits.login_s
 
@@ -124,6 +126,8 @@ class Session:
         ``buffer`` is the worker's own; ``crowded`` says that other sessions wait for a thread.
         """
         try:
+            if not self._told:
+                self._tell_connected()
             return self._serve(buffer, crowded)
         except OSError as error:
             self.reason = f"connection lost: {error.strerror or type(error).__name__}"
@@ -136,6 +140,11 @@ class Session:
                 self.protocol.hang_up(421, "Internal error; closing.")
                 self._flush()
             return False
+
+    def _tell_connected(self) -> None:
+        """Not when the connection comes: that is the loop's thread, which no listener may hold up."""
+        self._told = True
+        self._shared.tell(Connected(self.id, "", self.address))
 
     def _serve(self, buffer: memoryview, crowded: bool) -> bool:
         if self.paused:
@@ -234,6 +243,8 @@ class Session:
         self._data.close()
         self._control.close()
         self._forget_files()
+        if not self._told:
+            self._tell_connected()
         self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
 
     def _forget_files(self) -> None:
@@ -255,11 +266,22 @@ class Session:
             self.reason = "the user was removed, disabled or got another password"
             self.protocol.hang_up(421, "Your account has changed; log in again.")
             return False
-        if now.place != before.place:
-            self._forget_files()
-            self.files = self._shared.filesystem(now)
+        if now.place != before.place and not self._move_to(now):
+            return False
         self._user = now
         self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home, folders=now.folder_rules)
+        return True
+
+    def _move_to(self, user: User) -> bool:
+        """Another home or quota: another file system; whether it can be opened."""
+        self._forget_files()
+        try:
+            self.files = self._shared.filesystem(user)
+        except (LogferryError, OSError) as error:
+            log.error("the new home of %r cannot be opened: %s", user.name, error)  # noqa: TRY400  # the cause says it all
+            self.reason = f"home: {error}"
+            self.protocol.hang_up(421, "Your home cannot be opened.")
+            return False
         return True
 
     def welcome_to_go_on(self, verb: str, path: str) -> bool:
@@ -270,7 +292,12 @@ class Session:
         before = self._user
         if before is None:
             return True
-        now = self._shared.users.find(before.name)
+        try:
+            now = self._shared.users.find(before.name)
+        except (LogferryError, OSError) as error:
+            # Not known just now: the next look, or the next command, tells. No upload breaks off for that.
+            log.warning("whether %r may go on cannot be looked up: %s", before.name, error)
+            return True
         if now is before:
             return True
         if now is None or not before.admits(now):
