@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from logferry.ftp import Incomplete, Received, User
+from logferry.errors import Later
+from logferry.ftp import FtpServer, Incomplete, MemoryUsers, Received, SessionEnded, User
 from tests.ftp.kit import SECRET, RawClient, Serving, finish, reset, serving, until
 
 RULES = {"/incoming": "elw", "/incoming/done/**": "elr", "/secret": "", "/**/*.key": "l"}
@@ -182,3 +183,40 @@ def test_another_home_waits_for_the_next_command(tmp_path: Path) -> None:
         data = client.data("STOR c")
         reset(data)
         assert client.code() == "426"
+
+
+def test_a_new_home_that_cannot_be_opened_ends_the_session(tmp_path: Path) -> None:
+    """With the reason in the event, not with an internal error."""
+    (tmp_path / "file").write_text("in the way")
+    with serving(tmp_path) as at, at.client() as client:
+        at.users.change("ann", home=str(tmp_path / "file" / "home"))
+        assert client.command("NOOP") == "421 Your home cannot be opened."
+        assert client.reply() == ""
+        assert at.event(SessionEnded).reason.startswith("home:")
+
+
+class FailingUsers(MemoryUsers):
+    """A store that cannot be asked for a while."""
+
+    fails = False
+
+    def find(self, name: str) -> User | None:
+        if self.fails:
+            raise Later("the catalog is busy")
+        return super().find(name)
+
+
+def test_a_store_that_fails_for_a_moment_breaks_no_upload(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is asked again; what it says then counts."""
+    users = FailingUsers(User("ann", str(tmp_path), password_hash=SECRET))
+    server = FtpServer(("127.0.0.1", 0), users=users, tls="off")
+    with server, RawClient(server.address[1]) as client:
+        client.login()
+        data = client.data("STOR a")
+        data.sendall(b"x")
+        users.fails = True
+        until(lambda: "cannot be looked up" in caplog.text, "never asked")
+        users.fails = False
+        finish(data)
+        assert client.code() == "226"
+    assert (tmp_path / "a").read_bytes() == b"x"

@@ -7,6 +7,8 @@ Server::
     users = MemoryUsers(User.with_password("ann", "secret", home="/srv/ann"))
     with FtpServer(("127.0.0.1", 2121), users=users, tls="off") as server:
         print(server.address)
+        for event in server.events():  # or "async for", or server.on(Received, callback)
+            print(event)
 
 Client::
 

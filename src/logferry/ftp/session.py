@@ -55,6 +55,7 @@ class Session:
     """One control connection. ``deadline_s`` is when the loop gives up waiting for it (monotonic seconds)."""
 
     __slots__ = (
+        "_asked_s",
         "_client",
         "_connected_s",
         "_control",
@@ -89,7 +90,7 @@ class Session:
         self._user: User | None = None
         self._client = self.protocol.state.client
         self._connected_s = self._heard_s = time.monotonic()
-        self._line_s = 0.0
+        self._line_s = self._asked_s = 0.0
         self.paused = False
         self._shaking = False
         self._told = False
@@ -310,6 +311,7 @@ class Session:
 
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
+        self._asked_s = time.monotonic()
         user = shared.users.find(name)
         refused = ""
         if user is None:
@@ -364,7 +366,8 @@ class Session:
             self._login(action.name, action.password)
         elif isinstance(action, Pause):
             self.paused = True
-            self.deadline_s = time.monotonic() + action.seconds
+            # From when the password came, not from when it was checked: how long that takes tells which names exist.
+            self.deadline_s = self._asked_s + action.seconds
         elif isinstance(action, StartTls):
             self._start_tls()
         else:
