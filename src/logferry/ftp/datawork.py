@@ -14,7 +14,7 @@ from logferry.errors import Conflict, LogferryError, NotFound
 from logferry.ftp import transfers
 from logferry.ftp.control import Control, shut_down
 from logferry.ftp.events import Incomplete, Received, Sent
-from logferry.ftp.filesystem import Filesystem, RoomFilesystem, Upload
+from logferry.ftp.filesystem import ExpectingFilesystem, Filesystem, Upload
 from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
 from logferry.ftp.protocol.actions import Transfer
@@ -163,7 +163,7 @@ class DataWork:
     def _asked(self, task: Transfer, path: str, files: Filesystem) -> Reply | None:
         """The refusal of an upload that may not begin. Raises Full or TooLarge when ALLO said too much of its size."""
         size = task.announced
-        if size is not None and isinstance(files, RoomFilesystem):
+        if size is not None and isinstance(files, ExpectingFilesystem):
             files.expect(path, size)
         hook = self._shared.before_upload
         if hook is None:

@@ -123,12 +123,17 @@ class Filesystem(Protocol):
 
 
 @runtime_checkable
-class RoomFilesystem(Protocol):
+class SpaceFilesystem(Protocol):
     """A file system that knows how much may still be stored."""
 
-    def available_bytes(self, path: str) -> int:
-        """Bytes that can still be stored at ``path`` or beneath: room on the disk, and in the quota."""
+    def free_bytes(self, path: str) -> int:
+        """How many bytes still fit into the folder ``path``: free disk, or what a quota leaves. Raises NotFound."""
         ...
+
+
+@runtime_checkable
+class ExpectingFilesystem(Protocol):
+    """A file system that can tell before an upload whether it would fit."""
 
     def expect(self, path: str, size_bytes: int) -> None:
         """An upload to ``path`` will bring that much.

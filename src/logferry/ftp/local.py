@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from logferry.errors import BadName, Conflict, Full, NotFound, Refused
 from logferry.ftp.beneath import O_PATH, Opener, best_opener
 from logferry.ftp.filesystem import Entry, Usage
-from logferry.ftp.local_room import RoomUpload, free_bytes, usage_beneath
+from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
     LocalUpload,
     continue_partial,
@@ -158,10 +158,10 @@ class LocalFilesystem:
     def open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
         if not self._min_free_bytes:
             return self._open_upload(path, offset=offset, append=append)
-        if self.available_bytes(path) == 0:
+        if self._room() == 0:
             raise Full("no room left on the disk", hint="make room on the server")
         upload = self._open_upload(path, offset=offset, append=append)
-        return RoomUpload(upload, lambda: self.available_bytes(path))
+        return RoomUpload(upload, self._room)
 
     def _open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
         raw = _raw(path)
@@ -189,14 +189,22 @@ class LocalFilesystem:
 
     # Room -----------------------------------------------------------------------------------------------------
 
-    def available_bytes(self, path: str) -> int:  # noqa: ARG002  # a home lies on one disk
-        """Bytes free on the disk of the home, without those that are to stay free."""
-        return max(free_bytes(self._root.fd) - self._min_free_bytes, 0)
+    def free_bytes(self, path: str) -> int:
+        """Bytes free on the disk under the folder ``path``, without those that are to stay free."""
+        fd = self._open(_raw(path), _FOLDER)
+        try:
+            return max(disk_free_bytes(fd) - self._min_free_bytes, 0)
+        finally:
+            os.close(fd)
 
     def expect(self, path: str, size_bytes: int) -> None:
         """Refuse an upload that cannot fit before it begins."""
-        if size_bytes > self.available_bytes(path):
-            raise Full(f"{size_bytes} bytes do not fit on the disk", hint="make room on the server")
+        if size_bytes > self._room():
+            raise Full(f"{size_bytes} bytes of {path} do not fit on the disk", hint="make room on the server")
+
+    def _room(self) -> int:
+        """Bytes that an upload may still bring."""
+        return max(disk_free_bytes(self._root.fd) - self._min_free_bytes, 0)
 
     def usage(self) -> Usage:
         """What the home holds."""

@@ -15,7 +15,7 @@ from logferry.limits import DISK_CHECK_BYTES
 log = logging.getLogger("logferry.ftp")
 
 
-def free_bytes(fd: int) -> int:
+def disk_free_bytes(fd: int) -> int:
     """Bytes free for unprivileged users on the file system of an open file or folder."""
     status = os.fstatvfs(fd)
     return status.f_bavail * status.f_frsize

@@ -2,7 +2,7 @@
 
 A home is counted once, in the background when its first user logs in, and from then on every upload, removal and
 rename moves the count; now and then it is counted anew, because others may write into the home as well. All sessions
-whose home is the same share one ``Tally``, so uploads at the same moment cannot each take the last room.
+whose home is the same share one ``Ledger``, so uploads at the same moment cannot each take the last room.
 
 Bytes are taken before they are written. What is taken and then not kept is given back, so the count may be too high
 for a moment, never too low by more than what was written behind the server's back: by other programs, by another
@@ -33,7 +33,7 @@ Count = Callable[[], Usage]
 """Counts a home; may take long, may raise LogferryError or OSError."""
 
 
-class Tally:
+class Ledger:
     """What one home holds. Thread-safe."""
 
     def __init__(self, *, clock: Clock = SYSTEM) -> None:
@@ -200,22 +200,22 @@ class Limit:
         self.files = files
 
 
-class Tallies:
+class Ledgers:
     """The homes and quotas of one server."""
 
     def __init__(self, *, clock: Clock = SYSTEM, homes_max: int = FTP_QUOTA_HOMES_MAX) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self._homes_max = homes_max
-        self._homes: OrderedDict[str, Tally] = OrderedDict()
+        self._homes: OrderedDict[str, Ledger] = OrderedDict()
         self._limits: OrderedDict[str, Limit] = OrderedDict()
 
-    def of(self, home: str) -> Tally:
-        """The tally of ``home``, the same for all who ask for it."""
+    def of(self, home: str) -> Ledger:
+        """The ledger of ``home``, the same for all who ask for it."""
         with self._lock:
             found = self._homes.get(home)
             if found is None:
-                found = self._homes[home] = Tally(clock=self._clock)
+                found = self._homes[home] = Ledger(clock=self._clock)
             self._homes.move_to_end(home)
             if len(self._homes) > self._homes_max:
                 self._homes.popitem(last=False)

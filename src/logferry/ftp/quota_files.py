@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from logferry.errors import NotFound, TooLarge
@@ -11,29 +11,30 @@ from logferry.ftp.filesystem import (
     CountingFilesystem,
     Download,
     Entry,
+    ExpectingFilesystem,
     Filesystem,
     PartialFilesystem,
-    RoomFilesystem,
+    SpaceFilesystem,
     Upload,
     Usage,
 )
 from logferry.ftp.protocol import paths
-from logferry.ftp.quota import Limit, Tallies, Tally
+from logferry.ftp.quota import Ledger, Ledgers, Limit
 from logferry.ftp.users import User
 
 _NO_LIMIT = Limit()
 
 
-def with_quotas(make: Callable[[User], Filesystem], tallies: Tallies) -> Callable[[User], Filesystem]:
+def with_quotas(make: Callable[[User], Filesystem], ledgers: Ledgers) -> Callable[[User], Filesystem]:
     """``make``, with a ``QuotaFilesystem`` around the file systems of users who have a quota, and only of those."""
 
     def made(user: User) -> Filesystem:
         inner = make(user)
         if user.quota_bytes is None and user.quota_files is None:
-            tallies.adjust(user)
+            ledgers.adjust(user)
             return inner
         return QuotaFilesystem(
-            inner, tallies.of(os.path.normpath(user.home)), tallies.limit(user), lambda: _counted(make(user))
+            inner, ledgers.of(os.path.normpath(user.home)), ledgers.limit(user), lambda: _counted(make(user))
         )
 
     return made
@@ -73,12 +74,12 @@ class QuotaFilesystem:
 
     An upload that replaces a file may be as large as the room that is left and the file together. One that is refused
     on its way leaves nothing behind; an append that is refused leaves what fitted. What ``inner`` offers besides the
-    ``Filesystem`` protocol passes through. ``count`` counts the home (see ``Tally``).
+    ``Filesystem`` protocol passes through. ``count`` counts the home (see ``Ledger``).
     """
 
-    def __init__(self, inner: Filesystem, tally: Tally, limit: Limit, count: Callable[[], Usage]) -> None:
+    def __init__(self, inner: Filesystem, ledger: Ledger, limit: Limit, count: Callable[[], Usage]) -> None:
         self._inner = inner
-        self._tally = tally
+        self._ledger = ledger
         self._limit = limit
         self._count = count
         self.atomic = inner.atomic
@@ -88,7 +89,9 @@ class QuotaFilesystem:
             # Into the instance's own dictionary, because that is where runtime-checkable protocols look.
             if not name.startswith("_") and not hasattr(type(self), name):
                 setattr(self, name, getattr(inner, name))
-        tally.refresh(count)
+        if hasattr(inner, "publish_many"):
+            self.publish_many = self._publish_many
+        ledger.refresh(count)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -109,21 +112,21 @@ class QuotaFilesystem:
     def open_download(self, path: str) -> Download:
         return self._inner.open_download(path)
 
-    def available_bytes(self, path: str) -> int:
-        """Room in the quota, or on the disk where that is less."""
-        rooms = [room for room in (self._tally.room(self._limit),) if room is not None]
-        if isinstance(self._inner, RoomFilesystem):
-            rooms.append(self._inner.available_bytes(path))
+    def free_bytes(self, path: str) -> int:
+        """Room in the quota, or on the disk where that is less. Raises NotFound."""
+        rooms = [room for room in (self._ledger.room(self._limit),) if room is not None]
+        if isinstance(self._inner, SpaceFilesystem):
+            rooms.append(self._inner.free_bytes(path))
         return min(rooms, default=2**63 - 1)
 
     def expect(self, path: str, size_bytes: int) -> None:
         """Refuse an upload that cannot fit before it begins."""
         self._ready()
-        room = self._tally.room(self._limit)
+        room = self._ledger.room(self._limit)
         if room is not None and size_bytes > room + (self.file_size(path) or 0):
             self.refused()
             raise TooLarge(f"{size_bytes} bytes do not fit: {room} are left of your quota")
-        if isinstance(self._inner, RoomFilesystem):
+        if isinstance(self._inner, ExpectingFilesystem):
             self._inner.expect(path, size_bytes)
 
     def file_size(self, path: str) -> int | None:
@@ -145,7 +148,7 @@ class QuotaFilesystem:
         size = self._inner.partial_size(path)
         dropped = self._inner.drop_partial(path)
         if dropped and size is not None:
-            self._tally.give(size, 1)
+            self._ledger.give(size, 1)
         return dropped
 
     def forget_partial(self, path: str) -> None:
@@ -154,13 +157,13 @@ class QuotaFilesystem:
             self._inner.drop_partial(path)
 
     def _ready(self) -> None:
-        self._tally.refresh(self._count)
-        self._tally.wait()
+        self._ledger.refresh(self._count)
+        self._ledger.wait()
 
     def refused(self) -> None:
         """The quota has refused something: see whether it was right to, for the next time."""
-        self._tally.doubt()
-        self._tally.refresh(self._count)
+        self._ledger.doubt()
+        self._ledger.refresh(self._count)
 
     # Changing ----------------------------------------------------------------------------------------------------
 
@@ -169,53 +172,74 @@ class QuotaFilesystem:
         there = self.file_size(path)
         in_place = there is not None and bool(offset or append)
         replaces = there is not None and not in_place and not self.keeps
-        if not replaces and self._tally.room(self._limit) == 0:
+        if not replaces and self._ledger.room(self._limit) == 0:
             self.refused()
             raise TooLarge("your quota is used up", hint="remove something first")
-        alone = self._tally.begin(path, there if replaces and there else 0)
+        alone = self._ledger.begin(path, there if replaces and there else 0)
         kept = self.partial_size(path) if alone and not in_place else None
         taken_files = 0 if in_place or kept is not None else 1
         try:
-            self._tally.take(0, taken_files, _NO_LIMIT if replaces else self._limit)
+            self._ledger.take(0, taken_files, _NO_LIMIT if replaces else self._limit)
             try:
                 upload = self._inner.open_upload(path, offset=offset, append=append)
             except BaseException:
-                self._tally.give(0, taken_files)
+                self._ledger.give(0, taken_files)
                 raise
         except BaseException:
-            self._tally.end(path)
+            self._ledger.end(path)
             raise
         position = upload.position
         if in_place:
             assert there is not None
-            return QuotaUpload(self, upload, path, self._tally, self._limit, top=max(there, position), in_place=True)
+            return QuotaUpload(self, upload, path, self._ledger, self._limit, top=max(there, position), in_place=True)
         # A partial that was kept is counted already; what is not continued of it has just been cut off.
-        self._tally.give((kept or 0) - position)
-        return QuotaUpload(self, upload, path, self._tally, self._limit, top=position, in_place=False)
+        self._ledger.give((kept or 0) - position)
+        return QuotaUpload(self, upload, path, self._ledger, self._limit, top=position, in_place=False)
+
+    def _publish_many(self, members: Sequence[Any], *, make_folders: bool) -> list[Any]:
+        """``publish_many`` of ``inner``: room is taken for all members together, and given back of those that failed.
+
+        Where it is not there for all of them, none is published: each has the outcome TooLarge.
+        """
+        self._ready()
+        there = [None if self.keeps else self.file_size(member.path) for member in members]
+        grown = [len(member.data or b"") - (old or 0) for member, old in zip(members, there, strict=True)]
+        new = [int(old is None) for old in there]
+        try:
+            self._ledger.take(sum(grown), sum(new), self._limit)
+        except TooLarge as error:
+            self.refused()
+            return [error] * len(members)
+        outcomes: list[Any] = self._inner.publish_many(members, make_folders=make_folders)  # type: ignore[attr-defined]
+        for outcome, size_bytes, files in zip(outcomes, grown, new, strict=True):
+            if outcome is not None:
+                self._ledger.give(size_bytes, files)
+        self._ledger.doubt()  # folders above the members may have been made, too, or have been there
+        return outcomes
 
     def make_folder(self, path: str) -> None:
         self._ready()
-        self._tally.take(0, 1, self._limit)
+        self._ledger.take(0, 1, self._limit)
         try:
             self._inner.make_folder(path)
         except BaseException:
-            self._tally.give(0, 1)
+            self._ledger.give(0, 1)
             raise
 
     def remove_folder(self, path: str) -> None:
         self._inner.remove_folder(path)
-        self._tally.give(0, 1)
+        self._ledger.give(0, 1)
         if isinstance(self._inner, PartialFilesystem):
-            self._tally.doubt()  # partials of unknown size may have gone with it
+            self._ledger.doubt()  # partials of unknown size may have gone with it
 
     def remove_file(self, path: str) -> None:
         size = self.file_size(path)
         partial = self.partial_size(path) if size is None else None
         self._inner.remove_file(path)
         if size is not None:
-            self._tally.replaced(path, size)
+            self._ledger.replaced(path, size)
         elif partial is not None:
-            self._tally.give(partial, 1)
+            self._ledger.give(partial, 1)
 
     def rename(self, source: str, target: str) -> None:
         try:
@@ -225,7 +249,7 @@ class QuotaFilesystem:
         self._inner.rename(source, target)
         if lost is not None:
             # A file, or an empty folder in the place of which another one is now.
-            self._tally.replaced(target, 0 if lost.is_folder else lost.size)
+            self._ledger.replaced(target, 0 if lost.is_folder else lost.size)
 
     def set_modified(self, path: str, ns: int) -> None:
         self._inner.set_modified(path, ns)
@@ -234,14 +258,14 @@ class QuotaFilesystem:
 class QuotaUpload:
     """An upload that takes room before it writes. ``top`` is the end of what is counted already."""
 
-    __slots__ = ("_files", "_in_place", "_inner", "_limit", "_path", "_refused", "_start", "_tally", "_top")
+    __slots__ = ("_files", "_in_place", "_inner", "_ledger", "_limit", "_path", "_refused", "_start", "_top")
 
     def __init__(
         self,
         files: QuotaFilesystem,
         inner: Upload,
         path: str,
-        tally: Tally,
+        ledger: Ledger,
         limit: Limit,
         *,
         top: int,
@@ -250,7 +274,7 @@ class QuotaUpload:
         self._files = files
         self._inner = inner
         self._path = path
-        self._tally = tally
+        self._ledger = ledger
         self._limit = limit
         self._start = self._top = top
         self._in_place = in_place
@@ -264,7 +288,7 @@ class QuotaUpload:
         end = self._inner.position + len(data)
         if end > self._top:
             try:
-                self._tally.take(end - self._top, 0, self._limit)
+                self._ledger.take(end - self._top, 0, self._limit)
             except TooLarge:
                 self._refused = True
                 raise
@@ -279,8 +303,8 @@ class QuotaUpload:
             self._settle()
             raise
         if replaced is not None:
-            self._tally.replaced(self._path, replaced, self._top)
-        last, crowded = self._tally.end(self._path)
+            self._ledger.replaced(self._path, replaced, self._top)
+        last, crowded = self._ledger.end(self._path)
         if last and crowded:
             # Another upload of the name broke off before this one ended. Behind a whole file nobody finds its partial.
             self._files.forget_partial(self._path)
@@ -296,10 +320,10 @@ class QuotaUpload:
 
     def _settle(self) -> bool:
         """Count only what is really there after an upload that came to nothing; whether it was the last of its path."""
-        last, _ = self._tally.end(self._path)
+        last, _ = self._ledger.end(self._path)
         if self._in_place:
-            self._tally.give(self._top - max(self._start, self._inner.position))
+            self._ledger.give(self._top - max(self._start, self._inner.position))
             return last
         kept = self._files.partial_size(self._path) if last else None
-        self._tally.give(self._top - (kept or 0), 0 if kept is not None else 1)
+        self._ledger.give(self._top - (kept or 0), 0 if kept is not None else 1)
         return last

@@ -25,7 +25,7 @@ from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.parking import Guest, ParkingLot
 from logferry.ftp.passive import same_host
 from logferry.ftp.protocol.state import Terms, TlsPolicy
-from logferry.ftp.quota import Tallies
+from logferry.ftp.quota import Ledgers
 from logferry.ftp.quota_files import with_quotas
 from logferry.ftp.session import Session, SessionInfo
 from logferry.ftp.shared import ServerLimits, Shared
@@ -91,7 +91,7 @@ class FtpServer:
         self._listeners = Listeners()
         if on_event is not None:
             self._listeners.on(Event, on_event)
-        tallies = Tallies(clock=clock)
+        ledgers = Ledgers(clock=clock)
         self._shared = Shared(
             terms=Terms(
                 tls=tls,
@@ -101,8 +101,8 @@ class FtpServer:
                 now_ns=clock.now_ns,
             ),
             users=users,
-            filesystem=with_quotas(filesystem, tallies),
-            tallies=tallies,
+            filesystem=with_quotas(filesystem, ledgers),
+            ledgers=ledgers,
             contexts=ServerContexts(identity) if identity is not None and tls != "off" else None,
             owners=TlsOwners(),
             limits=limits,

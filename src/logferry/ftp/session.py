@@ -303,7 +303,7 @@ class Session:
             return True
         if now is None or not before.admits(now):
             return False
-        self._shared.tallies.adjust(now)
+        self._shared.ledgers.adjust(now)
         own = Permissions(now.permissions)
         letters = own if now.folder_rules is None else now.folder_rules.letters(path, own)
         rule = RULES.get(verb)

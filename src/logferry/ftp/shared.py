@@ -13,7 +13,7 @@ from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.hooks import LoginRequest, UploadRequest
 from logferry.ftp.listeners import Listeners
 from logferry.ftp.protocol.state import Terms
-from logferry.ftp.quota import Tallies
+from logferry.ftp.quota import Ledgers
 from logferry.ftp.tls import ServerContexts, TlsOwners
 from logferry.ftp.users import User, UserStore
 
@@ -46,7 +46,7 @@ class Shared:
     terms: Terms
     users: UserStore
     filesystem: Callable[[User], Filesystem]
-    tallies: Tallies
+    ledgers: Ledgers
     contexts: ServerContexts | None
     owners: TlsOwners
     limits: ServerLimits

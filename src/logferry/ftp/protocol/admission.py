@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 
 from logferry.ftp.protocol import paths
-from logferry.ftp.protocol.actions import Action, FileTask, Transfer
+from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State
 
 DENIED = Reply(550, ("Permission denied.",))
 
-_LETTERS = {"CHMOD": "M", "STAT": "l"}
+_LETTERS = {"CHMOD": "M", "MFMT": "T", "STAT": "l"}
 """Letters of actions whose command has none of its own, because it is not always about a path."""
 
 _LISTINGS = ("LIST", "NLST", "STAT")
@@ -24,7 +24,7 @@ _WILD = re.compile(r"[*?\[]")
 
 def admitted(outcome: Reply | Action, letter: str, state: State) -> Reply | Action:
     """``outcome``, or the refusal where ``letter`` does not hold at one of its paths."""
-    if not isinstance(outcome, (FileTask, Transfer)):
+    if isinstance(outcome, (Reply, CheckPassword, HangUp, Listen, Pause, StartTls)):
         return outcome
     # An action that nobody gave a letter must not slip past the rules: it needs what looking needs.
     letter = letter or _LETTERS.get(outcome.verb, "l")
