@@ -72,7 +72,9 @@ def main() -> None:
     )
     with server:
         print("listening on {}:{}".format(*server.address), flush=True)
-        stop.wait()
+        while not stop.wait(1.0):
+            # A signal may reach another thread; Python handles it here, as soon as this thread runs again.
+            pass
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def serve(users: JsonUsers, folder: str, port: int) -> None:
     with FtpServer(("127.0.0.1", port), users=users, identity=identity) as server:
         print("listening on {}:{}".format(*server.address), flush=True)
         print(f"certificate {identity.pin}", flush=True)
-        stop.wait()
+        while not stop.wait(1.0):
+            # A signal may reach another thread; Python handles it here, as soon as this thread runs again.
+            pass
 
 
 def main() -> int:
