@@ -13,6 +13,8 @@ PATH_BYTES_MAX = 4000
 """A whole archive path: below Linux's PATH_MAX of 4,096 with room for the data directory."""
 PATH_DEPTH_MAX = 128
 """Folders in a path; real trees stay under 20."""
+FILE_BYTES_MAX = 2**63 - 1
+"""What a signed 64-bit offset can address: no file is larger, whatever a server claims."""
 AGENT_ID_CHARS_MAX = 63
 """Like a DNS label, so an agent id can be a host name."""
 

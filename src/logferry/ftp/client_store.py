@@ -14,7 +14,7 @@ from logferry.ftp.client_session import ClientSession
 from logferry.ftp.cut import Aborted
 from logferry.ftp.protocol.client import Command
 from logferry.ftp.protocol.features import LOGFERRY_FEATURE
-from logferry.ftp.protocol.listing_reader import time_value
+from logferry.ftp.protocol.listing_reader import size_value, time_value
 from logferry.ftp.protocol.passive_reader import extended_passive_port
 from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
@@ -267,5 +267,4 @@ def wire_time(session: ClientSession, ns: int) -> str:
 
 def read_size(reply: Reply) -> int | None:
     """Bytes out of a reply to SIZE; None for any other."""
-    text = reply.text.strip()
-    return int(text) if reply.code == 213 and text.isascii() and text.isdigit() else None
+    return size_value(reply.text.strip()) if reply.code == 213 else None

@@ -17,7 +17,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HALF_YEAR_NS = 182 * 86_400 * 1_000_000_000
 _TIME_VALUE = re.compile(r"([0-9]{14})(?:\.([0-9]{1,9}))?")
-_LINE_END = re.compile("[\r\n]")
+_LINE_END = re.compile("[\r\n\x00]")
 
 
 def time_value(ns: int) -> str:
@@ -100,5 +100,5 @@ def _perm(entry: Entry, permissions: Permissions) -> str:
 
 
 def printable(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """The entries whose names can stand in a line; one with CR or LF would forge another line."""
+    """The entries whose names can stand in a line; one with CR or LF would forge another line, NUL ends it for many."""
     return (entry for entry in entries if not _LINE_END.search(entry.name))

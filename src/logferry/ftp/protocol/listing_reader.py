@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from logferry.errors import TooLarge, Unreachable
-from logferry.limits import FTP_LIST_ENTRIES_MAX, FTP_LISTING_LINE_BYTES_MAX
+from logferry.limits import FILE_BYTES_MAX, FTP_LIST_ENTRIES_MAX, FTP_LISTING_LINE_BYTES_MAX
 
 Kind = Literal["file", "folder", "link", "other"]
 
@@ -64,6 +64,17 @@ def _seconds(year: int, month: int, day: int, hour: int, minute: int, second: in
         return None
 
 
+# Sizes ---------------------------------------------------------------------------------------------------------------
+
+
+def size_value(text: str) -> int | None:
+    """Decimal digits -> bytes; None when it is something else, or more than any file can have."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(FILE_BYTES_MAX)):
+        return None
+    size = int(text)
+    return size if size <= FILE_BYTES_MAX else None
+
+
 # Facts ---------------------------------------------------------------------------------------------------------------
 
 _KINDS: dict[str, Kind] = {"file": "file", "dir": "folder", "cdir": "folder", "pdir": "folder"}
@@ -80,11 +91,10 @@ def read_facts(line: str) -> Listed | None:
         values[key.lower()] = value
     kind_word, _, target = values.get("type", "file").partition(":")
     kind: Kind = "link" if "slink" in kind_word.lower() else _KINDS.get(kind_word.lower(), "other")
-    size = values.get("size", "")
     return Listed(
         name=name,
         kind=kind,
-        size=int(size) if kind != "folder" and size.isascii() and size.isdigit() else None,
+        size=size_value(values.get("size", "")) if kind != "folder" else None,
         modified_ns=time_value_ns(values.get("modify", "")),
         unique=values.get("unique", ""),
         target=target if kind == "link" else "",
@@ -139,7 +149,7 @@ def read_list_line(line: str, *, now_ns: int) -> Listed | None:
 def _unix(found: re.Match[str], now_ns: int) -> Listed | None:
     kind = _UNIX_KINDS.get(found["type"], "other")
     name, arrow, target = found["name"].partition(" -> ") if kind == "link" else (found["name"], "", "")
-    size = int(found["size"]) if kind in ("file", "link") and found["size"].isdigit() else None
+    size = size_value(found["size"]) if kind in ("file", "link") else None
     return Listed(name, kind, size, _unix_time_ns(found, now_ns), target=target if arrow else "")
 
 
@@ -165,8 +175,8 @@ def _dos(found: re.Match[str]) -> Listed:
     if found["half"]:
         hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
     seconds = _seconds(year, int(found["month"]), int(found["day"]), hour, int(found["minute"]))
-    size = int(found["size"]) if found["size"].isdigit() else None
-    kind: Kind = "file" if size is not None else "folder"
+    size = size_value(found["size"])
+    kind: Kind = "file" if found["size"].isdigit() else "folder"
     return Listed(found["name"], kind, size, None if seconds is None else seconds * 1_000_000_000)
 
 
