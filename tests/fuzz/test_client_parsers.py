@@ -34,7 +34,7 @@ REPLIES = [
     b"229 Entering extended passive mode (|||40000|)\r\n",
     b"213 12345\r\n",
     b"213 20260101000000.123\r\n",
-    b"257 \"/a \"\"b\"\"\" is here\r\n",
+    b'257 "/a ""b""" is here\r\n',
     b"250-Facts:\r\n type=file;size=5;modify=20260101000000; /a\r\n250 End\r\n",
     b"150 Opening (99 bytes)\r\n226 done\r\n",
     b"550 No such file\r\n",
