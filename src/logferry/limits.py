@@ -50,6 +50,8 @@ FTP_DATA_STALL_S_MAX = 60.0
 """A data connection that moves no byte for this long is cut."""
 FTP_LINGER_S = 0.5
 """How long a thread stays with a session that went quiet before it is parked."""
+FTP_TURN_S_MAX = 0.25
+"""How long a session that never pauses keeps its thread before the others get their turn."""
 FTP_DATA_BLOCK_BYTES = 256 * KIB
 FTP_TLS_BLOCK_BYTES = 64 * KIB
 """Bytes handed to TLS, or read from a file without a descriptor, at once."""

@@ -7,6 +7,7 @@ cost two. TLS needs Python's, since a read may have to be tried again inside.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import struct
@@ -81,16 +82,36 @@ class Control:
             if not wait:
                 tls.settimeout(FTP_LINGER_S)
 
-    def send(self, data: bytes) -> None:
-        """Send all of ``data``.
+    @property
+    def holds_input(self) -> bool:
+        """Whether something has arrived that the kernel does not know of any more: nobody would wake us for it."""
+        return self._tls is not None and self._tls.pending() > 0
+
+    def send(self, data: bytes, *, wait: bool = True) -> None:
+        """Send all of ``data``; without ``wait`` only if the kernel takes it at once.
 
         Raises:
             OSError: the connection broke, or the client reads nothing.
         """
-        if self._tls is None:
+        if not wait:
+            self._send_at_once(data)
+        elif self._tls is None:
             self._socket.sendall(data)
+        else:
+            _send_tls(self._tls, data)
+
+    def _send_at_once(self, data: bytes) -> None:
+        if self._tls is None:
+            if self._socket.send(data, socket.MSG_DONTWAIT) < len(data):
+                raise BlockingIOError(errno.EAGAIN, "the client reads nothing")
             return
-        _send_tls(self._tls, data)
+        self._tls.settimeout(0.0)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[self._tls.send(left) :]
+        finally:
+            self._tls.settimeout(FTP_LINGER_S)
 
     def begin_tls(self, context: ssl.SSLContext) -> None:
         """From here on TLS; ``handshake`` has to follow."""

@@ -305,6 +305,8 @@ class DataWork:
                     break
                 raise Interrupted(426, "The client went away.")
             protocol.receive(data)
+            if protocol.flooded:
+                raise Interrupted(426, "A command without end came.")
         if self._was_cut:
             raise Interrupted(426, "The server stops.")
         if protocol.abort_requested:

@@ -23,6 +23,9 @@ _ACCEPT_PAUSE_S = 0.2
 """After "too many open files": accepting again at once would spin."""
 
 
+_ALARMS_SPARE = 1024
+
+
 class Guest(Protocol):
     """What can be parked."""
 
@@ -49,8 +52,9 @@ class ParkingLot:
         self._selector = selectors.DefaultSelector()
         self._inbox: deque[tuple[Guest, bool]] = deque()
         self._parked: set[Guest] = set()
-        self._clockwork: list[tuple[float, int, Guest]] = []
-        self._in_clockwork: dict[Guest, float] = {}
+        self._clockwork: list[tuple[float, int]] = []
+        self._alarms: dict[Guest, tuple[float, int]] = {}
+        self._alarmed: dict[int, Guest] = {}
         self._serial = itertools.count()
         self._stopping = False
         self._closed = False
@@ -74,6 +78,12 @@ class ParkingLot:
             self._send_home()
         else:
             self._ring()
+
+    def forget(self, guest: Guest) -> None:
+        """``guest`` is gone for good: do not hold it until its deadline. From any thread, while it is not parked."""
+        alarm = self._alarms.pop(guest, None)
+        if alarm is not None:
+            self._alarmed.pop(alarm[1], None)
 
     def stop(self) -> None:
         """Accept nobody any more and wake everybody."""
@@ -145,9 +155,21 @@ class ParkingLot:
         self._parked.add(guest)
         if listen:
             self._selector.register(guest.fileno(), selectors.EVENT_READ, guest)
-        if guest.deadline_s < self._in_clockwork.get(guest, float("inf")):
-            self._in_clockwork[guest] = guest.deadline_s
-            heapq.heappush(self._clockwork, (guest.deadline_s, next(self._serial), guest))
+        before = self._alarms.get(guest)
+        if before is None or guest.deadline_s < before[0]:
+            if before is not None:
+                self._alarmed.pop(before[1], None)
+            self._set_alarm(guest)
+
+    def _set_alarm(self, guest: Guest) -> None:
+        alarm = (guest.deadline_s, next(self._serial))
+        self._alarms[guest] = alarm
+        self._alarmed[alarm[1]] = guest
+        if len(self._clockwork) > 2 * len(self._alarmed) + _ALARMS_SPARE:
+            # Most are of guests who are gone: whoever connects and hangs up in a loop must not fill the memory.
+            self._clockwork = [one for one in self._clockwork if one[1] in self._alarmed]
+            heapq.heapify(self._clockwork)
+        heapq.heappush(self._clockwork, alarm)
 
     def _release(self, guest: Guest) -> None:
         self._parked.discard(guest)
@@ -160,14 +182,14 @@ class ParkingLot:
         """Wake those whose time is up. A guest has one entry; it may be older than its deadline, then it is renewed."""
         now = time.monotonic()
         while self._clockwork and self._clockwork[0][0] <= now:
-            at, _, guest = heapq.heappop(self._clockwork)
-            if self._in_clockwork.get(guest) != at:
+            _, serial = heapq.heappop(self._clockwork)
+            guest = self._alarmed.pop(serial, None)
+            if guest is None:
                 continue
-            del self._in_clockwork[guest]
+            self._alarms.pop(guest, None)
             if guest not in self._parked:
                 continue
             if guest.deadline_s <= now:
                 self._release(guest)
             else:
-                self._in_clockwork[guest] = guest.deadline_s
-                heapq.heappush(self._clockwork, (guest.deadline_s, next(self._serial), guest))
+                self._set_alarm(guest)

@@ -276,6 +276,9 @@ class FtpServer:
             self._per_address[session.address] -= 1
             if not self._per_address[session.address]:
                 del self._per_address[session.address]
+        lot = self._lot
+        if lot is not None:
+            lot.forget(session)
         session.close()
 
 

@@ -29,7 +29,7 @@ from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
 from logferry.ftp.tasks import perform, told_of
 from logferry.ftp.users import User
-from logferry.limits import FTP_LINGER_S
+from logferry.limits import FTP_LINGER_S, FTP_TURN_S_MAX
 
 if TYPE_CHECKING:
     from logferry.ftp.shared import Shared
@@ -155,6 +155,7 @@ class Session:
             return self._give_up()
         if self._shaking and not self._shake():
             return True
+        turn_ends_s = time.monotonic() + FTP_TURN_S_MAX
         while True:
             self._work(buffer)
             if self.protocol.ended:
@@ -162,8 +163,13 @@ class Session:
                 return False
             if self.paused or self._shaking:
                 return True
-            if self.stopping:
+            now = time.monotonic()
+            if self.stopping or (not self.user and now >= self._connected_s + self._shared.limits.login_s):
                 return self._give_up()
+            if now > turn_ends_s and not self._control.holds_input:
+                # Somebody who never pauses must not keep the thread: to the end of the line, where others wait too.
+                self._set_deadline()
+                return True
             data = self._control.receive(wait=not crowded)
             if data is None:
                 self._set_deadline()
@@ -207,7 +213,8 @@ class Session:
     def _flush(self) -> None:
         out = self.protocol.take_output()
         if out:
-            self._control.send(out)
+            # A stranger's replies are few and fit the kernel's buffer, unless he never reads them: he is not waited for.
+            self._control.send(out, wait=bool(self.user))
 
     def _set_deadline(self) -> None:
         now = time.monotonic()
@@ -384,6 +391,9 @@ class Session:
             if event is not None:
                 self._shared.tell(event)
         self.protocol.answer(reply)
+        if task.verb == "STAT":
+            # The one reply that may be large: many of them, asked for in one packet, must not gather in memory.
+            self._flush()
 
     def _start_tls(self) -> None:
         self._flush()
