@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import socket
 import ssl
@@ -53,6 +54,7 @@ class DataWork:
         "_turned_away",
         "_was_cut",
         "doing",
+        "port_until_s",
         "stall_s",
     )
 
@@ -66,6 +68,8 @@ class DataWork:
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
         self._recheck_s = 0.0
+        self.port_until_s = math.inf
+        """When a port that nobody has used is closed again (monotonic seconds)."""
         self.stall_s = shared.limits.data_stall_s
         self.doing: tuple[str, str, int] = ("", "", 0)
         """Verb, path and bytes moved, for whoever looks on."""
@@ -80,10 +84,19 @@ class DataWork:
             text = str(error) if isinstance(error, LogferryError) else f"No data port: {error.strerror}."
             self._session.protocol.answer(Reply(425, (one_line(text),)))
             return
+        self.port_until_s = time.monotonic() + shared.limits.data_connect_s
         self._session.protocol.listening(shared.public_address or same_host(self._local), self._port.port)
+
+    def drop_unused_port(self) -> bool:
+        """Close the port when its time is up; whether that was so."""
+        late = time.monotonic() >= self.port_until_s
+        if late:
+            self._drop_port()
+        return late
 
     def _drop_port(self) -> None:
         port, self._port = self._port, None
+        self.port_until_s = math.inf
         if port is not None:
             port.close()
 

@@ -6,6 +6,8 @@ mix; a lock dies with its process, so what a killed server leaves can be continu
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -19,6 +21,9 @@ from logferry.limits import FTP_WRITEBACK_BYTES
 
 _PARTIAL = re.compile(rb"\.~up-[0-9a-f]{16}(?:-[0-9a-f]{8})?")
 _NEW_FILE_MODE = 0o644
+# O_NONBLOCK: a FIFO that somebody with a shell has put in the way must not hang the session.
+_PARTIAL_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 
 def partial_name(name: bytes) -> bytes:
@@ -34,7 +39,7 @@ def is_partial(name: bytes) -> bool:
 class LocalUpload:
     """A file being written: a partial (``partial`` is its name), or the file itself when that is empty."""
 
-    __slots__ = ("_fd", "_folder", "_name", "_partial", "_started", "position")
+    __slots__ = ("_began", "_fd", "_folder", "_name", "_partial", "_started", "position")
 
     def __init__(self, fd: int, folder: int, name: bytes, partial: bytes, position: int) -> None:
         self._fd = fd
@@ -43,6 +48,8 @@ class LocalUpload:
         self._partial = partial
         self.position = position
         self._started = position
+        # Only what an append adds may be taken back: what was there before has been confirmed.
+        self._began = position if partial else os.fstat(fd).st_size
 
     def write(self, data: memoryview | bytes) -> None:
         written = os.pwrite(self._fd, data, self.position)
@@ -78,7 +85,8 @@ class LocalUpload:
             else:
                 os.fdatasync(self._fd)
         except OSError:
-            self._discard()
+            with contextlib.suppress(OSError):  # a disk that refuses this, too, gets a 426 like any other cut
+                self._discard()
         finally:
             self._close()
 
@@ -93,8 +101,12 @@ class LocalUpload:
         return False
 
     def _discard(self) -> None:
+        """Make sure that nobody goes on behind bytes which may never have reached the disk."""
         if self._partial:
             _remove(self._folder, self._partial)
+        elif os.fstat(self._fd).st_size == self.position > self._began:
+            # SIZE must not count them, or the next REST would confirm what a sync that failed has dropped.
+            os.ftruncate(self._fd, self._began)
 
     def _close(self) -> None:
         os.close(self._fd)
@@ -104,15 +116,26 @@ class LocalUpload:
 def new_upload(folder: int, name: bytes) -> LocalUpload:
     """A new file ``name`` in the open ``folder``, which from now on belongs to the upload."""
     partial = partial_name(name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(partial, flags, _NEW_FILE_MODE, dir_fd=folder)
-    if _hold(fd, folder, partial):
-        os.ftruncate(fd, 0)
-        return LocalUpload(fd, folder, name, partial, 0)
-    # Somebody uploads the same name now: both go on, the last one whole wins.
-    os.close(fd)
+    fd = _open_partial(folder, partial, os.O_CREAT)
+    if fd is not None:
+        if _hold(fd, folder, partial):
+            os.ftruncate(fd, 0)
+            return LocalUpload(fd, folder, name, partial, 0)
+        os.close(fd)
+    # Somebody uploads the same name now, or has put something strange there: ours goes beside it, the last whole wins.
     partial += b"-" + secrets.token_hex(4).encode()
-    return LocalUpload(os.open(partial, flags | os.O_EXCL, _NEW_FILE_MODE, dir_fd=folder), folder, name, partial, 0)
+    fd = os.open(partial, _PARTIAL_FLAGS | os.O_CREAT | os.O_EXCL, _NEW_FILE_MODE, dir_fd=folder)
+    return LocalUpload(fd, folder, name, partial, 0)
+
+
+def _open_partial(folder: int, partial: bytes, more: int = 0) -> int | None:
+    """A partial opened for writing; None when what has that name is no file that could be written."""
+    try:
+        return os.open(partial, _PARTIAL_FLAGS | more, _NEW_FILE_MODE, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
 
 
 def continue_partial(path: str, folder: int, name: bytes, *, offset: int | None) -> LocalUpload:
@@ -122,10 +145,9 @@ def continue_partial(path: str, folder: int, name: bytes, *, offset: int | None)
         NotFound: there is none. Refused: ``offset`` is beyond its end. Later: another session writes to it.
     """
     partial = partial_name(name)
-    try:
-        fd = os.open(partial, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError as error:
-        raise NotFound(f"no such file: {path}", hint="nothing to continue; send it from the start") from error
+    fd = _open_partial(folder, partial)
+    if fd is None:
+        raise NotFound(f"no such file: {path}", hint="nothing to continue; send it from the start")
     if not _hold(fd, folder, partial):
         os.close(fd)
         raise Later(f"{path} is being uploaded by another session", hint="wait until that one has ended")
@@ -138,11 +160,18 @@ def continued_file(path: str, fd: int, folder: int, name: bytes, *, offset: int 
     """Write into the open file ``fd`` itself, at ``offset`` or at its end.
 
     Raises:
-        Refused: it is no plain file, or ``offset`` is beyond its end. ``fd`` is closed then.
+        Refused: it is no plain file, or ``offset`` is beyond its end.
+        Later: another session writes to it. ``fd`` is closed then.
     """
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise Refused(f"{path} is no plain file")
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        # Both would be told that their bytes are stored, at the same place.
+        os.close(fd)
+        raise Later(f"{path} is being written by another session", hint="wait until that one has ended") from error
     return LocalUpload(fd, folder, name, b"", _position(path, fd, offset))
 
 
@@ -158,9 +187,8 @@ def _position(path: str, fd: int, offset: int | None) -> int:
 
 def remove_idle_partial(folder: int, partial: bytes) -> bool:
     """Remove a partial that no upload writes to; whether that was done."""
-    try:
-        fd = os.open(partial, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError:
+    fd = _open_partial(folder, partial)
+    if fd is None:
         return False
     try:
         idle = _hold(fd, folder, partial)
@@ -172,13 +200,14 @@ def remove_idle_partial(folder: int, partial: bytes) -> bool:
 
 
 def _hold(fd: int, folder: int, name: bytes) -> bool:
-    """Whether the open file is ours alone now (locked, in every process) and still has its name."""
+    """Whether the open file is ours alone now: locked in every process, still of that name and of no other."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         named = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except (BlockingIOError, FileNotFoundError):
         return False
-    return named.st_ino == os.fstat(fd).st_ino
+    held = os.fstat(fd)
+    return named.st_ino == held.st_ino and held.st_nlink == 1 and stat.S_ISREG(held.st_mode)
 
 
 def _remove(folder: int, name: bytes) -> None:

@@ -152,7 +152,11 @@ class Session:
             self.paused = False
             self.protocol.resume()
         elif time.monotonic() >= self.deadline_s or self.stopping:
-            return self._give_up()
+            if self.stopping or not self._data.drop_unused_port():
+                return self._give_up()
+            self.protocol.data_lost()
+            self._set_deadline()
+            return True
         if self._shaking and not self._shake():
             return True
         turn_ends_s = time.monotonic() + FTP_TURN_S_MAX
@@ -227,6 +231,7 @@ class Session:
             self.deadline_s = self._connected_s + limits.login_s
         if self._line_s:
             self.deadline_s = min(self.deadline_s, self._line_s + limits.line_s)
+        self.deadline_s = min(self.deadline_s, self._data.port_until_s)
 
     def _give_up(self) -> bool:
         if self.stopping:
