@@ -206,10 +206,9 @@ class ListingReader:
         self._buffer += data
         *lines, rest = self._buffer.split(b"\n")
         self._buffer = rest
-        if len(rest) > FTP_LISTING_LINE_BYTES_MAX:
-            raise Unreachable(f"the server sent a listing line of more than {FTP_LISTING_LINE_BYTES_MAX} bytes")
         for line in lines:
             self._line(line)
+        _check_bytes(rest)
 
     def finish(self) -> list[Listed]:
         """All entries; a last line without its end counts."""
@@ -218,6 +217,7 @@ class ListingReader:
         return self._entries
 
     def _line(self, raw: bytearray) -> None:
+        _check_bytes(raw)
         line = raw.decode("utf-8", "surrogateescape").rstrip("\r")
         if self._facts and _is_itself(line):
             return
@@ -227,3 +227,8 @@ class ListingReader:
         self._entries.append(entry)
         if len(self._entries) > FTP_LIST_ENTRIES_MAX:
             raise TooLarge(f"a folder with more than {FTP_LIST_ENTRIES_MAX} entries", hint="list its sub-folders")
+
+
+def _check_bytes(line: bytearray) -> None:
+    if len(line) > FTP_LISTING_LINE_BYTES_MAX:
+        raise Unreachable(f"the server sent a listing line of more than {FTP_LISTING_LINE_BYTES_MAX} bytes")
