@@ -29,8 +29,8 @@ FINAL = re.compile(rb"^[2-5][0-9][0-9] ", re.MULTILINE)
 
 _NAMES = [piece.decode("utf-8", "surrogateescape") for piece in PIECES if piece and b"/" not in piece]
 _ERRORS: list[Callable[[str], Exception]] = [
-    *(lambda name, kind=kind: kind(name, hint=name) for kind in (errors.NotFound, errors.Conflict, errors.Full)),  # type: ignore[misc]
-    *(lambda name, code=code: OSError(code, os.strerror(code), name) for code in (*range(1, 40), errno.EDQUOT)),  # type: ignore[misc]
+    *(lambda name, kind=kind: kind(name, hint=name) for kind in (errors.NotFound, errors.Conflict, errors.Full)),
+    *(lambda name, code=code: OSError(code, os.strerror(code), name) for code in (*range(1, 40), errno.EDQUOT)),
     lambda name: OSError(name),
 ]
 
@@ -144,13 +144,6 @@ class Shell:
                 self._transfer(action)
             case HangUp():
                 assert protocol.ended
-            case _:
-                return self._more(action)
-        return None
-
-    def _more(self, action: Action) -> Action | None:
-        """An action that this shell does not know is refused."""
-        self.protocol.answer(Reply(502, (f"{type(action).__name__} is not offered.",)))
         return None
 
     def _perform(self, task: FileTask) -> None:

@@ -1,4 +1,4 @@
-"""A FIFO under the name of a partial hung the session for ever; a hard link there had its target cut and overwritten."""
+"""A FIFO under the name of a partial hung the session for ever; a hard link there had its target overwritten."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def _limits(**more: float) -> ServerLimits:
 
 @contextlib.contextmanager
 def _flooding(at: Serving, line: bytes, *, read: bool, login: bool = False) -> Iterator[list[threading.Thread]]:
-    """Clients, two for each thread of the server, that send ``line`` without end; threads that end when they are cut."""
+    """Two clients for each thread of the server send ``line`` without end; threads that end when they are cut."""
     sockets, threads = [], []
     for _ in range(2 * THREADS):
         client = at.client(login=login)
@@ -55,19 +55,21 @@ def _read(sock: socket.socket, _line: bytes) -> None:
 
 def test_strangers_who_never_pause_let_others_in(tmp_path: Path) -> None:
     """More clients than threads send NOOP without end: another one logs in and is served all the same."""
-    with serving(tmp_path, limits=_limits()) as at, _flooding(at, b"NOOP\r\n", read=True):
-        with RawClient(at.port) as client:
-            client.login()
-            assert client.upload("STOR a", b"content").startswith("226")
+    with serving(tmp_path, limits=_limits()) as at, _flooding(at, b"NOOP\r\n", read=True), RawClient(at.port) as client:
+        client.login()
+        assert client.upload("STOR a", b"content").startswith("226")
 
 
 def test_users_who_never_pause_let_others_in(tmp_path: Path) -> None:
     """The same when they are logged in, and over TLS, where bytes may wait inside the library."""
-    with serving(tmp_path, limits=_limits(), tls="explicit") as at, _flooding(at, b"NOOP\r\n", read=True, login=True):
-        with at.client(tls=True) as client:
-            assert client.upload("STOR a", b"content").startswith("226")
-            client.send(*["NOOP"] * 3000)
-            assert all(client.code() == "200" for _ in range(3000))
+    with (
+        serving(tmp_path, limits=_limits(), tls="explicit") as at,
+        _flooding(at, b"NOOP\r\n", read=True, login=True),
+        at.client(tls=True) as client,
+    ):
+        assert client.upload("STOR a", b"content").startswith("226")
+        client.send(*["NOOP"] * 3000)
+        assert all(client.code() == "200" for _ in range(3000))
 
 
 def test_the_time_to_log_in_runs_out_for_those_who_never_pause(tmp_path: Path) -> None:

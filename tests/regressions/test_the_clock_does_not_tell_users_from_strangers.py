@@ -9,6 +9,7 @@ import pytest
 
 from logferry.ftp import ServerLimits, User, passwords
 from logferry.ftp import session as sessions
+from logferry.ftp.protocol.actions import Pause
 from tests.ftp.kit import serving
 
 DELAY_S = 0.4
@@ -22,7 +23,7 @@ def test_a_refusal_comes_a_fixed_time_after_the_question(tmp_path: Path, monkeyp
 
     def note(self: sessions.Session, action: object, buffer: memoryview) -> None:
         really_do(self, action, buffer)  # type: ignore[arg-type]
-        if isinstance(action, sessions.Pause):
+        if isinstance(action, Pause):
             deadlines.append(self.deadline_s)
 
     def slow(stored: str, password: str) -> bool:

@@ -282,14 +282,16 @@ class DataWork:
 
     def _secure(self, data: socket.socket) -> ssl.SSLSocket:
         assert self._shared.contexts is not None
-        with self._shared.contexts.for_data() as context:
-            secured = context.wrap_socket(
-                data, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
-            )
+        secured = data
         try:
+            with self._shared.contexts.for_data() as context:
+                secured = context.wrap_socket(
+                    data, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
+                )
             secured.settimeout(self._shared.limits.data_connect_s)
             secured.do_handshake()
         except OSError as error:
+            # Also a reset before the first byte: a connection that is none any more cannot even be wrapped.
             reason = getattr(error, "reason", None) or error.strerror or str(error)
             transfers.cut(secured)
             raise Interrupted(425, f"TLS on the data connection failed: {reason}.") from error
