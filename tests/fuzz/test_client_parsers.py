@@ -28,7 +28,7 @@ NOW_NS = 1_795_000_000_000_000_000
 REPLIES = [
     b"220 ready\r\n",
     b"220-one\r\n two\r\n220 three\r\n",
-    b"211-Extensions:\r\n EPSV\r\n MLST type*;size*;modify*;\r\n HASH SHA-256*;SHA-1\r\n X-LOGFERRY atomic\r\n211 End\r\n",
+    b"211-Extensions:\r\n EPSV\r\n MLST type*;size*;\r\n HASH SHA-256*;SHA-1\r\n X-LOGFERRY atomic\r\n211 End\r\n",
     b"227 Entering passive mode (127,0,0,1,156,64).\r\n",
     b"227 =10,0,0,1,4,1\r\n",
     b"229 Entering extended passive mode (|||40000|)\r\n",

@@ -11,10 +11,12 @@ from logferry.limits import FTP_LISTING_LINE_BYTES_MAX
 LINE = b"type=file; " + b"a" * FTP_LISTING_LINE_BYTES_MAX + b"\r\n"
 
 
-@pytest.mark.parametrize("step", [1000, len(LINE)])
+@pytest.mark.parametrize("step", [len(LINE) - 5, len(LINE)])
 def test_a_line_beyond_the_bound_is_refused(step: int) -> None:
     """In pieces and whole."""
     reader = ListingReader(facts=True)
+    *pieces, last = [LINE[start : start + step] for start in range(0, len(LINE), step)]
+    for piece in pieces:
+        reader.feed(piece)
     with pytest.raises(Unreachable):
-        for start in range(0, len(LINE), step):
-            reader.feed(LINE[start : start + step])
+        reader.feed(last)

@@ -217,7 +217,7 @@ class Session:
     def _flush(self) -> None:
         out = self.protocol.take_output()
         if out:
-            # A stranger's replies are few and fit the kernel's buffer, unless he never reads them: he is not waited for.
+            # A stranger's replies are few and fit the kernel's buffer unless he never reads: he is not waited for.
             self._control.send(out, wait=bool(self.user))
 
     def _set_deadline(self) -> None:
