@@ -42,7 +42,8 @@ def _session(source: random.Random, policy: TlsPolicy) -> list[bytes]:
         lines.append(line(source))
         if source.random() < 0.3:
             lines.append(b"EPSV\r\n" if source.random() < 0.7 else b"PASV\r\n")
-    return lines
+    # What stands behind AUTH in one packet is dropped: such lines come alone, or a byte more or less would matter.
+    return lines if policy == "off" else [one[: one.index(b"\n") + 1] for one in lines]
 
 
 def test_mutated_lines_get_replies_and_nothing_else() -> None:
