@@ -83,10 +83,14 @@ class LocalFilesystem:
 
     def entries(self, path: str) -> Iterator[Entry]:
         raw = _raw(path)
-        return self._entries(raw, self._open(raw, _FOLDER))
+        listed = self._entries(raw, self._open(raw, _FOLDER))
+        # Begun at once: a generator that nobody ever begins would never close the folder.
+        next(listed)
+        return listed
 
     def _entries(self, raw: bytes, fd: int) -> Iterator[Entry]:
         try:
+            yield _BEGUN
             with os.scandir(fd) as found:
                 for one in found:
                     name = os.fsencode(one.name)
@@ -347,4 +351,5 @@ class LocalDownload:
             os.close(fd)
 
 
+_BEGUN = Entry("", is_folder=True, size=0, modified_ns=0)
 _OPENER = best_opener()

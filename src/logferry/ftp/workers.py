@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from logferry.ftp.memory import give_memory_back
 from logferry.limits import FTP_DATA_BLOCK_BYTES
 
 log = logging.getLogger("logferry.ftp")
@@ -72,6 +73,9 @@ class Workers:
             except Exception:
                 # A job answers for its own errors; one that slips through must not take the thread with it.
                 log.exception("a session's job failed")
+        if not self._threads:
+            # The last one to go: it is quiet now.
+            give_memory_back()
 
     def _next(self) -> Job | None:
         """The next job; None when there was none for long, or the end has come."""
