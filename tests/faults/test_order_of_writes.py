@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.traced import Call, traced
+from tests.ftp.kit import until
 
 CALLS = "trace=pwrite64,write,fsync,fdatasync,rename,renameat,renameat2,linkat,mkdirat,sendto,ftruncate"
 CONTENT = b"content " * 1000
@@ -46,6 +47,8 @@ def test_each_confirmation_comes_after_the_syncs_it_promises(tmp_path: Path) -> 
         assert client.upload("STOR d/new", b"middle").startswith("226")
         assert client.command("RNFR d/new").startswith("350")
         assert client.command("RNTO moved").startswith("250")
+        # strace writes a call down when it is over; the reply may be here before.
+        until(lambda: any(_reply("250")(call) for call in at.calls()), "the trace does not end")
         root, calls = str(at.root), at.calls()
 
     def renamed(name: str) -> Callable[[Call], bool]:

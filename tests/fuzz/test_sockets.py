@@ -15,7 +15,7 @@ from tests.ftp.kit import reset, serving, until
 from tests.fuzz.mutate import bent, line
 from tests.security.amounts import amount, dice
 
-SESSIONS = amount("fuzz_sockets", 120, 3000)
+SESSIONS = amount("fuzz_sockets", 60, 3000)
 LIMITS = ServerLimits(login_delay_s=0.0, data_connect_s=0.2, login_s=5.0, data_stall_s=0.2)
 
 
