@@ -11,7 +11,7 @@ from logferry.limits import FTP_LISTING_LINE_BYTES_MAX
 LINE = b"type=file; " + b"a" * FTP_LISTING_LINE_BYTES_MAX + b"\r\n"
 
 
-@pytest.mark.parametrize("step", [len(LINE) - 5, len(LINE)])
+@pytest.mark.parametrize("step", [FTP_LISTING_LINE_BYTES_MAX, len(LINE)])
 def test_a_line_beyond_the_bound_is_refused(step: int) -> None:
     """In pieces and whole."""
     reader = ListingReader(facts=True)

@@ -32,7 +32,8 @@ port, root, most, idle_s = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), floa
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 users = MemoryUsers(User("ann", root, password_hash=hash_password("secret", light=True)))
-with FtpServer(("127.0.0.1", port), users=users, tls="off", limits=ServerLimits(sessions=most, idle_s=idle_s)):
+limits = ServerLimits(sessions=most, idle_s=idle_s, login_s=600.0)
+with FtpServer(("127.0.0.1", port), users=users, tls="off", limits=limits):
     threading.Event().wait()
 """
 

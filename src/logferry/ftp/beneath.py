@@ -13,13 +13,13 @@ import stat
 import sys
 from collections.abc import Callable
 
+from logferry.ftp.portable import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH
+
 _OPENAT2 = 437  # the same number on every architecture
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 _ATTEMPTS_MAX = 64
 """openat2 answers EAGAIN while somebody renames folders along the way; an attacker must not keep us here."""
-
-O_PATH = getattr(os, "O_PATH", os.O_RDONLY)
 
 Opener = Callable[[int, bytes, int, int], int]
 """(root folder's descriptor, relative path, flags, mode) -> descriptor. Raises OSError."""
@@ -34,7 +34,7 @@ def _kernel_opener() -> Opener:
     size = ctypes.sizeof(_How)
 
     def open_beneath(root: int, path: bytes, flags: int, mode: int = 0) -> int:
-        how = _How(flags | os.O_CLOEXEC, mode, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+        how = _How(flags | O_CLOEXEC, mode, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
         code = errno.EAGAIN
         for _ in range(_ATTEMPTS_MAX):
             fd: int = syscall(_OPENAT2, root, path or b".", ctypes.byref(how), size)
@@ -56,10 +56,10 @@ def walk_beneath(root: int, path: bytes, flags: int, mode: int = 0) -> int:
     current = os.dup(root)
     try:
         for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
+            below = os.open(folder, os.O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, dir_fd=current)
             os.close(current)
             current = below
-        fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=current)
+        fd = os.open(name, flags | O_NOFOLLOW | O_CLOEXEC, mode, dir_fd=current)
     finally:
         os.close(current)
     if stat.S_ISLNK(os.fstat(fd).st_mode):
@@ -75,7 +75,7 @@ def best_opener() -> Opener:
         return walk_beneath
     opener = _kernel_opener()
     try:
-        root = os.open("/", O_PATH | os.O_DIRECTORY)
+        root = os.open("/", O_PATH | O_DIRECTORY)
         try:
             os.close(opener(root, b".", O_PATH, 0))
         finally:

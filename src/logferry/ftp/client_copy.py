@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logferry.errors import Damaged, Later, NotFound, Refused
+from logferry.ftp.portable import read_at, sync_folder, write_at
 from logferry.ftp.reconnect import Backoff, retrying
 from logferry.ftp.sending import SendSource
 from logferry.limits import SLICE_BYTES, TAIL_BYTES
@@ -191,7 +192,7 @@ class _Download:
         finally:
             os.close(descriptor)
         os.replace(self._partial, self._local)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return Copied(size, self._resumed_at, self._attempts)
 
     def _once(self, descriptor: int) -> tuple[int, int | None]:
@@ -240,25 +241,14 @@ class _Writer:
 
     def write(self, data: memoryview) -> None:
         if self.position < self._have:
-            known = os.pread(self._descriptor, min(len(data), self._have - self.position), self.position)
+            known = read_at(self._descriptor, min(len(data), self._have - self.position), self.position)
             if known != data[: len(known)]:
                 raise _Differs
             self.position += len(known)
             data = data[len(known) :]
         while data:
-            written = os.pwrite(self._descriptor, data, self.position)
+            written = write_at(self._descriptor, data, self.position)
             self.position += written
             data = data[written:]
         if self._progress is not None:
             self._progress(self.position, max(self._expected, self.position))
-
-
-def _sync_folder(folder: str) -> None:
-    """Make a rename survive a power cut; Windows has no such call and keeps renames by itself."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,6 @@ import errno
 import os
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 
 from logferry.clock import Clock
@@ -20,6 +19,7 @@ from logferry.ftp.client_control import ControlConnection
 from logferry.ftp.client_tls import ClientTls, handshake_failed, say_end
 from logferry.ftp.cut import Cutter
 from logferry.ftp.dial import Address, connect
+from logferry.ftp.portable import RESET_ON_CLOSE
 from logferry.ftp.sending import SendSource
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.waiting import wait
@@ -29,7 +29,6 @@ Progress = Callable[[int], object]
 """Called with the bytes moved so far."""
 _NO_SENDFILE = not hasattr(os, "sendfile")
 _SOCKET_TROUBLE = (errno.EAGAIN, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Refusal(Exception):
@@ -200,7 +199,7 @@ class DataConnection:
     def reset(self) -> None:
         """Close with a reset: nothing that was sent counts as complete."""
         with contextlib.suppress(OSError):
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._cutter.release(self._sock)
         self._sock.close()
 

@@ -13,6 +13,7 @@ import ssl
 import struct
 import time
 
+from logferry.ftp.portable import KERNEL_TIMEOUTS
 from logferry.ftp.tls import Mark, session_mark
 from logferry.limits import FTP_LINGER_S, FTP_REPLY_S_MAX
 
@@ -49,8 +50,9 @@ class Control:
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         # Clients send the DM after "IAC IP" as urgent data; it must not stay behind when ABOR comes.
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(FTP_LINGER_S))
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(FTP_REPLY_S_MAX))
+        if KERNEL_TIMEOUTS:
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(FTP_LINGER_S))
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval(FTP_REPLY_S_MAX))
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -64,23 +66,27 @@ class Control:
             OSError: the connection broke.
         """
         if self._tls is not None:
-            return self._receive_tls(self._tls, wait)
+            return self._receive_by_timeout(self._tls, wait)
+        if not KERNEL_TIMEOUTS:
+            return self._receive_by_timeout(self._socket, wait)
         try:
             return self._socket.recv(_READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
 
-    def _receive_tls(self, tls: ssl.SSLSocket, wait: bool) -> bytes | None:
+    def _receive_by_timeout(self, connection: socket.socket, wait: bool) -> bytes | None:
         # The time-out is FTP_LINGER_S at all other times: changing it costs a system call.
         if not wait:
-            tls.settimeout(0.0)
+            connection.settimeout(0.0)
+        elif not KERNEL_TIMEOUTS:
+            connection.settimeout(FTP_LINGER_S)
         try:
-            return tls.recv(_READ_BYTES)
-        except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return connection.recv(_READ_BYTES)
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         finally:
             if not wait:
-                tls.settimeout(FTP_LINGER_S)
+                connection.settimeout(FTP_LINGER_S)
 
     @property
     def holds_input(self) -> bool:
@@ -96,13 +102,17 @@ class Control:
         if not wait:
             self._send_at_once(data)
         elif self._tls is None:
+            if not KERNEL_TIMEOUTS:
+                self._socket.settimeout(FTP_REPLY_S_MAX)
             self._socket.sendall(data)
         else:
             _send_tls(self._tls, data)
 
     def _send_at_once(self, data: bytes) -> None:
         if self._tls is None:
-            if self._socket.send(data, socket.MSG_DONTWAIT) < len(data):
+            if not KERNEL_TIMEOUTS:
+                self._socket.settimeout(0.0)
+            if self._socket.send(data, getattr(socket, "MSG_DONTWAIT", 0)) < len(data):
                 raise BlockingIOError(errno.EAGAIN, "the client reads nothing")
             return
         self._tls.settimeout(0.0)

@@ -15,8 +15,8 @@ import threading
 import weakref
 from collections.abc import Iterator
 
-from logferry.errors import BadName, Conflict, Full, NotFound, Refused
-from logferry.ftp.beneath import O_PATH, Opener, best_opener
+from logferry.errors import BadConfig, BadName, Conflict, Full, NotFound, Refused
+from logferry.ftp.beneath import Opener, best_opener
 from logferry.ftp.filesystem import Entry, Usage
 from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
@@ -28,8 +28,9 @@ from logferry.ftp.local_upload import (
     partial_name,
     remove_idle_partial,
 )
+from logferry.ftp.portable import FOLDER_HANDLES, O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_PATH, read_at
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_FOLDER = os.O_RDONLY | O_DIRECTORY
 _NEW_FOLDER_MODE = 0o755
 
 
@@ -39,7 +40,7 @@ class _Root:
     __slots__ = ("__weakref__", "fd")
 
     def __init__(self, home: str) -> None:
-        self.fd = os.open(home, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.fd = os.open(home, O_PATH | O_DIRECTORY | O_CLOEXEC)
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
@@ -69,6 +70,11 @@ class LocalFilesystem:
     atomic = True
 
     def __init__(self, home: str, *, opener: Opener | None = None, min_free_bytes: int = 0) -> None:
+        if not FOLDER_HANDLES:
+            raise BadConfig(
+                "a folder cannot be guarded as a home on this system",
+                hint="pass FtpServer(filesystem=…) one of your own; the client needs none",
+            )
         os.makedirs(home, mode=_NEW_FOLDER_MODE, exist_ok=True)
         self._root = _root(os.path.abspath(home))
         self._open_beneath = opener or _OPENER
@@ -152,7 +158,7 @@ class LocalFilesystem:
 
     def open_download(self, path: str) -> LocalDownload:
         # O_NONBLOCK: a FIFO in the way must not hang the session; it means nothing for a file.
-        fd = self._open(_raw(path), os.O_RDONLY | os.O_NONBLOCK)
+        fd = self._open(_raw(path), os.O_RDONLY | O_NONBLOCK)
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
@@ -184,7 +190,7 @@ class LocalFilesystem:
     ) -> LocalUpload:
         """Continue the file itself, else a partial of it (an APPE only when the client has asked for its size)."""
         try:
-            fd = self._open(raw, os.O_WRONLY | os.O_NONBLOCK)
+            fd = self._open(raw, os.O_WRONLY | O_NONBLOCK)
         except NotFound:
             if append and not sized:
                 return new_upload(folder, name)
@@ -285,7 +291,7 @@ class LocalFilesystem:
             os.close(from_folder)
 
     def set_modified(self, path: str, ns: int) -> None:
-        fd = self._open(_raw(path), os.O_RDONLY | os.O_NONBLOCK)
+        fd = self._open(_raw(path), os.O_RDONLY | O_NONBLOCK)
         try:
             os.utime(fd, ns=(ns, ns))
         finally:
@@ -293,7 +299,7 @@ class LocalFilesystem:
 
     def set_mode(self, path: str, mode: int) -> None:
         """SITE CHMOD. Only the nine permission bits."""
-        fd = self._open(_raw(path), os.O_RDONLY | os.O_NONBLOCK)
+        fd = self._open(_raw(path), os.O_RDONLY | O_NONBLOCK)
         try:
             os.fchmod(fd, mode & 0o777)
         finally:
@@ -343,7 +349,7 @@ class LocalDownload:
         return self._fd
 
     def read_at(self, offset: int, count: int) -> bytes:
-        return os.pread(self._fd, count, offset)
+        return read_at(self._fd, count, offset)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -16,13 +15,14 @@ import secrets
 import stat
 
 from logferry.errors import Later, NotFound, Refused
+from logferry.ftp.portable import O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, lock_alone, sync_data, sync_file
 from logferry.ftp.writeback import start_writeback
 from logferry.limits import FTP_WRITEBACK_BYTES
 
 _PARTIAL = re.compile(rb"\.~up-[0-9a-f]{16}(?:-[0-9a-f]{8})?")
 _NEW_FILE_MODE = 0o644
 # O_NONBLOCK: a FIFO that somebody with a shell has put in the way must not hang the session.
-_PARTIAL_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_PARTIAL_FLAGS = os.O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 
@@ -67,7 +67,7 @@ class LocalUpload:
     def commit(self) -> None:
         """Bytes first, then the name, then the folder that holds the name: no crash shows half a file."""
         try:
-            os.fsync(self._fd)
+            sync_file(self._fd)
             if self._partial:
                 os.rename(self._partial, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
                 os.fsync(self._folder)
@@ -83,7 +83,7 @@ class LocalUpload:
             if self._partial and not self._worth_keeping():
                 self._discard()
             else:
-                os.fdatasync(self._fd)
+                sync_data(self._fd)
         except OSError:
             with contextlib.suppress(OSError):  # a disk that refuses this, too, gets a 426 like any other cut
                 self._discard()
@@ -166,12 +166,10 @@ def continued_file(path: str, fd: int, folder: int, name: bytes, *, offset: int 
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise Refused(f"{path} is no plain file")
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not lock_alone(fd):
         # Both would be told that their bytes are stored, at the same place.
         os.close(fd)
-        raise Later(f"{path} is being written by another session", hint="wait until that one has ended") from error
+        raise Later(f"{path} is being written by another session", hint="wait until that one has ended")
     return LocalUpload(fd, folder, name, b"", _position(path, fd, offset))
 
 
@@ -201,10 +199,11 @@ def remove_idle_partial(folder: int, partial: bytes) -> bool:
 
 def _hold(fd: int, folder: int, name: bytes) -> bool:
     """Whether the open file is ours alone now: locked in every process, still of that name and of no other."""
+    if not lock_alone(fd):
+        return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         named = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         return False
     held = os.fstat(fd)
     return named.st_ino == held.st_ino and held.st_nlink == 1 and stat.S_ISREG(held.st_mode)

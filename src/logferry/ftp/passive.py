@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
 from logferry.errors import Later
 from logferry.ftp.control import timeval
+from logferry.ftp.portable import KERNEL_TIMEOUTS
 from logferry.limits import FTP_PASSIVE_PORT_MIN, FTP_WATCH_S
 
 _BACKLOG = 4
@@ -35,8 +37,11 @@ class PassivePort:
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(self._family, socket.SOCK_STREAM)
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WATCH)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _WATCH)
+            if KERNEL_TIMEOUTS:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WATCH)
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _WATCH)
+            else:
+                self._socket.settimeout(FTP_WATCH_S)
             self._bind(host, ports)
             self._socket.listen(_BACKLOG)
         except BaseException:
@@ -48,7 +53,9 @@ class PassivePort:
         if ports is None:
             self._socket.bind((host, 0))
             return
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":
+            # Elsewhere it would let another program take the very port.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # In random order: a port that can be foretold can be stolen.
         for port in _dice.sample(ports, min(len(ports), _ATTEMPTS_MAX)):
             assert port >= FTP_PASSIVE_PORT_MIN
@@ -64,9 +71,11 @@ class PassivePort:
         try:
             # What ``accept`` does, without turning family and type into enumerations first, which costs as much again.
             descriptor, address = self._socket._accept()  # type: ignore[attr-defined]
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             return None
         connection = socket.socket(self._family, socket.SOCK_STREAM, 0, fileno=descriptor)
+        if not KERNEL_TIMEOUTS:
+            connection.settimeout(FTP_WATCH_S)
         if same_host(address[0]) != self._peer:
             connection.close()
             return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from logferry.errors import Conflict, Refused
+from logferry.ftp.portable import read_at
 from logferry.limits import FTP_DATA_BLOCK_BYTES
 
 
@@ -56,7 +56,7 @@ class SendSource:
             return memoryview(self.content)[start : start + count]
         if isinstance(self.content, int):
             try:
-                data = os.pread(self.content, count, self.offset + done)
+                data = read_at(self.content, count, self.offset + done)
             except OSError as error:
                 raise Refused(
                     f"cannot read the source: {error.strerror}", hint="check the file and its disk"

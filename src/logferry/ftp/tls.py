@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from logferry.errors import BadConfig
 from logferry.ftp.fingerprint import certificate_pin
+from logferry.ftp.portable import sync_folder
 from logferry.limits import FTP_TLS_OWNER_S_MAX, FTP_TLS_OWNERS_MAX
 
 if TYPE_CHECKING:
@@ -127,11 +128,7 @@ def _write_new(path: str, data: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(os.path.dirname(path) or ".")
 
 
 class ServerContexts:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import ssl
-import struct
 import time
 from collections.abc import Iterable
 from typing import Protocol
 
 from logferry.ftp.filesystem import Download, Upload
+from logferry.ftp.portable import MSG_WAITALL, RESET_ON_CLOSE
+from logferry.ftp.waiting import wait
 from logferry.limits import (
     FTP_DATA_BLOCK_BYTES,
     FTP_REPLY_S_MAX,
@@ -27,6 +27,7 @@ from logferry.limits import (
     FTP_WATCH_S,
 )
 
+_HAS_SENDFILE = hasattr(os, "sendfile")
 _GLANCE_EVERY = 16
 """Blocks of a fast transfer between two looks at the control connection."""
 
@@ -97,8 +98,8 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
     while True:
         try:
             # MSG_WAITALL: a whole block per call, however small the packets; the end and the time-out cut it short.
-            count = recv_into(buffer, 0, socket.MSG_WAITALL)
-        except BlockingIOError:
+            count = recv_into(buffer, 0, MSG_WAITALL)
+        except (BlockingIOError, TimeoutError):
             patience.rest(moved)
             continue
         except OSError as error:
@@ -148,7 +149,7 @@ def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch:
 def send(data: socket.socket, download: Download, offset: int, watch: Watch) -> int:
     """Send the file from ``offset`` to its end; the count of bytes."""
     descriptor = download.fileno()
-    if descriptor is not None and not isinstance(data, ssl.SSLSocket):
+    if descriptor is not None and _HAS_SENDFILE and not isinstance(data, ssl.SSLSocket):
         return _send_file(data, descriptor, offset, download.size, watch)
     moved = 0
     sender = Sender(data, watch)
@@ -169,7 +170,7 @@ def _send_file(data: socket.socket, descriptor: int, offset: int, end: int, watc
     while offset < end:
         try:
             count = os.sendfile(out, descriptor, offset, min(end - offset, FTP_SENDFILE_BYTES))
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             patience.rest(offset - start)
             continue
         except OSError as error:
@@ -255,9 +256,7 @@ def _close_notify(data: ssl.SSLSocket) -> None:
     except ssl.SSLWantReadError:
         return  # it is out; only the client's own is missing
     except ssl.SSLWantWriteError:
-        poll = select.poll()
-        poll.register(data, select.POLLOUT)
-        poll.poll(FTP_REPLY_S_MAX * 1000)
+        wait(write=[data], timeout_s=FTP_REPLY_S_MAX)
         data.unwrap()
 
 
@@ -284,10 +283,8 @@ def turn_away(data: ssl.SSLSocket) -> None:
 def cut(data: socket.socket) -> None:
     """Close a data connection so that the other side notices: by a reset, never by what looks like a good end."""
     with contextlib.suppress(OSError):
-        data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     data.close()
 
-
-_RESET = struct.pack("ii", 1, 0)
 
 assert FTP_TLS_BLOCK_BYTES <= FTP_DATA_BLOCK_BYTES

@@ -1,0 +1,85 @@
+"""What systems do differently, in one place: Linux is the fast path, macOS and Windows get what does the same there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import socket
+import struct
+from typing import Any
+
+_fcntl: Any = None
+with contextlib.suppress(ImportError):  # Windows
+    _fcntl = importlib.import_module("fcntl")
+
+KERNEL_TIMEOUTS = os.name == "posix" and hasattr(socket, "MSG_DONTWAIT") and hasattr(socket, "SO_RCVTIMEO")
+"""Whether blocking sockets may have their time-outs in the kernel (``struct timeval``; elsewhere Python's are used)."""
+MSG_WAITALL: int = getattr(socket, "MSG_WAITALL", 0)
+RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""SO_LINGER: closing sends a reset."""
+FOLDER_HANDLES = _fcntl is not None and os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
+"""Whether names can be opened beneath an open folder; ``LocalFilesystem`` stands on it."""
+
+O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK)
+"""A descriptor to look at; without O_PATH the file is opened for reading, and a FIFO must not block that."""
+
+_FULL_SYNC: int | None = getattr(_fcntl, "F_FULLFSYNC", None)
+_HAS_DATA_SYNC = hasattr(os, "fdatasync")
+_HAS_POSITIONS = hasattr(os, "pread")
+
+
+def sync_file(fd: int) -> None:
+    """``fsync``; on macOS, where that leaves the bytes in the disk's own cache, what really writes them."""
+    if _FULL_SYNC is not None:
+        _fcntl.fcntl(fd, _FULL_SYNC)
+    else:
+        os.fsync(fd)
+
+
+def sync_data(fd: int) -> None:
+    """``fdatasync``, or what there is instead."""
+    if _HAS_DATA_SYNC:
+        os.fdatasync(fd)
+    else:
+        sync_file(fd)
+
+
+def sync_folder(path: str) -> None:
+    """Make a rename in the folder survive a power cut; Windows has no such call and keeps renames by itself."""
+    if not O_DIRECTORY:
+        return
+    folder = os.open(path, os.O_RDONLY | O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def lock_alone(fd: int) -> bool:
+    """Lock a file for this process alone, without waiting; False when another one has it."""
+    try:
+        _fcntl.flock(fd, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read_at(fd: int, count: int, offset: int) -> bytes:
+    """``pread``. Where there is none the position moves: one thread at a time then."""
+    if _HAS_POSITIONS:
+        return os.pread(fd, count, offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, count)
+
+
+def write_at(fd: int, data: Any, offset: int) -> int:
+    """``pwrite``, likewise."""
+    if _HAS_POSITIONS:
+        return os.pwrite(fd, data, offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.write(fd, data)
