@@ -3,6 +3,7 @@
 #   make test     every test           make demo    server + three agents on growing logs (ONCE=1: check and exit)
 #   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
+#   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
 #   make docs     docs/reference/cli.md anew        make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
@@ -12,8 +13,9 @@ ARGS ?=
 ONLY ?=
 ONCE ?=
 LOGS ?=
+M ?= 1
 
-.PHONY: quick lint types format test demo bench serve look docs lock venv programs clean
+.PHONY: quick lint types format test fuzz attack demo bench serve look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -38,6 +40,13 @@ programs:
 
 test: venv programs
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: venv
+	HEAVY_FUZZ_LINES=$(M)000000 HEAVY_FUZZ_SESSIONS=$(M)00000 HEAVY_FUZZ_REPLIES=$(M)00000 HEAVY_FUZZ_LISTINGS=$(M)00000 \
+	HEAVY_FUZZ_SOCKETS=$(M)000 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz $(ARGS)
+
+attack: venv programs
+	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
 
 demo: venv
 	@tools/programs.sh lftp

@@ -5,6 +5,7 @@ set -euo pipefail
 
 declare -A PACKAGE=(
   [lftp]=lftp [rclone]=rclone [curl]=curl [wget]=wget [ncftpput]=ncftp [tnftp]=tnftp [vsftpd]=vsftpd [zstd]=zstd
+  [strace]=strace
   [chromium]=chromium
 )
 
