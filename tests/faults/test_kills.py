@@ -16,7 +16,7 @@ from tests.ftp.kit import WAIT_S, RawClient, until
 from tests.ftp.peers import logferry
 from tests.security.amounts import amount, dice
 
-KILLS = amount("kills", 10, 300)
+KILLS = amount("kills", 6, 300)
 CLIENTS = 3
 LIFE_S = (0.02, 0.3)
 """How long a server lives once the clients work."""
@@ -142,6 +142,8 @@ class _Writer:
 
 
 @pytest.mark.slow
+# The raw client's data connections die with its assertions, in the middle of whatever it did.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_killed_server_has_lost_nothing_it_confirmed(tmp_path: Path) -> None:
     """STOR, REST + STOR, append and rename by several clients; kill -9; look; start again; many times."""
     source = dice("kills")
@@ -168,7 +170,7 @@ def test_a_killed_server_has_lost_nothing_it_confirmed(tmp_path: Path) -> None:
 def test_what_a_killed_server_left_is_used_up_by_the_next_upload(tmp_path: Path) -> None:
     """The partial of a name is continued or replaced, and then gone: what is left over does not grow with retries."""
     content = os.urandom(200_000)
-    for _ in range(3):
+    for _ in range(2):
         with logferry(tmp_path) as server, RawClient(server.port) as client:
             client.login()
             connection = client.data("STOR a")

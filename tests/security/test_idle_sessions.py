@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
@@ -55,7 +56,11 @@ def _server(folder: Path, *, most: int, idle_s: float = 600.0) -> Iterator[tuple
 
 def _sockets(pid: int) -> int:
     folder = Path(f"/proc/{pid}/fd")
-    return sum(os.readlink(folder / name).startswith("socket:") for name in os.listdir(folder))
+    count = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += os.readlink(folder / name).startswith("socket:")
+    return count
 
 
 @contextmanager
