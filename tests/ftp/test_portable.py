@@ -17,7 +17,7 @@ for name in ("O_PATH", "fdatasync", "posix_fallocate", "copy_file_range"):
 del select.epoll
 """
 WINDOWS = """
-import ctypes, logging, os, select, selectors, shutil, socket, ssl, subprocess, sys, tempfile, urllib.request
+import asyncio, ctypes, logging, os, select, selectors, shutil, socket, ssl, subprocess, sys, tempfile, urllib.request
 sys.platform = "win32"
 sys.modules["fcntl"] = None
 for name in ("O_PATH", "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK"):

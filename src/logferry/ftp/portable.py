@@ -7,6 +7,7 @@ import importlib
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 _fcntl: Any = None
@@ -56,6 +57,20 @@ def sync_folder(path: str) -> None:
     folder = os.open(path, os.O_RDONLY | O_DIRECTORY)
     try:
         os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def folder_locked(path: str) -> Iterator[None]:
+    """Hold the folder's lock, waiting for it; where folders cannot be opened, one process at a time must do."""
+    if not FOLDER_HANDLES:
+        yield
+        return
+    folder = os.open(path, os.O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    try:
+        _fcntl.flock(folder, _fcntl.LOCK_EX)
+        yield
     finally:
         os.close(folder)
 

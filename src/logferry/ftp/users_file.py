@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from logferry.errors import BadConfig
+from logferry.ftp.portable import O_CLOEXEC, O_NONBLOCK, folder_locked, sync_folder
 from logferry.ftp.users_entry import Entry
 from logferry.limits import FTP_USERS_FILE_BYTES_MAX
 
@@ -49,7 +49,7 @@ class UsersFile:
         """
         try:
             # O_NONBLOCK: a FIFO in its place must not hang whoever asks.
-            fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(self.path, os.O_RDONLY | O_NONBLOCK | O_CLOEXEC)
             with open(fd, "rb") as file:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise BadConfig(f"{self.path} is no plain file")
@@ -64,12 +64,8 @@ class UsersFile:
     def locked(self) -> Iterator[None]:
         """No other process that does the same writes meanwhile."""
         # The folder is what stays; the file itself is another one after each write.
-        folder = os.open(os.path.dirname(os.path.realpath(self.path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with folder_locked(os.path.dirname(os.path.realpath(self.path))):
             yield
-        finally:
-            os.close(folder)
 
     def write(self, entries: Entries) -> bytes:
         """Replace the content, durably, readable by its owner alone; returns it.
@@ -80,29 +76,25 @@ class UsersFile:
         content = json.dumps(entries, indent=4).encode() + b"\n"
         target = os.path.realpath(self.path)
         temporary = f"{target}.{secrets.token_hex(4)}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC, _MODE)
         try:
             with open(fd, "wb") as file:
                 file.write(content)
                 file.flush()
                 _keep_owner(fd, target)
                 os.fsync(fd)
-            os.rename(temporary, target)
+            os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        folder = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(os.path.dirname(target))
         return content
 
 
 def _keep_owner(fd: int, target: str) -> None:
     """A file rewritten by root still belongs to whom it belonged."""
-    if os.geteuid() == 0:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
         with contextlib.suppress(FileNotFoundError):
             before = os.stat(target)
             os.fchown(fd, before.st_uid, before.st_gid)
