@@ -36,6 +36,14 @@ class LoginFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Banned(Event):
+    """``address`` gets no connection for ``seconds``; ``reason`` is what the last straw was."""
+
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Received(Event):
     """An upload is whole and durable. ``offset`` is where it began, ``count`` the bytes that came."""
 

@@ -48,6 +48,7 @@ class ParkingLot:
         self._wake = wake
         self._selector = selectors.DefaultSelector()
         self._inbox: deque[tuple[Guest, bool]] = deque()
+        self._called: deque[Guest] = deque()
         self._parked: set[Guest] = set()
         self._clockwork: list[tuple[float, int, Guest]] = []
         self._in_clockwork: dict[Guest, float] = {}
@@ -74,6 +75,11 @@ class ParkingLot:
             self._send_home()
         else:
             self._ring()
+
+    def call(self, guest: Guest) -> None:
+        """Wake ``guest`` now if it is parked. From any thread."""
+        self._called.append(guest)
+        self._ring()
 
     def stop(self) -> None:
         """Accept nobody any more and wake everybody."""
@@ -106,7 +112,7 @@ class ParkingLot:
         while not self._stopping:
             self._asleep = True
             # Whoever parks from here on rings; whoever did before is in the inbox, which is looked at now.
-            rest = 0.0 if self._inbox else self._rest()
+            rest = 0.0 if self._inbox or self._called else self._rest()
             ready = self._selector.select(rest)
             self._asleep = False
             for key, _ in ready:
@@ -118,6 +124,10 @@ class ParkingLot:
                     self._release(key.data)
             while self._inbox:
                 self._admit(*self._inbox.popleft())
+            while self._called:
+                guest = self._called.popleft()
+                if guest in self._parked:
+                    self._release(guest)
             self._ring_alarms()
 
     def _rest(self) -> float:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import logging
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadConfig
+from logferry.ftp.commons import Commons
 from logferry.ftp.control import Control
+from logferry.ftp.defender import Ban, DefenderRules, Offence
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.local import LocalFilesystem
@@ -25,7 +25,7 @@ from logferry.ftp.passive import same_host
 from logferry.ftp.protocol.state import Terms, TlsPolicy
 from logferry.ftp.session import Session, SessionInfo
 from logferry.ftp.shared import ServerLimits, Shared
-from logferry.ftp.tls import ServerContexts, TlsIdentity, TlsOwners
+from logferry.ftp.tls import ServerContexts, TlsIdentity
 from logferry.ftp.users import User, UserStore
 from logferry.ftp.workers import Workers
 from logferry.limits import FTP_BACKLOG, FTP_PASSIVE_PORT_MIN
@@ -45,7 +45,8 @@ class FtpServer:
     ``filesystem`` makes each logged-in user's file system, by default their home folder. ``tls`` is ``required``
     (nobody logs in without), ``explicit`` (offered) or ``off``; the first two need an ``identity``. ``passive_ports``
     and ``public_address`` (dotted IPv4) are for servers behind NAT. ``require_data_reuse`` makes data connections
-    resume the control connection's TLS session, so that nobody else can take them. ``on_event`` hears of everything
+    resume the control connection's TLS session, so that nobody else can take them. ``defender`` bans addresses that
+    guess passwords (None: never). ``on_event`` hears of everything
     (``logferry.ftp.events``), on the session's thread.
 
     Raises:
@@ -66,6 +67,7 @@ class FtpServer:
         on_event: Callable[[Event], None] | None = None,
         banner: str = "Logferry FTP ready.",
         limits: ServerLimits | None = None,
+        defender: DefenderRules | None = DefenderRules(),  # noqa: B008  # frozen
         clock: Clock = SYSTEM,
     ) -> None:
         if tls not in ("required", "explicit", "off"):
@@ -79,6 +81,7 @@ class FtpServer:
         _check_public(public_address)
         limits = limits or ServerLimits()
         self._wanted = address
+        self._commons = Commons(processes=1, sessions_max=limits.sessions, defender=defender, clock=clock)
         self._limits = limits
         self._shared = Shared(
             terms=Terms(
@@ -91,7 +94,7 @@ class FtpServer:
             users=users,
             filesystem=filesystem,
             contexts=ServerContexts(identity) if identity is not None and tls != "off" else None,
-            owners=TlsOwners(),
+            commons=self._commons,
             limits=limits,
             passive_ports=passive_ports,
             public_address=public_address,
@@ -99,10 +102,8 @@ class FtpServer:
             on_event=on_event,
             clock=clock,
         )
-        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._sessions: dict[int, Session] = {}
-        self._per_address: Counter[str] = Counter()
         self._workers = Workers(limits.threads, "logferry-ftp")
         self._listener: socket.socket | None = None
         self._lot: ParkingLot | None = None
@@ -146,9 +147,8 @@ class FtpServer:
             return
         until = time.monotonic() + timeout_s
         self._stopping = True
-        with self._lock:
-            for session in self._sessions.values():
-                session.stopping = True
+        for session in self._living():
+            session.stopping = True
         lot.stop()
         assert self._listener is not None
         self._listener.close()
@@ -178,6 +178,29 @@ class FtpServer:
         """Who is connected and what they do, oldest first."""
         return [session.info() for session in self._living()]
 
+    def end(self, session_id: int) -> bool:
+        """End a session: its client gets 421, a transfer under way is cut (and told as Incomplete).
+
+        Returns at once; whether there was such a session.
+        """
+        with self._lock:
+            session = self._sessions.get(session_id)
+        if session is None:
+            return False
+        session.dismiss("Your session was ended by the administrator.", "ended by the administrator")
+        lot = self._lot
+        if lot is not None:
+            lot.call(session)
+        return True
+
+    def bans(self) -> list[Ban]:
+        """Which addresses are banned now, those whose ban ends first coming first."""
+        return self._commons.defender.bans() if self._commons.defender is not None else []
+
+    def unban(self, address: str) -> bool:
+        """Lift the ban of ``address`` and forget its record; whether it was banned. Raises BadConfig: no address."""
+        return self._commons.defender.unban(address) if self._commons.defender is not None else False
+
     @property
     def threads(self) -> int:
         """Threads that serve sessions now."""
@@ -188,24 +211,32 @@ class FtpServer:
     def _arrive(self, connection: socket.socket, address: str) -> None:
         """A new connection: greet it and wait for its first command; nothing here takes time."""
         host = same_host(address)
-        with self._lock:
-            refused = ""
-            if len(self._sessions) >= self._limits.sessions:
-                refused = "Too many connections; come back later."
-            elif self._per_address[host] >= self._limits.sessions_per_address:
-                refused = "Too many connections from your address."
+        commons = self._commons
+        if commons.banned_s(host):
+            _turn_away(connection, "Your address is banned for a while.")
+            return
+        number, refused = commons.tally.enter(
+            commons.slot,
+            host,
+            sessions_max=self._limits.sessions,
+            per_address_max=self._limits.sessions_per_address,
+        )
         if refused:
             log.warning("%s refused: %s", host, refused)
-            with contextlib.suppress(OSError):
-                connection.setblocking(False)
-                connection.send(f"421 {refused}\r\n".encode())
-            connection.close()
+            _turn_away(connection, refused)
+            if "address" in refused:
+                self._shared.offend(0, "", host, Offence.OVER_LIMIT)
             return
-        control = Control(connection)
-        session = Session(next(self._numbers), control, host, connection.getsockname()[0], self._shared)
+        self._greet(connection, number, host)
+
+    def _greet(self, connection: socket.socket, number: int, host: str) -> None:
+        try:
+            session = Session(number, Control(connection), host, connection.getsockname()[0], self._shared)
+        except OSError:
+            self._commons.tally.leave(self._commons.slot, host)
+            raise
         with self._lock:
             self._sessions[session.id] = session
-            self._per_address[host] += 1
             session.stopping = self._stopping
         try:
             session.flush()
@@ -234,14 +265,23 @@ class FtpServer:
             self._wake(session)
         else:
             lot.park(session, listen=not session.paused)
+            if session.stopping:
+                # It was dismissed while it was on its way here.
+                lot.call(session)
 
     def _end(self, session: Session) -> None:
         with self._lock:
             del self._sessions[session.id]
-            self._per_address[session.address] -= 1
-            if not self._per_address[session.address]:
-                del self._per_address[session.address]
         session.close()
+        self._commons.tally.leave(self._commons.slot, session.address)
+
+
+def _turn_away(connection: socket.socket, text: str) -> None:
+    """One line, without waiting for anything, and gone."""
+    with contextlib.suppress(OSError):
+        connection.setblocking(False)
+        connection.send(f"421 {text}\r\n".encode())
+    connection.close()
 
 
 def _check_public(address: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
+from logferry.ftp.defender import Offence
 from logferry.ftp.events import Deleted, Introduced, LoggedIn, LoginFailed, Renamed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.passive import same_host
@@ -27,7 +28,7 @@ from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
 from logferry.ftp.tasks import perform
 from logferry.ftp.users import User
-from logferry.limits import FTP_LINGER_S
+from logferry.limits import FTP_LINGER_S, FTP_NONSENSE_MAX
 
 if TYPE_CHECKING:
     from logferry.ftp.shared import Shared
@@ -56,7 +57,9 @@ class Session:
         "_client",
         "_connected_s",
         "_control",
+        "_counted",
         "_data",
+        "_dismissal",
         "_heard_s",
         "_line_s",
         "_shaking",
@@ -81,6 +84,8 @@ class Session:
         self.files: Filesystem | None = None
         self.reason = "closed by the client"
         self.stopping = False
+        self._dismissal = "The server stops; come back later."
+        self._counted = ""
         self._control = control
         self._shared = shared
         self._user: User | None = None
@@ -99,6 +104,12 @@ class Session:
     def user(self) -> str:
         """Who is logged in, or empty."""
         return self.protocol.state.user
+
+    @property
+    def account(self) -> User:
+        """Who is logged in, with everything that is set for them."""
+        assert self._user is not None, "asked only after login"
+        return self._user
 
     def info(self) -> SessionInfo:
         """How things stand now; may be asked from any thread."""
@@ -167,6 +178,8 @@ class Session:
             if self._line_s == 0.0:
                 self._line_s = time.monotonic()
             if protocol.flooded or time.monotonic() - self._line_s > self._shared.limits.line_s:
+                if protocol.flooded:
+                    self._offend(Offence.NONSENSE)
                 self.reason = "a command without end"
                 protocol.hang_up(421, "This command has no end; closing.")
         else:
@@ -186,6 +199,10 @@ class Session:
                 self._do(action, buffer)
                 if self.paused or self._shaking:
                     break
+        if protocol.state.nonsense > FTP_NONSENSE_MAX and not self.paused and not self._shaking:
+            self._offend(Offence.NONSENSE)
+            self.reason = "too many commands that mean nothing"
+            protocol.hang_up(421, "Too many commands that mean nothing; closing.")
         self._flush()
 
     def _introduced(self, client: str) -> None:
@@ -211,8 +228,8 @@ class Session:
 
     def _give_up(self) -> bool:
         if self.stopping:
-            self.reason = "the server stops"
-            text = "The server stops; come back later."
+            text = self._dismissal
+            self.reason = "the server stops" if self.reason == "closed by the client" else self.reason
         else:
             self.reason = "idle too long" if self.user else "no login in time"
             text = "Too long without a command." if self.user else "Too long without a login."
@@ -221,6 +238,13 @@ class Session:
             with contextlib.suppress(OSError):
                 self._flush()
         return False
+
+    def dismiss(self, text: str, reason: str) -> None:
+        """From another thread: cut a transfer under way, say 421 ``text`` at the next turn, and end for ``reason``."""
+        self._dismissal = text
+        self.reason = reason
+        self.stopping = True
+        self._data.cut(text)
 
     def cut(self) -> None:
         """End the session from another thread, at once."""
@@ -232,6 +256,7 @@ class Session:
         self._data.close()
         self._control.close()
         self._forget_files()
+        self._count_out()
         self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
 
     def _forget_files(self) -> None:
@@ -260,6 +285,30 @@ class Session:
         self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home)
         return True
 
+    def _offend(self, offence: Offence) -> None:
+        self._shared.offend(self.id, self.user, self.address, offence)
+
+    def _count_in(self, user: User) -> bool:
+        """Take one of the user's places; whether there was one."""
+        commons = self._shared.commons
+        if not commons.tally.log_in(commons.slot, user.name, user.connections or self._shared.limits.sessions_per_user):
+            return False
+        self._counted = user.name
+        return True
+
+    def _count_out(self) -> None:
+        name, self._counted = self._counted, ""
+        if name:
+            commons = self._shared.commons
+            commons.tally.log_out(commons.slot, name)
+
+    def _refuse(self, name: str, reason: str, text: str = "Wrong user name or password.") -> None:
+        """Refuse a login: ``reason`` is for the operator, ``text`` for the client."""
+        shared = self._shared
+        shared.tell(LoginFailed(self.id, name, self.address, reason=reason))
+        delay_s = shared.commons.login_delay_s(self.address, shared.terms.login_delay_s)
+        self._do(self.protocol.password_refused(text, delay_s), memoryview(b""))
+
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
         user = shared.users.find(name)
@@ -267,24 +316,32 @@ class Session:
         if user is None:
             waste_time(password)
             refused = "no such user"
+            self._offend(Offence.BAD_USER)
         elif not shared.users.verify(user, password):
             refused = "wrong password"
+            self._offend(Offence.BAD_PASSWORD)
         elif not user.enabled:
             refused = "user is disabled"
         tls_required = shared.tls_required(user)
         if not refused and tls_required and not self.protocol.state.secure:
             refused = "TLS is required for this user"
         if refused or user is None:
-            shared.tell(LoginFailed(self.id, name, self.address, reason=refused))
-            self._do(self.protocol.password_refused(), memoryview(b""))
+            self._refuse(name, refused)
+            return
+        if not self._count_in(user):
+            self.reason = "too many connections of the user"
+            shared.tell(LoginFailed(self.id, name, self.address, reason=self.reason))
+            self.protocol.hang_up(421, "You have too many connections; close one, or come back later.")
             return
         try:
             self.files = shared.filesystem(user)
         except (LogferryError, OSError) as error:
             log.error("the home of %r cannot be opened: %s", name, error)  # noqa: TRY400  # the cause says it all
-            shared.tell(LoginFailed(self.id, name, self.address, reason=f"home: {error}"))
-            self._do(self.protocol.password_refused("Your home cannot be opened."), memoryview(b""))
+            self._count_out()
+            self._refuse(name, f"home: {error}", "Your home cannot be opened.")
             return
+        if shared.commons.defender is not None:
+            shared.commons.defender.welcome(self.address)
         self._user = user
         secure = self.protocol.state.secure
         self.protocol.password_accepted(
@@ -307,6 +364,7 @@ class Session:
             self._perform(action)
         elif isinstance(action, CheckPassword):
             self._user = None
+            self._count_out()
             self._login(action.name, action.password)
         elif isinstance(action, Pause):
             self.paused = True
@@ -331,6 +389,7 @@ class Session:
     def _start_tls(self) -> None:
         self._flush()
         self._user = None
+        self._count_out()
         self._forget_files()
         assert self._shared.contexts is not None, "AUTH is refused when TLS is off"
         # Whatever has come in clear is dropped before a byte of it can be mistaken for something protected.
@@ -347,12 +406,25 @@ class Session:
             done = self._control.handshake(wait_s=FTP_LINGER_S)
         except ssl.SSLError as error:
             self.reason = f"TLS handshake failed: {error.reason or error}"
+            self._offend(Offence.BAD_HANDSHAKE)
             raise
         if done:
             self._shaking = False
             self.protocol.tls_started()
             self._shared.owners.note(self._control.mark)
         return done
+
+    def answer_conflict(self, reply: Reply) -> None:
+        """The last reply to an upload whose bytes differ from those stored: slowly, and not too often."""
+        wait_s = self._shared.commons.conflict(self.account.name)
+        if wait_s < 0.0:
+            self._offend(Offence.PROBING)
+            self.reason = "too many uploads that differ from what is stored"
+            self.protocol.hang_up(421, "Too many uploads that differ from what is stored; come back later.")
+        elif wait_s:
+            self._do(self.protocol.answer_later(reply, wait_s), memoryview(b""))
+        else:
+            self.protocol.answer(reply)
 
     def reply_now(self, reply: Reply) -> None:
         """Send a preliminary reply at once."""

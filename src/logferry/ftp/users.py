@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from logferry.errors import Conflict, NotFound
+from logferry.errors import BadConfig, Conflict, NotFound
 from logferry.ftp.passwords import hash_password, verify_password
 from logferry.ftp.permissions import LETTERS, Permissions
+from logferry.ftp.timetable import Rate, check_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class User:
 
     ``require_tls`` None follows the server; True refuses the user's password over plain FTP; False admits it where
     the server requires TLS of others. ``password_hash`` comes from ``passwords.hash_password``; empty refuses every
-    password.
+    password. ``upload_rate`` limits what the user sends to us, ``download_rate`` what we send them, over all their
+    connections: bytes per second or a timetable such as ``08:00-18:00 1 MiB/s, else 10 MiB/s``. ``connections`` is how
+    many they may have. 0 is no limit.
     """
 
     name: str
@@ -26,9 +29,15 @@ class User:
     password_hash: str = ""
     enabled: bool = True
     require_tls: bool | None = None
+    upload_rate: Rate = 0
+    download_rate: Rate = 0
+    connections: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "permissions", Permissions(self.permissions))
+        check_rates(upload_rate=self.upload_rate, download_rate=self.download_rate)
+        if self.connections < 0:
+            raise BadConfig(f"connections is {self.connections}", hint="0 is no limit")
 
     @classmethod
     def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS) -> User:
