@@ -31,6 +31,18 @@ FTP_SESSIONS_MAX = 12_000
 FTP_SESSIONS_PER_ADDRESS_MAX = 200
 FTP_PROCESSES_MAX = 64
 """Processes of one server; more than cores gain nothing."""
+FTP_RESTARTS_MAX = 10
+FTP_RESTARTS_WINDOW_S = 60.0
+"""A process of the server that dies so often in this time is given up."""
+FTP_RESTART_S_MAX = 5.0
+"""Longest pause before a process is started again."""
+FTP_START_S_MAX = 30.0
+"""How long the processes of a server may take to listen."""
+FTP_CALL_S_MAX = 5.0
+"""How long the parent waits for an answer of one of its processes; it takes milliseconds."""
+FTP_EVENTS_WAITING_MAX = 10_000
+"""Events a process keeps for a parent that is slow to take them; then its sessions wait."""
+FTP_EVENTS_BATCH_MAX = 256
 FTP_THREADS_MAX = 128
 """Sessions served at the same moment; others wait in line, idle ones cost no thread."""
 FTP_IDLE_S_MAX = 300.0

@@ -20,7 +20,9 @@ from logferry.ftp.client import FtpClient
 from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
+from logferry.ftp.defender import Ban, DefenderRules
 from logferry.ftp.events import (
+    Banned,
     Deleted,
     Event,
     Incomplete,
@@ -41,17 +43,21 @@ from logferry.ftp.protocol.listing_reader import Listed
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.reconnect import Backoff, retrying
 from logferry.ftp.sending import SendSource
-from logferry.ftp.server import FtpServer
+from logferry.ftp.server import FtpServer, WorkerParts
 from logferry.ftp.session import SessionInfo
 from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
+from logferry.ftp.timetable import Timetable
 from logferry.ftp.tls import TlsIdentity
 from logferry.ftp.users import MemoryUsers, User, UserStore
 
 __all__ = [
     "Aborted",
     "Backoff",
+    "Ban",
+    "Banned",
     "Copied",
+    "DefenderRules",
     "Deleted",
     "Download",
     "Entry",
@@ -78,11 +84,13 @@ __all__ = [
     "SessionInfo",
     "StoreItem",
     "StoreResult",
+    "Timetable",
     "TlsIdentity",
     "TokenBucket",
     "Upload",
     "User",
     "UserStore",
+    "WorkerParts",
     "generate_password",
     "hash_password",
     "retrying",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from logferry.clock import Clock
 from logferry.errors import BadConfig
@@ -132,18 +132,19 @@ class Defender:
             record = self._record(key, now)
             if record.banned_until_s > now:
                 return 0.0
-            score = record.score + offence.points
             trusted = record.trusted_until_s > now
             if trusted and offence is Offence.OVER_LIMIT:
                 # A place full of agents that come back at once is no attack.
                 return 0.0
-            bans, banned_s = record.bans, 0.0
-            if score >= self._rules.threshold * (self._rules.trusted_factor if trusted else 1.0):
-                banned_s = self._length_s(bans)
-                score, bans = 0.0, bans + 1
-                self._any[0] = max(self._any[0], now + banned_s)
-            until_s = now + banned_s if banned_s else record.banned_until_s
-            self._put(key, _Record(score, now, until_s, record.trusted_until_s, bans), now)
+            record = replace(record, score=record.score + offence.points)
+            if record.score < self._rules.threshold * (self._rules.trusted_factor if trusted else 1.0):
+                self._put(key, record, now)
+                return 0.0
+            banned_s = self._length_s(record.bans)
+            banned = replace(record, score=0.0, banned_until_s=now + banned_s, bans=record.bans + 1)
+            if not self._put(key, banned, now):
+                return 0.0
+            self._any[0] = max(self._any[0], now + banned_s)
             return banned_s
 
     def welcome(self, address: str) -> None:
@@ -153,11 +154,8 @@ class Defender:
             return
         now = self._clock.monotonic_s()
         with self._board.lock:
-            known = self._record(key, now)
-            if known.trusted_until_s - now > self._rules.trust_s / 2:
-                return
-            record = _Record(known.score, now, known.banned_until_s, now + self._rules.trust_s, known.bans)
-            self._put(key, record, now)
+            record = self._record(key, now)
+            self._put(key, replace(record, trusted_until_s=now + self._rules.trust_s), now)
 
     def banned_s(self, address: str) -> float:
         """How many more seconds ``address`` is banned; 0: it is not."""
@@ -229,7 +227,7 @@ class Defender:
         bans = known.bans if now < max(known.at_s, known.banned_until_s) + self._rules.ban_s_max else 0
         return _Record(max(0.0, known.score - leaked), now, known.banned_until_s, known.trusted_until_s, bans)
 
-    def _put(self, key: bytes, record: _Record, now: float) -> None:
+    def _put(self, key: bytes, record: _Record, now: float) -> bool:
         """Record it. Where a whole set is banned nothing can be recorded; then the login delay has to do."""
         leak = self._rules.threshold / self._rules.window_s
 
@@ -239,7 +237,7 @@ class Defender:
                 return None
             return max(0.0, row.score - (now - row.at_s) * leak), row.at_s
 
-        self._table.put(key, record.fields(), rank)
+        return self._table.put(key, record.fields(), rank)
 
     def _length_s(self, bans: int) -> float:
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadConfig
@@ -28,11 +30,32 @@ from logferry.ftp.shared import ServerLimits, Shared
 from logferry.ftp.tls import ServerContexts, TlsIdentity
 from logferry.ftp.users import User, UserStore
 from logferry.ftp.workers import Workers
-from logferry.limits import FTP_BACKLOG, FTP_PASSIVE_PORT_MIN
+from logferry.limits import FTP_BACKLOG, FTP_PASSIVE_PORT_MIN, FTP_PROCESSES_MAX
+
+if TYPE_CHECKING:
+    from logferry.ftp.fleet import Fleet
+    from logferry.ftp.member import Handover
 
 log = logging.getLogger("logferry.ftp")
 
 _DRAIN_STEP_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What each process of a server makes for itself after the fork; None: what the server was made with is used.
+
+    ``on_event`` is called in the process that serves the session, on its thread, instead of in the parent.
+    """
+
+    users: UserStore | None = None
+    filesystem: Callable[[User], Filesystem] | None = None
+    on_event: Callable[[Event], None] | None = None
+
+    def replacements(self) -> dict[str, Any]:
+        """By name, those that were made."""
+        named = {"users": self.users, "filesystem": self.filesystem, "on_event": self.on_event}
+        return {name: part for name, part in named.items() if part is not None}
 
 
 def _home(user: User) -> Filesystem:
@@ -48,6 +71,12 @@ class FtpServer:
     resume the control connection's TLS session, so that nobody else can take them. ``defender`` bans addresses that
     guess passwords (None: never). ``on_event`` hears of everything
     (``logferry.ftp.events``), on the session's thread.
+
+    With ``processes`` above 1 the server forks that many when it starts; they listen on the one port, and limits, bans
+    and ``sessions()`` hold for all of them together. Start it before your program has threads of its own. A process
+    that dies is replaced; its clients connect again. Then ``on_event`` is called in this process, shortly after things
+    happened and by one thread per process; changes of ``MemoryUsers`` reach all processes before they return.
+    ``in_worker`` is entered in each process after the fork, for what must not cross it, such as a database.
 
     Raises:
         BadConfig: settings that do not go together.
@@ -68,6 +97,8 @@ class FtpServer:
         banner: str = "Logferry FTP ready.",
         limits: ServerLimits | None = None,
         defender: DefenderRules | None = DefenderRules(),  # noqa: B008  # frozen
+        processes: int = 1,
+        in_worker: Callable[[], contextlib.AbstractContextManager[WorkerParts]] | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
         if tls not in ("required", "explicit", "off"):
@@ -79,9 +110,13 @@ class FtpServer:
                 f"passive_ports is {passive_ports}", hint=f"a range of ports from {FTP_PASSIVE_PORT_MIN} upwards"
             )
         _check_public(public_address)
+        if not 1 <= processes <= FTP_PROCESSES_MAX:
+            raise BadConfig(f"processes is {processes}", hint=f"1 to {FTP_PROCESSES_MAX}")
+        if in_worker is not None and processes == 1:
+            raise BadConfig("in_worker goes with several processes", hint="pass processes=2 or more, or leave it out")
         limits = limits or ServerLimits()
         self._wanted = address
-        self._commons = Commons(processes=1, sessions_max=limits.sessions, defender=defender, clock=clock)
+        self._commons = Commons(processes=processes, sessions_max=limits.sessions, defender=defender, clock=clock)
         self._limits = limits
         self._shared = Shared(
             terms=Terms(
@@ -105,6 +140,10 @@ class FtpServer:
         self._lock = threading.Lock()
         self._sessions: dict[int, Session] = {}
         self._workers = Workers(limits.threads, "logferry-ftp")
+        self._processes = processes
+        self._in_worker = in_worker
+        self._fleet: Fleet | None = None
+        self._handover: Handover | None = None
         self._listener: socket.socket | None = None
         self._lot: ParkingLot | None = None
         self._stopping = False
@@ -118,17 +157,54 @@ class FtpServer:
             OSError: the address cannot be listened on.
         """
         assert self._listener is None, "a server is started once"
-        host, port = self._wanted
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server(
-            (host, port),
-            family=family,
-            backlog=FTP_BACKLOG,
-            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
-        )
-        self._lot = ParkingLot(self._listener, self._arrive, self._wake)
-        self._lot.start()
+        if self._processes == 1:
+            self._listen(open_listener(self._wanted))
+            return self
+        from logferry.ftp.fleet import Fleet, reserve_port
+
+        self._listener = reserve_port(self._wanted)
+        self._fleet = Fleet(self, self._processes, self._shared.on_event)
+        try:
+            self._fleet.start(self._serve_as)
+        except BaseException:
+            self.stop(0.0)
+            raise
         return self
+
+    def _listen(self, listener: socket.socket) -> None:
+        self._listener = listener
+        slot, handover = self._commons.slot, self._handover
+        entrance = None if handover is None else (handover.entrance(slot), self._take_handed)
+        self._lot = ParkingLot(listener, self._arrive, self._wake, entrance)
+        self._commons.tally.serve(slot, os.getpid())
+        self._lot.start()
+
+    @contextlib.contextmanager
+    def _serve_as(self, slot: int, handover: Handover, on_event: Callable[[Event], None] | None) -> Iterator[None]:
+        """In a worker process: be its number ``slot`` while entered, and stopped at the end."""
+        address = self.address
+        assert self._listener is not None
+        self._listener.close()
+        self._fleet = None
+        self._commons.slot = slot
+        self._handover = handover
+        with contextlib.ExitStack() as stack:
+            changes: dict[str, Any] = {"on_event": on_event if self._shared.on_event is not None else None}
+            if self._in_worker is not None:
+                parts = stack.enter_context(self._in_worker())
+                changes |= parts.replacements()
+            self._shared = replace(self._shared, **changes)
+            self._listen(open_listener(address, shared=True))
+            yield
+
+    def bury(self, slot: int) -> None:
+        """The process ``slot`` is dead: forget its sessions. Called where processes are kept."""
+        self._commons.tally.wipe(slot)
+
+    @property
+    def users(self) -> UserStore:
+        """Who may log in."""
+        return self._shared.users
 
     @property
     def address(self) -> tuple[str, int]:
@@ -142,9 +218,16 @@ class FtpServer:
 
         Idle clients get 421. May be called twice.
         """
+        fleet, self._fleet = self._fleet, None
+        if fleet is not None:
+            fleet.stop(timeout_s)
+            assert self._listener is not None
+            self._listener.close()
+            return
         lot, self._lot = self._lot, None
         if lot is None:
             return
+        self._commons.tally.retire(self._commons.slot)
         until = time.monotonic() + timeout_s
         self._stopping = True
         for session in self._living():
@@ -175,7 +258,9 @@ class FtpServer:
         self.stop()
 
     def sessions(self) -> list[SessionInfo]:
-        """Who is connected and what they do, oldest first."""
+        """Who is connected, to whichever process, and what they do, oldest first."""
+        if self._fleet is not None:
+            return self._fleet.sessions()
         return [session.info() for session in self._living()]
 
     def end(self, session_id: int) -> bool:
@@ -183,6 +268,8 @@ class FtpServer:
 
         Returns at once; whether there was such a session.
         """
+        if self._fleet is not None:
+            return self._fleet.end(session_id)
         with self._lock:
             session = self._sessions.get(session_id)
         if session is None:
@@ -192,6 +279,11 @@ class FtpServer:
         if lot is not None:
             lot.call(session)
         return True
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that serve sessions; of a server with one process, this one."""
+        return sorted(self._fleet.pids().values()) if self._fleet is not None else [os.getpid()]
 
     def bans(self) -> list[Ban]:
         """Which addresses are banned now, those whose ban ends first coming first."""
@@ -203,7 +295,9 @@ class FtpServer:
 
     @property
     def threads(self) -> int:
-        """Threads that serve sessions now."""
+        """Threads that serve sessions now, in all processes."""
+        if self._fleet is not None:
+            return self._fleet.threads()
         return self._workers.count
 
     # The loop's thread -----------------------------------------------------------------------------------------------
@@ -215,19 +309,35 @@ class FtpServer:
         if commons.banned_s(host):
             _turn_away(connection, "Your address is banned for a while.")
             return
-        number, refused = commons.tally.enter(
+        place = commons.tally.enter(
             commons.slot,
             host,
             sessions_max=self._limits.sessions,
             per_address_max=self._limits.sessions_per_address,
         )
-        if refused:
-            log.warning("%s refused: %s", host, refused)
-            _turn_away(connection, refused)
-            if "address" in refused:
+        if place.refused:
+            log.warning("%s refused: %s", host, place.refused)
+            _turn_away(connection, place.refused)
+            if place.over_address:
                 self._shared.offend(0, "", host, Offence.OVER_LIMIT)
             return
-        self._greet(connection, number, host)
+        if place.slot != commons.slot:
+            assert self._handover is not None, "only processes of one server share a tally"
+            if self._handover.give(connection, host, place):
+                return
+            commons.tally.move(place.slot, commons.slot, host)
+        self._greet(connection, place.number, host)
+
+    def _take_handed(self) -> None:
+        """Connections that another process has handed over; they are counted already."""
+        assert self._handover is not None
+        while handed := self._handover.take(self._commons.slot):
+            connection, number, host = handed
+            try:
+                self._greet(connection, number, host)
+            except OSError as error:
+                log.info("%s went away at once: %s", host, error)
+                connection.close()
 
     def _greet(self, connection: socket.socket, number: int, host: str) -> None:
         try:
@@ -274,6 +384,18 @@ class FtpServer:
             del self._sessions[session.id]
         session.close()
         self._commons.tally.leave(self._commons.slot, session.address)
+
+
+def open_listener(address: tuple[str, int], *, shared: bool = False) -> socket.socket:
+    """Listen on ``address``; ``shared`` with other processes of this user."""
+    host = address[0]
+    return socket.create_server(
+        address,
+        family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+        backlog=FTP_BACKLOG,
+        reuse_port=shared,
+        dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+    )
 
 
 def _turn_away(connection: socket.socket, text: str) -> None:

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from dataclasses import dataclass
 
 from logferry.ftp.board import Board
 
 _ROWS_PER_SESSION = 4
 """A session has two rows at most (its address, its user), so a region is never more than half full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a new connection goes: session ``number`` in process ``slot`` (``pid``); or why it is refused."""
+
+    number: int = 0
+    slot: int = 0
+    pid: int = 0
+    refused: str = ""
+    over_address: bool = False
 
 
 class Tally:
@@ -21,31 +33,52 @@ class Tally:
     def __init__(self, board: Board, sessions_max: int) -> None:
         self._board = board
         self._mask = (1 << (sessions_max * _ROWS_PER_SESSION - 1).bit_length()) - 1
-        # Word 0 is the last session's number, 1.. the sessions of each process.
-        self._heads = board.memory(8 * (1 + board.processes)).cast("Q")
+        # The last session's number; sessions of each process; process ids of those that serve.
+        self._number = board.memory(8).cast("Q")
+        self._sessions = board.memory(8 * board.processes).cast("Q")
+        self._pids = board.memory(8 * board.processes).cast("Q")
         rows = self._mask + 1
         # Of each row first the key, then the count.
         self._regions = [board.memory(16 * rows).cast("Q") for _ in range(board.processes)]
 
     # The program's calls ---------------------------------------------------------------------------------------------
 
-    def enter(self, slot: int, address: str, *, sessions_max: int, per_address_max: int) -> tuple[int, str]:
-        """A connection from ``address`` at process ``slot``: (its number, "") or (0, why it is refused)."""
+    def enter(self, slot: int, address: str, *, sessions_max: int, per_address_max: int) -> Place:
+        """A connection from ``address`` has come to process ``slot``; it is counted where it is best served."""
         key = self._key("address", address)
         with self._board.lock:
-            if sum(self._heads[1:]) >= sessions_max:
-                return 0, "Too many connections; come back later."
+            if sum(self._sessions) >= sessions_max:
+                return Place(refused="Too many connections; come back later.")
             if self._total(key) >= per_address_max:
-                return 0, "Too many connections from your address."
-            self._heads[0] += 1
-            self._heads[1 + slot] += 1
+                return Place(refused="Too many connections from your address.", over_address=True)
+            self._number[0] += 1
+            slot = self._idlest(slot)
+            self._sessions[slot] += 1
             self._add(slot, key)
-            return self._heads[0], ""
+            return Place(self._number[0], slot, self._pids[slot])
+
+    def _idlest(self, slot: int) -> int:
+        """The process that serves fewest sessions; ``slot`` itself unless another one has fewer."""
+        best = slot
+        for other, pid in enumerate(self._pids):
+            if pid and self._sessions[other] < self._sessions[best]:
+                best = other
+        return best
+
+    def serve(self, slot: int, pid: int) -> None:
+        """Process ``pid`` serves as ``slot`` from now on; others may hand connections to it."""
+        with self._board.lock:
+            self._pids[slot] = pid
+
+    def retire(self, slot: int) -> None:
+        """It takes no more connections."""
+        with self._board.lock:
+            self._pids[slot] = 0
 
     def leave(self, slot: int, address: str) -> None:
         """That connection is gone."""
         with self._board.lock:
-            self._heads[1 + slot] -= 1
+            self._sessions[slot] -= 1
             self._remove(slot, self._key("address", address))
 
     def log_in(self, slot: int, user: str, users_max: int) -> bool:
@@ -66,15 +99,18 @@ class Tally:
         """A connection is handed from one process to another."""
         key = self._key("address", address)
         with self._board.lock:
-            self._heads[1 + source] -= 1
-            self._heads[1 + target] += 1
-            self._remove(source, key)
+            self._sessions[target] += 1
             self._add(target, key)
+            region = self._regions[source]
+            # Nothing to take away where the process died meanwhile and was wiped.
+            if region[2 * self._find(region, key)]:
+                self._sessions[source] -= 1
+                self._remove(source, key)
 
     def wipe(self, slot: int) -> None:
         """The process is dead: so are its sessions."""
         with self._board.lock:
-            self._heads[1 + slot] = 0
+            self._sessions[slot] = self._pids[slot] = 0
             region = self._regions[slot]
             for at in range(0, len(region), 2):
                 if region[at]:
@@ -82,7 +118,7 @@ class Tally:
 
     def loads(self) -> list[int]:
         """Sessions of each process."""
-        return list(self._heads[1:])
+        return list(self._sessions)
 
     def of_address(self, address: str) -> int:
         """Sessions from ``address``."""

@@ -19,6 +19,8 @@ _ELSE = re.compile(r"else\s+(.+)", re.I)
 _ZONE = re.compile(r"zone\s+(\S+)", re.I)
 _NO_LIMIT = ("no limit", "none", "unlimited")
 _UNITS = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
+_RATE_MAX = 2**53
+"""From here on a number of bytes is no exact one any more."""
 _HINT = "write for example 08:00-18:00 1 MiB/s, else 10 MiB/s, zone Europe/Berlin"
 
 
@@ -123,7 +125,7 @@ def timetable(rate: Rate) -> Timetable:
     """``rate`` as a timetable; cached, since sessions ask again and again. Raises BadConfig."""
     if isinstance(rate, str):
         return Timetable.parse(rate)
-    if not 0 <= rate < 2**63:
+    if not 0 <= rate < _RATE_MAX:
         raise BadConfig(f"{rate} is not a rate", hint="bytes per second; 0 is no limit")
     return Timetable(otherwise=int(rate) if rate == 0 or rate >= 1 else 1)
 
@@ -161,7 +163,7 @@ def _rate(text: str) -> int:
     if text.strip().lower() in _NO_LIMIT:
         return 0
     rate = rate_bytes_s(text)
-    if rate >= 2**63:
+    if rate >= _RATE_MAX:
         raise BadConfig(f"{text!r} is not a rate", hint=_HINT)
     return rate
 
