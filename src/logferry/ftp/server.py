@@ -283,7 +283,9 @@ class FtpServer:
     @property
     def process_ids(self) -> list[int]:
         """The processes that serve sessions; of a server with one process, this one."""
-        return sorted(self._fleet.pids().values()) if self._fleet is not None else [os.getpid()]
+        if self._processes == 1 or self._handover is not None:
+            return [os.getpid()]
+        return sorted(self._fleet.pids().values()) if self._fleet is not None else []
 
     def bans(self) -> list[Ban]:
         """Which addresses are banned now, those whose ban ends first coming first."""
