@@ -61,10 +61,14 @@ class Serving:
     def client(self, *, login: bool = True, tls: bool = False) -> RawClient:
         """A new connection."""
         client = RawClient(self.port)
-        if tls:
-            client.secure()
-        if login:
-            client.login()
+        try:
+            if tls:
+                client.secure()
+            if login:
+                client.login()
+        except BaseException:
+            client.close()
+            raise
         return client
 
     def partials(self) -> list[Path]:
@@ -161,6 +165,8 @@ class RawClient:
         """EPSV, the data connection, then ``line``, whose 150 is read; TLS when the session is private."""
         connection = socket.create_connection((self._host, self.port()), timeout=WAIT_S)
         reply = self.command(line)
+        if not reply.startswith("150"):
+            connection.close()
         assert reply.startswith("150"), reply
         if self._private:
             assert isinstance(self.socket, ssl.SSLSocket)

@@ -186,8 +186,9 @@ def test_a_session_is_ended_wherever_it_is(tmp_path: Path) -> None:
         assert clients[1].reply().startswith("426 Your session was ended")
         assert clients[1].reply().startswith("421 Your session was ended")
         assert at.event(Incomplete).reason == "Your session was ended by the administrator."
-        for one in (connection, *clients):
-            one.close()
+        connection.close()
+        for client in clients:
+            client.close()
         until(lambda: not at.server.sessions(), "sessions are left")
         assert not at.server.end(ids[0])
 

@@ -44,7 +44,8 @@ class Commons:
         """
         name = f"conflicts {user}"
         over = self.rates.take(name, 0, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_FREE) * FTP_CONFLICTS_PER_S
-        if over >= FTP_CONFLICTS_MAX - FTP_CONFLICTS_FREE:
+        # Half a one may have leaked back meanwhile.
+        if over >= FTP_CONFLICTS_MAX - FTP_CONFLICTS_FREE - 0.5:
             return -1.0
         wait_s = self.rates.take(name, 1, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_FREE)
         return FTP_CONFLICT_DELAY_S if wait_s > 0 else 0.0

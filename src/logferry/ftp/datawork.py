@@ -338,7 +338,7 @@ class DataWork:
             if not data:
                 if protocol.quitting:
                     break
-                raise Interrupted(426, "The client went away.")
+                raise Interrupted(426, self._cut_text if self._was_cut else "The client went away.")
             protocol.receive(data)
         if self._was_cut:
             raise Interrupted(426, self._cut_text)

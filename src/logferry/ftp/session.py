@@ -152,7 +152,7 @@ class Session:
             self.protocol.resume()
         elif time.monotonic() >= self.deadline_s or self.stopping:
             return self._give_up()
-        if self._shaking and not self._shake():
+        if self._shaking and not self._shake(0.0 if crowded else FTP_LINGER_S):
             return True
         while True:
             self._work(buffer)
@@ -170,6 +170,9 @@ class Session:
             if not data:
                 return False
             self._take(data)
+            # Whoever keeps us busy without saying anything, or without logging in, is not active: deadlines hold.
+            if not (self.user and self.protocol.has_command) and self._overdue():
+                return self._give_up()
 
     def _take(self, data: bytes) -> None:
         protocol = self.protocol
@@ -226,6 +229,12 @@ class Session:
         if self._line_s:
             self.deadline_s = min(self.deadline_s, self._line_s + limits.line_s)
 
+    def _overdue(self) -> bool:
+        if self.protocol.ended:
+            return False  # it has been said goodbye to already
+        self._set_deadline()
+        return time.monotonic() >= self.deadline_s
+
     def _give_up(self) -> bool:
         if self.stopping:
             text = self._dismissal
@@ -248,8 +257,8 @@ class Session:
 
     def cut(self) -> None:
         """End the session from another thread, at once."""
-        self._control.cut()
         self._data.cut()
+        self._control.cut()
 
     def close(self) -> None:
         """Release everything. Called once, after the last ``serve``."""
@@ -398,12 +407,12 @@ class Session:
             self._control.begin_tls(context)
         self._shaking = True
         self.deadline_s = time.monotonic() + self._shared.limits.login_s
-        self._shake()
+        self._shake(FTP_LINGER_S)
 
-    def _shake(self) -> bool:
+    def _shake(self, wait_s: float) -> bool:
         """Go on with the TLS handshake; whether it is done."""
         try:
-            done = self._control.handshake(wait_s=FTP_LINGER_S)
+            done = self._control.handshake(wait_s=wait_s)
         except ssl.SSLError as error:
             self.reason = f"TLS handshake failed: {error.reason or error}"
             self._offend(Offence.BAD_HANDSHAKE)
