@@ -142,6 +142,19 @@ def test_ipv6_counts_by_its_64() -> None:
     assert defender.unban("::/64")
 
 
+def test_the_same_password_again_is_no_guess() -> None:
+    """An agent with an old password may knock for days; another password, name or address is another guess."""
+    defender, clock = made()
+    for _ in range(5000):
+        assert defender.offend("192.0.2.1", Offence.BAD_PASSWORD, ("agent", "old")) == 0.0
+        clock.advance(60)
+    for number in range(14):
+        assert defender.offend("192.0.2.1", Offence.BAD_PASSWORD, ("agent", f"new {number}")) == 0.0
+    assert defender.offend("192.0.2.1", Offence.BAD_PASSWORD, ("agen", "told")) == 1800.0
+    assert defender.offend("192.0.2.2", Offence.BAD_USER, ("agent", "old")) == 0.0
+    assert len(defender) == 2
+
+
 def test_bans_are_listed_and_lifted() -> None:
     """Lifting forgets the record as well; what is no address is said."""
     defender, clock = made()

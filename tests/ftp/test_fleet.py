@@ -200,7 +200,7 @@ def test_a_ban_holds_in_all_processes_and_is_lifted_in_all(tmp_path: Path) -> No
             with at.client(login=False) as client:
                 for _ in range(3):
                     client.command("USER ann")
-                    client.command("PASS wrong")
+                    client.command(f"PASS {time.monotonic_ns()}")
         assert at.event(Banned).address == "127.0.0.1"
         for _ in range(6):
             with socket.create_connection(("127.0.0.1", at.port)) as refused:

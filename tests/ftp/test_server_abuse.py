@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import socket
@@ -31,6 +32,8 @@ from tests.ftp.kit import WAIT_S, RawClient, Serving, serving, until
 
 ADDRESSES = int(os.environ.get("LOGFERRY_ATTACK_ADDRESSES", "1000"))
 GUESSES = 10
+NUMBERS = itertools.count()
+"""Makes each wrong password another one."""
 
 
 class PlainUsers(MemoryUsers):
@@ -43,6 +46,7 @@ class PlainUsers(MemoryUsers):
 def guess(at: Serving, source: str, *passwords: str) -> bytes:
     """One connection from ``source`` that tries passwords; all that it is told."""
     told = b""
+    passwords = tuple(f"{password}{next(NUMBERS)}" if password == "wrong" else password for password in passwords)
     with contextlib.suppress(ConnectionError), socket.socket() as client:
         client.settimeout(WAIT_S)
         client.bind((source, 0))
@@ -127,6 +131,15 @@ def test_a_neighbour_who_mistypes_does_not_shut_the_others_out(tmp_path: Path) -
         assert at.server.bans() == []
 
 
+def test_an_old_password_tried_again_and_again_bans_nobody(tmp_path: Path) -> None:
+    """A program that was forgotten somewhere keeps knocking; the others at its address get in."""
+    with serving(tmp_path) as at:
+        for _ in range(20):
+            assert guess(at, "127.0.0.1", "old", "old", "old").count(b"530") == 3
+        assert at.server.bans() == []
+        at.client().close()
+
+
 def test_networks_on_the_list_and_servers_without_a_defender_ban_nobody(tmp_path: Path) -> None:
     """However much they guess."""
     for number, defender in enumerate((DefenderRules(allow=("127.0.0.0/8",)), None)):
@@ -145,7 +158,7 @@ def test_an_unknown_name_costs_twice_as_much(tmp_path: Path) -> None:
         while not at.server.bans():
             with at.client(login=False) as client:
                 client.command("USER nobody")
-                assert client.command("PASS x") == "530 Wrong user name or password."
+                assert client.command(f"PASS {count}") == "530 Wrong user name or password."
             count += 1
         assert count == 8
 

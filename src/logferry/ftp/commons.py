@@ -28,9 +28,9 @@ class Commons:
         """How many more seconds ``address`` is banned; 0: it is not."""
         return self.defender.banned_s(address) if self.defender is not None else 0.0
 
-    def offend(self, address: str, offence: Offence) -> float:
+    def offend(self, address: str, offence: Offence, tried: tuple[str, str] | None = None) -> float:
         """Note an offence; the seconds ``address`` is banned for by it, or 0."""
-        return self.defender.offend(address, offence) if self.defender is not None else 0.0
+        return self.defender.offend(address, offence, tried) if self.defender is not None else 0.0
 
     def login_delay_s(self, address: str, base_s: float) -> float:
         """How long a refused login waits for its answer."""

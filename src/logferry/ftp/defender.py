@@ -116,6 +116,8 @@ class Defender:
         self._board = board
         self._clock = clock
         self._table = Slots(board, "ddddI", rules.addresses_max, ways=_WAYS)
+        # When an address last tried a name with a password.
+        self._tried = Slots(board, "d", rules.addresses_max, ways=_WAYS)
         # Until when there is any ban at all: as long as nobody is banned, a new connection costs no look-up.
         self._any = board.memory(8).cast("d")
 
@@ -124,13 +126,19 @@ class Defender:
         """How many addresses are remembered at most."""
         return self._table.rows_max
 
-    def offend(self, address: str, offence: Offence) -> float:
-        """``address`` did something wrong. Returns the seconds it is banned for by this, or 0."""
+    def offend(self, address: str, offence: Offence, tried: tuple[str, str] | None = None) -> float:
+        """``address`` did something wrong. Returns the seconds it is banned for by this, or 0.
+
+        ``tried`` is the name and password of a refused login. Trying the same again is no guessing: a program that
+        nobody has told the new password costs no points, and does not shut out those beside it.
+        """
         key = self._key(address)
         if key is None:
             return 0.0
         now = self._clock.monotonic_s()
         with self._board.lock:
+            if tried is not None and self._again(key, tried, now):
+                return 0.0
             record = self._record(key, now)
             if record.banned_until_s > now:
                 return 0.0
@@ -229,6 +237,14 @@ class Defender:
         # Bans are forgotten when the address behaved for as long as the longest ban.
         bans = known.bans if now < max(known.at_s, known.banned_until_s) + self._rules.ban_s_max else 0
         return _Record(max(0.0, known.score - leaked), now, known.banned_until_s, known.trusted_until_s, bans)
+
+    def _again(self, key: bytes, tried: tuple[str, str], now: float) -> bool:
+        # A keyed digest in memory, with the key beside it: no more than the password itself that has just been there.
+        words = (word.encode("utf-8", "surrogateescape") for word in tried)
+        digest = self._tried.key(key, *words)
+        known = self._tried.get(digest)
+        self._tried.put(digest, (now,), lambda fields: fields[0])
+        return known is not None and now < known[0] + self._rules.trust_s
 
     def _put(self, key: bytes, record: _Record, now: float) -> bool:
         """Record it. Where a whole set is banned nothing can be recorded; then the login delay has to do."""

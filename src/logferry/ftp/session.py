@@ -294,8 +294,8 @@ class Session:
         self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home)
         return True
 
-    def _offend(self, offence: Offence) -> None:
-        self._shared.offend(self.id, self.user, self.address, offence)
+    def _offend(self, offence: Offence, tried: tuple[str, str] | None = None) -> None:
+        self._shared.offend(self.id, self.user, self.address, offence, tried)
 
     def _count_in(self, user: User) -> bool:
         """Take one of the user's places; whether there was one."""
@@ -325,10 +325,10 @@ class Session:
         if user is None:
             waste_time(password)
             refused = "no such user"
-            self._offend(Offence.BAD_USER)
+            self._offend(Offence.BAD_USER, (name, password))
         elif not shared.users.verify(user, password):
             refused = "wrong password"
-            self._offend(Offence.BAD_PASSWORD)
+            self._offend(Offence.BAD_PASSWORD, (name, password))
         elif not user.enabled:
             refused = "user is disabled"
         tls_required = shared.tls_required(user)

@@ -82,9 +82,11 @@ class Shared:
             return user.require_tls
         return self.terms.tls == "required"
 
-    def offend(self, session: int, user: str, address: str, offence: Offence) -> None:
+    def offend(
+        self, session: int, user: str, address: str, offence: Offence, tried: tuple[str, str] | None = None
+    ) -> None:
         """``address`` did something wrong; when that was once too often it is banned, and everybody is told."""
-        seconds = self.commons.offend(address, offence)
+        seconds = self.commons.offend(address, offence, tried)
         if seconds:
             log.warning("%s is banned for %.0f s: %s", address, seconds, offence.words)
             self.tell(Banned(session, user, address, seconds=seconds, reason=offence.words))

@@ -162,7 +162,10 @@ def _minute(hours: str, minutes: str) -> int:
 def _rate(text: str) -> int:
     if text.strip().lower() in _NO_LIMIT:
         return 0
-    rate = rate_bytes_s(text)
+    try:
+        rate = rate_bytes_s(text)
+    except BadConfig as error:
+        raise BadConfig(f"{text!r} is not a rate", hint=_HINT) from error
     if rate >= _RATE_MAX:
         raise BadConfig(f"{text!r} is not a rate", hint=_HINT)
     return rate
