@@ -34,7 +34,8 @@ class Serving:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.home = folder / "home"
         self.home.mkdir(parents=True, exist_ok=True)
-        self.users = MemoryUsers(User("ann", str(self.home), password_hash=SECRET))
+        self.users: MemoryUsers = settings.pop("users", None) or MemoryUsers()
+        self.users.add(User("ann", str(self.home), password_hash=SECRET))
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.seen: list[Event] = []
         self.server_tls = settings.setdefault("tls", "off") != "off"

@@ -64,6 +64,11 @@ def shares(at: Serving) -> list[int]:
     return at.server._commons.tally.loads()
 
 
+def serves(at: Serving) -> list[int]:
+    """The processes that take connections, by slot."""
+    return at.server._commons.tally.pids()
+
+
 def test_clients_are_spread_evenly_and_seen_in_one_view(tmp_path: Path) -> None:
     """Whichever process the kernel chose; numbers are unique, and all can deliver."""
     with fleet(tmp_path) as at:
@@ -267,7 +272,7 @@ def test_a_killed_process_is_replaced_and_the_rest_goes_on(tmp_path: Path) -> No
         victim, survivor = at.server.process_ids
         os.kill(victim, signal.SIGKILL)
         until(lambda: at.server.process_ids != [survivor, victim] and victim not in at.server.process_ids, "replaced")
-        until(lambda: len(at.server.process_ids) == 2, "the new one serves")
+        until(lambda: all(serves(at)) and victim not in serves(at), "the new one serves")
         until(lambda: sorted(shares(at)) == [0, 4], "the dead one's sessions are gone")
         assert len(at.server.sessions()) == 4
         done = []
@@ -302,7 +307,7 @@ def test_processes_die_again_and_again(tmp_path: Path) -> None:
                     client.login()
                     stored = client.upload(f"STOR f{number}", b"x").startswith("226")
             assert stored
-            until(lambda: len(at.server.process_ids) == 2, "replaced")
+            until(lambda: len(at.server.process_ids) == 2 and all(serves(at)), "replaced")
         assert len(list(at.home.glob("f*"))) == 8
         until(lambda: sum(shares(at)) == 0, "counts come back to nothing")
 
@@ -445,3 +450,34 @@ def test_tls_identity_is_read_before_the_fork(tmp_path: Path) -> None:
         until(lambda: victim not in at.server.process_ids and len(at.server.process_ids) == 2, "replaced")
         for _ in range(4):
             at.client(tls=True).close()
+
+
+def test_a_process_that_dies_all_the_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others serve on, and get its share."""
+    monkeypatch.setattr("logferry.ftp.keeper.FTP_RESTARTS_MAX", 2)
+    with fleet(tmp_path) as at:
+        first = at.server._fleet
+        assert first is not None
+        pid = first.pids()[0]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: first.pids().get(0, pid) != pid and all(serves(at)), "it is not replaced")
+        os.kill(first.pids()[0], signal.SIGKILL)
+        until(lambda: 0 not in first.pids() and not serves(at)[0], "it is still in the view")
+        clients = [at.client() for _ in range(4)]
+        assert shares(at) == [0, 4]
+        for client in clients:
+            assert client.upload("STOR a", b"x").startswith("226")
+            client.close()
+
+
+def test_the_death_of_the_keeper_stops_nobody(tmp_path: Path) -> None:
+    """The processes serve on and are stopped as ever; only the dead are not replaced any more."""
+    with fleet(tmp_path) as at:
+        made = at.server._fleet
+        assert made is not None
+        os.kill(made._keeper_pid, signal.SIGKILL)
+        clients = [at.client() for _ in range(4)]
+        assert len(at.server.sessions()) == 4
+        for client in clients:
+            assert client.upload("STOR a", b"x").startswith("226")
+            client.close()

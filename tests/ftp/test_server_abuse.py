@@ -67,8 +67,7 @@ def test_ten_thousand_guesses_from_a_thousand_addresses(tmp_path: Path) -> None:
     """Each gets banned, the table keeps within its bound, the honest user is served all the while."""
     rules = DefenderRules(threshold=GUESSES - 1, addresses_max=512)
     limits = ServerLimits(login_delay_s=0.0, login_failures=5)
-    with serving(tmp_path, limits=limits, defender=rules) as at:
-        object.__setattr__(at.server._shared, "users", PlainUsers(User("ann", str(at.home))))
+    with serving(tmp_path, users=PlainUsers(), limits=limits, defender=rules) as at:
         sources = [f"127.{1 + n // 250}.0.{1 + n % 250}" for n in range(ADDRESSES)]
         random.Random(42).shuffle(sources)
         defender = at.server._commons.defender

@@ -120,6 +120,10 @@ class Tally:
         """Sessions of each process."""
         return list(self._sessions)
 
+    def pids(self) -> list[int]:
+        """The process ids of those that serve, by slot; 0 where none does just now."""
+        return list(self._pids)
+
     def of_address(self, address: str) -> int:
         """Sessions from ``address``."""
         with self._board.lock:
