@@ -19,6 +19,7 @@ from logferry.errors import Conflict, NotFound
 from logferry.ftp import (
     Banned,
     DefenderRules,
+    FtpServer,
     Incomplete,
     LocalFilesystem,
     LoginFailed,
@@ -28,12 +29,19 @@ from logferry.ftp import (
     User,
 )
 from logferry.limits import FTP_CONFLICTS_FREE, FTP_CONFLICTS_MAX
-from tests.ftp.kit import WAIT_S, RawClient, Serving, serving, until
+from tests.ftp import kit
+from tests.ftp.kit import SECRET, WAIT_S, RawClient, Serving, until
 
 ADDRESSES = int(os.environ.get("LOGFERRY_ATTACK_ADDRESSES", "1000"))
 GUESSES = 10
 NUMBERS = itertools.count()
 """Makes each wrong password another one."""
+
+
+def serving(folder: Path, **settings: Any) -> contextlib.AbstractContextManager[Serving]:
+    """A server with its defender as it is by default."""
+    settings.setdefault("defender", DefenderRules())
+    return kit.serving(folder, **settings)
 
 
 class PlainUsers(MemoryUsers):
@@ -111,6 +119,21 @@ def test_a_banned_address_is_refused_before_anything_else(tmp_path: Path) -> Non
         assert [one.address for one in at.server.bans()] == ["127.0.0.9"]
         assert at.server.unban("127.0.0.9")
         assert b"230" in guess(at, "127.0.0.9", "secret")
+
+
+def test_the_defender_is_on_by_default(tmp_path: Path) -> None:
+    """Nobody has to think of it; without one nobody is ended for nonsense either."""
+    users = MemoryUsers(User("ann", str(tmp_path), password_hash=SECRET))
+    limits = ServerLimits(login_delay_s=0.0)
+    with FtpServer(("127.0.0.1", 0), users=users, tls="off", limits=limits) as server:
+        for number in range(15):
+            assert server.bans() == []
+            with RawClient(server.address[1]) as client:
+                client.command("USER ann")
+                client.command(f"PASS {number}")
+        assert len(server.bans()) == 1
+    with serving(tmp_path, defender=None) as at, at.client() as client:
+        assert {client.command("WHAT") for _ in range(200)} == {"500 WHAT is not understood."}
 
 
 def test_sessions_that_are_there_survive_the_ban_of_their_address(tmp_path: Path) -> None:

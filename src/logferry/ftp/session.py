@@ -202,11 +202,16 @@ class Session:
                 self._do(action, buffer)
                 if self.paused or self._shaking:
                     break
-        if protocol.state.nonsense > FTP_NONSENSE_MAX and not self.paused and not self._shaking:
+        if protocol.state.nonsense > FTP_NONSENSE_MAX and not (self.paused or self._shaking or protocol.ended):
+            self._end_nonsense()
+        self._flush()
+
+    def _end_nonsense(self) -> None:
+        """Somebody speaks another protocol at us, or tries what we understand. Without a defender they may."""
+        if self._shared.commons.defender is not None:
             self._offend(Offence.NONSENSE)
             self.reason = "too many commands that mean nothing"
-            protocol.hang_up(421, "Too many commands that mean nothing; closing.")
-        self._flush()
+            self.protocol.hang_up(421, "Too many commands that mean nothing; closing.")
 
     def _introduced(self, client: str) -> None:
         self._client = client
