@@ -1,4 +1,8 @@
-"""What an FTP server tells the program it runs in. Handlers are called on the session's thread, before the reply."""
+"""What an FTP server tells the program it runs in. Handlers are called on the session's thread, before the reply.
+
+Of a server with several processes they are called in the parent, soon after and in the order of each session, unless
+``in_worker`` brings its own.
+"""
 
 from __future__ import annotations
 
