@@ -29,6 +29,20 @@ FTP_BACKLOG = 1024
 """Connections the kernel keeps for us while we are busy: a fleet that reconnects at once."""
 FTP_SESSIONS_MAX = 12_000
 FTP_SESSIONS_PER_ADDRESS_MAX = 200
+FTP_PROCESSES_MAX = 64
+"""Processes of one server; more than cores gain nothing."""
+FTP_RESTARTS_MAX = 10
+FTP_RESTARTS_WINDOW_S = 60.0
+"""A process of the server that dies so often in this time is given up."""
+FTP_RESTART_S_MAX = 5.0
+"""Longest pause before a process is started again."""
+FTP_START_S_MAX = 30.0
+"""How long the processes of a server may take to listen."""
+FTP_CALL_S_MAX = 5.0
+"""How long the parent waits for an answer of one of its processes; it takes milliseconds."""
+FTP_EVENTS_WAITING_MAX = 10_000
+"""Events a process keeps for a parent that is slow to take them; then its sessions wait."""
+FTP_EVENTS_BATCH_MAX = 256
 FTP_THREADS_MAX = 128
 """Sessions served at the same moment; others wait in line, idle ones cost no thread."""
 FTP_IDLE_S_MAX = 300.0
@@ -61,6 +75,35 @@ FTP_LOGIN_FAILURES_MAX = 3
 """Wrong passwords on one connection before it is closed."""
 FTP_LOGIN_DELAY_S = 0.5
 """Pause before a 530, so guessing is slow."""
+FTP_LOGIN_DELAY_S_MAX = 5.0
+"""That pause for addresses with a bad record: longer than this, clients give up before they see the reply."""
+FTP_DEFENDER_THRESHOLD = 15.0
+"""Points that get an address banned: 15 wrong passwords or 8 unknown names. SFTPGo has the same."""
+FTP_DEFENDER_WINDOW_S = 30 * 60.0
+"""In this time as many points are forgotten as would get it banned."""
+FTP_DEFENDER_TRUST_FACTOR = 4.0
+"""How much more is borne from an address from which somebody has logged in well."""
+FTP_DEFENDER_TRUST_S = 24 * 3600.0
+FTP_DEFENDER_ADDRESSES_MAX = 16_384
+"""Addresses remembered: under 1 MB, and an attacker of 1,000 addresses fills a sixteenth of it."""
+FTP_BAN_S = 30 * 60.0
+FTP_BAN_GROWTH = 1.5
+"""Each further ban is longer by this factor."""
+FTP_BAN_S_MAX = 24 * 3600.0
+"""Addresses get other owners: no ban is for ever."""
+FTP_NONSENSE_MAX = 50
+"""Commands that no FTP client sends, before a connection is ended: somebody speaks another protocol at us."""
+FTP_CONFLICTS_FREE = 20
+"""Uploads of one user that may differ from what is stored before the replies are slowed, and per 20 minutes after."""
+FTP_CONFLICTS_MAX = 40
+"""From here on each further one ends the session: a byte costs some 100 guesses, so no word is ever read this way."""
+FTP_CONFLICTS_PER_S = 1 / 60
+FTP_CONFLICT_DELAY_S = 2.0
+FTP_BUCKETS_MAX = 16_384
+"""Token buckets in use at the same moment: two per user with limits who transfers just now."""
+FTP_THROTTLED_BLOCK_BYTES_MIN = 1 * KIB
+FTP_LIMIT_LOOK_S = 0.5
+"""How often a running transfer looks whether its limits have changed."""
 FTP_TLS_OWNERS_MAX = 20_000
 """TLS sessions whose user is remembered, for clients that share tickets among connections."""
 FTP_TLS_OWNER_S_MAX = 3.0
@@ -285,6 +328,8 @@ CLOCK_SKEW_S_MAX = 5.0
 
 assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
 assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2
+assert FTP_CONFLICTS_FREE < FTP_CONFLICTS_MAX
+assert FTP_LOGIN_DELAY_S <= FTP_LOGIN_DELAY_S_MAX < FTP_LOGIN_S_MAX
 assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ftplib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -260,4 +261,24 @@ def test_a_full_disk_is_told_and_reading_goes_on(tmp_path: Path) -> None:
         assert client.nlst() == []
         failing = eventually(lambda: next((a for a in site.catalog.agents.list() if a.error), None))
         assert failing.error.startswith("/a.log: ")
+    made.catalog.close()
+
+
+def test_limits_of_the_settings_hold(tmp_path: Path) -> None:
+    """Connections of an agent, not of people; and the rate of all together."""
+    made = Site.make(tmp_path / "data", limits={"connections_per_agent": 1, "download_rate": "256 KiB/s"})
+    with Running(made) as site:
+        joined = site.join("web-01")
+        with site.agent(joined) as client:
+            with pytest.raises(ftplib.error_temp) as refused:
+                site.agent(joined)
+            assert code_of(refused) == "421"
+            store(client, "/a", BYTES * 6)
+        site.people.create("ada", PASSWORD, role="admin")
+        with site.ftp("ada", PASSWORD) as one, site.ftp("ada", PASSWORD) as two:
+            begin = time.monotonic()
+            for client in (one, two):
+                assert fetched(client, "/web-01/a") == BYTES * 6
+            # 2 x 108 KB less one burst
+            assert time.monotonic() - begin > 0.6
     made.catalog.close()

@@ -22,7 +22,9 @@ from logferry.ftp.client import FtpClient
 from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
+from logferry.ftp.defender import Ban, DefenderRules
 from logferry.ftp.events import (
+    Banned,
     Connected,
     Deleted,
     Event,
@@ -50,10 +52,11 @@ from logferry.ftp.protocol.listing_reader import Listed
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.reconnect import Backoff, retrying
 from logferry.ftp.sending import SendSource
-from logferry.ftp.server import FtpServer
+from logferry.ftp.server import FtpServer, WorkerParts
 from logferry.ftp.session import SessionInfo
 from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
+from logferry.ftp.timetable import Timetable
 from logferry.ftp.tls import TlsIdentity
 from logferry.ftp.users import MemoryUsers, User, UserStore
 from logferry.ftp.users_json import JsonUsers
@@ -61,8 +64,11 @@ from logferry.ftp.users_json import JsonUsers
 __all__ = [
     "Aborted",
     "Backoff",
+    "Ban",
+    "Banned",
     "Connected",
     "Copied",
+    "DefenderRules",
     "Deleted",
     "Download",
     "Entry",
@@ -96,6 +102,7 @@ __all__ = [
     "StoreItem",
     "StoreResult",
     "TimeSet",
+    "Timetable",
     "TlsIdentity",
     "TokenBucket",
     "Upload",
@@ -103,6 +110,7 @@ __all__ = [
     "Usage",
     "User",
     "UserStore",
+    "WorkerParts",
     "generate_password",
     "hash_password",
     "retrying",

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from logferry.errors import Conflict, LogferryError, NotFound
-from logferry.ftp import transfers
+from logferry.ftp import throttled, transfers
+from logferry.ftp.brake import Brake, unlimited
 from logferry.ftp.control import Control, shut_down
 from logferry.ftp.events import Incomplete, Received, Sent
-from logferry.ftp.filesystem import ExpectingFilesystem, Filesystem, Upload
+from logferry.ftp.filesystem import Download, ExpectingFilesystem, Filesystem, Upload
 from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
 from logferry.ftp.protocol.actions import Transfer
@@ -23,7 +24,7 @@ from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
 from logferry.ftp.tasks import lines
 from logferry.ftp.transfers import Interrupted
-from logferry.limits import FTP_RECHECK_S
+from logferry.limits import FTP_LIMIT_LOOK_S, FTP_RECHECK_S
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -45,12 +46,15 @@ class DataWork:
     __slots__ = (
         "_connection",
         "_control",
+        "_cut_text",
+        "_limits_look_s",
         "_local",
         "_port",
         "_recheck_s",
         "_session",
         "_shared",
         "_turned_away",
+        "_upward",
         "_was_cut",
         "doing",
         "stall_s",
@@ -66,6 +70,9 @@ class DataWork:
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
         self._recheck_s = 0.0
+        self._cut_text = "The server stops."
+        self._upward = False
+        self._limits_look_s = float("inf")
         self.stall_s = shared.limits.data_stall_s
         self.doing: tuple[str, str, int] = ("", "", 0)
         """Verb, path and bytes moved, for whoever looks on."""
@@ -87,8 +94,9 @@ class DataWork:
         if port is not None:
             port.close()
 
-    def cut(self) -> None:
+    def cut(self, text: str = "The server stops.") -> None:
         """End a transfer from another thread, at once. To it this looks like a good end; the flag tells."""
+        self._cut_text = text
         self._was_cut = True
         connection = self._connection
         if connection is not None:
@@ -106,6 +114,7 @@ class DataWork:
         self._recheck_s = time.monotonic() + FTP_RECHECK_S
         files = self._session.files
         assert files is not None
+        conflict = False
         try:
             if task.verb in ("STOR", "APPE", "STOU"):
                 reply = self._upload(task, files, buffer)
@@ -117,10 +126,15 @@ class DataWork:
             reply = Reply(end.code, (one_line(end.reason),))
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
+            conflict = isinstance(error, Conflict)
         finally:
             self._drop_port()
             self.doing = ("", "", 0)
-        self._session.protocol.answer(reply)
+            self._limits_look_s = float("inf")
+        if conflict:
+            self._session.answer_conflict(reply)
+        else:
+            self._session.protocol.answer(reply)
         if self._turned_away is not None:
             self._session.flush()
             transfers.turn_away(self._turned_away)
@@ -174,7 +188,16 @@ class DataWork:
 
     def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
         with self._connected(opening) as data:
-            transfers.receive(data, upload, buffer, self)
+            if self._free(upload=True):
+                start = upload.position
+                try:
+                    transfers.receive(data, upload, buffer, self)
+                except _Limited as change:
+                    moved = change.moved
+                    assert upload.position == start + moved, "bytes are written before they are told"
+                    self._receive_slowly(data, upload, buffer, moved)
+            else:
+                self._receive_slowly(data, upload, buffer, 0)
             self._check_whole(data)
 
     def _check_whole(self, data: socket.socket) -> None:
@@ -184,7 +207,7 @@ class DataWork:
         lives waits for our 226. TLS has told the two apart already.
         """
         if self._was_cut:
-            raise Interrupted(426, "The server stops.")
+            raise Interrupted(426, self._cut_text)
         if not isinstance(data, ssl.SSLSocket):
             self.glance(self.doing[2])
 
@@ -197,7 +220,7 @@ class DataWork:
             if left < 0:
                 return Reply(554, (f"{task.offset} is beyond the end: the file has {download.size} bytes.",))
             with self._connected(Reply(150, (f"Sending {left} bytes.",))) as data:
-                count = transfers.send(data, download, task.offset, self)
+                count = self._send(data, download, task.offset)
         except BaseException as error:
             self._incomplete(task.path, task.offset, self.doing[2], "out", error)
             raise
@@ -209,6 +232,40 @@ class DataWork:
             Sent(session.id, session.user, session.address, task.path, task.offset, count=count, seconds=seconds)
         )
         return _SENT
+
+    def _send(self, data: socket.socket, download: Download, offset: int) -> int:
+        before = 0
+        if self._free(upload=False):
+            try:
+                return transfers.send(data, download, offset, self)
+            except _Limited as change:
+                before = change.moved
+        brake = Brake(self._shared, self._session.account, upload=False)
+        return before + throttled.send(data, download, offset + before, throttled.Onward(self, before), brake)
+
+    # Limits ------------------------------------------------------------------------------------------------------
+
+    def _free(self, *, upload: bool) -> bool:
+        """Whether the transfer that begins may run as fast as it can, until ``glance`` sees a limit."""
+        free = unlimited(self._shared, self._session.account, upload=upload)
+        self._upward = upload
+        self._limits_look_s = 0.0 if free else float("inf")
+        return free
+
+    def _look_at_limits(self, moved: int) -> None:
+        """A transfer that runs free: has its user got a limit meanwhile? Called only when bytes have moved."""
+        now = time.monotonic()
+        if now < self._limits_look_s:
+            return
+        first, self._limits_look_s = self._limits_look_s == 0.0, now + FTP_LIMIT_LOOK_S
+        if first or Brake(self._shared, self._session.account, upload=self._upward).limits is False:
+            return
+        self._limits_look_s = float("inf")
+        raise _Limited(moved)
+
+    def _receive_slowly(self, data: socket.socket, upload: Upload, buffer: memoryview, before: int) -> None:
+        brake = Brake(self._shared, self._session.account, upload=True)
+        throttled.receive(data, upload, buffer, throttled.Onward(self, before), brake)
 
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
@@ -290,6 +347,7 @@ class DataWork:
 
     def glance(self, moved: int) -> None:
         """Look at the control connection while a transfer runs (see ``transfers.Watch``)."""
+        progress = moved != self.doing[2]
         self.doing = (*self.doing[:2], moved)
         self._recheck()
         protocol = self._session.protocol
@@ -303,15 +361,17 @@ class DataWork:
             if not data:
                 if protocol.quitting:
                     break
-                raise Interrupted(426, "The client went away.")
+                raise Interrupted(426, self._cut_text if self._was_cut else "The client went away.")
             protocol.receive(data)
         if self._was_cut:
-            raise Interrupted(426, "The server stops.")
+            raise Interrupted(426, self._cut_text)
         if protocol.abort_requested:
             raise Interrupted(426, "Aborted as you asked.")
         if protocol.wants_status():
             verb, path, _ = self.doing
             self._session.reply_now(Reply(213, (one_line(f"{verb} {path}: {moved} bytes so far."),)))
+        if progress:
+            self._look_at_limits(moved)
 
     def _recheck(self) -> None:
         """End a transfer whose user was removed or lost the right to it, within seconds."""
@@ -322,6 +382,14 @@ class DataWork:
         verb, path, _ = self.doing
         if not self._session.welcome_to_go_on(verb, path):
             raise Interrupted(426, "Your account has changed.")
+
+
+class _Limited(Exception):
+    """A transfer that ran free has got a limit after ``moved`` bytes; it goes on slowly from there."""
+
+    def __init__(self, moved: int) -> None:
+        super().__init__(moved)
+        self.moved = moved
 
 
 def _free_name(path: str, files: Filesystem) -> str:

@@ -1,5 +1,9 @@
 """What an FTP server tells the program it runs in. Callables hear of it on the session's thread, before the reply;
-``listeners.py`` has the ways to listen."""
+``listeners.py`` has the ways to listen.
+
+Of a server with several processes they are called in the parent, soon after and in the order of each session, unless
+``in_worker`` brings its own.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,14 @@ class Introduced(Event):
 class LoginFailed(Event):
     """A login was refused; ``reason`` is for the operator, not for the client."""
 
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Banned(Event):
+    """``address`` gets no connection for ``seconds``; ``reason`` is what the last straw was."""
+
+    seconds: float = 0.0
     reason: str = ""
 
 

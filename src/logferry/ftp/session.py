@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
+from logferry.ftp.defender import Offence
 from logferry.ftp.events import Connected, Introduced, LoggedIn, LoginFailed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.hooks import LoginRequest, ask
@@ -29,7 +30,7 @@ from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
 from logferry.ftp.tasks import perform, told_of
 from logferry.ftp.users import User
-from logferry.limits import FTP_LINGER_S
+from logferry.limits import FTP_LINGER_S, FTP_NONSENSE_MAX
 
 if TYPE_CHECKING:
     from logferry.ftp.shared import Shared
@@ -59,7 +60,9 @@ class Session:
         "_client",
         "_connected_s",
         "_control",
+        "_counted",
         "_data",
+        "_dismissal",
         "_heard_s",
         "_line_s",
         "_shaking",
@@ -85,6 +88,8 @@ class Session:
         self.files: Filesystem | None = None
         self.reason = "closed by the client"
         self.stopping = False
+        self._dismissal = "The server stops; come back later."
+        self._counted = ""
         self._control = control
         self._shared = shared
         self._user: User | None = None
@@ -104,6 +109,12 @@ class Session:
     def user(self) -> str:
         """Who is logged in, or empty."""
         return self.protocol.state.user
+
+    @property
+    def account(self) -> User:
+        """Who is logged in, with everything that is set for them."""
+        assert self._user is not None, "asked only after login"
+        return self._user
 
     def info(self) -> SessionInfo:
         """How things stand now; may be asked from any thread."""
@@ -153,7 +164,7 @@ class Session:
             self.protocol.resume()
         elif time.monotonic() >= self.deadline_s or self.stopping:
             return self._give_up()
-        if self._shaking and not self._shake():
+        if self._shaking and not self._shake(0.0 if crowded else FTP_LINGER_S):
             return True
         while True:
             self._work(buffer)
@@ -171,6 +182,9 @@ class Session:
             if not data:
                 return False
             self._take(data)
+            # Whoever keeps us busy without saying anything, or without logging in, is not active: deadlines hold.
+            if not (self.user and self.protocol.has_command) and self._overdue():
+                return self._give_up()
 
     def _take(self, data: bytes) -> None:
         protocol = self.protocol
@@ -179,6 +193,8 @@ class Session:
             if self._line_s == 0.0:
                 self._line_s = time.monotonic()
             if protocol.flooded or time.monotonic() - self._line_s > self._shared.limits.line_s:
+                if protocol.flooded:
+                    self._offend(Offence.NONSENSE)
                 self.reason = "a command without end"
                 protocol.hang_up(421, "This command has no end; closing.")
         else:
@@ -198,7 +214,16 @@ class Session:
                 self._do(action, buffer)
                 if self.paused or self._shaking:
                     break
+        if protocol.state.nonsense > FTP_NONSENSE_MAX and not (self.paused or self._shaking or protocol.ended):
+            self._end_nonsense()
         self._flush()
+
+    def _end_nonsense(self) -> None:
+        """Somebody speaks another protocol at us, or tries what we understand. Without a defender they may."""
+        if self._shared.commons.defender is not None:
+            self._offend(Offence.NONSENSE)
+            self.reason = "too many commands that mean nothing"
+            self.protocol.hang_up(421, "Too many commands that mean nothing; closing.")
 
     def _introduced(self, client: str) -> None:
         self._client = client
@@ -221,10 +246,16 @@ class Session:
         if self._line_s:
             self.deadline_s = min(self.deadline_s, self._line_s + limits.line_s)
 
+    def _overdue(self) -> bool:
+        if self.protocol.ended:
+            return False  # it has been said goodbye to already
+        self._set_deadline()
+        return time.monotonic() >= self.deadline_s
+
     def _give_up(self) -> bool:
         if self.stopping:
-            self.reason = "the server stops"
-            text = "The server stops; come back later."
+            text = self._dismissal
+            self.reason = "the server stops" if self.reason == "closed by the client" else self.reason
         else:
             self.reason = "idle too long" if self.user else "no login in time"
             text = "Too long without a command." if self.user else "Too long without a login."
@@ -234,10 +265,17 @@ class Session:
                 self._flush()
         return False
 
+    def dismiss(self, text: str, reason: str) -> None:
+        """From another thread: cut a transfer under way, say 421 ``text`` at the next turn, and end for ``reason``."""
+        self._dismissal = text
+        self.reason = reason
+        self.stopping = True
+        self._data.cut(text)
+
     def cut(self) -> None:
         """End the session from another thread, at once."""
-        self._control.cut()
         self._data.cut()
+        self._control.cut()
 
     def close(self) -> None:
         """Release everything. Called once, after the last ``serve``."""
@@ -246,6 +284,7 @@ class Session:
         self._forget_files()
         if not self._told:
             self._tell_connected()
+        self._count_out()
         self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
 
     def _forget_files(self) -> None:
@@ -309,6 +348,30 @@ class Session:
         rule = RULES.get(verb)
         return rule is None or letters.allow(rule.permission)
 
+    def _offend(self, offence: Offence, tried: tuple[str, str] | None = None) -> None:
+        self._shared.offend(self.id, self.user, self.address, offence, tried)
+
+    def _count_in(self, user: User) -> bool:
+        """Take one of the user's places; whether there was one."""
+        commons = self._shared.commons
+        if not commons.tally.log_in(commons.slot, user.name, user.connections or self._shared.limits.sessions_per_user):
+            return False
+        self._counted = user.name
+        return True
+
+    def _count_out(self) -> None:
+        name, self._counted = self._counted, ""
+        if name:
+            commons = self._shared.commons
+            commons.tally.log_out(commons.slot, name)
+
+    def _refuse(self, name: str, reason: str, text: str = "Wrong user name or password.") -> None:
+        """Refuse a login: ``reason`` is for the operator, ``text`` for the client."""
+        shared = self._shared
+        shared.tell(LoginFailed(self.id, name, self.address, reason=reason))
+        delay_s = shared.commons.login_delay_s(self.address, shared.terms.login_delay_s)
+        self._do(self.protocol.password_refused(text, delay_s), memoryview(b""))
+
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
         self._asked_s = time.monotonic()
@@ -317,8 +380,10 @@ class Session:
         if user is None:
             waste_time(password)
             refused = "no such user"
+            self._offend(Offence.BAD_USER, (name, password))
         elif not shared.users.verify(user, password):
             refused = "wrong password"
+            self._offend(Offence.BAD_PASSWORD, (name, password))
         elif not user.enabled:
             refused = "user is disabled"
         tls_required = shared.tls_required(user)
@@ -326,21 +391,27 @@ class Session:
             refused = "TLS is required for this user"
         secure = self.protocol.state.secure
         if refused or user is None:
-            shared.tell(LoginFailed(self.id, name, self.address, reason=refused))
-            self._do(self.protocol.password_refused(), memoryview(b""))
+            self._refuse(name, refused)
+            return
+        if not self._count_in(user):
+            self.reason = "too many connections of the user"
+            shared.tell(LoginFailed(self.id, name, self.address, reason=self.reason))
+            self.protocol.hang_up(421, "You have too many connections; close one, or come back later.")
             return
         reply = ask(shared.before_login, LoginRequest(self.id, name, self.address, secure))
         if reply is not None:
-            shared.tell(LoginFailed(self.id, name, self.address, reason=f"refused by the program: {reply.text}"))
-            self._do(self.protocol.password_refused(reply.text), memoryview(b""))
+            self._count_out()
+            self._refuse(name, f"refused by the program: {reply.text}", reply.text)
             return
         try:
             self.files = shared.filesystem(user)
         except (LogferryError, OSError) as error:
             log.error("the home of %r cannot be opened: %s", name, error)  # noqa: TRY400  # the cause says it all
-            shared.tell(LoginFailed(self.id, name, self.address, reason=f"home: {error}"))
-            self._do(self.protocol.password_refused("Your home cannot be opened."), memoryview(b""))
+            self._count_out()
+            self._refuse(name, f"home: {error}", "Your home cannot be opened.")
             return
+        if shared.commons.defender is not None:
+            shared.commons.defender.welcome(self.address)
         self._user = user
         self.protocol.password_accepted(
             Permissions(user.permissions),
@@ -363,6 +434,7 @@ class Session:
             self._perform(action)
         elif isinstance(action, CheckPassword):
             self._user = None
+            self._count_out()
             self._login(action.name, action.password)
         elif isinstance(action, Pause):
             self.paused = True
@@ -388,6 +460,7 @@ class Session:
     def _start_tls(self) -> None:
         self._flush()
         self._user = None
+        self._count_out()
         self._forget_files()
         assert self._shared.contexts is not None, "AUTH is refused when TLS is off"
         # Whatever has come in clear is dropped before a byte of it can be mistaken for something protected.
@@ -396,20 +469,33 @@ class Session:
             self._control.begin_tls(context)
         self._shaking = True
         self.deadline_s = time.monotonic() + self._shared.limits.login_s
-        self._shake()
+        self._shake(FTP_LINGER_S)
 
-    def _shake(self) -> bool:
+    def _shake(self, wait_s: float) -> bool:
         """Go on with the TLS handshake; whether it is done."""
         try:
-            done = self._control.handshake(wait_s=FTP_LINGER_S)
+            done = self._control.handshake(wait_s=wait_s)
         except ssl.SSLError as error:
             self.reason = f"TLS handshake failed: {error.reason or error}"
+            self._offend(Offence.BAD_HANDSHAKE)
             raise
         if done:
             self._shaking = False
             self.protocol.tls_started()
             self._shared.owners.note(self._control.mark)
         return done
+
+    def answer_conflict(self, reply: Reply) -> None:
+        """The last reply to an upload whose bytes differ from those stored: slowly, and not too often."""
+        wait_s = self._shared.commons.conflict(self.account.name)
+        if wait_s < 0.0:
+            self._offend(Offence.PROBING)
+            self.reason = "too many uploads that differ from what is stored"
+            self.protocol.hang_up(421, "Too many uploads that differ from what is stored; come back later.")
+        elif wait_s:
+            self._do(self.protocol.answer_later(reply, wait_s), memoryview(b""))
+        else:
+            self.protocol.answer(reply)
 
     def reply_now(self, reply: Reply) -> None:
         """Send a preliminary reply at once."""

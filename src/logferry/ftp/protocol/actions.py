@@ -50,7 +50,7 @@ class Transfer(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Do nothing for ``seconds``, then call ``resume``: guessing passwords is slow."""
+    """Do nothing for ``seconds``, then call ``resume``: guessing is slow."""
 
     seconds: float
 

@@ -61,6 +61,8 @@ class State:
     """A passive port is open and unused."""
     epsv_all: bool = False
     login_failures: int = 0
+    nonsense: int = 0
+    """Commands so far that no FTP client sends."""
 
     def __post_init__(self) -> None:
         self.tls_required = self.terms.tls == "required"
