@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from logferry.errors import Conflict, LogferryError, NotFound
-from logferry.ftp import transfers
+from logferry.ftp import active, hashing, listings, transfers
 from logferry.ftp.control import Control, shut_down
 from logferry.ftp.events import Incomplete, Received, Sent
 from logferry.ftp.filesystem import Filesystem, Upload
 from logferry.ftp.passive import PassivePort, same_host
-from logferry.ftp.protocol.actions import Transfer
+from logferry.ftp.protocol.actions import HashFile, Transfer
+from logferry.ftp.protocol.active_reader import Target
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
-from logferry.ftp.tasks import lines
-from logferry.ftp.transfers import Interrupted
+from logferry.ftp.transfers import Interrupted, Span
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -46,6 +46,7 @@ class DataWork:
         "_port",
         "_session",
         "_shared",
+        "_target",
         "_turned_away",
         "_was_cut",
         "doing",
@@ -58,6 +59,7 @@ class DataWork:
         self._local = local
         self._shared = shared
         self._port: PassivePort | None = None
+        self._target: Target | None = None
         self._connection: socket.socket | None = None
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
@@ -98,6 +100,7 @@ class DataWork:
     def transfer(self, task: Transfer, buffer: memoryview) -> None:
         """Do a ``Transfer`` action, from 150 to the last reply."""
         self.doing = (task.verb, task.path, 0)
+        self._target = task.target
         files = self._session.files
         assert files is not None
         try:
@@ -119,6 +122,30 @@ class DataWork:
             self._session.flush()
             transfers.turn_away(self._turned_away)
             self._turned_away = None
+
+    def hash(self, wanted: HashFile) -> None:
+        """Do a ``HashFile`` action."""
+        session = self._session
+        path = wanted.ranges[0].path
+        self.doing = (wanted.verb, path, 0)
+        assert session.files is not None
+        try:
+            reply = hashing.answer(
+                wanted,
+                session.files,
+                self,
+                self._shared.hashes,
+                may_read="r" in session.protocol.state.permissions,
+                now_ns=self._shared.clock.now_ns,
+            )
+        except Interrupted as end:
+            # 426 speaks of a data connection; here is none.
+            reply = Reply(451, (one_line(end.reason),))
+        except (LogferryError, OSError) as error:
+            reply = refusal(error, path)
+        finally:
+            self.doing = ("", "", 0)
+        session.protocol.answer(reply)
 
     def _upload(self, task: Transfer, files: Filesystem, buffer: memoryview) -> Reply:
         path, opening, reply = task.path, _OPENING, _RECEIVED
@@ -167,6 +194,8 @@ class DataWork:
 
     def _download(self, task: Transfer, files: Filesystem) -> Reply:
         download = files.open_download(task.path)
+        if task.stop is not None:
+            download = Span(download, task.stop)
         started = time.monotonic()
         count = 0
         try:
@@ -189,10 +218,11 @@ class DataWork:
 
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
-        rows = lines(task.verb, task.path, task.prefix, files, self._session.protocol.state, self._shared.clock.now_ns)
+        state, now_ns = self._session.protocol.state, self._shared.clock.now_ns
+        rows = listings.rows(task.verb, task.path, task.prefix, task.options, files, state, now_ns)
         with self._connected(_OPENING) as data:
             transfers.send_lines(data, rows, self)
-        return _SENT
+        return Reply(451, (rows.cut,)) if rows.cut else _SENT
 
     def _incomplete(self, path: str, offset: int, count: int, direction: str, error: BaseException) -> None:
         session = self._session
@@ -215,8 +245,12 @@ class DataWork:
     @contextlib.contextmanager
     def _connected(self, opening: Reply) -> Iterator[socket.socket]:
         """The data connection, after ``opening`` was sent; ended properly, or cut when the body fails."""
-        self._session.reply_now(opening)
-        data = self._accept()
+        if self._target is None:
+            self._session.reply_now(opening)
+            data = self._accept()
+        else:
+            data = self._dial(self._target)
+            self._session.reply_now(opening)
         try:
             self._connection = data
             if self._session.protocol.state.private_data:
@@ -229,6 +263,16 @@ class DataWork:
             transfers.end(data)
         finally:
             self._connection = None
+
+    def _dial(self, target: Target) -> socket.socket:
+        shared = self._shared
+        return active.connect(
+            target,
+            local=self._local,
+            source_port=shared.active_port,
+            timeout_s=shared.limits.data_connect_s,
+            glance=lambda: self.glance(0),
+        )
 
     def _accept(self) -> socket.socket:
         port = self._port

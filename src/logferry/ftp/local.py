@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 
-from logferry.errors import BadName, Conflict, NotFound, Refused
+from logferry.errors import BadName, Conflict, NotFound, NotPermitted, Refused
 from logferry.ftp.beneath import O_PATH, Opener, best_opener
 from logferry.ftp.filesystem import Entry
 from logferry.ftp.local_upload import (
@@ -174,6 +174,50 @@ class LocalFilesystem:
                 return new_upload(folder, name)
             return continue_partial(path, folder, name, offset=None if append else offset)
         return continued_file(path, fd, folder, name, offset=None if append else offset)
+
+    def open_hash(
+        self,
+        path: str,
+        algorithm: str,  # noqa: ARG002 - the protocol's name
+        start: int,  # noqa: ARG002
+        stop: int | None,  # noqa: ARG002
+        *,
+        may_read: bool,
+    ) -> LocalDownload:
+        """HASH: the bytes SIZE tells of, also those of an interrupted upload; synced, so one can build on them."""
+        if not may_read:
+            raise NotPermitted(f"{path} may not be read")
+        try:
+            download = self.open_download(path)
+        except NotFound:
+            download = self._open_partial(path)
+        try:
+            fd = download.fileno()
+            assert fd is not None
+            os.fdatasync(fd)
+        except BaseException:
+            download.close()
+            raise
+        return download
+
+    def _open_partial(self, path: str) -> LocalDownload:
+        folder, name = self._folder(_raw(path))
+        try:
+            fd = os.open(partial_name(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        except FileNotFoundError as error:
+            raise NotFound(f"no such file: {path}") from error
+        finally:
+            os.close(folder)
+        return LocalDownload(fd, os.fstat(fd).st_size)
+
+    def free_bytes(self, path: str) -> int:
+        """AVBL: what the disk under the folder ``path`` has left for this user's files."""
+        fd = self._open(_raw(path), _FOLDER)
+        try:
+            disk = os.fstatvfs(fd)
+        finally:
+            os.close(fd)
+        return disk.f_bavail * disk.f_frsize
 
     # Changing -------------------------------------------------------------------------------------------------
 

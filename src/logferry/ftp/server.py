@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +19,7 @@ from logferry.errors import BadConfig
 from logferry.ftp.control import Control
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hashing import HashCache
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.parking import Guest, ParkingLot
 from logferry.ftp.passive import same_host
@@ -43,8 +44,11 @@ class FtpServer:
     """Serves ``users`` on ``address`` (host, port; port 0 takes a free one) until stopped.
 
     ``filesystem`` makes each logged-in user's file system, by default their home folder. ``tls`` is ``required``
-    (nobody logs in without), ``explicit`` (offered) or ``off``; the first two need an ``identity``. ``passive_ports``
-    and ``public_address`` (dotted IPv4) are for servers behind NAT. ``require_data_reuse`` makes data connections
+    (nobody logs in without), ``explicit`` (offered), ``implicit`` (TLS from the first byte on, as on port 990) or
+    ``off``; all but the last need an ``identity``. ``passive_ports`` and ``public_address`` (dotted IPv4) are for
+    servers behind NAT. ``active`` offers PORT and EPRT, in which the server connects to the client: only to the
+    address it comes from and to no port below 1024 (RFC 2577), from ``active_port`` (0: any). ``hosts`` are the names
+    HOST takes; empty: any. ``require_data_reuse`` makes data connections
     resume the control connection's TLS session, so that nobody else can take them. ``on_event`` hears of everything
     (``logferry.ftp.events``), on the session's thread.
 
@@ -63,19 +67,24 @@ class FtpServer:
         passive_ports: range | None = None,
         public_address: str = "",
         require_data_reuse: bool = True,
+        active: bool = False,
+        active_port: int = 0,
+        hosts: Iterable[str] = (),
         on_event: Callable[[Event], None] | None = None,
         banner: str = "Logferry FTP ready.",
         limits: ServerLimits | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        if tls not in ("required", "explicit", "off"):
-            raise BadConfig(f"tls is {tls!r}", hint="required, explicit or off")
+        if tls not in ("required", "explicit", "implicit", "off"):
+            raise BadConfig(f"tls is {tls!r}", hint="required, explicit, implicit or off")
         if tls != "off" and identity is None:
             raise BadConfig("TLS needs a certificate", hint="pass identity=TlsIdentity.ensure(folder), or tls='off'")
         if passive_ports is not None and (not passive_ports or min(passive_ports) < FTP_PASSIVE_PORT_MIN):
             raise BadConfig(
                 f"passive_ports is {passive_ports}", hint=f"a range of ports from {FTP_PASSIVE_PORT_MIN} upwards"
             )
+        if not 0 <= active_port < 65536:
+            raise BadConfig(f"active_port is {active_port}", hint="0 for any, or a port")
         _check_public(public_address)
         limits = limits or ServerLimits()
         self._wanted = address
@@ -87,6 +96,8 @@ class FtpServer:
                 login_failures_max=limits.login_failures,
                 login_delay_s=limits.login_delay_s,
                 now_ns=clock.now_ns,
+                active=active,
+                hosts=tuple(host.lower().rstrip(".") for host in hosts),
             ),
             users=users,
             filesystem=filesystem,
@@ -96,6 +107,8 @@ class FtpServer:
             passive_ports=passive_ports,
             public_address=public_address,
             require_data_reuse=require_data_reuse,
+            active_port=active_port,
+            hashes=HashCache(),
             on_event=on_event,
             clock=clock,
         )
@@ -208,7 +221,7 @@ class FtpServer:
             self._per_address[host] += 1
             session.stopping = self._stopping
         try:
-            session.flush()
+            session.greet()
         except OSError:
             self._end(session)
             return

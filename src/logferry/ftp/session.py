@@ -21,7 +21,17 @@ from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.passive import same_host
 from logferry.ftp.passwords import waste_time
 from logferry.ftp.permissions import Permissions
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
@@ -77,7 +87,8 @@ class Session:
         self.id = number
         self.address = same_host(address)
         self.connected_ns = shared.clock.now_ns()
-        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address)
+        implicit = shared.terms.tls == "implicit"
+        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address, secure=implicit, peer=self.address)
         self.files: Filesystem | None = None
         self.reason = "closed by the client"
         self.stopping = False
@@ -88,9 +99,13 @@ class Session:
         self._connected_s = self._heard_s = time.monotonic()
         self._line_s = 0.0
         self.paused = False
-        self._shaking = False
+        self._shaking = implicit
         self._data = DataWork(self, control, local, shared)
         self.deadline_s = self._connected_s + shared.limits.login_s
+        if implicit:
+            assert shared.contexts is not None, "implicit TLS has an identity"
+            with shared.contexts.for_control() as context:
+                control.begin_tls(context)
 
     def fileno(self) -> int:
         return self._control.fileno()
@@ -113,6 +128,11 @@ class Session:
             path=path,
             moved=moved,
         )
+
+    def greet(self) -> None:
+        """Send the greeting, unless TLS comes first: then it follows the handshake. Raises OSError."""
+        if not self._shaking:
+            self._flush()
 
     # The worker's way in -----------------------------------------------------------------------------------------
 
@@ -305,6 +325,8 @@ class Session:
             self._data.listen()
         elif isinstance(action, FileTask):
             self._perform(action)
+        elif isinstance(action, HashFile):
+            self._data.hash(action)
         elif isinstance(action, CheckPassword):
             self._user = None
             self._login(action.name, action.password)
@@ -350,7 +372,8 @@ class Session:
             raise
         if done:
             self._shaking = False
-            self.protocol.tls_started()
+            if self.protocol.busy:  # with AUTH TLS; implicit TLS is not asked for
+                self.protocol.tls_started()
             self._shared.owners.note(self._control.mark)
         return done
 

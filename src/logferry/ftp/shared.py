@@ -11,6 +11,7 @@ from logferry.clock import Clock
 from logferry.errors import BadConfig
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hashing import HashCache
 from logferry.ftp.protocol.state import Terms
 from logferry.ftp.tls import ServerContexts, TlsOwners
 from logferry.ftp.users import User, UserStore
@@ -52,6 +53,9 @@ class Shared:
     passive_ports: range | None
     public_address: str
     require_data_reuse: bool
+    active_port: int
+    """Source port of active data connections; 0: any."""
+    hashes: HashCache
     on_event: Callable[[Event], None] | None
     clock: Clock
 
@@ -59,7 +63,7 @@ class Shared:
         """Whether ``user`` may not do without TLS."""
         if user is not None and user.require_tls is not None and self.terms.tls != "off":
             return user.require_tls
-        return self.terms.tls == "required"
+        return self.terms.tls in ("required", "implicit")
 
     def tell(self, event: Event) -> None:
         """Hand an event to the program around us. What it does wrong must not hurt the session."""

@@ -19,6 +19,7 @@ from logferry.ftp.protocol.actions import (
     StartTls,
     Transfer,
 )
+from logferry.ftp.protocol.list_options import ListOptions
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.protocol.state import Terms, TlsPolicy
@@ -81,6 +82,7 @@ def codes(replies: str) -> str:
     return " ".join(line[:3] for line in replies.splitlines() if line[:3].isdigit() and line[3:4] == " ")
 
 
+LONG = ListOptions(long=True)
 LOGIN: tuple[str, list[Action], str] = ("USER ann\r\nPASS x\r\n", [CheckPassword("ann", "x")], "331 230")
 
 SCRIPTS: dict[str, Script] = {
@@ -171,8 +173,12 @@ SCRIPTS: dict[str, Script] = {
         ),
         ("REST 5\r\nEPSV\r\nAPPE f\r\nAPPE f\r\n", [Listen(True), Transfer("APPE", "/f")], "350 229 501 150 226"),
         ("EPSV\r\nSTOU\r\n", [Listen(True), Transfer("STOU", "/upload")], "229 150 226"),
-        ("EPSV\r\nLIST -la\r\n", [Listen(True), Transfer("LIST", "/")], "229 150 226"),
-        ("EPSV\r\nLIST -a -l d/e\r\n", [Listen(True), Transfer("LIST", "/d/e", prefix="d/e")], "229 150 226"),
+        ("EPSV\r\nLIST -la\r\n", [Listen(True), Transfer("LIST", "/", options=LONG)], "229 150 226"),
+        (
+            "EPSV\r\nLIST -a -l d/e\r\n",
+            [Listen(True), Transfer("LIST", "/d/e", prefix="d/e", options=LONG)],
+            "229 150 226",
+        ),
         ("EPSV\r\nMLSD -x\r\n", [Listen(True), Transfer("MLSD", "/-x", prefix="-x")], "229 150 226"),
         ("EPSV\r\nSTOR /\r\nABOR\r\n", [Listen(True)], "229 550 226"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from logferry.errors import Refused
@@ -99,6 +99,6 @@ def _perm(entry: Entry, permissions: Permissions) -> str:
     return "".join(fact for letter, fact in table if letter in permissions)
 
 
-def printable(entries: Iterable[Entry]) -> Iterable[Entry]:
+def printable(entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries whose names can stand in a line; one with CR or LF would forge another line."""
     return (entry for entry in entries if not _LINE_END.search(entry.name))

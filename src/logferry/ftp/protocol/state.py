@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from logferry.ftp.permissions import Permissions
+from logferry.ftp.protocol.active_reader import Target
+from logferry.ftp.protocol.hash_words import ALGORITHMS
 from logferry.ftp.protocol.listing import FACTS
 from logferry.limits import FTP_LOGIN_DELAY_S, FTP_LOGIN_FAILURES_MAX
 
-TlsPolicy = Literal["required", "explicit", "off"]
+TlsPolicy = Literal["required", "explicit", "implicit", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one server offers all its sessions. ``tls`` is ``required``, ``explicit`` (offered) or ``off``."""
+    """What one server offers all its sessions. ``tls``: ``required``, ``explicit`` (offered), ``implicit`` or ``off``.
+
+    ``active``: whether PORT and EPRT are offered. ``hosts``: the names HOST takes, lower case; empty: any.
+    """
 
     tls: TlsPolicy = "required"
     banner: str = "Logferry FTP ready."
@@ -23,6 +28,8 @@ class Terms:
     login_delay_s: float = FTP_LOGIN_DELAY_S
     now_ns: Callable[[], int] | None = None
     """The server's clock, nanoseconds since 1970 UTC, for STAT: so that a client can tell how far its own is off."""
+    active: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -32,6 +39,10 @@ class State:
     terms: Terms
     ipv6: bool = False
     secure: bool = False
+    peer: str = ""
+    """The client's address, in canonical form: the only one active mode connects to."""
+    host: str = ""
+    """The virtual host it asked for (HOST)."""
     private_data: bool = False
     """PROT P is in force."""
     pbsz: bool = False
@@ -51,25 +62,37 @@ class State:
     folder: str = "/"
     rename_from: str = ""
     rest: int = 0
+    range: tuple[int, int] | None = None
+    """First and last byte that RANG has set for the next RETR or HASH."""
     facts: tuple[str, ...] = FACTS
+    algorithm: str = ALGORITHMS[0]
+    """Of HASH."""
     listens: bool = False
     """A passive port is open and unused."""
+    target: Target | None = None
+    """Where PORT or EPRT wants the next data connection to go."""
     epsv_all: bool = False
     login_failures: int = 0
 
     def __post_init__(self) -> None:
-        self.tls_required = self.terms.tls == "required"
+        self.tls_required = self.terms.tls in ("required", "implicit")
+        if self.terms.tls == "implicit":
+            # Whoever begins with TLS means the data connections too, with or without PBSZ and PROT.
+            self.pbsz = self.private_data = True
 
     def forget_user(self) -> None:
         """Back to the state before USER; what TLS has agreed on stays."""
         self.offered_user = ""
         self.user = ""
-        self.tls_required = self.terms.tls == "required"
+        self.tls_required = self.terms.tls in ("required", "implicit")
         self.permissions = Permissions("")
         self.atomic = False
         self.keeps = False
         self.folder = "/"
         self.rename_from = ""
         self.rest = 0
+        self.range = None
         self.facts = FACTS
+        self.algorithm = ALGORITHMS[0]
+        self.target = None
         self.epsv_all = False
