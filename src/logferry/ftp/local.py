@@ -39,10 +39,8 @@ class _Root:
 
     def __init__(self, home: str) -> None:
         self.fd = os.open(home, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        if hasattr(self, "fd"):
-            os.close(self.fd)
+        # Not ``__del__``: that runs before weak references are dead, so ``_root`` could hand out what is being closed.
+        weakref.finalize(self, os.close, self.fd).atexit = False
 
 
 _roots: weakref.WeakValueDictionary[str, _Root] = weakref.WeakValueDictionary()
@@ -79,10 +77,13 @@ class LocalFilesystem:
 
     def entries(self, path: str) -> Iterator[Entry]:
         raw = _raw(path)
-        return self._entries(raw, self._open(raw, _FOLDER))
+        found = self._entries(raw, self._open(raw, _FOLDER))
+        next(found)  # begun, it closes the folder even when nobody asks for an entry
+        return found
 
     def _entries(self, raw: bytes, fd: int) -> Iterator[Entry]:
         try:
+            yield _NOTHING
             with os.scandir(fd) as found:
                 for one in found:
                     name = os.fsencode(one.name)
@@ -297,6 +298,9 @@ class LocalFilesystem:
         if not name:
             raise BadName("/ is the home")
         return self._open(folder, _FOLDER), name
+
+
+_NOTHING = Entry("", is_folder=True, size=0, modified_ns=0)
 
 
 def _raw(path: str) -> bytes:

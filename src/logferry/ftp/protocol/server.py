@@ -165,7 +165,7 @@ class ServerProtocol:
         if isinstance(action, Transfer):
             self.state.listens = False
             self.state.target = None
-        if isinstance(action, Transfer | HashFile):
+        if isinstance(action, (Transfer, HashFile)):
             # ABOR may stand behind other commands that came in the same packet.
             self.abort_requested = any(command.verb == "ABOR" for command in self._queue)
         return action

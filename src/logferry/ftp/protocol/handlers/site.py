@@ -1,4 +1,4 @@
-"""SITE (RFC 959 4.1.3): CHMOD, UTIME, HELP, under the names other servers have given them."""
+"""SITE (RFC 959 4.1.3): CHMOD and UTIME in the forms other servers have given them, and HELP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _USAGES = {
 
 
 def site(state: State, argument: str) -> Reply | Action:
-    """SITE HELP, SITE CHMOD and SITE UTIME."""
+    """SITE (RFC 959 4.1.3): HELP, CHMOD and UTIME."""
     name, _, value = argument.partition(" ")
     handler = _HANDLERS.get(name.upper())
     if handler is None:
