@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -144,7 +143,8 @@ class Session:
         try:
             return self._serve(buffer, crowded)
         except OSError as error:
-            self.reason = f"connection lost: {error.strerror or type(error).__name__}"
+            if not self._shaking:  # a failed handshake has given its reason
+                self.reason = f"connection lost: {error.strerror or type(error).__name__}"
             return False
         except Exception:
             # A defect must end this session only, and be seen.
@@ -367,8 +367,8 @@ class Session:
         """Go on with the TLS handshake; whether it is done."""
         try:
             done = self._control.handshake(wait_s=FTP_LINGER_S)
-        except ssl.SSLError as error:
-            self.reason = f"TLS handshake failed: {error.reason or error}"
+        except OSError as error:
+            self.reason = f"TLS handshake failed: {getattr(error, 'reason', None) or error.strerror or error}"
             raise
         if done:
             self._shaking = False
