@@ -80,6 +80,8 @@ FTP_HASH_CACHE_MAX = 10_000
 """Digests a server remembers; one entry is some 300 bytes."""
 FTP_HASH_FRESH_S = 2.0
 """A file changed so lately may change again without its times telling: its digest is not remembered."""
+FTP_EARLY_TLS_S_MAX = 5.0
+"""How long a thread stays after EPSV for a TLS data connection whose handshake comes before the command."""
 FTP_ACTIVE_PORT_MIN = 1024
 """Active mode never connects to a lower port, where services of the system listen (RFC 2577)."""
 FTP_LISTING_LINE_BYTES_MAX = 16 * KIB

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,39 @@ def test_our_client_against_a_server_that_speaks_first(tmp_path: Path) -> None:
         client = FtpClient("127.0.0.1", at.port, user="ann", password="secret", tls="implicit", pins=pins)
         with pytest.raises(Unreachable, match="TLS"):
             client.connect()
+
+
+def _data_first(client: RawClient) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", client.port()), timeout=20)
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.1])
+def test_a_handshake_before_its_command_is_done(tmp_path: Path, pause_s: float) -> None:
+    """asyncio's clients do it so; the session's rule holds for them as well, and is told when the command comes."""
+    with serving(tmp_path, tls="required") as at, at.client(tls=True) as client:
+        assert isinstance(client.socket, ssl.SSLSocket)
+        connection = client.context.wrap_socket(_data_first(client), session=client.socket.session)
+        time.sleep(pause_s)
+        assert client.command("STOR f").startswith("150")
+        connection.sendall(CONTENT)
+        finish(connection)
+        assert client.code() == "226"
+        assert (at.home / "f").read_bytes() == CONTENT
+        stranger = client.context.wrap_socket(_data_first(client))
+        assert [client.command("RETR f")[:3], client.code()] == ["150", "522"]
+        stranger.close()
+
+
+def test_a_connection_long_before_its_command_waits_for_it(tmp_path: Path) -> None:
+    """The usual order, only slow: no handshake begins before 150."""
+    with serving(tmp_path, tls="required") as at, at.client(tls=True) as client:
+        assert isinstance(client.socket, ssl.SSLSocket)
+        (at.home / "f").write_bytes(CONTENT)
+        plain = _data_first(client)
+        time.sleep(0.2)
+        assert client.command("RETR f").startswith("150")
+        connection = client.context.wrap_socket(plain, session=client.socket.session)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+        finish(connection)
+        assert client.code() == "226"
+        assert received == CONTENT

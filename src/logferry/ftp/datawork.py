@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import select
 import socket
 import ssl
 import time
@@ -21,6 +22,7 @@ from logferry.ftp.protocol.active_reader import Target
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
 from logferry.ftp.transfers import Interrupted, Span
+from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LINGER_S
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -42,6 +44,7 @@ class DataWork:
     __slots__ = (
         "_connection",
         "_control",
+        "_early",
         "_local",
         "_port",
         "_session",
@@ -61,6 +64,7 @@ class DataWork:
         self._port: PassivePort | None = None
         self._target: Target | None = None
         self._connection: socket.socket | None = None
+        self._early: socket.socket | Interrupted | None = None
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
         self.stall_s = shared.limits.data_stall_s
@@ -83,6 +87,57 @@ class DataWork:
         port, self._port = self._port, None
         if port is not None:
             port.close()
+            early, self._early = self._early, None
+            if isinstance(early, socket.socket):
+                transfers.cut(early)
+
+    @property
+    def may_come_early(self) -> bool:
+        """Whether a TLS data connection could come before its command (see ``early``)."""
+        return self._port is not None and self._early is None and self._session.protocol.state.private_data
+
+    def early(self) -> bool:
+        """Wait for the next command, or for a TLS data connection that comes before it; False: neither came.
+
+        asyncio's clients (aioftp) finish the handshake first and send the command then, so they would wait for ever
+        for a server that waits for the command.
+        """
+        port = self._port
+        assert port is not None
+        until = time.monotonic() + FTP_EARLY_TLS_S_MAX
+        if not self._comes(port.fileno(), until):
+            return self._control_speaks()
+        data = port.accept()
+        if data is None:
+            return True
+        # Everybody else's handshake comes after the command: only who begins it now is early.
+        if not self._comes(data.fileno(), until):
+            self._early = data
+            return self._control_speaks()
+        try:
+            self._connection = data
+            self._early = self._secure(data)
+        except Interrupted as end:
+            self._early = end  # told when the command has come
+        finally:
+            self._connection = None
+        return True
+
+    def _comes(self, descriptor: int, until: float) -> bool:
+        """Whether something comes at ``descriptor`` while the control connection is silent."""
+        control = self._control.fileno()
+        poll = select.poll()
+        poll.register(control, select.POLLIN)
+        poll.register(descriptor, select.POLLIN)
+        while not (ready := poll.poll(FTP_LINGER_S * 1000)):
+            if time.monotonic() > until or self._session.stopping:
+                return False
+        return all(fd != control for fd, _ in ready)
+
+    def _control_speaks(self) -> bool:
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def cut(self) -> None:
         """End a transfer from another thread, at once. To it this looks like a good end; the flag tells."""
@@ -253,7 +308,7 @@ class DataWork:
             self._session.reply_now(opening)
         try:
             self._connection = data
-            if self._session.protocol.state.private_data:
+            if self._session.protocol.state.private_data and not isinstance(data, ssl.SSLSocket):
                 data = self._connection = self._secure(data)
             yield data
         except BaseException:
@@ -277,7 +332,10 @@ class DataWork:
     def _accept(self) -> socket.socket:
         port = self._port
         assert port is not None
-        data = port.accept()
+        early, self._early = self._early, None
+        if isinstance(early, Interrupted):
+            raise early
+        data = early or port.accept()
         if data is None:
             until = time.monotonic() + self._shared.limits.data_connect_s
             while data is None:

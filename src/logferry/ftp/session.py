@@ -172,7 +172,10 @@ class Session:
                 return True
             if self.stopping:
                 return self._give_up()
-            data = self._control.receive(wait=not crowded)
+            early = self._data.may_come_early
+            data = self._control.receive(wait=not crowded and not early)
+            if data is None and early and self._data.early():
+                continue
             if data is None:
                 self._set_deadline()
                 return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logferry.ftp.protocol.actions import HashFile, HashRange
+from logferry.ftp.protocol.actions import HashFile, HashRange, Transfer
 from logferry.ftp.protocol.hash_words import x_ranges
 from tests.ftp.protocol.shell import Shell, codes
 
@@ -58,11 +58,11 @@ def test_rang_and_rest_end_each_other() -> None:
     """The last of them counts; RANG 1 0 forgets; an upload after RANG is refused, and the range is gone then."""
     shell = _in()
     assert codes(shell.feed(b"REST 5\r\nRANG 1 2\r\nEPSV\r\nRETR f\r\n")) == "350 350 229 150 226"
-    assert shell.actions[-1] == ("RETR", "/f", 1, "", (False,) * 7, 3, None)
+    assert shell.actions[-1] == Transfer("RETR", "/f", offset=1, stop=3)
     assert codes(shell.feed(b"RANG 1 2\r\nREST 5\r\nEPSV\r\nRETR f\r\n")) == "350 350 229 150 226"
-    assert shell.actions[-1] == ("RETR", "/f", 5, "", (False,) * 7, None, None)
+    assert shell.actions[-1] == Transfer("RETR", "/f", offset=5)
     assert codes(shell.feed(b"RANG 1 2\r\nRANG 1 0\r\nEPSV\r\nRETR f\r\n")) == "350 350 229 150 226"
-    assert shell.actions[-1] == ("RETR", "/f", 0, "", (False,) * 7, None, None)
+    assert shell.actions[-1] == Transfer("RETR", "/f")
     assert codes(shell.feed(b"EPSV\r\nRANG 1 2\r\nSTOR f\r\nSTOR f\r\n")) == "229 350 501 150 226"
     assert codes(shell.feed(b"RANG 2 1\r\nRANG 1\r\nRANG a b\r\nRANG -1 2\r\n")) == "501 501 501 501"
 
