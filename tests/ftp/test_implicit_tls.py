@@ -11,7 +11,7 @@ import pytest
 
 from logferry.errors import Unreachable
 from logferry.ftp import FtpClient, ServerLimits, SessionEnded, TlsIdentity
-from tests.ftp.kit import RawClient, serving, trusting_context, until
+from tests.ftp.kit import RawClient, finish, serving, trusting_context, until
 
 CONTENT = b"0123456789" * 100_000
 

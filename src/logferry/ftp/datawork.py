@@ -147,8 +147,10 @@ class DataWork:
             shut_down(connection)
 
     def close(self) -> None:
-        """Release the port."""
+        """Release the port, and what came to it."""
         self._drop_port()
+        if self._turned_away is not None:
+            transfers.cut(self._turned_away)
 
     # Transfers ---------------------------------------------------------------------------------------------------
 
