@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from logferry.errors import NotFound, Refused
-from logferry.ftp import LocalFilesystem, listings
+from logferry.ftp import LocalFilesystem, Permissions, listings
 from logferry.ftp.listings import Listing, rows, status_rows
 from logferry.ftp.protocol.list_options import read_options
 from logferry.ftp.protocol.state import State, Terms
@@ -31,12 +31,24 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def listed(home: Path, argument: str, verb: str = "NLST", folder: str = "/") -> Listing:
+def in_state() -> State:
+    """That of somebody who may do everything."""
+    return State(Terms(), permissions=Permissions())
+
+
+class Fenced(State):
+    """That of somebody who may list everything but ``/logs/deep``."""
+
+    def letters(self, path: str) -> Permissions:
+        return Permissions("") if path == "/logs/deep" else Permissions()
+
+
+def listed(home: Path, argument: str, verb: str = "NLST", folder: str = "/", state: State | None = None) -> Listing:
     """The listing for what a client sends."""
     options, path = read_options(argument)
     absolute = path if path.startswith("/") else f"{folder.rstrip('/')}/{path}".rstrip("/") or "/"
     files = LocalFilesystem(str(home))
-    return rows(verb, absolute, path, options, files, State(Terms()), lambda: NOW_NS)
+    return rows(verb, absolute, path, options, files, state or in_state(), lambda: NOW_NS)
 
 
 NAMES = {
@@ -109,6 +121,14 @@ def test_mlsd_of_a_file_is_refused(home: Path) -> None:
         listed(home, "a", "MLSD")
 
 
+def test_folders_that_may_not_be_listed_stay_closed(home: Path) -> None:
+    """Neither -R nor a pattern leads into them; their names are those of the folder above."""
+    state = Fenced(Terms(), permissions=Permissions())
+    assert list(listed(home, "-R logs", state=state)) == ["logs/[1]", "logs/deep", "logs/x.log", "logs/[1]/z.log"]
+    assert list(listed(home, "*/*/*.log", state=state)) == ["logs/[1]/z.log"]
+    assert list(listed(home, "*/deep/y.log", state=state)) == []
+
+
 def test_a_circle_of_links_ends(home: Path) -> None:
     """A folder within itself is named, not entered again."""
     (home / "logs/again").symlink_to("..")
@@ -150,9 +170,9 @@ def test_stat_has_a_bound_of_its_own(home: Path) -> None:
     """A reply is held in memory by clients."""
     options, _ = read_options("")
     files = LocalFilesystem(str(home))
-    assert len(status_rows("/", options, files, State(Terms()), lambda: NOW_NS, 4)) == 4
+    assert len(status_rows("/", options, files, in_state(), lambda: NOW_NS, 4)) == 4
     with pytest.raises(Refused, match="more than 3"):
-        status_rows("/", options, files, State(Terms()), lambda: NOW_NS, 3)
+        status_rows("/", options, files, in_state(), lambda: NOW_NS, 3)
 
 
 def test_a_cut_listing_is_451_on_the_wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

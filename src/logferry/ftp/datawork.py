@@ -192,7 +192,7 @@ class DataWork:
                 session.files,
                 self,
                 self._shared.hashes,
-                may_read="r" in session.protocol.state.permissions,
+                may_read=lambda name: "r" in session.protocol.state.letters(name),
                 now_ns=self._shared.clock.now_ns,
             )
         except Interrupted as end:

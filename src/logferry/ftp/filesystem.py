@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +116,16 @@ class Filesystem(Protocol):
 
     def set_modified(self, path: str, ns: int) -> None:
         """Set the modification time to ``ns`` since 1970 UTC."""
+        ...
+
+
+# What a file system may offer besides. Each is looked for where it is used, and done without where it is missing.
+
+
+@runtime_checkable
+class SpaceFilesystem(Protocol):
+    """A file system that knows how much may still be stored."""
+
+    def free_bytes(self, path: str) -> int:
+        """How many bytes still fit into the folder ``path``: free disk, or what a quota leaves. Raises NotFound."""
         ...

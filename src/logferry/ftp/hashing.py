@@ -108,16 +108,16 @@ def answer(
     watch: Watch,
     cache: HashCache,
     *,
-    may_read: bool,
+    may_read: Callable[[str], bool],
     now_ns: Callable[[], int],
 ) -> Reply:
-    """The reply to ``wanted``. Errors of the file system pass.
+    """The reply to ``wanted``; ``may_read`` tells whether the user may read a path. Errors of the file system pass.
 
     Raises:
         Interrupted: ABOR came, the client went away, or the server stops.
         OutOfRange, Conflict: it became shorter meanwhile.
     """
-    wish, download = _open(wanted, files, may_read=may_read)
+    wish, download = _open(wanted, files, may_read)
     try:
         size = download.size
         start, stop = wish.start, size if wish.stop is None else min(wish.stop, size)
@@ -131,14 +131,14 @@ def answer(
     return Reply(213, (f"{wanted.algorithm} {start}-{max(stop - 1, 0)} {digest} {wish.shown}",))
 
 
-def _open(wanted: HashFile, files: Filesystem, *, may_read: bool) -> tuple[HashRange, Download]:
+def _open(wanted: HashFile, files: Filesystem, may_read: Callable[[str], bool]) -> tuple[HashRange, Download]:
     *likely, last = wanted.ranges
     for wish in likely:
         try:
-            return wish, _open_one(wish, wanted.algorithm, files, may_read=may_read)
+            return wish, _open_one(wish, wanted.algorithm, files, may_read=may_read(wish.path))
         except NotFound:
             continue  # the numbers behind it were no part of the name
-    return last, _open_one(last, wanted.algorithm, files, may_read=may_read)
+    return last, _open_one(last, wanted.algorithm, files, may_read=may_read(last.path))
 
 
 def _open_one(wish: HashRange, algorithm: str, files: Filesystem, *, may_read: bool) -> Download:

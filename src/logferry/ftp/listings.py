@@ -88,10 +88,10 @@ def rows(
 
     here = _stat(path, files)
     if here is not None and here.is_folder and options.recursive and not options.itself:
-        tree = _Tree(made, files, options, line, headed=bool(now))
+        tree = _Tree(made, files, state, options, line, headed=bool(now))
         before = _with_slash(prefix)
         return made.fill(tree.lines(path, here, before, before))
-    found, before = _found(path, prefix, here, options, files, made)
+    found, before = _found(path, prefix, here, options, files, state, made)
     if now:
         before = ""
     return made.fill(line(entry, before + entry.name) for entry in _ordered(found, options))
@@ -103,7 +103,7 @@ def _facts(path: str, files: Filesystem, state: State) -> Listing:
         raise NotAFolder(f"{path} is no folder", hint="use MLST")
     made = Listing(FTP_LIST_ENTRIES_MAX)
     entries = made.take(files.entries(path))
-    here = listing.facts(_named(entry, "."), state.facts, state.permissions, kind="cdir")
+    here = listing.facts(_named(entry, "."), state.facts, state.letters(path), kind="cdir")
     rest = (listing.facts(one, state.facts, state.permissions) for one in listing.printable(entries))
     return made.fill(chain((here,), rest))
 
@@ -126,7 +126,13 @@ def _stat(path: str, files: Filesystem) -> Entry | None:
 
 
 def _found(
-    path: str, argument: str, here: Entry | None, options: ListOptions, files: Filesystem, made: Listing
+    path: str,
+    argument: str,
+    here: Entry | None,
+    options: ListOptions,
+    files: Filesystem,
+    state: State,
+    made: Listing,
 ) -> tuple[Iterator[Entry], str]:
     """A folder's entries, the file itself, or what fits a pattern; a file of exactly that name comes first.
 
@@ -140,7 +146,7 @@ def _found(
         parts = path.split("/")[1:]
         first = _first_pattern(parts, files)
         folder = "/" + "/".join(parts[:first])
-        found = _matches(folder, files.entries(folder), parts[first:], "", files, made)
+        found = _matches(folder, files.entries(folder), parts[first:], "", files, state, made)
         written = argument.rstrip("/").split("/")[: first - len(parts)]
         return listing.printable(found), "".join(f"{part}/" for part in written)
     if here.is_folder and not options.itself:
@@ -158,7 +164,13 @@ def _first_pattern(parts: list[str], files: Filesystem) -> int:
 
 
 def _matches(
-    folder: str, entries: Iterator[Entry], parts: list[str], shown: str, files: Filesystem, made: Listing
+    folder: str,
+    entries: Iterator[Entry],
+    parts: list[str],
+    shown: str,
+    files: Filesystem,
+    state: State,
+    made: Listing,
 ) -> Iterator[Entry]:
     pattern = Pattern(parts[0])
     fitting = (entry for entry in made.take(entries) if pattern.fits(entry.name))
@@ -170,12 +182,16 @@ def _matches(
             below = paths.join(folder, entry.name)
             # What vanishes meanwhile, or may not be seen, has no matches.
             with suppress(NotFound, NotPermitted, PermissionError):
-                yield from _below(below, parts[1:], f"{name}/", files, made)
+                yield from _below(below, parts[1:], f"{name}/", files, state, made)
 
 
-def _below(folder: str, parts: list[str], shown: str, files: Filesystem, made: Listing) -> Iterator[Entry]:
+def _below(
+    folder: str, parts: list[str], shown: str, files: Filesystem, state: State, made: Listing
+) -> Iterator[Entry]:
+    if "l" not in state.letters(folder):
+        return
     if is_pattern(parts[0]):
-        yield from _matches(folder, files.entries(folder), parts, shown, files, made)
+        yield from _matches(folder, files.entries(folder), parts, shown, files, state, made)
         return
     path = paths.join(folder, parts[0])
     name = shown + parts[0]
@@ -183,7 +199,7 @@ def _below(folder: str, parts: list[str], shown: str, files: Filesystem, made: L
         if len(parts) == 1:
             yield _named(entry, name)
         elif entry.is_folder:
-            yield from _below(path, parts[1:], f"{name}/", files, made)
+            yield from _below(path, parts[1:], f"{name}/", files, state, made)
 
 
 def _with_slash(argument: str) -> str:
@@ -244,12 +260,13 @@ def _by_size(entry: Entry) -> int:
 class _Tree:
     """``ls -lR``: a folder's lines, then for each folder in it an empty line, ``folder:`` and its lines."""
 
-    __slots__ = ("_files", "_headed", "_line", "_made", "_options")
+    __slots__ = ("_files", "_headed", "_line", "_made", "_options", "_state")
 
     def __init__(
         self,
         made: Listing,
         files: Filesystem,
+        state: State,
         options: ListOptions,
         line: Callable[[Entry, str], str],
         *,
@@ -257,6 +274,7 @@ class _Tree:
     ) -> None:
         self._made = made
         self._files = files
+        self._state = state
         self._options = options
         self._line = line
         self._headed = headed
@@ -283,6 +301,8 @@ class _Tree:
             yield from self._folder(paths.join(path, entry.name), entry, f"{shown}{entry.name}", trail)
 
     def _folder(self, path: str, entry: Entry, shown: str, trail: tuple[str, ...]) -> Iterator[str]:
+        if "l" not in self._state.letters(path):
+            return
         with suppress(NotFound, NotPermitted, PermissionError):
             found = self._files.entries(path)
             if self._headed:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from logferry.errors import BadName, NotFound
-from logferry.ftp.filesystem import Entry, Filesystem
+from logferry.ftp.filesystem import Entry, Filesystem, SpaceFilesystem
 from logferry.ftp.listings import status_rows
 from logferry.ftp.protocol import listing, paths
 from logferry.ftp.protocol.actions import FileTask
@@ -21,15 +21,6 @@ class ModeFilesystem(Protocol):
 
     def set_mode(self, path: str, mode: int) -> None:
         """Set the permission bits."""
-        ...
-
-
-@runtime_checkable
-class SpaceFilesystem(Protocol):
-    """A file system that knows how much room it has (AVBL)."""
-
-    def free_bytes(self, path: str) -> int:
-        """How many bytes still fit into the folder ``path``: free disk, or what a quota leaves. Raises NotFound."""
         ...
 
 
@@ -81,7 +72,7 @@ def _modified(task: FileTask, files: Filesystem, state: State, now: Callable[[],
     except (NotFound, BadName):
         if not task.target:
             raise
-    if not state.permissions.allow("T"):
+    if not state.letters(task.target).allow("T"):
         return Reply(550, ("Permission denied.",))
     return _set_modified(task._replace(path=task.target), files, state, now)
 
@@ -93,7 +84,7 @@ def _set_modified(task: FileTask, files: Filesystem, _state: State, _now: Callab
 
 def _facts(task: FileTask, files: Filesystem, state: State, _now: Callable[[], int]) -> Reply:
     entry = files.stat(task.path)
-    line = listing.facts(_named(entry, task.path), state.facts, state.permissions)
+    line = listing.facts(_named(entry, task.path), state.facts, state.letters(task.path))
     return Reply(250, ("Facts:", line, "End"))
 
 

@@ -80,6 +80,10 @@ class State:
             # Whoever begins with TLS means the data connections too, with or without PBSZ and PROT.
             self.pbsz = self.private_data = True
 
+    def letters(self, path: str) -> Permissions:  # noqa: ARG002 - the same everywhere
+        """What the user may do at ``path``."""
+        return self.permissions
+
     def forget_user(self) -> None:
         """Back to the state before USER; what TLS has agreed on stays."""
         self.offered_user = ""
