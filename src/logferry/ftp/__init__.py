@@ -32,7 +32,8 @@ from logferry.ftp.events import (
     Sent,
     SessionEnded,
 )
-from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
+from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload
+from logferry.ftp.hashing import HashFilesystem
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
@@ -60,6 +61,7 @@ __all__ = [
     "Filesystem",
     "FtpClient",
     "FtpServer",
+    "HashFilesystem",
     "Incomplete",
     "Introduced",
     "Listed",
@@ -76,6 +78,7 @@ __all__ = [
     "ServerLimits",
     "SessionEnded",
     "SessionInfo",
+    "SpaceFilesystem",
     "StoreItem",
     "StoreResult",
     "TlsIdentity",

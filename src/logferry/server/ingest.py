@@ -1,9 +1,9 @@
 """What an FTP session sees of the archive: an agent delivers into its own tree, a person reads what the scope shows.
 
 An agent's root is its own tree. It may upload, continue, rename its own names, make folders and set times; nothing it
-does takes away what is archived, and it reads nothing back but names, sizes and times. A person's root lists the
-agents; files are read through the archive's one reader. ``app.log;gen=2`` names an older generation in RETR, SIZE,
-MDTM and MLST; listings do not show such names.
+does takes away what is archived, and it reads nothing back but names, sizes, times and the SHA-256 of whole files. A
+person's root lists the agents; files are read through the archive's one reader. ``app.log;gen=2`` names an older
+generation in RETR, SIZE, MDTM and MLST; listings do not show such names.
 """
 
 from __future__ import annotations
