@@ -107,6 +107,28 @@ FTP_ATTEMPTS_MAX = 5
 FTP_ABORT_POLL_S = 0.25
 """How often a sleeping client looks whether it shall stop."""
 FTP_PASSIVE_PORT_MIN = 1024
+FTP_FOLDER_RULES_MAX = 1_000
+"""Folder rules of one user: each is tried on each command."""
+FTP_USERS_FILE_BYTES_MAX = 16 * MIB
+"""A JSON file of users: 100,000 users take about this much; more is a mistake."""
+FTP_USERS_FILE_LOOK_S = 0.25
+"""How often a file of users is looked at for changes: one ``stat`` costs less than a command, but not nothing."""
+FTP_USERS_FILE_YOUNG_S = 2.0
+"""A file this young may change again without its times showing it (they step by milliseconds to seconds)."""
+FTP_PASSWORD_CHARS_SHORT = 8
+"""A password below this is warned about: it is guessed in hours."""
+FTP_RECHECK_S = 2.0
+"""How often a transfer under way asks whether its user may go on: a revoked one ends within seconds."""
+FTP_EVENTS_WAITING_MAX = 10_000
+"""Events kept for a listener that lags behind (about 3 MB); those beyond are counted, not kept."""
+FTP_QUOTA_COUNT_S_MAX = 10.0
+"""How long an upload waits for the first count of its user's home; a slower one is told 450, try again."""
+FTP_QUOTA_RECOUNT_S = 3600.0
+"""Age at which a home is counted anew, in the background: others may write into it, too."""
+FTP_QUOTA_RECOUNT_SOON_S = 30.0
+"""The same while the count is in doubt: files changed while it was made, or the quota has just refused somebody."""
+FTP_QUOTA_HOMES_MAX = 10_000
+"""Homes whose use is remembered; the one asked for longest ago is forgotten, and counted again when needed."""
 
 # Archive -----------------------------------------------------------------------------------------------------------
 COPY_BYTES = 1 * MIB

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from logferry.clock import SYSTEM
-from logferry.ftp import Download, Incomplete, LocalFilesystem, User
+from logferry.ftp import Download, FolderRules, Incomplete, LocalFilesystem, User
 from logferry.ftp.hashing import HashCache
 from logferry.ftp.protocol.hash_words import X_COMMANDS
 from tests.ftp.kit import RawClient, Serving, serving, until
@@ -129,6 +129,25 @@ def test_who_may_not_read_may_not_hash(tmp_path: Path) -> None:
         at.users.change("ann", permissions="elafmwT")
         for line in ("HASH f", "XCRC f", "XMD5 f", "XSHA1 f", "XSHA256 f 0 1", "HASH missing"):
             assert client.command(line).startswith("550"), line
+
+
+def test_folder_rules_hold_for_hashing_and_for_times(tmp_path: Path) -> None:
+    """A letter that is taken in a folder is taken from HASH and MDTM there, whichever of its names is meant."""
+    with serving(tmp_path) as at:
+        at.users.change("ann", permissions="elrT", folders=FolderRules({"/closed": "el", "/open 1": "el"}))
+        for name in ("closed", "open", "open 1"):
+            (at.home / name).mkdir()
+            (at.home / name / "f").write_bytes(CONTENT)
+        (at.home / "open 1 5").write_bytes(b"five")
+        with at.client() as client:
+            assert client.command("HASH open/f").startswith("213")
+            assert client.command("HASH closed/f").startswith("550")
+            assert client.command('XMD5 "open 1/f" 0 5').startswith("550")
+            assert client.command("XMD5 closed/f 0 5").startswith("550")
+            assert client.command("XMD5 open/f 0 5").startswith("250")
+            assert client.command("MDTM 20200101000000 open/f").startswith("213 Modify=")
+            assert client.command("MDTM 20200101000000 closed/f").startswith("550")
+            assert client.command("MDTM closed/f").startswith("213 ")
 
 
 def test_an_interrupted_upload_is_hashed_as_far_as_size_tells(tmp_path: Path) -> None:

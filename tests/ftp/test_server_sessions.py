@@ -22,6 +22,7 @@ from logferry.ftp import (
     SessionEnded,
     TlsIdentity,
     User,
+    hash_password,
 )
 from tests.ftp.kit import SECRET, RawClient, serving, until
 
@@ -70,6 +71,20 @@ def test_a_refusal_takes_its_time_and_no_thread(tmp_path: Path) -> None:
             assert client.command("NOOP").startswith("200")
         assert slow.code() == "530"
         assert slow.code() == "200"
+
+
+def test_a_refusal_comes_after_the_same_time_whatever_the_check_took(tmp_path: Path) -> None:
+    """A quick hash and a slow one, a name that nobody has: the wait counts from the PASS, so time tells nothing."""
+    with serving(tmp_path, limits=ServerLimits(login_delay_s=30.0)) as at:
+        at.users.add(User("slow", str(at.home), password_hash=hash_password("secret")))
+        clients = [at.client(login=False) for _ in range(3)]
+        for name, client in zip(("ann", "slow", "nobody"), clients, strict=True):
+            client.send(f"USER {name}", "PASS wrong")
+        sessions = at.server._sessions.values()
+        until(lambda: all(session.paused for session in list(sessions)), "no pause")
+        assert [session.deadline_s for session in sessions] == [session._asked_s + 30.0 for session in sessions]
+        for client in clients:
+            client.close()
 
 
 def test_a_disabled_user_cannot_log_in(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ Server::
     users = MemoryUsers(User.with_password("ann", "secret", home="/srv/ann"))
     with FtpServer(("127.0.0.1", 2121), users=users, tls="off") as server:
         print(server.address)
+        for event in server.events():  # or "async for", or server.on(Received, callback)
+            print(event)
 
 Client::
 
@@ -21,19 +23,26 @@ from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
 from logferry.ftp.events import (
+    Connected,
     Deleted,
     Event,
+    FolderMade,
     Incomplete,
     Introduced,
     LoggedIn,
     LoginFailed,
+    Missed,
     Received,
     Renamed,
     Sent,
     SessionEnded,
+    TimeSet,
 )
-from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload
+from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload, Usage
+from logferry.ftp.folders import FolderRules
 from logferry.ftp.hashing import HashFilesystem
+from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.listeners import EventStream
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
@@ -48,27 +57,35 @@ from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.tls import TlsIdentity
 from logferry.ftp.users import MemoryUsers, User, UserStore
+from logferry.ftp.users_json import JsonUsers
 
 __all__ = [
     "Aborted",
     "Backoff",
+    "Connected",
     "Copied",
     "Deleted",
     "Download",
     "Entry",
     "Event",
+    "EventStream",
     "Features",
     "Filesystem",
+    "FolderMade",
+    "FolderRules",
     "FtpClient",
     "FtpServer",
     "HashFilesystem",
     "Incomplete",
     "Introduced",
+    "JsonUsers",
     "Listed",
     "LocalFilesystem",
     "LoggedIn",
     "LoginFailed",
+    "LoginRequest",
     "MemoryUsers",
+    "Missed",
     "Permissions",
     "Received",
     "Renamed",
@@ -81,9 +98,12 @@ __all__ = [
     "SpaceFilesystem",
     "StoreItem",
     "StoreResult",
+    "TimeSet",
     "TlsIdentity",
     "TokenBucket",
     "Upload",
+    "UploadRequest",
+    "Usage",
     "User",
     "UserStore",
     "generate_password",

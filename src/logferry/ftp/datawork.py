@@ -15,14 +15,16 @@ from logferry.errors import Conflict, LogferryError, NotFound
 from logferry.ftp import active, hashing, listings, transfers
 from logferry.ftp.control import Control, shut_down
 from logferry.ftp.events import Incomplete, Received, Sent
-from logferry.ftp.filesystem import Filesystem, Upload
+from logferry.ftp.filesystem import ExpectingFilesystem, Filesystem, Upload
+from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
 from logferry.ftp.protocol.actions import HashFile, Transfer
 from logferry.ftp.protocol.active_reader import Target
+from logferry.ftp.protocol.admission import DENIED
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
 from logferry.ftp.transfers import Interrupted, Span
-from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LINGER_S
+from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LINGER_S, FTP_RECHECK_S
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -47,6 +49,7 @@ class DataWork:
         "_early",
         "_local",
         "_port",
+        "_recheck_s",
         "_session",
         "_shared",
         "_target",
@@ -67,6 +70,7 @@ class DataWork:
         self._early: socket.socket | Interrupted | None = None
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
+        self._recheck_s = 0.0
         self.stall_s = shared.limits.data_stall_s
         self.doing: tuple[str, str, int] = ("", "", 0)
         """Verb, path and bytes moved, for whoever looks on."""
@@ -158,6 +162,7 @@ class DataWork:
         """Do a ``Transfer`` action, from 150 to the last reply."""
         self.doing = (task.verb, task.path, 0)
         self._target = task.target
+        self._recheck_s = time.monotonic() + FTP_RECHECK_S
         files = self._session.files
         assert files is not None
         try:
@@ -209,6 +214,11 @@ class DataWork:
         if task.verb == "STOU":
             path = _free_name(task.path, files)
             opening, reply = Reply(150, (f"FILE: {path}",)), Reply(226, (f"FILE: {path}",))
+            if not self._session.protocol.state.letters(path).allow("w"):
+                return DENIED
+        refused = self._asked(task, path, files)
+        if refused is not None:
+            return refused
         upload = files.open_upload(path, offset=task.offset, append=task.verb == "APPE")
         started = time.monotonic()
         offset = upload.position
@@ -226,12 +236,24 @@ class DataWork:
             raise
         session = self._session
         count = upload.position - offset
-        if self._shared.on_event is not None:
+        if self._shared.listeners.present():
             seconds = time.monotonic() - started
             self._shared.tell(
                 Received(session.id, session.user, session.address, path, offset, count=count, seconds=seconds)
             )
         return reply
+
+    def _asked(self, task: Transfer, path: str, files: Filesystem) -> Reply | None:
+        """The refusal of an upload that may not begin. Raises Full or TooLarge when ALLO said too much of its size."""
+        size = task.announced
+        if size is not None and isinstance(files, ExpectingFilesystem):
+            files.expect(path, size)
+        hook = self._shared.before_upload
+        if hook is None:
+            return None
+        session = self._session
+        request = UploadRequest(session.id, session.user, session.address, path, task.offset, task.verb, size)
+        return ask(hook, request)
 
     def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
         with self._connected(opening) as data:
@@ -372,6 +394,7 @@ class DataWork:
     def glance(self, moved: int) -> None:
         """Look at the control connection while a transfer runs (see ``transfers.Watch``)."""
         self.doing = (*self.doing[:2], moved)
+        self._recheck()
         protocol = self._session.protocol
         while protocol.wants_input:
             try:
@@ -392,6 +415,16 @@ class DataWork:
         if protocol.wants_status():
             verb, path, _ = self.doing
             self._session.reply_now(Reply(213, (one_line(f"{verb} {path}: {moved} bytes so far."),)))
+
+    def _recheck(self) -> None:
+        """End a transfer whose user was removed or lost the right to it, within seconds."""
+        now = time.monotonic()
+        if now < self._recheck_s:
+            return
+        self._recheck_s = now + FTP_RECHECK_S
+        verb, path, _ = self.doing
+        if not self._session.welcome_to_go_on(verb, path):
+            raise Interrupted(426, "Your account has changed.")
 
 
 def _free_name(path: str, files: Filesystem) -> str:

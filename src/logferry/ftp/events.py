@@ -1,4 +1,5 @@
-"""What an FTP server tells the program it runs in. Handlers are called on the session's thread, before the reply."""
+"""What an FTP server tells the program it runs in. Callables hear of it on the session's thread, before the reply;
+``listeners.py`` has the ways to listen."""
 
 from __future__ import annotations
 
@@ -12,6 +13,11 @@ class Event:
     session: int
     user: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Event):
+    """A client has connected and sent something; a connection that stays silent is told when it is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,28 @@ class Renamed(Event):
 
     path: str = ""
     target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMade(Event):
+    """A folder was created."""
+
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSet(Event):
+    """A client set the modification time of a file, to ``modified_ns`` since 1970 UTC."""
+
+    path: str = ""
+    modified_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Missed(Event):
+    """Here ``count`` events are missing: the listener fell behind (see ``FtpServer.events``). Of no session."""
+
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

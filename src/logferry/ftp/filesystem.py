@@ -129,3 +129,47 @@ class SpaceFilesystem(Protocol):
     def free_bytes(self, path: str) -> int:
         """How many bytes still fit into the folder ``path``: free disk, or what a quota leaves. Raises NotFound."""
         ...
+
+
+@runtime_checkable
+class ExpectingFilesystem(Protocol):
+    """A file system that can tell before an upload whether it would fit."""
+
+    def expect(self, path: str, size_bytes: int) -> None:
+        """An upload to ``path`` will bring that much.
+
+        Raises:
+            Full: the disk has no room for it (452).
+            TooLarge: the quota has none (552).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a home holds: bytes of files, whole or interrupted, and how many files and folders."""
+
+    size_bytes: int
+    files: int
+
+
+@runtime_checkable
+class CountingFilesystem(Protocol):
+    """A file system that counts itself faster, and more exactly, than by walking over ``entries``."""
+
+    def usage(self) -> Usage:
+        """Count everything now; may take long."""
+        ...
+
+
+@runtime_checkable
+class PartialFilesystem(Protocol):
+    """A file system that keeps interrupted uploads under hidden names."""
+
+    def partial_size(self, path: str) -> int | None:
+        """Bytes kept of an interrupted upload of ``path``, None where there is none."""
+        ...
+
+    def drop_partial(self, path: str) -> bool:
+        """Throw an interrupted upload away, unless somebody writes to it now; whether that was done."""
+        ...

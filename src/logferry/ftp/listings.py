@@ -104,8 +104,14 @@ def _facts(path: str, files: Filesystem, state: State) -> Listing:
     made = Listing(FTP_LIST_ENTRIES_MAX)
     entries = made.take(files.entries(path))
     here = listing.facts(_named(entry, "."), state.facts, state.letters(path), kind="cdir")
-    rest = (listing.facts(one, state.facts, state.permissions) for one in listing.printable(entries))
-    return made.fill(chain((here,), rest))
+    return made.fill(chain((here,), _rows(path, listing.printable(entries), state)))
+
+
+def _rows(folder: str, entries: Iterable[Entry], state: State) -> Iterator[str]:
+    """The lines of MLSD for the entries of ``folder``."""
+    if state.folders is None:
+        return (listing.facts(one, state.facts, state.permissions) for one in entries)
+    return (listing.facts(one, state.facts, state.letters(paths.join(folder, one.name))) for one in entries)
 
 
 def _named(entry: Entry, name: str) -> Entry:
@@ -146,6 +152,8 @@ def _found(
         parts = path.split("/")[1:]
         first = _first_pattern(parts, files)
         folder = "/" + "/".join(parts[:first])
+        if "l" not in state.letters(folder):
+            raise NotPermitted("Permission denied")
         found = _matches(folder, files.entries(folder), parts[first:], "", files, state, made)
         written = argument.rstrip("/").split("/")[: first - len(parts)]
         return listing.printable(found), "".join(f"{part}/" for part in written)

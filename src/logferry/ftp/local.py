@@ -15,9 +15,10 @@ import threading
 import weakref
 from collections.abc import Iterator
 
-from logferry.errors import BadName, Conflict, NotFound, NotPermitted, Refused
+from logferry.errors import BadName, Conflict, Full, NotFound, NotPermitted, Refused
 from logferry.ftp.beneath import O_PATH, Opener, best_opener
-from logferry.ftp.filesystem import Entry
+from logferry.ftp.filesystem import Entry, Usage
+from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
     LocalUpload,
     continue_partial,
@@ -58,15 +59,18 @@ def _root(home: str) -> _Root:
 class LocalFilesystem:
     """``home`` as one user's ``/``; it is created when missing. No name leads out of it.
 
+    Uploads end with Full (452) while ``min_free_bytes`` are still free on its disk.
+
     Raises from every method, besides what the protocol says: OSError of the system calls.
     """
 
     atomic = True
 
-    def __init__(self, home: str, *, opener: Opener | None = None) -> None:
+    def __init__(self, home: str, *, opener: Opener | None = None, min_free_bytes: int = 0) -> None:
         os.makedirs(home, mode=_NEW_FOLDER_MODE, exist_ok=True)
         self._root = _root(os.path.abspath(home))
         self._open_beneath = opener or _OPENER
+        self._min_free_bytes = min_free_bytes
         self._sized = ""
         """The last path whose SIZE was that of a partial: only then does APPE continue it."""
 
@@ -153,6 +157,14 @@ class LocalFilesystem:
         return LocalDownload(fd, status.st_size)
 
     def open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
+        if not self._min_free_bytes:
+            return self._open_upload(path, offset=offset, append=append)
+        if self._room() == 0:
+            raise Full("no room left on the disk", hint="make room on the server")
+        upload = self._open_upload(path, offset=offset, append=append)
+        return RoomUpload(upload, self._room)
+
+    def _open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
         raw = _raw(path)
         sized, self._sized = self._sized, ""
         folder, name = self._folder(raw)
@@ -211,14 +223,41 @@ class LocalFilesystem:
             os.close(folder)
         return LocalDownload(fd, os.fstat(fd).st_size)
 
+    # Room -----------------------------------------------------------------------------------------------------
+
     def free_bytes(self, path: str) -> int:
-        """AVBL: what the disk under the folder ``path`` has left for this user's files."""
+        """Bytes free on the disk under the folder ``path``, without those that are to stay free."""
         fd = self._open(_raw(path), _FOLDER)
         try:
-            disk = os.fstatvfs(fd)
+            return max(disk_free_bytes(fd) - self._min_free_bytes, 0)
         finally:
             os.close(fd)
-        return disk.f_bavail * disk.f_frsize
+
+    def expect(self, path: str, size_bytes: int) -> None:
+        """Refuse an upload that cannot fit before it begins."""
+        if size_bytes > self._room():
+            raise Full(f"{size_bytes} bytes of {path} do not fit on the disk", hint="make room on the server")
+
+    def _room(self) -> int:
+        """Bytes that an upload may still bring."""
+        return max(disk_free_bytes(self._root.fd) - self._min_free_bytes, 0)
+
+    def usage(self) -> Usage:
+        """What the home holds."""
+        return usage_beneath(lambda raw: self._open(raw, _FOLDER))
+
+    def partial_size(self, path: str) -> int | None:
+        """Bytes kept of an interrupted upload of ``path``."""
+        found = self._look_partial(_raw(path))
+        return None if found is None else found.st_size
+
+    def drop_partial(self, path: str) -> bool:
+        """Throw an interrupted upload away, unless somebody writes to it now."""
+        folder, name = self._folder(_raw(path))
+        try:
+            return remove_idle_partial(folder, partial_name(name))
+        finally:
+            os.close(folder)
 
     # Changing -------------------------------------------------------------------------------------------------
 

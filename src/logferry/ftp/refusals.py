@@ -24,7 +24,7 @@ _REPLIES = {
     errno.EINVAL: (550, "Not possible"),
     errno.ENAMETOOLONG: (553, "File name too long"),
     errno.ENOSPC: (452, "No room left on the disk"),
-    errno.EDQUOT: (452, "No room left in the quota"),
+    errno.EDQUOT: (552, "No room left in the quota"),
     errno.EFBIG: (552, "The file is too large for the disk"),
     errno.EMFILE: (450, "Too many open files; try again"),
     errno.ENFILE: (450, "Too many open files; try again"),

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadConfig
@@ -20,16 +20,20 @@ from logferry.ftp.control import Control
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.hashing import HashCache
+from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.listeners import EventStream, Kinds, Listeners
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.parking import Guest, ParkingLot
 from logferry.ftp.passive import same_host
 from logferry.ftp.protocol.state import Terms, TlsPolicy
+from logferry.ftp.quota import Ledgers
+from logferry.ftp.quota_files import with_quotas
 from logferry.ftp.session import Session, SessionInfo
 from logferry.ftp.shared import ServerLimits, Shared
 from logferry.ftp.tls import ServerContexts, TlsIdentity, TlsOwners
 from logferry.ftp.users import User, UserStore
 from logferry.ftp.workers import Workers
-from logferry.limits import FTP_BACKLOG, FTP_PASSIVE_PORT_MIN
+from logferry.limits import FTP_BACKLOG, FTP_EVENTS_WAITING_MAX, FTP_PASSIVE_PORT_MIN
 
 log = logging.getLogger("logferry.ftp")
 
@@ -46,11 +50,14 @@ class FtpServer:
     ``filesystem`` makes each logged-in user's file system, by default their home folder. ``tls`` is ``required``
     (nobody logs in without), ``explicit`` (offered), ``implicit`` (TLS from the first byte on, as on port 990) or
     ``off``; all but the last need an ``identity``. ``passive_ports`` and ``public_address`` (dotted IPv4) are for
-    servers behind NAT. ``active`` offers PORT and EPRT, in which the server connects to the client: only to the
-    address it comes from and to no port below 1024 (RFC 2577), from ``active_port`` (0: any). ``hosts`` are the names
-    HOST takes; empty: any. ``require_data_reuse`` makes data connections
-    resume the control connection's TLS session, so that nobody else can take them. ``on_event`` hears of everything
-    (``logferry.ftp.events``), on the session's thread.
+    servers behind NAT. ``require_data_reuse`` makes data connections resume the control connection's TLS session, so
+    that nobody else can take them. ``hosts`` are the names HOST takes; empty: any.
+
+    ``active`` offers PORT and EPRT, in which the server connects to the client: only to the address it comes from and
+    to no port below 1024 (RFC 2577), from ``active_port`` (0: any).
+
+    ``on_event`` hears of everything (``logferry.ftp.events``), on the session's thread; ``on`` and ``events`` give more
+    ways to listen. ``before_login`` and ``before_upload`` are asked first and may refuse (``logferry.ftp.hooks``).
 
     Raises:
         BadConfig: settings that do not go together.
@@ -71,6 +78,8 @@ class FtpServer:
         active_port: int = 0,
         hosts: Iterable[str] = (),
         on_event: Callable[[Event], None] | None = None,
+        before_upload: Callable[[UploadRequest], None] | None = None,
+        before_login: Callable[[LoginRequest], None] | None = None,
         banner: str = "Logferry FTP ready.",
         limits: ServerLimits | None = None,
         clock: Clock = SYSTEM,
@@ -89,6 +98,10 @@ class FtpServer:
         limits = limits or ServerLimits()
         self._wanted = address
         self._limits = limits
+        self._listeners = Listeners()
+        if on_event is not None:
+            self._listeners.on(Event, on_event)
+        ledgers = Ledgers(clock=clock)
         self._shared = Shared(
             terms=Terms(
                 tls=tls,
@@ -100,7 +113,8 @@ class FtpServer:
                 hosts=tuple(host.lower().rstrip(".") for host in hosts),
             ),
             users=users,
-            filesystem=filesystem,
+            filesystem=with_quotas(filesystem, ledgers),
+            ledgers=ledgers,
             contexts=ServerContexts(identity) if identity is not None and tls != "off" else None,
             owners=TlsOwners(),
             limits=limits,
@@ -109,7 +123,9 @@ class FtpServer:
             require_data_reuse=require_data_reuse,
             active_port=active_port,
             hashes=HashCache(),
-            on_event=on_event,
+            listeners=self._listeners,
+            before_upload=before_upload,
+            before_login=before_login,
             clock=clock,
         )
         self._numbers = itertools.count(1)
@@ -170,6 +186,7 @@ class FtpServer:
             session.cut()
         self._drain(time.monotonic() + 1.0)
         self._workers.stop(1.0)
+        self._listeners.close()
 
     def _drain(self, until: float) -> None:
         while self._living() and time.monotonic() < until:
@@ -190,6 +207,25 @@ class FtpServer:
     def sessions(self) -> list[SessionInfo]:
         """Who is connected and what they do, oldest first."""
         return [session.info() for session in self._living()]
+
+    def on(self, kinds: Kinds, callback: Callable[[Any], None]) -> Callable[[], None]:
+        """Have ``callback`` called with each event of ``kinds`` (a class of ``logferry.ftp.events``, or several).
+
+        It runs on the session's thread before the reply goes out: what it does has happened when the client reads on,
+        and takes that client's time. An exception in it is logged and hurts nobody. Call what is returned to end it.
+        """
+        return self._listeners.on(kinds, callback)
+
+    def events(self, kinds: Kinds = Event, *, waiting_max: int = FTP_EVENTS_WAITING_MAX) -> EventStream:
+        """The events of ``kinds`` from now until the server has stopped, to be read at leisure::
+
+            for event in server.events(): ...
+            async for event in server.events((Received, Deleted)): ...
+
+        Any number may be open, each gets all. Of a listener more than ``waiting_max`` events behind, later ones are
+        dropped; a ``Missed`` stands in their place. Raises BadConfig when ``waiting_max`` is below 1.
+        """
+        return self._listeners.stream(kinds, waiting_max)
 
     @property
     def threads(self) -> int:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
-from logferry.ftp.events import Deleted, Introduced, LoggedIn, LoginFailed, Renamed, SessionEnded
+from logferry.ftp.events import Connected, Introduced, LoggedIn, LoginFailed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hooks import LoginRequest, ask
 from logferry.ftp.passive import same_host
 from logferry.ftp.passwords import waste_time
 from logferry.ftp.permissions import Permissions
@@ -31,10 +32,11 @@ from logferry.ftp.protocol.actions import (
     StartTls,
     Transfer,
 )
+from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
-from logferry.ftp.tasks import perform
+from logferry.ftp.tasks import perform, told_of
 from logferry.ftp.users import User
 from logferry.limits import FTP_LINGER_S
 
@@ -62,6 +64,7 @@ class Session:
     """One control connection. ``deadline_s`` is when the loop gives up waiting for it (monotonic seconds)."""
 
     __slots__ = (
+        "_asked_s",
         "_client",
         "_connected_s",
         "_control",
@@ -70,6 +73,7 @@ class Session:
         "_line_s",
         "_shaking",
         "_shared",
+        "_told",
         "_user",
         "address",
         "connected_ns",
@@ -96,9 +100,10 @@ class Session:
         self._user: User | None = None
         self._client = self.protocol.state.client
         self._connected_s = self._heard_s = time.monotonic()
-        self._line_s = 0.0
+        self._line_s = self._asked_s = 0.0
         self.paused = False
         self._shaking = implicit
+        self._told = False
         self._data = DataWork(self, control, local, shared)
         self.deadline_s = self._connected_s + shared.limits.login_s
         if implicit:
@@ -141,6 +146,8 @@ class Session:
         ``buffer`` is the worker's own; ``crowded`` says that other sessions wait for a thread.
         """
         try:
+            if not self._told:
+                self._tell_connected()
             return self._serve(buffer, crowded)
         except OSError as error:
             if not self._shaking:  # a failed handshake has given its reason
@@ -154,6 +161,11 @@ class Session:
                 self.protocol.hang_up(421, "Internal error; closing.")
                 self._flush()
             return False
+
+    def _tell_connected(self) -> None:
+        """Not when the connection comes: that is the loop's thread, which no listener may hold up."""
+        self._told = True
+        self._shared.tell(Connected(self.id, "", self.address))
 
     def _serve(self, buffer: memoryview, crowded: bool) -> bool:
         if self.paused:
@@ -255,6 +267,8 @@ class Session:
         self._data.close()
         self._control.close()
         self._forget_files()
+        if not self._told:
+            self._tell_connected()
         self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
 
     def _forget_files(self) -> None:
@@ -272,19 +286,55 @@ class Session:
         now = self._shared.users.find(before.name)
         if now is before:
             return True
-        if now is None or not now.enabled or now.password_hash != before.password_hash:
+        if now is None or not before.admits(now):
             self.reason = "the user was removed, disabled or got another password"
             self.protocol.hang_up(421, "Your account has changed; log in again.")
             return False
-        if now.home != before.home:
-            self._forget_files()
-            self.files = self._shared.filesystem(now)
+        if now.place != before.place and not self._move_to(now):
+            return False
         self._user = now
-        self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home)
+        self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home, folders=now.folder_rules)
         return True
+
+    def _move_to(self, user: User) -> bool:
+        """Another home or quota: another file system; whether it can be opened."""
+        self._forget_files()
+        try:
+            self.files = self._shared.filesystem(user)
+        except (LogferryError, OSError) as error:
+            log.error("the new home of %r cannot be opened: %s", user.name, error)  # noqa: TRY400  # the cause says it all
+            self.reason = f"home: {error}"
+            self.protocol.hang_up(421, "Your home cannot be opened.")
+            return False
+        return True
+
+    def welcome_to_go_on(self, verb: str, path: str) -> bool:
+        """Whether the user may still do what they do just now; asked now and then while a transfer runs.
+
+        Changes that take nothing away wait for the next command.
+        """
+        before = self._user
+        if before is None:
+            return True
+        try:
+            now = self._shared.users.find(before.name)
+        except (LogferryError, OSError) as error:
+            # Not known just now: the next look, or the next command, tells. No upload breaks off for that.
+            log.warning("whether %r may go on cannot be looked up: %s", before.name, error)
+            return True
+        if now is before:
+            return True
+        if now is None or not before.admits(now):
+            return False
+        self._shared.ledgers.adjust(now)
+        own = Permissions(now.permissions)
+        letters = own if now.folder_rules is None else now.folder_rules.letters(path, own)
+        rule = RULES.get(verb)
+        return rule is None or letters.allow(rule.permission)
 
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
+        self._asked_s = time.monotonic()
         user = shared.users.find(name)
         refused = ""
         if user is None:
@@ -297,9 +347,15 @@ class Session:
         tls_required = shared.tls_required(user)
         if not refused and tls_required and not self.protocol.state.secure:
             refused = "TLS is required for this user"
+        secure = self.protocol.state.secure
         if refused or user is None:
             shared.tell(LoginFailed(self.id, name, self.address, reason=refused))
             self._do(self.protocol.password_refused(), memoryview(b""))
+            return
+        reply = ask(shared.before_login, LoginRequest(self.id, name, self.address, secure))
+        if reply is not None:
+            shared.tell(LoginFailed(self.id, name, self.address, reason=f"refused by the program: {reply.text}"))
+            self._do(self.protocol.password_refused(reply.text), memoryview(b""))
             return
         try:
             self.files = shared.filesystem(user)
@@ -309,12 +365,12 @@ class Session:
             self._do(self.protocol.password_refused("Your home cannot be opened."), memoryview(b""))
             return
         self._user = user
-        secure = self.protocol.state.secure
         self.protocol.password_accepted(
             Permissions(user.permissions),
             tls_required=tls_required,
             atomic=self.files.atomic,
             keeps=getattr(self.files, "keeps", False),
+            folders=user.folder_rules,
         )
         shared.owners.note(self._control.mark, name)
         shared.tell(LoggedIn(self.id, name, self.address, secure=secure))
@@ -335,7 +391,8 @@ class Session:
             self._login(action.name, action.password)
         elif isinstance(action, Pause):
             self.paused = True
-            self.deadline_s = time.monotonic() + action.seconds
+            # From when the password came, not from when it was checked: how long that takes tells which names exist.
+            self.deadline_s = self._asked_s + action.seconds
         elif isinstance(action, StartTls):
             self._start_tls()
         else:
@@ -347,10 +404,10 @@ class Session:
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
-        if reply.code < 400 and task.verb in ("DELE", "RMD"):
-            self._shared.tell(Deleted(self.id, self.user, self.address, path=task.path, is_folder=task.verb == "RMD"))
-        elif reply.code < 400 and task.verb == "RNTO":
-            self._shared.tell(Renamed(self.id, self.user, self.address, path=task.path, target=task.target))
+        if reply.code < 400 and self._shared.listeners.present():
+            event = told_of(task, self.id, self.user, self.address)
+            if event is not None:
+                self._shared.tell(event)
         self.protocol.answer(reply)
 
     def _start_tls(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,11 +11,12 @@ from logferry.errors import BadConfig
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.hashing import HashCache
+from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.listeners import Listeners
 from logferry.ftp.protocol.state import Terms
+from logferry.ftp.quota import Ledgers
 from logferry.ftp.tls import ServerContexts, TlsOwners
 from logferry.ftp.users import User, UserStore
-
-log = logging.getLogger("logferry.ftp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Shared:
     terms: Terms
     users: UserStore
     filesystem: Callable[[User], Filesystem]
+    ledgers: Ledgers
     contexts: ServerContexts | None
     owners: TlsOwners
     limits: ServerLimits
@@ -56,7 +57,9 @@ class Shared:
     active_port: int
     """Source port of active data connections; 0: any."""
     hashes: HashCache
-    on_event: Callable[[Event], None] | None
+    listeners: Listeners
+    before_upload: Callable[[UploadRequest], None] | None
+    before_login: Callable[[LoginRequest], None] | None
     clock: Clock
 
     def tls_required(self, user: User | None) -> bool:
@@ -66,10 +69,5 @@ class Shared:
         return self.terms.tls in ("required", "implicit")
 
     def tell(self, event: Event) -> None:
-        """Hand an event to the program around us. What it does wrong must not hurt the session."""
-        if self.on_event is None:
-            return
-        try:
-            self.on_event(event)
-        except Exception:
-            log.exception("the handler of FTP events failed on %r", event)
+        """Hand an event to the program around us. What it does wrong does not hurt the session."""
+        self.listeners.tell(event)

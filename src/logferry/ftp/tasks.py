@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from logferry.errors import BadName, NotFound
+from logferry.errors import BadName, NotFound, NotPermitted
+from logferry.ftp.events import Deleted, Event, FolderMade, Renamed, TimeSet
 from logferry.ftp.filesystem import Entry, Filesystem, SpaceFilesystem
 from logferry.ftp.listings import status_rows
 from logferry.ftp.protocol import listing, paths
@@ -27,6 +28,19 @@ class ModeFilesystem(Protocol):
 def perform(task: FileTask, files: Filesystem, state: State, now_ns: Callable[[], int]) -> Reply:
     """Do ``task``. Errors of the file system pass."""
     return _TASKS[task.verb](task, files, state, now_ns)
+
+
+def told_of(task: FileTask, session: int, user: str, address: str) -> Event | None:
+    """The event that tells of a ``task`` that was done; None when it changed nothing."""
+    if task.verb in ("DELE", "RMD"):
+        return Deleted(session, user, address, path=task.path, is_folder=task.verb == "RMD")
+    if task.verb == "RNTO":
+        return Renamed(session, user, address, path=task.path, target=task.target)
+    if task.verb == "MKD":
+        return FolderMade(session, user, address, path=task.path)
+    if task.verb == "MFMT":
+        return TimeSet(session, user, address, path=task.path, modified_ns=task.number)
+    return None
 
 
 def _cwd(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
@@ -57,7 +71,11 @@ def _rename_from(task: FileTask, files: Filesystem, _state: State, _now: Callabl
     return Reply(350, ("Now RNTO.",))
 
 
-def _rename_to(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
+def _rename_to(task: FileTask, files: Filesystem, state: State, _now: Callable[[], int]) -> Reply:
+    rules = state.folders
+    # What lies beneath a folder would leave the rules made for it, or come under others, unseen.
+    if rules is not None and (rules.divide(task.path) or rules.divide(task.target)) and files.stat(task.path).is_folder:
+        raise NotPermitted(f"{task.path} cannot be moved as a whole: other permissions hold beneath it")
     files.rename(task.path, task.target)
     return Reply(250, ("Renamed.",))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from logferry.errors import Conflict, NotFound
+from logferry.errors import BadConfig, Conflict, NotFound
+from logferry.ftp.folders import FolderRules
 from logferry.ftp.passwords import hash_password, verify_password
 from logferry.ftp.permissions import LETTERS, Permissions
 
@@ -18,6 +20,12 @@ class User:
     ``require_tls`` None follows the server; True refuses the user's password over plain FTP; False admits it where
     the server requires TLS of others. ``password_hash`` comes from ``passwords.hash_password``; empty refuses every
     password.
+
+    ``folders`` gives other letters to parts of the home, as in ``{"/incoming": "elw"}`` (see ``FolderRules``).
+    ``quota_bytes`` and ``quota_files`` bound what lies beneath the home, whoever put it there; None is no bound.
+
+    Raises:
+        BadConfig: a letter, a pattern or a quota that means nothing.
     """
 
     name: str
@@ -26,9 +34,31 @@ class User:
     password_hash: str = ""
     enabled: bool = True
     require_tls: bool | None = None
+    folders: Mapping[str, str] | None = None
+    quota_bytes: int | None = None
+    quota_files: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "permissions", Permissions(self.permissions))
+        if self.folders is not None and not isinstance(self.folders, FolderRules):
+            object.__setattr__(self, "folders", FolderRules(self.folders) if self.folders else None)
+        for bound in (self.quota_bytes, self.quota_files):
+            if bound is not None and bound < 0:
+                raise BadConfig(f"quota of user {self.name} is {bound}", hint="0 or more; None for no quota")
+
+    @property
+    def folder_rules(self) -> FolderRules | None:
+        """``folders`` as they were checked; None without any."""
+        return self.folders if isinstance(self.folders, FolderRules) and self.folders else None
+
+    @property
+    def place(self) -> tuple[str, int | None, int | None]:
+        """What the user's file system is made from; when it changes, another one has to be made."""
+        return self.home, self.quota_bytes, self.quota_files
+
+    def admits(self, now: User) -> bool:
+        """Whether a session that logged in as this user may go on as ``now``, what became of the user since."""
+        return now.enabled and now.password_hash == self.password_hash
 
     @classmethod
     def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS) -> User:

@@ -64,7 +64,8 @@ class Transfer(NamedTuple):
     """One data transfer; then call ``answer`` with its last reply. Preliminary replies go through ``preliminary``.
 
     ``verb`` is APPE, LIST, MLSD, NLST, RETR, STOR or STOU. ``prefix`` is the argument of a listing. ``stop`` is where
-    a RETR ends (not included; None: at the end of the file). ``target``: connect there (active mode).
+    a RETR ends (not included; None: at the end of the file). ``target``: connect there (active mode). ``announced`` is
+    the size that ALLO named for an upload, or None.
     """
 
     verb: str
@@ -74,6 +75,7 @@ class Transfer(NamedTuple):
     options: ListOptions = NO_OPTIONS
     stop: int | None = None
     target: Target | None = None
+    announced: int | None = None
 
 
 class Pause(NamedTuple):

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import deque
 
 from logferry.errors import BadName, LogferryError
+from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.actions import (
     Action,
@@ -31,6 +32,7 @@ from logferry.ftp.protocol.actions import (
     StartTls,
     Transfer,
 )
+from logferry.ftp.protocol.admission import DENIED, admitted
 from logferry.ftp.protocol.commands import ALIASES, RULES, Command, CommandReader
 from logferry.ftp.protocol.handlers import HANDLERS
 from logferry.ftp.protocol.replies import Reply
@@ -140,14 +142,15 @@ class ServerProtocol:
             return Reply(500, (command.fault or f"{command.verb} is not understood.",))
         if rule.login and not state.user:
             return Reply(530, ("Log in first.",))
-        if rule.permission and rule.permission not in state.permissions:
-            return Reply(550, ("Permission denied.",))
+        if rule.permission and rule.permission not in state.permissions and state.folders is None:
+            return DENIED
         if rule.argument == "required" and not command.argument:
             return Reply(501, (f"Usage: {rule.usage}",))
         if verb != "RNTO":
             state.rename_from = ""
         try:
-            return HANDLERS[verb](state, command.argument)
+            outcome = HANDLERS[verb](state, command.argument)
+            return outcome if state.folders is None else admitted(outcome, rule.permission, state)
         except BadName as error:
             return Reply(553, (str(error),))
         except LogferryError as error:
@@ -200,7 +203,13 @@ class ServerProtocol:
             self._say(227, f"Entering passive mode ({numbers}).")
 
     def password_accepted(
-        self, permissions: Permissions, *, tls_required: bool, atomic: bool, keeps: bool = False
+        self,
+        permissions: Permissions,
+        *,
+        tls_required: bool,
+        atomic: bool,
+        keeps: bool = False,
+        folders: FolderRules | None = None,
     ) -> None:
         """``CheckPassword`` is done and right."""
         action, self._action = self._action, None
@@ -209,6 +218,7 @@ class ServerProtocol:
         state.offered_user = ""
         state.user = action.name
         state.permissions = permissions
+        state.folders = folders
         state.tls_required = tls_required
         state.atomic = atomic
         state.keeps = keeps
@@ -252,9 +262,10 @@ class ServerProtocol:
         """The passive port that was open has been closed unused."""
         self.state.listens = False
 
-    def user_changed(self, permissions: Permissions, *, home: bool) -> None:
+    def user_changed(self, permissions: Permissions, *, home: bool, folders: FolderRules | None = None) -> None:
         """The user's rights changed while they are logged in; ``home`` when their home did too."""
         self.state.permissions = permissions
+        self.state.folders = folders
         if home:
             self.state.folder = "/"
             self.state.rename_from = ""

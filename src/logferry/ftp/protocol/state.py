@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.active_reader import Target
 from logferry.ftp.protocol.hash_words import ALGORITHMS
@@ -55,6 +56,8 @@ class State:
     tls_required: bool = field(default=False, init=False)
     """For this user; before login, what the server requires of everybody."""
     permissions: Permissions = field(default=Permissions(""))
+    folders: FolderRules | None = None
+    """Where other letters than ``permissions`` hold; None for most users, who then pay nothing for it."""
     atomic: bool = False
     """The user's file system publishes uploads whole."""
     keeps: bool = False
@@ -64,6 +67,8 @@ class State:
     rest: int = 0
     range: tuple[int, int] | None = None
     """First and last byte that RANG has set for the next RETR or HASH."""
+    allocated: int | None = None
+    """What ALLO announced for the next upload, in bytes."""
     facts: tuple[str, ...] = FACTS
     algorithm: str = ALGORITHMS[0]
     """Of HASH."""
@@ -80,9 +85,13 @@ class State:
             # Whoever begins with TLS means the data connections too, with or without PBSZ and PROT.
             self.pbsz = self.private_data = True
 
-    def letters(self, path: str) -> Permissions:  # noqa: ARG002 - the same everywhere
-        """What the user may do at ``path``."""
-        return self.permissions
+    def letters(self, path: str) -> Permissions:
+        """The letters that hold at ``path``."""
+        return self.permissions if self.folders is None else self.folders.letters(path, self.permissions)
+
+    def may_somewhere(self, letter: str) -> bool:
+        """Whether ``letter`` is granted at any path at all."""
+        return self.permissions.allow(letter) or (self.folders is not None and self.folders.grant(letter))
 
     def forget_user(self) -> None:
         """Back to the state before USER; what TLS has agreed on stays."""
@@ -90,12 +99,14 @@ class State:
         self.user = ""
         self.tls_required = self.terms.tls in ("required", "implicit")
         self.permissions = Permissions("")
+        self.folders = None
         self.atomic = False
         self.keeps = False
         self.folder = "/"
         self.rename_from = ""
         self.rest = 0
         self.range = None
+        self.allocated = None
         self.facts = FACTS
         self.algorithm = ALGORITHMS[0]
         self.target = None

@@ -62,7 +62,7 @@ def status(state: State, argument: str) -> Reply | Action:
     if argument:
         if not state.user:
             return reply(530, "Log in first.")
-        if not state.permissions.allow("l"):
+        if not state.may_somewhere("l"):
             return reply(550, "Permission denied.")
         wanted, path = read_options(argument)
         return FileTask("STAT", paths.resolve(state.folder, path), options=wanted)

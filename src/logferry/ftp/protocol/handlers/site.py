@@ -37,7 +37,7 @@ def _help(_state: State, _argument: str) -> Reply:
 
 def _change_mode(state: State, argument: str) -> Reply | Action:
     digits, _, path = argument.partition(" ")
-    if not state.permissions.allow("M"):
+    if not state.may_somewhere("M"):
         return reply(550, "Permission denied.")
     if not path or not _MODE.fullmatch(digits):
         return reply(501, f"Usage: SITE {_USAGES['CHMOD']}")
@@ -45,7 +45,7 @@ def _change_mode(state: State, argument: str) -> Reply | Action:
 
 
 def _set_time(state: State, argument: str) -> Reply | Action:
-    if not state.permissions.allow("T"):
+    if not state.may_somewhere("T"):
         return reply(550, "Permission denied.")
     if found := _UTIME_BEHIND.fullmatch(argument):
         path, moment = found[1], found[2]

@@ -11,7 +11,8 @@ from logferry.ftp.protocol.list_options import NO_OPTIONS, ListOptions, read_opt
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State
 
-_ALLO = re.compile(r"[0-9]{1,19}(?: +R +[0-9]{1,19})?", re.IGNORECASE)
+_UPLOADS = ("APPE", "STOR", "STOU")
+_ALLO = re.compile(r"([0-9]{1,19})(?: +R +[0-9]{1,19})?", re.IGNORECASE)
 
 
 def store(state: State, argument: str) -> Reply | Action:
@@ -89,14 +90,22 @@ def _transfer(
         return reply(521, "Data connections must be protected here: PBSZ 0 and PROT P first.")
     if not state.listens and state.target is None:
         return reply(425, "No data connection: send EPSV or PASV first.")
-    return Transfer(verb, path, offset, prefix, options, stop, state.target)
+    announced = None
+    if state.allocated is not None and verb in _UPLOADS:
+        announced, state.allocated = state.allocated, None
+    return Transfer(verb, path, offset, prefix, options, stop, state.target, announced)
 
 
-def allocate(_state: State, argument: str) -> Reply:
-    """ALLO (RFC 959 4.1.3): nothing has to be set aside before an upload, which is what 202 says."""
-    if not _ALLO.fullmatch(argument.strip()):
+def allocate(state: State, argument: str) -> Reply:
+    """ALLO (RFC 959 4.1.3): nothing is set aside, but an upload that cannot fit is refused before it begins.
+
+    The record size after ``R`` means nothing here, where files have no records.
+    """
+    found = _ALLO.fullmatch(argument.strip())
+    if not found:
         return reply(501, "Usage: ALLO <bytes> [R <record bytes>]")
-    return reply(202, "No need to allocate.")
+    state.allocated = int(found[1])
+    return reply(202, "Nothing needs to be allocated; noted for the next upload.")
 
 
 def abort(_state: State, _argument: str) -> Reply:
