@@ -111,6 +111,22 @@ FTP_TLS_OWNER_S_MAX = 3.0
 FTP_PASSWORD_CHECKS_MAX = 4
 """Password checks at the same moment in one process: each takes up to 64 MiB."""
 FTP_LIST_ENTRIES_MAX = 1_000_000
+"""Entries one listing looks at; one that has more ends with 451."""
+FTP_LIST_TIDY_ENTRIES_MAX = 10_000
+"""Larger folders are listed as they come, not by name: sorting would hold them in memory and delay the first line."""
+FTP_LIST_SORTED_ENTRIES_MAX = 100_000
+"""Entries held to be sorted when a client asks for an order (-t, -S, -r): tens of MiB."""
+FTP_LIST_RECURSIVE_ENTRIES_MAX = 100_000
+FTP_LIST_DEPTH_MAX = 32
+"""What one LIST -R may walk; beyond it the listing ends with 451."""
+FTP_HASH_CACHE_MAX = 10_000
+"""Digests a server remembers; one entry is some 300 bytes."""
+FTP_HASH_FRESH_S = 2.0
+"""A file changed so lately may change again without its times telling: its digest is not remembered."""
+FTP_EARLY_TLS_S_MAX = 5.0
+"""How long a thread stays after EPSV for a TLS data connection whose handshake comes before the command."""
+FTP_ACTIVE_PORT_MIN = 1024
+"""Active mode never connects to a lower port, where services of the system listen (RFC 2577)."""
 FTP_LISTING_LINE_BYTES_MAX = 16 * KIB
 """One line of a LIST or MLSD listing: the longest name, an owner, a link's target."""
 FTP_REPLY_LINE_BYTES_MAX = 16 * KIB

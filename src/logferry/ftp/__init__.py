@@ -40,8 +40,9 @@ from logferry.ftp.events import (
     SessionEnded,
     TimeSet,
 )
-from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload, Usage
+from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload, Usage
 from logferry.ftp.folders import FolderRules
+from logferry.ftp.hashing import HashFilesystem
 from logferry.ftp.hooks import LoginRequest, UploadRequest
 from logferry.ftp.listeners import EventStream
 from logferry.ftp.local import LocalFilesystem
@@ -80,6 +81,7 @@ __all__ = [
     "FolderRules",
     "FtpClient",
     "FtpServer",
+    "HashFilesystem",
     "Incomplete",
     "Introduced",
     "JsonUsers",
@@ -99,6 +101,7 @@ __all__ = [
     "ServerLimits",
     "SessionEnded",
     "SessionInfo",
+    "SpaceFilesystem",
     "StoreItem",
     "StoreResult",
     "TimeSet",

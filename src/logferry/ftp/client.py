@@ -72,8 +72,9 @@ class FtpClient:
     ) -> None:
         """Nothing is connected yet. Raises BadConfig for a wrong pin or an unreadable ``ca_file``.
 
-        ``tls``: ``required``, ``explicit`` (when offered) or ``off``. ``pins`` (``sha256/<hex>``) replace the question
-        to certificate authorities. ``rate`` limits bytes per second and may be shared by several clients.
+        ``tls``: ``required``, ``explicit`` (when offered), ``implicit`` (TLS at once, often on port 990) or ``off``.
+        ``pins`` (``sha256/<hex>``) replace the question to certificate authorities. ``rate`` limits bytes per second
+        and may be shared by several clients.
         ``introduction`` is what the client calls itself (CLNT).
         """
         self._login = Login(host, port, user, password, tls, timeout_s, introduction)

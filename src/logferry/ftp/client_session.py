@@ -19,12 +19,15 @@ from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.throttle import TokenBucket
 
-TlsMode = Literal["required", "explicit", "off"]
+TlsMode = Literal["required", "explicit", "implicit", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Where to connect and as whom. ``tls``: ``required``, ``explicit`` (when the server offers it) or ``off``."""
+    """Where to connect and as whom.
+
+    ``tls``: ``required``, ``explicit`` (when the server offers it), ``implicit`` (at once) or ``off``.
+    """
 
     host: str
     port: int
@@ -36,7 +39,7 @@ class Login:
     """What the client calls itself (CLNT), where the server wants to know."""
 
     def __post_init__(self) -> None:
-        assert self.tls in ("required", "explicit", "off"), self.tls
+        assert self.tls in ("required", "explicit", "implicit", "off"), self.tls
         assert self.timeout_s > 0, self.timeout_s
         assert 0 < self.port < 65536, self.port
 
@@ -67,8 +70,11 @@ class ClientSession:
 
     def _sign_in(self) -> None:
         where = self.control.where
+        if self.login.tls == "implicit":
+            assert self._tls is not None
+            self.control.start_tls(self._tls)
         _expect(self.control.final(), f"connecting to {where}")
-        if self.login.tls != "off":
+        if self.login.tls in ("required", "explicit"):
             self._encrypt()
         reply = self.control.command("USER", self.login.user)
         if reply.code == 331:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import select
 import socket
 import ssl
 import time
@@ -11,20 +12,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from logferry.errors import Conflict, LogferryError, NotFound
-from logferry.ftp import throttled, transfers
+from logferry.ftp import active, hashing, listings, throttled, transfers
 from logferry.ftp.brake import Brake, unlimited
 from logferry.ftp.control import Control, shut_down
 from logferry.ftp.events import Incomplete, Received, Sent
 from logferry.ftp.filesystem import Download, ExpectingFilesystem, Filesystem, Upload
 from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
-from logferry.ftp.protocol.actions import Transfer
+from logferry.ftp.protocol.actions import HashFile, Transfer
+from logferry.ftp.protocol.active_reader import Target
 from logferry.ftp.protocol.admission import DENIED
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
-from logferry.ftp.tasks import lines
-from logferry.ftp.transfers import Interrupted
-from logferry.limits import FTP_LIMIT_LOOK_S, FTP_RECHECK_S
+from logferry.ftp.transfers import Interrupted, Span
+from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LIMIT_LOOK_S, FTP_LINGER_S, FTP_RECHECK_S
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -47,12 +48,14 @@ class DataWork:
         "_connection",
         "_control",
         "_cut_text",
+        "_early",
         "_limits_look_s",
         "_local",
         "_port",
         "_recheck_s",
         "_session",
         "_shared",
+        "_target",
         "_turned_away",
         "_upward",
         "_was_cut",
@@ -66,7 +69,9 @@ class DataWork:
         self._local = local
         self._shared = shared
         self._port: PassivePort | None = None
+        self._target: Target | None = None
         self._connection: socket.socket | None = None
+        self._early: socket.socket | Interrupted | None = None
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
         self._recheck_s = 0.0
@@ -93,6 +98,57 @@ class DataWork:
         port, self._port = self._port, None
         if port is not None:
             port.close()
+            early, self._early = self._early, None
+            if isinstance(early, socket.socket):
+                transfers.cut(early)
+
+    @property
+    def may_come_early(self) -> bool:
+        """Whether a TLS data connection could come before its command (see ``early``)."""
+        return self._port is not None and self._early is None and self._session.protocol.state.private_data
+
+    def early(self) -> bool:
+        """Wait for the next command, or for a TLS data connection that comes before it; False: neither came.
+
+        asyncio's clients (aioftp) finish the handshake first and send the command then, so they would wait for ever
+        for a server that waits for the command.
+        """
+        port = self._port
+        assert port is not None
+        until = time.monotonic() + FTP_EARLY_TLS_S_MAX
+        if not self._comes(port.fileno(), until):
+            return self._control_speaks()
+        data = port.accept()
+        if data is None:
+            return True
+        # Everybody else's handshake comes after the command: only who begins it now is early.
+        if not self._comes(data.fileno(), until):
+            self._early = data
+            return self._control_speaks()
+        try:
+            self._connection = data
+            self._early = self._secure(data)
+        except Interrupted as end:
+            self._early = end  # told when the command has come
+        finally:
+            self._connection = None
+        return True
+
+    def _comes(self, descriptor: int, until: float) -> bool:
+        """Whether something comes at ``descriptor`` while the control connection is silent."""
+        control = self._control.fileno()
+        poll = select.poll()
+        poll.register(control, select.POLLIN)
+        poll.register(descriptor, select.POLLIN)
+        while not (ready := poll.poll(FTP_LINGER_S * 1000)):
+            if time.monotonic() > until or self._session.stopping:
+                return False
+        return all(fd != control for fd, _ in ready)
+
+    def _control_speaks(self) -> bool:
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def cut(self, text: str = "The server stops.") -> None:
         """End a transfer from another thread, at once. To it this looks like a good end; the flag tells."""
@@ -103,14 +159,17 @@ class DataWork:
             shut_down(connection)
 
     def close(self) -> None:
-        """Release the port."""
+        """Release the port, and what came to it."""
         self._drop_port()
+        if self._turned_away is not None:
+            transfers.cut(self._turned_away)
 
     # Transfers ---------------------------------------------------------------------------------------------------
 
     def transfer(self, task: Transfer, buffer: memoryview) -> None:
         """Do a ``Transfer`` action, from 150 to the last reply."""
         self.doing = (task.verb, task.path, 0)
+        self._target = task.target
         self._recheck_s = time.monotonic() + FTP_RECHECK_S
         files = self._session.files
         assert files is not None
@@ -139,6 +198,30 @@ class DataWork:
             self._session.flush()
             transfers.turn_away(self._turned_away)
             self._turned_away = None
+
+    def hash(self, wanted: HashFile) -> None:
+        """Do a ``HashFile`` action."""
+        session = self._session
+        path = wanted.ranges[0].path
+        self.doing = (wanted.verb, path, 0)
+        assert session.files is not None
+        try:
+            reply = hashing.answer(
+                wanted,
+                session.files,
+                self,
+                self._shared.hashes,
+                may_read=lambda name: "r" in session.protocol.state.letters(name),
+                now_ns=self._shared.clock.now_ns,
+            )
+        except Interrupted as end:
+            # 426 speaks of a data connection; here is none.
+            reply = Reply(451, (one_line(end.reason),))
+        except (LogferryError, OSError) as error:
+            reply = refusal(error, path)
+        finally:
+            self.doing = ("", "", 0)
+        session.protocol.answer(reply)
 
     def _upload(self, task: Transfer, files: Filesystem, buffer: memoryview) -> Reply:
         path, opening, reply = task.path, _OPENING, _RECEIVED
@@ -213,6 +296,8 @@ class DataWork:
 
     def _download(self, task: Transfer, files: Filesystem) -> Reply:
         download = files.open_download(task.path)
+        if task.stop is not None:
+            download = Span(download, task.stop)
         started = time.monotonic()
         count = 0
         try:
@@ -269,10 +354,11 @@ class DataWork:
 
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
-        rows = lines(task.verb, task.path, task.prefix, files, self._session.protocol.state, self._shared.clock.now_ns)
+        state, now_ns = self._session.protocol.state, self._shared.clock.now_ns
+        rows = listings.rows(task.verb, task.path, task.prefix, task.options, files, state, now_ns)
         with self._connected(_OPENING) as data:
             transfers.send_lines(data, rows, self)
-        return _SENT
+        return Reply(451, (rows.cut,)) if rows.cut else _SENT
 
     def _incomplete(self, path: str, offset: int, count: int, direction: str, error: BaseException) -> None:
         session = self._session
@@ -295,11 +381,15 @@ class DataWork:
     @contextlib.contextmanager
     def _connected(self, opening: Reply) -> Iterator[socket.socket]:
         """The data connection, after ``opening`` was sent; ended properly, or cut when the body fails."""
-        self._session.reply_now(opening)
-        data = self._accept()
+        if self._target is None:
+            self._session.reply_now(opening)
+            data = self._accept()
+        else:
+            data = self._dial(self._target)
+            self._session.reply_now(opening)
         try:
             self._connection = data
-            if self._session.protocol.state.private_data:
+            if self._session.protocol.state.private_data and not isinstance(data, ssl.SSLSocket):
                 data = self._connection = self._secure(data)
             yield data
         except BaseException:
@@ -310,10 +400,23 @@ class DataWork:
         finally:
             self._connection = None
 
+    def _dial(self, target: Target) -> socket.socket:
+        shared = self._shared
+        return active.connect(
+            target,
+            local=self._local,
+            source_port=shared.active_port,
+            timeout_s=shared.limits.data_connect_s,
+            glance=lambda: self.glance(0),
+        )
+
     def _accept(self) -> socket.socket:
         port = self._port
         assert port is not None
-        data = port.accept()
+        early, self._early = self._early, None
+        if isinstance(early, Interrupted):
+            raise early
+        data = early or port.accept()
         if data is None:
             until = time.monotonic() + self._shared.limits.data_connect_s
             while data is None:

@@ -15,7 +15,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 
-from logferry.errors import BadName, Conflict, Full, NotFound, Refused
+from logferry.errors import BadName, Conflict, Full, NotFound, NotPermitted, Refused
 from logferry.ftp.beneath import O_PATH, Opener, best_opener
 from logferry.ftp.filesystem import Entry, Usage
 from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
@@ -40,10 +40,8 @@ class _Root:
 
     def __init__(self, home: str) -> None:
         self.fd = os.open(home, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        if hasattr(self, "fd"):
-            os.close(self.fd)
+        # Not ``__del__``: that runs before weak references are dead, so ``_root`` could hand out what is being closed.
+        weakref.finalize(self, os.close, self.fd).atexit = False
 
 
 _roots: weakref.WeakValueDictionary[str, _Root] = weakref.WeakValueDictionary()
@@ -83,10 +81,13 @@ class LocalFilesystem:
 
     def entries(self, path: str) -> Iterator[Entry]:
         raw = _raw(path)
-        return self._entries(raw, self._open(raw, _FOLDER))
+        found = self._entries(raw, self._open(raw, _FOLDER))
+        next(found)  # begun, it closes the folder even when nobody asks for an entry
+        return found
 
     def _entries(self, raw: bytes, fd: int) -> Iterator[Entry]:
         try:
+            yield _NOTHING
             with os.scandir(fd) as found:
                 for one in found:
                     name = os.fsencode(one.name)
@@ -186,6 +187,41 @@ class LocalFilesystem:
                 return new_upload(folder, name)
             return continue_partial(path, folder, name, offset=None if append else offset)
         return continued_file(path, fd, folder, name, offset=None if append else offset)
+
+    def open_hash(
+        self,
+        path: str,
+        algorithm: str,  # noqa: ARG002 - the protocol's name
+        start: int,  # noqa: ARG002
+        stop: int | None,  # noqa: ARG002
+        *,
+        may_read: bool,
+    ) -> LocalDownload:
+        """HASH: the bytes SIZE tells of, also those of an interrupted upload; synced, so one can build on them."""
+        if not may_read:
+            raise NotPermitted(f"{path} may not be read")
+        try:
+            download = self.open_download(path)
+        except NotFound:
+            download = self._open_partial(path)
+        try:
+            fd = download.fileno()
+            assert fd is not None
+            os.fdatasync(fd)
+        except BaseException:
+            download.close()
+            raise
+        return download
+
+    def _open_partial(self, path: str) -> LocalDownload:
+        folder, name = self._folder(_raw(path))
+        try:
+            fd = os.open(partial_name(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        except FileNotFoundError as error:
+            raise NotFound(f"no such file: {path}") from error
+        finally:
+            os.close(folder)
+        return LocalDownload(fd, os.fstat(fd).st_size)
 
     # Room -----------------------------------------------------------------------------------------------------
 
@@ -301,6 +337,9 @@ class LocalFilesystem:
         if not name:
             raise BadName("/ is the home")
         return self._open(folder, _FOLDER), name
+
+
+_NOTHING = Entry("", is_folder=True, size=0, modified_ns=0)
 
 
 def _raw(path: str) -> bytes:

@@ -45,8 +45,8 @@ class SharedTlsOwners(TlsOwners):
         while True:
             with self._board.lock:
                 found = self._rows.get(key)
-            if found is None or found[0] != _NOBODY:
-                return found is not None and found[0] == wanted
+            if found is not None and found[0] != _NOBODY:
+                return bool(found[0] == wanted)
             if time.monotonic() > until:
                 return False
             time.sleep(_LOOK_S)

@@ -63,6 +63,9 @@ class PassivePort:
                     raise
         raise Later(f"no passive port of {ports.start}-{ports.stop - 1} is free", hint="widen passive_ports")
 
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def accept(self) -> socket.socket | None:
         """The peer's connection; None when there was none for FTP_WATCH_S. Anybody else's is closed at once."""
         try:

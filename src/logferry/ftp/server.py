@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +21,7 @@ from logferry.ftp.control import Control
 from logferry.ftp.defender import Ban, DefenderRules, Offence
 from logferry.ftp.events import Event
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hashing import HashCache
 from logferry.ftp.hooks import LoginRequest, UploadRequest
 from logferry.ftp.listeners import EventStream, Kinds, Listeners
 from logferry.ftp.local import LocalFilesystem
@@ -58,15 +59,8 @@ class WorkerParts:
 
     def replacements(self) -> dict[str, Any]:
         """By name, those that were made."""
-        named = {"users": self.users, "filesystem": self.filesystem, "listeners": self._listeners()}
+        named = {"users": self.users, "filesystem": self.filesystem, "on_event": self.on_event}
         return {name: part for name, part in named.items() if part is not None}
-
-    def _listeners(self) -> Listeners | None:
-        if self.on_event is None:
-            return None
-        listeners = Listeners()
-        listeners.on(Event, self.on_event)
-        return listeners
 
 
 def _home(user: User) -> Filesystem:
@@ -77,9 +71,13 @@ class FtpServer:
     """Serves ``users`` on ``address`` (host, port; port 0 takes a free one) until stopped.
 
     ``filesystem`` makes each logged-in user's file system, by default their home folder. ``tls`` is ``required``
-    (nobody logs in without), ``explicit`` (offered) or ``off``; the first two need an ``identity``. ``passive_ports``
-    and ``public_address`` (dotted IPv4) are for servers behind NAT. ``require_data_reuse`` makes data connections
-    resume the control connection's TLS session, so that nobody else can take them.
+    (nobody logs in without), ``explicit`` (offered), ``implicit`` (TLS from the first byte on, as on port 990) or
+    ``off``; all but the last need an ``identity``. ``passive_ports`` and ``public_address`` (dotted IPv4) are for
+    servers behind NAT. ``require_data_reuse`` makes data connections resume the control connection's TLS session, so
+    that nobody else can take them. ``hosts`` are the names HOST takes; empty: any.
+
+    ``active`` offers PORT and EPRT, in which the server connects to the client: only to the address it comes from and
+    to no port below 1024 (RFC 2577), from ``active_port`` (0: any).
 
     ``on_event`` hears of everything (``logferry.ftp.events``), on the session's thread; ``on`` and ``events`` give more
     ways to listen. ``before_login`` and ``before_upload`` are asked first and may refuse (``logferry.ftp.hooks``).
@@ -106,6 +104,9 @@ class FtpServer:
         passive_ports: range | None = None,
         public_address: str = "",
         require_data_reuse: bool = True,
+        active: bool = False,
+        active_port: int = 0,
+        hosts: Iterable[str] = (),
         on_event: Callable[[Event], None] | None = None,
         before_upload: Callable[[UploadRequest], None] | None = None,
         before_login: Callable[[LoginRequest], None] | None = None,
@@ -116,14 +117,16 @@ class FtpServer:
         in_worker: Callable[[], contextlib.AbstractContextManager[WorkerParts]] | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        if tls not in ("required", "explicit", "off"):
-            raise BadConfig(f"tls is {tls!r}", hint="required, explicit or off")
+        if tls not in ("required", "explicit", "implicit", "off"):
+            raise BadConfig(f"tls is {tls!r}", hint="required, explicit, implicit or off")
         if tls != "off" and identity is None:
             raise BadConfig("TLS needs a certificate", hint="pass identity=TlsIdentity.ensure(folder), or tls='off'")
         if passive_ports is not None and (not passive_ports or min(passive_ports) < FTP_PASSIVE_PORT_MIN):
             raise BadConfig(
                 f"passive_ports is {passive_ports}", hint=f"a range of ports from {FTP_PASSIVE_PORT_MIN} upwards"
             )
+        if not 0 <= active_port < 65536:
+            raise BadConfig(f"active_port is {active_port}", hint="0 for any, or a port")
         _check_public(public_address)
         if not 1 <= processes <= FTP_PROCESSES_MAX:
             raise BadConfig(f"processes is {processes}", hint=f"1 to {FTP_PROCESSES_MAX}")
@@ -144,6 +147,8 @@ class FtpServer:
                 login_failures_max=limits.login_failures,
                 login_delay_s=limits.login_delay_s,
                 now_ns=clock.now_ns,
+                active=active,
+                hosts=tuple(host.lower().rstrip(".") for host in hosts),
             ),
             users=users,
             filesystem=with_quotas(filesystem, ledgers),
@@ -154,6 +159,8 @@ class FtpServer:
             passive_ports=passive_ports,
             public_address=public_address,
             require_data_reuse=require_data_reuse,
+            active_port=active_port,
+            hashes=HashCache(),
             listeners=self._listeners,
             before_upload=before_upload,
             before_login=before_login,
@@ -215,6 +222,9 @@ class FtpServer:
             if self._in_worker is not None:
                 parts = stack.enter_context(self._in_worker())
                 changes |= parts.replacements()
+                if (on_event := changes.pop("on_event", None)) is not None:
+                    changes["listeners"] = own = Listeners()
+                    own.on(Event, on_event)
             self._shared = replace(self._shared, **changes)
             self._listen(open_listener(address, shared=True))
             yield
@@ -403,7 +413,7 @@ class FtpServer:
             self._sessions[session.id] = session
             session.stopping = self._stopping
         try:
-            session.flush()
+            session.greet()
         except OSError:
             self._end(session)
             return

@@ -23,7 +23,17 @@ from logferry.ftp.hooks import LoginRequest, ask
 from logferry.ftp.passive import same_host
 from logferry.ftp.passwords import waste_time
 from logferry.ftp.permissions import Permissions
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
 from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
@@ -84,7 +94,8 @@ class Session:
         self.id = number
         self.address = same_host(address)
         self.connected_ns = shared.clock.now_ns()
-        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address)
+        implicit = shared.terms.tls == "implicit"
+        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address, secure=implicit, peer=self.address)
         self.files: Filesystem | None = None
         self.reason = "closed by the client"
         self.stopping = False
@@ -97,10 +108,14 @@ class Session:
         self._connected_s = self._heard_s = time.monotonic()
         self._line_s = self._asked_s = 0.0
         self.paused = False
-        self._shaking = False
+        self._shaking = implicit
         self._told = False
         self._data = DataWork(self, control, local, shared)
         self.deadline_s = self._connected_s + shared.limits.login_s
+        if implicit:
+            assert shared.contexts is not None, "implicit TLS has an identity"
+            with shared.contexts.for_control() as context:
+                control.begin_tls(context)
 
     def fileno(self) -> int:
         return self._control.fileno()
@@ -130,6 +145,11 @@ class Session:
             moved=moved,
         )
 
+    def greet(self) -> None:
+        """Send the greeting, unless TLS comes first: then it follows the handshake. Raises OSError."""
+        if not self._shaking:
+            self._flush()
+
     # The worker's way in -----------------------------------------------------------------------------------------
 
     def serve(self, buffer: memoryview, crowded: bool) -> bool:
@@ -142,7 +162,8 @@ class Session:
                 self._tell_connected()
             return self._serve(buffer, crowded)
         except OSError as error:
-            self.reason = f"connection lost: {error.strerror or type(error).__name__}"
+            if not self._shaking:  # a failed handshake has given its reason
+                self.reason = f"connection lost: {error.strerror or type(error).__name__}"
             return False
         except Exception:
             # A defect must end this session only, and be seen.
@@ -175,7 +196,10 @@ class Session:
                 return True
             if self.stopping:
                 return self._give_up()
-            data = self._control.receive(wait=not crowded)
+            early = self._data.may_come_early
+            data = self._control.receive(wait=not crowded and not early)
+            if data is None and early and self._data.early():
+                continue
             if data is None:
                 self._set_deadline()
                 return True
@@ -432,6 +456,8 @@ class Session:
             self._data.listen()
         elif isinstance(action, FileTask):
             self._perform(action)
+        elif isinstance(action, HashFile):
+            self._data.hash(action)
         elif isinstance(action, CheckPassword):
             self._user = None
             self._count_out()
@@ -475,13 +501,15 @@ class Session:
         """Go on with the TLS handshake; whether it is done."""
         try:
             done = self._control.handshake(wait_s=wait_s)
-        except ssl.SSLError as error:
-            self.reason = f"TLS handshake failed: {error.reason or error}"
-            self._offend(Offence.BAD_HANDSHAKE)
+        except OSError as error:
+            self.reason = f"TLS handshake failed: {getattr(error, 'reason', None) or error.strerror or error}"
+            if isinstance(error, ssl.SSLError):
+                self._offend(Offence.BAD_HANDSHAKE)
             raise
         if done:
             self._shaking = False
-            self.protocol.tls_started()
+            if self.protocol.busy:  # with AUTH TLS; implicit TLS is not asked for
+                self.protocol.tls_started()
             self._shared.owners.note(self._control.mark)
         return done
 

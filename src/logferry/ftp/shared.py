@@ -13,6 +13,7 @@ from logferry.ftp.commons import Commons
 from logferry.ftp.defender import Offence
 from logferry.ftp.events import Banned, Event
 from logferry.ftp.filesystem import Filesystem
+from logferry.ftp.hashing import HashCache
 from logferry.ftp.hooks import LoginRequest, UploadRequest
 from logferry.ftp.listeners import Listeners
 from logferry.ftp.protocol.state import Terms
@@ -72,6 +73,9 @@ class Shared:
     passive_ports: range | None
     public_address: str
     require_data_reuse: bool
+    active_port: int
+    """Source port of active data connections; 0: any."""
+    hashes: HashCache
     listeners: Listeners
     before_upload: Callable[[UploadRequest], None] | None
     before_login: Callable[[LoginRequest], None] | None
@@ -86,7 +90,7 @@ class Shared:
         """Whether ``user`` may not do without TLS."""
         if user is not None and user.require_tls is not None and self.terms.tls != "off":
             return user.require_tls
-        return self.terms.tls == "required"
+        return self.terms.tls in ("required", "implicit")
 
     def offend(
         self, session: int, user: str, address: str, offence: Offence, tried: tuple[str, str] | None = None

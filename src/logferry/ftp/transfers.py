@@ -162,6 +162,16 @@ def send(data: socket.socket, download: Download, offset: int, watch: Watch) -> 
     return moved
 
 
+class Span:
+    """A download that ends at ``stop`` (RANG), or where the file does."""
+
+    def __init__(self, whole: Download, stop: int) -> None:
+        self.size = min(whole.size, stop)
+        self.fileno = whole.fileno
+        self.read_at = whole.read_at
+        self.close = whole.close
+
+
 def _send_file(data: socket.socket, descriptor: int, offset: int, end: int, watch: Watch) -> int:
     start = offset
     patience = _Patience(watch)

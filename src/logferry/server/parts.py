@@ -157,7 +157,8 @@ def run_ftp(config: ServerConfig) -> None:
         announce(config.data_dir, "ftp", {"host": host, "port": port})
         gc.freeze()  # what exists now lives as long as the process; the collector need not look at it again
         log.info("FTP part listens", host=host, port=port, tls=config.ftp.tls)
-        stop.wait()
+        while not stop.wait(1.0):  # without a time-out a signal may go unheard while other threads take it
+            continue
         log.info("FTP part stops")
 
 

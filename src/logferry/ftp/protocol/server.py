@@ -21,7 +21,17 @@ from collections import deque
 from logferry.errors import BadName, LogferryError
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
 from logferry.ftp.protocol.admission import DENIED, admitted
 from logferry.ftp.protocol.commands import ALIASES, RULES, Command, CommandReader
 from logferry.ftp.protocol.handlers import HANDLERS
@@ -34,7 +44,10 @@ _COMMAND_OVERHEAD_BYTES = 64
 
 
 class ServerProtocol:
-    """One control connection. ``ipv6`` says over which family, ``secure`` whether TLS came first (implicit TLS)."""
+    """One control connection.
+
+    ``ipv6`` says over which family, ``secure`` whether TLS came first (implicit TLS), ``peer`` the client's address.
+    """
 
     __slots__ = (
         "_action",
@@ -48,8 +61,8 @@ class ServerProtocol:
         "state",
     )
 
-    def __init__(self, terms: Terms, *, ipv6: bool = False, secure: bool = False) -> None:
-        self.state = State(terms, ipv6=ipv6, secure=secure)
+    def __init__(self, terms: Terms, *, ipv6: bool = False, secure: bool = False, peer: str = "") -> None:
+        self.state = State(terms, ipv6=ipv6, secure=secure, peer=peer)
         self.abort_requested = False
         self.ended = False
         self._reader = CommandReader()
@@ -155,6 +168,8 @@ class ServerProtocol:
         self.abort_requested = False
         if isinstance(action, Transfer):
             self.state.listens = False
+            self.state.target = None
+        if isinstance(action, (Transfer, HashFile)):
             # ABOR may stand behind other commands that came in the same packet.
             self.abort_requested = any(command.verb == "ABOR" for command in self._queue)
         return action
