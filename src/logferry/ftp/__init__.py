@@ -18,6 +18,7 @@ Client::
         client.upload("app.log", "/web/app.log")
 """
 
+from logferry.ftp.bundle_files import BundleFilesystem, BundleMember
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
@@ -37,6 +38,7 @@ from logferry.ftp.events import (
     Sent,
     SessionEnded,
     TimeSet,
+    Unpacked,
 )
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload, Usage
 from logferry.ftp.folders import FolderRules
@@ -61,6 +63,8 @@ from logferry.ftp.users_json import JsonUsers
 __all__ = [
     "Aborted",
     "Backoff",
+    "BundleFilesystem",
+    "BundleMember",
     "Connected",
     "Copied",
     "Deleted",
@@ -98,6 +102,7 @@ __all__ = [
     "TimeSet",
     "TlsIdentity",
     "TokenBucket",
+    "Unpacked",
     "Upload",
     "UploadRequest",
     "Usage",

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from logferry.errors import Conflict, LogferryError, NotFound
 from logferry.ftp import transfers
+from logferry.ftp.bundle import Bundle
 from logferry.ftp.control import Control, shut_down
-from logferry.ftp.events import Incomplete, Received, Sent
+from logferry.ftp.events import Incomplete, Received, Sent, Unpacked
 from logferry.ftp.filesystem import ExpectingFilesystem, Filesystem, Upload
 from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
 from logferry.ftp.protocol.actions import Transfer
 from logferry.ftp.protocol.admission import DENIED
+from logferry.ftp.protocol.bundle import bundle_format, is_bundle_folder
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
 from logferry.ftp.tasks import lines
@@ -127,6 +129,9 @@ class DataWork:
             self._turned_away = None
 
     def _upload(self, task: Transfer, files: Filesystem, buffer: memoryview) -> Reply:
+        form = bundle_format(task.path, self._shared.terms.bundles)
+        if form is not None:
+            return self._unpack(task, form, files, buffer)
         path, opening, reply = task.path, _OPENING, _RECEIVED
         if task.verb == "STOU":
             path = _free_name(task.path, files)
@@ -172,6 +177,37 @@ class DataWork:
         request = UploadRequest(session.id, session.user, session.address, path, task.offset, task.verb, size)
         return ask(hook, request)
 
+    def _unpack(self, task: Transfer, form: str, files: Filesystem, buffer: memoryview) -> Reply:
+        """A bundle: its members are the uploads."""
+        if task.verb != "STOR" or task.offset:
+            return Reply(554, ("A bundle is sent whole: STOR from byte 0.",))
+        session, shared = self._session, self._shared
+        who = (session.id, session.user, session.address)
+        bundle = Bundle(
+            files,
+            form,
+            session.protocol.state.permissions,
+            lambda path, count: shared.tell(Received(*who, path, count=count)),
+        )
+        started = time.monotonic()
+        try:
+            self._receive(_OPENING, bundle, buffer)
+            bundle.commit()
+        except BaseException as error:
+            bundle.abandon()
+            self._incomplete(task.path, 0, bundle.position, "in", error)
+            reply = bundle.answer(error)
+            if reply is None:
+                raise
+            return reply
+        report, seconds = bundle.report, time.monotonic() - started
+        shared.tell(
+            Unpacked(
+                *who, task.path, report.files, report.folders, report.refused, count=bundle.position, seconds=seconds
+            )
+        )
+        return report.reply()
+
     def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
         with self._connected(opening) as data:
             transfers.receive(data, upload, buffer, self)
@@ -212,7 +248,13 @@ class DataWork:
 
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
-        rows = lines(task.verb, task.path, task.prefix, files, self._session.protocol.state, self._shared.clock.now_ns)
+        state = self._session.protocol.state
+        try:
+            rows = lines(task.verb, task.path, task.prefix, files, state, self._shared.clock.now_ns)
+        except NotFound:
+            if not is_bundle_folder(task.path, state.terms.bundles):
+                raise
+            rows = iter(())
         with self._connected(_OPENING) as data:
             transfers.send_lines(data, rows, self)
         return _SENT

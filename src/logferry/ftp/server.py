@@ -24,6 +24,7 @@ from logferry.ftp.listeners import EventStream, Kinds, Listeners
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.parking import Guest, ParkingLot
 from logferry.ftp.passive import same_host
+from logferry.ftp.protocol.expand import formats
 from logferry.ftp.protocol.state import Terms, TlsPolicy
 from logferry.ftp.quota import Ledgers
 from logferry.ftp.quota_files import with_quotas
@@ -54,6 +55,8 @@ class FtpServer:
     ``on_event`` hears of everything (``logferry.ftp.events``), on the session's thread; ``on`` and ``events`` give more
     ways to listen. ``before_login`` and ``before_upload`` are asked first and may refuse (``logferry.ftp.hooks``).
 
+    ``bundles`` unpacks archives stored into ``/.bundles`` (docs/reference/bundle.md).
+
     Raises:
         BadConfig: settings that do not go together.
     """
@@ -75,6 +78,7 @@ class FtpServer:
         banner: str = "Logferry FTP ready.",
         limits: ServerLimits | None = None,
         clock: Clock = SYSTEM,
+        bundles: bool = True,
     ) -> None:
         if tls not in ("required", "explicit", "off"):
             raise BadConfig(f"tls is {tls!r}", hint="required, explicit or off")
@@ -99,6 +103,7 @@ class FtpServer:
                 login_failures_max=limits.login_failures,
                 login_delay_s=limits.login_delay_s,
                 now_ns=clock.now_ns,
+                bundles=formats() if bundles else (),
             ),
             users=users,
             filesystem=with_quotas(filesystem, ledgers),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from logferry.ftp.protocol import paths
+from logferry.ftp.protocol import bundle, paths
 from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, StartTls, Transfer
 from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.listing import FACTS, parse_time_value
@@ -303,6 +303,8 @@ def features(state: State, _argument: str) -> Reply:
     chosen = ";".join(f"{fact}*" if fact in state.facts else fact for fact in FACTS)
     lines += ["CLNT", "EPSV", "MDTM", "MFMT", f"MLST {chosen};", "REST STREAM", "SIZE", "TVFS", "UTF8"]
     if state.user:
+        if state.terms.bundles and state.permissions.allow("w"):
+            lines.append(f"{bundle.FEATURE} {bundle.FOLDER} {';'.join(state.terms.bundles)}")
         lines.append(" ".join(["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", *["keeps"] * state.keeps]))
     return Reply(211, (*lines, "End"))
 

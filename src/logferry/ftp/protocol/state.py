@@ -24,6 +24,8 @@ class Terms:
     login_delay_s: float = FTP_LOGIN_DELAY_S
     now_ns: Callable[[], int] | None = None
     """The server's clock, nanoseconds since 1970 UTC, for STAT: so that a client can tell how far its own is off."""
+    bundles: tuple[str, ...] = ()
+    """Formats of bundles that are unpacked; none: not offered."""
 
 
 @dataclass(slots=True)
