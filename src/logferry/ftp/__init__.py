@@ -20,6 +20,7 @@ Client::
 
 from logferry.ftp.bundle_files import BundleFilesystem, BundleMember
 from logferry.ftp.client import FtpClient
+from logferry.ftp.client_bundle import BundleResult
 from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
@@ -65,6 +66,7 @@ __all__ = [
     "Backoff",
     "BundleFilesystem",
     "BundleMember",
+    "BundleResult",
     "Connected",
     "Copied",
     "Deleted",
