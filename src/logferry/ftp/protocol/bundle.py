@@ -20,7 +20,7 @@ FEATURE = "BUNDLE"
 _SHOWN = re.compile("[\x00-\x1f\x7f]")
 _UNCLEAR = re.compile("[\x00-\x1f\x7f%:]|^ | $")
 _CODE = re.compile(rb"%([0-9A-F]{2})")
-_REFUSED = re.compile(r"refused ([45][0-9]{2}) (.*?): (.*)", re.DOTALL)
+_REFUSED = re.compile(r"refused ([45][0-9]{2}) ([^:]*):(?: (.*))?", re.DOTALL)
 _SUMMARY = re.compile(
     r"Bundle: members=([0-9]{1,12}) files=([0-9]{1,12}) folders=([0-9]{1,12}) bytes=([0-9]{1,20}) refused=([0-9]{1,12})"
 )
@@ -128,7 +128,7 @@ def read_report(reply: Reply) -> Report | None:
         # The first line of a reply stands right behind the code, others may be indented.
         refused = _REFUSED.fullmatch(line.strip(" "))
         if refused is not None:
-            report.refusals.append(Refusal(_unescaped(refused[2]), int(refused[1]), refused[3]))
+            report.refusals.append(Refusal(_unescaped(refused[2]), int(refused[1]), refused[3] or ""))
     return report
 
 
