@@ -11,6 +11,8 @@ NAME_BYTES_MAX = 255
 """One component of a path: what ext4, XFS, NTFS and APFS allow."""
 PATH_BYTES_MAX = 4000
 """A whole archive path: below Linux's PATH_MAX of 4,096 with room for the data directory."""
+SYNC_EACH_MAX = 8
+"""Up to so many files are synced one by one, which waits for nobody else's bytes; more by one sync of the disk."""
 PATH_DEPTH_MAX = 128
 """Folders in a path; real trees stay under 20."""
 AGENT_ID_CHARS_MAX = 63
@@ -134,8 +136,6 @@ BUNDLE_MEMBER_BYTES_MAX = 1 * MIB
 BUNDLE_BATCH_BYTES = 8 * MIB
 BUNDLE_BATCH_MEMBERS = 512
 """Members published together: they share their syncs. More gains nothing and costs memory in each session."""
-BUNDLE_SYNC_EACH_MAX = 8
-"""Up to so many files are synced one by one, which waits for nobody else's bytes; more by one sync of the disk."""
 BUNDLE_REFUSALS_SHOWN_MAX = 1_000
 BUNDLE_REPORT_BYTES_MAX = 1 * MIB
 """Refused members that the reply names, and its bytes: below what clients accept of one reply."""
@@ -161,6 +161,8 @@ FOLDERS_OPEN_MAX = 512
 """Folders of the live tree kept open, so that publishing a file resolves no path."""
 HASH_ARRIVING_BYTES_MAX = 64 * MIB
 """A file is hashed while it arrives up to this size; larger ones when somebody asks, so no upload waits for it."""
+STORED_TOGETHER_MAX = 256
+"""New files that share one sync and one transaction: more gains little and holds more descriptors (and locks)."""
 DISK_CHECK_BYTES = 4 * MIB
 """After so many bytes an upload looks again how much disk is free."""
 PARTIAL_S_MAX = 14 * 24 * 3600.0

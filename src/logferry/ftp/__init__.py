@@ -18,7 +18,7 @@ Client::
         client.upload("app.log", "/web/app.log")
 """
 
-from logferry.ftp.bundle_files import BundleFilesystem, BundleMember
+from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_bundle import BundleResult
 from logferry.ftp.client_copy import Copied
@@ -90,6 +90,7 @@ __all__ = [
     "LoginRequest",
     "MemoryUsers",
     "Missed",
+    "Outcome",
     "Permissions",
     "Received",
     "Renamed",

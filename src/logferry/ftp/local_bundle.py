@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 from logferry.errors import LogferryError, NotFound, NotPermitted
 from logferry.ftp.bundle_files import BundleMember, Outcome, no_folder
-from logferry.ftp.stage import Stage, can_sync_disk, sync_disk
-from logferry.limits import BUNDLE_SYNC_EACH_MAX
+from logferry.ftp.stage import Stage
+from logferry.limits import SYNC_EACH_MAX
+from logferry.syncfs import can_sync_disk, sync_disk
 
 _NEW_FOLDER_MODE = 0o755
 _NOT_TRIED = NotPermitted("not tried")
@@ -59,7 +60,7 @@ class LocalBatch:
         outcomes: list[Outcome],
     ) -> None:
         """Write and sync the bytes; fill ``folders`` with (index, name) of what belongs in each."""
-        each = not can_sync_disk() or len(members) <= BUNDLE_SYNC_EACH_MAX
+        each = not can_sync_disk() or len(members) <= SYNC_EACH_MAX
         for index, member in enumerate(members):
             try:
                 raw = self._raw(member.path)
