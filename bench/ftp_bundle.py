@@ -37,7 +37,7 @@ def log_lines(count: int, seed: int) -> bytes:
     while size < count:
         line = (
             f"2026-11-23T08:{dice.randrange(60):02d}:{dice.randrange(60):02d}.{dice.randrange(1000):03d}Z "
-            f"INFO web-{dice.randrange(4)} {dice.choice(words)} id={dice.randrange(10**6)} took={dice.randrange(900)}ms\n"
+            f"INFO web-{dice.randrange(4)} {dice.choice(words)} id={dice.randrange(10**6)} {dice.randrange(900)}ms\n"
         )
         lines.append(line)
         size += len(line)
@@ -123,9 +123,8 @@ def measured(
                     settings: dict[str, Any] = {"pins": (pin,)} if tls else {"tls": "off"}
                     with FtpClient("127.0.0.1", port, user=user, password=password, **settings) as client:
                         if not form:
-                            client.make_folder(f"/r{turn}")
                             for number in range(10):
-                                client.make_folder(f"/r{turn}/d{number}")
+                                client.ensure_folder(f"/r{turn}/d{number}")
                         before, start = cpu_s(pid), time.perf_counter()
                         results = client.store_bundle(items, form=form).results if form else client.store_many(items)
                         failed = [result.error for result in results if result.error is not None]
