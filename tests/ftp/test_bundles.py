@@ -18,8 +18,11 @@ import pytest
 
 from logferry.errors import Full
 from logferry.ftp import Incomplete, LocalFilesystem, Received, Unpacked, User
+from logferry.ftp.bundle import Bundle
 from logferry.ftp.bundle_files import BundleMember
+from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.bundle import Report, read_report
+from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.reply_reader import ReplyReader
 from logferry.ftp.stage import Stage
 from logferry.limits import BUNDLE_BATCH_MEMBERS, BUNDLE_MEMBER_BYTES_MAX
@@ -63,7 +66,7 @@ class PlainFilesystem:
     atomic = True
 
     def __init__(self, home: str) -> None:
-        inner = LocalFilesystem(home)
+        self.inner = inner = LocalFilesystem(home)
         for name in ("stat", "entries", "size", "open_download", "open_upload", "make_folder", "remove_folder",
                      "remove_file", "rename", "set_modified"):  # fmt: skip
             setattr(self, name, getattr(inner, name))
@@ -198,7 +201,7 @@ def test_folders_need_their_letter(tmp_path: Path, factory: dict[str, Any]) -> N
             client.login("ben")
             report = report_of(reply := client.upload(TAR, archive))
             assert reply.startswith("550-")
-            assert sorted(one.name for one in report.refusals) == [b"missing/b", b"new"]
+            assert sorted(one.name for one in report.refusals) == [b"missing/b", b"new/"]
             assert (report.files, report.folders) == (1, 1)
             assert (running.home / "there/a").stat().st_mtime > 1000
         with running.client(login=False) as client:
@@ -385,6 +388,71 @@ def test_a_full_disk_ends_it_with_452(tmp_path: Path) -> None:
         assert reply.startswith("452-the quota is used up")
         assert (report.files, [one.name for one in report.refusals]) == (3, [b"f3", b"f4"])
         assert len(tree(running.home)) == 3
+
+
+# Who may what --------------------------------------------------------------------------------------------------------
+
+
+def unpacked(files: Any, archive: bytes, letters: Any, **more: Any) -> Bundle:
+    """An archive unpacked without a server."""
+    bundle = Bundle(files, "tar", letters, lambda _path, _size: None, **more)
+    bundle.write(archive)
+    bundle.commit()
+    return bundle
+
+
+def test_letters_hold_where_they_are_given(tmp_path: Path) -> None:
+    """``w`` at each file, ``m`` at each folder that is missing, ``T`` for its time."""
+
+    def letters(path: str) -> Permissions:
+        return Permissions("wmT" if path.startswith("/in") else "w" if path.startswith("/there") else "")
+
+    (tmp_path / "there").mkdir()
+    (tmp_path / "closed/in").mkdir(parents=True)
+    names = ["in/new/deep/a", "there/b", "there/new/c", "closed/in/d", "e", "in/f"]
+    archive = archive_of(*((name, b"x") for name in names), mtime=1)
+    report = unpacked(LocalFilesystem(str(tmp_path)), archive, letters).report
+    assert [one.name.decode() for one in report.refusals] == ["there/new/c", "closed/in/d", "e"]
+    assert tree(tmp_path).keys() == {"in/new/deep/a", "there/b", "in/f"}
+    assert (tmp_path / "in/f").stat().st_mtime == 1
+    assert (tmp_path / "there/b").stat().st_mtime > 1000
+
+
+def test_each_member_is_admitted_for_itself(tmp_path: Path) -> None:
+    """Whoever is asked before uploads is asked before each file, with its size."""
+    asked: list[tuple[str, int]] = []
+
+    def admit(path: str, size: int) -> Reply | None:
+        asked.append((path, size))
+        return Reply(553, ("not that one",)) if path == "/b" else None
+
+    archive = archive_of(("a", b"1"), ("b", b"22"), ("c", b"333"))
+    report = unpacked(LocalFilesystem(str(tmp_path)), archive, lambda _path: Permissions(), admit=admit).report
+    assert asked == [("/a", 1), ("/b", 2), ("/c", 3)]
+    assert [(one.name, one.code, one.reason) for one in report.refusals] == [(b"b", 553, "not that one")]
+    assert tree(tmp_path).keys() == {"a", "c"}
+
+
+class Wrapper(PlainFilesystem):
+    """Counts uploads, and hands on whatever else it is asked for."""
+
+    def __init__(self, home: str) -> None:
+        super().__init__(home)
+        self.publish_many = self.inner.publish_many
+        self.uploads: list[str] = []
+        self.open_upload = self.counted
+
+    def counted(self, path: str, *, offset: int, append: bool) -> Any:
+        self.uploads.append(path)
+        return LocalFilesystem.open_upload(self.inner, path, offset=offset, append=append)
+
+
+def test_a_wrapper_sees_each_member(tmp_path: Path) -> None:
+    """One that passes unknown methods through is not passed by."""
+    files = Wrapper(str(tmp_path))
+    unpacked(files, archive_of(("a", b"1"), ("b", b"2")), lambda _path: Permissions())
+    assert files.uploads == ["/a", "/b"]
+    assert tree(tmp_path).keys() == {"a", "b"}
 
 
 # The local file system -----------------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from logferry.errors import Conflict, LogferryError, NotPermitted
-from logferry.ftp.bundle_files import BundleMember, open_member, publish
+from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
+from logferry.ftp.bundle_files import BundleMember, no_folder, open_member, publish
 from logferry.ftp.filesystem import Filesystem, Upload
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.bundle import Report, member_path
 from logferry.ftp.protocol.expand import EXPANDERS
+from logferry.ftp.protocol.paths import split
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.tar_headers import FILE, FOLDER, BadBundle, Member
 from logferry.ftp.protocol.tar_reader import TarReader
@@ -32,6 +33,10 @@ from logferry.limits import (
 
 Stored = Callable[[str, int], None]
 """Told the path and size of each file that is published."""
+Letters = Callable[[str], Permissions]
+"""The user's letters at a path."""
+Admit = Callable[[str, int], Reply | None]
+"""Asked before each file, its path and size: None, or the reply that refuses it."""
 
 
 class Stopped(Exception):
@@ -45,21 +50,27 @@ class Stopped(Exception):
 class Bundle:
     """An ``Upload`` whose bytes are a tar archive in ``form``. See ``report`` after its end.
 
-    ``permissions`` are the user's: ``m`` makes folders, ``T`` keeps the times in the bundle; ``w`` was asked before.
+    Of the user's ``letters`` at each path ``w`` stores files, ``m`` makes folders, ``T`` keeps the times in the bundle.
     """
 
-    __slots__ = ("_batch", "_batch_bytes", "_expanded_bytes", "_expander", "_files", "_large", "_make_folders",
-                 "_member", "_names", "_parts", "_path", "_set_times", "_stored", "_tar", "_waiting",
+    __slots__ = ("_admit", "_batch", "_batch_bytes", "_expanded_bytes", "_expander", "_files", "_large", "_letters",
+                 "_make_folders", "_may_make", "_member", "_names", "_parts", "_path", "_stored", "_tar", "_waiting",
                  "position", "report")  # fmt: skip
 
-    def __init__(self, files: Filesystem, form: str, permissions: Permissions, stored: Stored) -> None:
+    def __init__(
+        self, files: Filesystem, form: str, letters: Letters, stored: Stored, admit: Admit | None = None
+    ) -> None:
         self.position = 0
         """Bytes that have arrived."""
         self.report = Report()
         self._files = files
         self._stored = stored
-        self._make_folders = permissions.allow("m")
-        self._set_times = permissions.allow("T")
+        self._letters = letters
+        self._admit = admit
+        self._may_make: dict[str, bool] = {"/": True}
+        """Folders that are there or may be made."""
+        self._make_folders = False
+        """Whether a folder of the batch may be made."""
         self._expander = EXPANDERS[form](self._unpack)
         self._expanded_bytes = 0
         self._tar = TarReader()
@@ -162,11 +173,45 @@ class Bundle:
                 raise Conflict("a file with the name of a folder")
             if path in self._names and member.kind == FILE:
                 raise Conflict("the name came before in this bundle", hint="each name once")
-        except LogferryError as error:
-            self._refuse(member, error)
+            refused = self._check(path, member)
+        except (LogferryError, OSError) as error:
+            refused = refusal(error)
+        if refused is not None:
+            self._refuse(member, refused)
             return None
         self._names.add(path)
         return path
+
+    def _check(self, path: str, member: Member) -> Reply | None:
+        """Ask whether the user may store this. Raises NotPermitted."""
+        if member.kind == FOLDER:
+            self._check_folder(path)
+            return None
+        if not self._letters(path).allow("w"):
+            raise NotPermitted("permission denied")
+        self._check_folder(split(path)[0])
+        return self._admit(path, member.size) if self._admit is not None else None
+
+    def _check_folder(self, path: str) -> None:
+        """Raises NotPermitted when the folder is missing and the user may not make it."""
+        known = self._may_make.get(path)
+        if known is None:
+            if self._letters(path).allow("m"):
+                self._make_folders = True
+                self._check_folder(split(path)[0])
+                known = True
+            else:
+                # Looked at once: others do not make folders for us in the middle of a bundle.
+                known = self._is_folder(path)
+            self._may_make[path] = known
+        if not known:
+            raise no_folder(path)
+
+    def _is_folder(self, path: str) -> bool:
+        try:
+            return self._files.stat(path).is_folder
+        except NotFound:
+            return False
 
     def _other(self, member: Member) -> None:
         """A member that is no file."""
@@ -209,7 +254,10 @@ class Bundle:
         """A small file is whole."""
         member, self._member = self._member, None
         assert member is not None
-        self._add(BundleMember(self._path, content, member.modified_ns if self._set_times else None))
+        self._add(BundleMember(self._path, content, self._time(member)))
+
+    def _time(self, member: Member) -> int | None:
+        return member.modified_ns if self._letters(self._path).allow("T") else None
 
     def _add(self, member: BundleMember) -> None:
         self._batch.append(member)
@@ -274,8 +322,9 @@ class Bundle:
         assert member is not None
         try:
             large.commit()
-            if self._set_times and member.modified_ns is not None:
-                self._files.set_modified(self._path, member.modified_ns)
+            modified_ns = self._time(member)
+            if modified_ns is not None:
+                self._files.set_modified(self._path, modified_ns)
         except (LogferryError, OSError) as error:
             self._fail_large(error)
             return

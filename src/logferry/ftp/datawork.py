@@ -182,11 +182,12 @@ class DataWork:
         if task.verb != "STOR" or task.offset:
             return Reply(554, ("A bundle is sent whole: STOR from byte 0.",))
         session, shared = self._session, self._shared
+        permissions = session.protocol.state.permissions
         who = (session.id, session.user, session.address)
         bundle = Bundle(
             files,
             form,
-            session.protocol.state.permissions,
+            lambda _path: permissions,
             lambda path, count: shared.tell(Received(*who, path, count=count)),
         )
         started = time.monotonic()
