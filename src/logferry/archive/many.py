@@ -190,18 +190,24 @@ class PublishMany(Change[None]):
         self._partials = partials
 
     def stage(self, sync: Sync) -> None:
+        # By folder: what is looked up of a folder is looked up once.
+        folders: dict[str, Folder] = {}
         with self._rooms.catalog.readers.cursor() as cursor:
             for partial in self._partials:
                 try:
-                    self._publish(partial, cursor, sync)
+                    self._publish(partial, cursor, folders, sync)
                 except LogferryError as error:
                     partial.outcome = error
                 except IsADirectoryError:
                     partial.outcome = Conflict(f"{partial.file.path} is a folder", hint="choose another name")
 
-    def _publish(self, partial: _Partial, cursor: Any, sync: Sync) -> None:
+    def _publish(self, partial: _Partial, cursor: Any, folders: dict[str, Folder], sync: Sync) -> None:
         path = partial.file.path
-        folder, name = made_folder(self._rooms, self._agent, path, sync)
+        where, last = split(path)
+        name = last.encode()
+        folder = folders.get(where)
+        if folder is None:
+            folder = folders[where] = made_folder(self._rooms, self._agent, path, sync)[0]
         # We hold the path's lock, so a name that is free now stays so. A current generation without a file is damage.
         state = self._rooms.catalog.filing.at(cursor, self._agent, path)
         if folder.stat(name) is not None or (state is not None and state.is_current):
