@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logferry.errors import BadName, Busy, Conflict, NotPermitted
@@ -70,6 +70,7 @@ def test_hostile_member_names(name: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.text(max_size=40))), st.integers(0, 10**9))
+@settings(deadline=None)
 def test_the_report_comes_back(refused: list[tuple[bytes, str]], number: int) -> None:
     """What is rendered is read again, names byte for byte, over the wire."""
     report = Report(members=number, files=number // 2, folders=3, count=number * 7)
