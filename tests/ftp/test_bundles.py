@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from logferry.errors import Full
-from logferry.ftp import Incomplete, LocalFilesystem, Received, Unpacked, User
+from logferry.errors import Full, NotPermitted
+from logferry.ftp import FolderRules, Incomplete, LocalFilesystem, Received, Unpacked, UploadRequest, User
 from logferry.ftp.bundle import Bundle
 from logferry.ftp.bundle_files import BundleMember
 from logferry.ftp.permissions import Permissions
@@ -431,6 +431,27 @@ def test_each_member_is_admitted_for_itself(tmp_path: Path) -> None:
     assert asked == [("/a", 1), ("/b", 2), ("/c", 3)]
     assert [(one.name, one.code, one.reason) for one in report.refusals] == [(b"b", 553, "not that one")]
     assert tree(tmp_path).keys() == {"a", "c"}
+
+
+def test_a_bundle_keeps_to_the_quota_the_folder_rules_and_the_hook(tmp_path: Path) -> None:
+    """What an ordinary upload may not do no member may: each is named, and those that fit are stored."""
+
+    def hook(request: UploadRequest) -> None:
+        if request.path.endswith(".exe"):
+            raise NotPermitted("no programs")
+
+    with serving(tmp_path, before_upload=hook) as running:
+        rules = FolderRules({"/closed": "el"})
+        running.users.add(User("ben", str(running.home), "elwm", SECRET, quota_bytes=5_000, folders=rules))
+        with running.client(login=False) as client:
+            client.login("ben")
+            files = [("a", b"1" * 3000), ("closed/b", b"2"), ("c.exe", b"3"), ("d", b"4" * 1000)]
+            report = report_of(reply := client.upload(TAR, archive_of(*files)))
+            assert reply.startswith("550-")
+            assert sorted(one.name for one in report.refusals) == [b"c.exe", b"closed/b"]
+            report = report_of(client.upload(TAR, archive_of(("e", b"5" * 3000))))
+            assert [(one.name, one.code) for one in report.refusals] == [(b"e", 552)]
+        assert tree(running.home).keys() == {"a", "d"}
 
 
 class Wrapper(PlainFilesystem):

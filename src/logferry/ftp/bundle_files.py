@@ -37,11 +37,13 @@ class BundleFilesystem(Protocol):
 def publish(files: Filesystem, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
     """``publish_many`` of any file system.
 
-    Its class must have it: a wrapper that hands unknown attributes on to what it wraps (to count for a quota, say)
-    would let members by that it never sees.
+    It must be the file system's own: a wrapper that hands unknown attributes on to what it wraps (to count for a
+    quota, say) would let members by that it never sees.
     """
-    if isinstance(files, BundleFilesystem) and hasattr(type(files), "publish_many"):
-        return files.publish_many(members, make_folders=make_folders)
+    if isinstance(files, BundleFilesystem):
+        owner: object = getattr(files.publish_many, "__self__", None)
+        if owner is files:
+            return files.publish_many(members, make_folders=make_folders)
     return [publish_one(files, member, make_folders=make_folders) for member in members]
 
 

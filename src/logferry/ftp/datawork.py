@@ -182,14 +182,17 @@ class DataWork:
         if task.verb != "STOR" or task.offset:
             return Reply(554, ("A bundle is sent whole: STOR from byte 0.",))
         session, shared = self._session, self._shared
-        permissions = session.protocol.state.permissions
         who = (session.id, session.user, session.address)
-        bundle = Bundle(
-            files,
-            form,
-            lambda _path: permissions,
-            lambda path, count: shared.tell(Received(*who, path, count=count)),
-        )
+        heard, hook = shared.listeners.present(), shared.before_upload
+
+        def stored(path: str, count: int) -> None:
+            if heard:
+                shared.tell(Received(*who, path, count=count))
+
+        def admit(path: str, size: int) -> Reply | None:
+            return ask(hook, UploadRequest(*who, path, 0, "STOR", size)) if hook is not None else None
+
+        bundle = Bundle(files, form, session.protocol.state.letters, stored, admit)
         started = time.monotonic()
         try:
             self._receive(_OPENING, bundle, buffer)

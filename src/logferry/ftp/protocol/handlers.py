@@ -303,7 +303,7 @@ def features(state: State, _argument: str) -> Reply:
     chosen = ";".join(f"{fact}*" if fact in state.facts else fact for fact in FACTS)
     lines += ["CLNT", "EPSV", "MDTM", "MFMT", f"MLST {chosen};", "REST STREAM", "SIZE", "TVFS", "UTF8"]
     if state.user:
-        if state.terms.bundles and state.permissions.allow("w"):
+        if state.terms.bundles and state.letters(bundle.FOLDER).allow("w"):
             lines.append(f"{bundle.FEATURE} {bundle.FOLDER} {';'.join(state.terms.bundles)}")
         lines.append(" ".join(["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", *["keeps"] * state.keeps]))
     return Reply(211, (*lines, "End"))
