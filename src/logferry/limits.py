@@ -11,6 +11,8 @@ NAME_BYTES_MAX = 255
 """One component of a path: what ext4, XFS, NTFS and APFS allow."""
 PATH_BYTES_MAX = 4000
 """A whole archive path: below Linux's PATH_MAX of 4,096 with room for the data directory."""
+SYNC_EACH_MAX = 8
+"""Up to so many files are synced one by one, which waits for nobody else's bytes; more by one sync of the disk."""
 PATH_DEPTH_MAX = 128
 """Folders in a path; real trees stay under 20."""
 AGENT_ID_CHARS_MAX = 63
@@ -173,6 +175,30 @@ FTP_QUOTA_RECOUNT_SOON_S = 30.0
 FTP_QUOTA_HOMES_MAX = 10_000
 """Homes whose use is remembered; the one asked for longest ago is forgotten, and counted again when needed."""
 
+# FTP bundles ---------------------------------------------------------------------------------------------------------
+TAR_EXTENSION_BYTES_MAX = 1 * MIB
+"""A pax or GNU extension header: a path of 4,000 bytes and extended attributes of 64 KiB fit many times."""
+BUNDLE_WINDOW_BYTES_MAX = 8 * MIB
+"""Memory a zstd stream may ask of us; what RFC 8878 3.1.1.1.2 recommends, and all levels up to 19 keep to it."""
+BUNDLE_PIECE_BYTES = 256 * KIB
+"""Decompressed at a time, whatever the stream expands to."""
+BUNDLE_BYTES_MAX = 256 * GIB
+"""All bytes of one bundle, unpacked: more than any sensible one, less than a disk."""
+BUNDLE_MEMBERS_MAX = 200_000
+"""Members of one bundle: their names are remembered, about 150 bytes each, to refuse one that comes twice."""
+BUNDLE_RATIO_MAX = 1_000
+"""How many times larger a bundle may be unpacked: logs reach 10 to 100, gzip at most 1,032, a zstd bomb 32,000."""
+BUNDLE_RATIO_FREE_BYTES = 256 * MIB
+"""So much may come out before the ratio counts: many equal small files, or a file of zeros, are no bomb."""
+BUNDLE_MEMBER_BYTES_MAX = 1 * MIB
+"""A larger member is written while it arrives; smaller ones are collected and published together."""
+BUNDLE_BATCH_BYTES = 8 * MIB
+BUNDLE_BATCH_MEMBERS = 512
+"""Members published together: they share their syncs. More gains nothing and costs memory in each session."""
+BUNDLE_REFUSALS_SHOWN_MAX = 1_000
+BUNDLE_REPORT_BYTES_MAX = 1 * MIB
+"""Refused members that the reply names, and its bytes: below what clients accept of one reply."""
+
 # Archive -----------------------------------------------------------------------------------------------------------
 COPY_BYTES = 1 * MIB
 """Block size for reading, comparing and hashing files."""
@@ -194,6 +220,8 @@ FOLDERS_OPEN_MAX = 512
 """Folders of the live tree kept open, so that publishing a file resolves no path."""
 HASH_ARRIVING_BYTES_MAX = 64 * MIB
 """A file is hashed while it arrives up to this size; larger ones when somebody asks, so no upload waits for it."""
+STORED_TOGETHER_MAX = 256
+"""New files that share one sync and one transaction: more gains little and holds more descriptors (and locks)."""
 DISK_CHECK_BYTES = 4 * MIB
 """After so many bytes an upload looks again how much disk is free."""
 PARTIAL_S_MAX = 14 * 24 * 3600.0
@@ -346,6 +374,9 @@ assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_B
 assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2
 assert FTP_CONFLICTS_FREE < FTP_CONFLICTS_MAX
 assert FTP_LOGIN_DELAY_S <= FTP_LOGIN_DELAY_S_MAX < FTP_LOGIN_S_MAX
+assert BUNDLE_MEMBER_BYTES_MAX < BUNDLE_BATCH_BYTES
+assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
+assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
 assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES

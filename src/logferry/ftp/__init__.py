@@ -18,7 +18,9 @@ Client::
         client.upload("app.log", "/web/app.log")
 """
 
+from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome
 from logferry.ftp.client import FtpClient
+from logferry.ftp.client_bundle import BundleResult
 from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
@@ -39,6 +41,7 @@ from logferry.ftp.events import (
     Sent,
     SessionEnded,
     TimeSet,
+    Unpacked,
 )
 from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload, Usage
 from logferry.ftp.folders import FolderRules
@@ -67,6 +70,9 @@ __all__ = [
     "Backoff",
     "Ban",
     "Banned",
+    "BundleFilesystem",
+    "BundleMember",
+    "BundleResult",
     "Connected",
     "Copied",
     "DefenderRules",
@@ -92,6 +98,7 @@ __all__ = [
     "LoginRequest",
     "MemoryUsers",
     "Missed",
+    "Outcome",
     "Permissions",
     "Received",
     "Renamed",
@@ -108,6 +115,7 @@ __all__ = [
     "Timetable",
     "TlsIdentity",
     "TokenBucket",
+    "Unpacked",
     "Upload",
     "UploadRequest",
     "Usage",

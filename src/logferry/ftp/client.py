@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, NotFound, Refused
+from logferry.ftp.client_bundle import BundleResult, store_bundle
 from logferry.ftp.client_copy import Copied, CopyProgress, download, upload
 from logferry.ftp.client_data import Progress, Refusal
 from logferry.ftp.client_session import ClientSession, Login, TlsMode
@@ -338,6 +339,20 @@ class FtpClient:
             yield from Pipeline(self, items).run()
         else:
             yield from self._store_each(items)
+
+    def store_bundle(
+        self, items: Iterable[StoreItem], *, form: str = "", level: int = 3, progress: Progress | None = None
+    ) -> BundleResult:
+        """Upload many small files as one archive, which the server unpacks (where ``features.bundle_folder`` is set).
+
+        ``form`` is one of ``features.bundle_formats``; empty: ``tar.zst`` where both sides have it, else ``tar``.
+        Items are whole files (``rest`` 0) with paths from the home, each path once; ``want_size`` is not looked at.
+        ``progress`` gets the bytes of files sent. After a break what the server had whole is safe and counted as
+        stored; the others may be sent again.
+
+        Raises only what happens before the first byte: Refused (no bundles there), Unreachable, TimedOut, Busy.
+        """
+        return store_bundle(self, items, form=form, level=level, progress=progress)
 
     def _store_each(self, items: Iterable[StoreItem]) -> Iterator[StoreResult]:
         lost: LogferryError | None = None

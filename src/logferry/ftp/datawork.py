@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 from logferry.errors import Conflict, LogferryError, NotFound
 from logferry.ftp import active, hashing, listings, throttled, transfers
 from logferry.ftp.brake import Brake, unlimited
+from logferry.ftp.bundle import Bundle
 from logferry.ftp.control import Control, shut_down
-from logferry.ftp.events import Incomplete, Received, Sent
+from logferry.ftp.events import Incomplete, Received, Sent, Unpacked
 from logferry.ftp.filesystem import Download, ExpectingFilesystem, Filesystem, Upload
 from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
 from logferry.ftp.protocol.actions import HashFile, Transfer
 from logferry.ftp.protocol.active_reader import Target
 from logferry.ftp.protocol.admission import DENIED
+from logferry.ftp.protocol.bundle import bundle_format, is_bundle_folder
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
 from logferry.ftp.transfers import Interrupted, Span
@@ -224,6 +226,9 @@ class DataWork:
         session.protocol.answer(reply)
 
     def _upload(self, task: Transfer, files: Filesystem, buffer: memoryview) -> Reply:
+        form = bundle_format(task.path, self._shared.terms.bundles)
+        if form is not None:
+            return self._unpack(task, form, files, buffer)
         path, opening, reply = task.path, _OPENING, _RECEIVED
         if task.verb == "STOU":
             path = _free_name(task.path, files)
@@ -268,6 +273,41 @@ class DataWork:
         session = self._session
         request = UploadRequest(session.id, session.user, session.address, path, task.offset, task.verb, size)
         return ask(hook, request)
+
+    def _unpack(self, task: Transfer, form: str, files: Filesystem, buffer: memoryview) -> Reply:
+        """A bundle: its members are the uploads."""
+        if task.verb != "STOR" or task.offset:
+            return Reply(554, ("A bundle is sent whole: STOR from byte 0.",))
+        session, shared = self._session, self._shared
+        who = (session.id, session.user, session.address)
+        heard, hook = shared.listeners.present(), shared.before_upload
+
+        def stored(path: str, count: int) -> None:
+            if heard:
+                shared.tell(Received(*who, path, count=count))
+
+        def admit(path: str, size: int) -> Reply | None:
+            return ask(hook, UploadRequest(*who, path, 0, "STOR", size)) if hook is not None else None
+
+        bundle = Bundle(files, form, session.protocol.state.letters, stored, admit)
+        started = time.monotonic()
+        try:
+            self._receive(_OPENING, bundle, buffer)
+            bundle.commit()
+        except BaseException as error:
+            bundle.abandon()
+            self._incomplete(task.path, 0, bundle.position, "in", error)
+            reply = bundle.answer(error)
+            if reply is None:
+                raise
+            return reply
+        report, seconds = bundle.report, time.monotonic() - started
+        shared.tell(
+            Unpacked(
+                *who, task.path, report.files, report.folders, report.refused, count=bundle.position, seconds=seconds
+            )
+        )
+        return report.reply()
 
     def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
         with self._connected(opening) as data:
@@ -354,8 +394,14 @@ class DataWork:
 
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
-        state, now_ns = self._session.protocol.state, self._shared.clock.now_ns
-        rows = listings.rows(task.verb, task.path, task.prefix, task.options, files, state, now_ns)
+        state = self._session.protocol.state
+        try:
+            now_ns = self._shared.clock.now_ns
+            rows = listings.rows(task.verb, task.path, task.prefix, task.options, files, state, now_ns)
+        except NotFound:
+            if not is_bundle_folder(task.path, state.terms.bundles):
+                raise
+            rows = listings.Listing(0)  # it is not really there: an empty folder
         with self._connected(_OPENING) as data:
             transfers.send_lines(data, rows, self)
         return Reply(451, (rows.cut,)) if rows.cut else _SENT

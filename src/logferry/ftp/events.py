@@ -75,6 +75,18 @@ class Incomplete(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Unpacked(Event):
+    """A bundle came whole; there was a ``Received`` for each of its ``files``. ``count`` is the bytes that came."""
+
+    path: str = ""
+    files: int = 0
+    folders: int = 0
+    refused: int = 0
+    count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Sent(Event):
     """A download was sent whole."""
 

@@ -13,11 +13,13 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from logferry.errors import BadName, Conflict, Full, NotFound, NotPermitted, Refused
 from logferry.ftp.beneath import O_PATH, Opener, best_opener
+from logferry.ftp.bundle_files import BundleMember, Outcome, publish_one
 from logferry.ftp.filesystem import Entry, Usage
+from logferry.ftp.local_bundle import LocalBatch
 from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
     LocalUpload,
@@ -222,6 +224,18 @@ class LocalFilesystem:
         finally:
             os.close(folder)
         return LocalDownload(fd, os.fstat(fd).st_size)
+
+    def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
+        """Many small files at once (``BundleFilesystem``)."""
+        if sum(len(member.data or b"") for member in members) > self._room():
+            full = Full("they do not fit on the disk", hint="make room on the server")
+            return [full] * len(members)
+        batch = LocalBatch(self._root.fd, lambda raw: self._open(raw, _FOLDER), _raw, make_folders=make_folders)
+        outcomes = batch.publish(members)
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, OSError) and outcome.errno == errno.EXDEV:  # its folder is on another disk
+                outcomes[index] = publish_one(self, members[index], make_folders=make_folders)
+        return outcomes
 
     # Room -----------------------------------------------------------------------------------------------------
 

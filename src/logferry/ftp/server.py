@@ -27,6 +27,7 @@ from logferry.ftp.listeners import EventStream, Kinds, Listeners
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.parking import Guest, ParkingLot
 from logferry.ftp.passive import same_host
+from logferry.ftp.protocol.expand import formats
 from logferry.ftp.protocol.state import Terms, TlsPolicy
 from logferry.ftp.quota import Ledgers
 from logferry.ftp.quota_files import with_quotas
@@ -89,6 +90,8 @@ class FtpServer:
     happened and by one thread per process; changes of ``MemoryUsers`` reach all processes before they return.
     ``in_worker`` is entered in each process after the fork, for what must not cross it, such as a database.
 
+    ``bundles`` unpacks archives stored into ``/.bundles`` (docs/reference/bundle.md).
+
     Raises:
         BadConfig: settings that do not go together.
     """
@@ -116,6 +119,7 @@ class FtpServer:
         processes: int = 1,
         in_worker: Callable[[], contextlib.AbstractContextManager[WorkerParts]] | None = None,
         clock: Clock = SYSTEM,
+        bundles: bool = True,
     ) -> None:
         if tls not in ("required", "explicit", "implicit", "off"):
             raise BadConfig(f"tls is {tls!r}", hint="required, explicit, implicit or off")
@@ -149,6 +153,7 @@ class FtpServer:
                 now_ns=clock.now_ns,
                 active=active,
                 hosts=tuple(host.lower().rstrip(".") for host in hosts),
+                bundles=formats() if bundles else (),
             ),
             users=users,
             filesystem=with_quotas(filesystem, ledgers),

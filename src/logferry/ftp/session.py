@@ -34,6 +34,7 @@ from logferry.ftp.protocol.actions import (
     StartTls,
     Transfer,
 )
+from logferry.ftp.protocol.bundle import is_bundle_folder
 from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
@@ -477,6 +478,8 @@ class Session:
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
+            if task.verb == "CWD" and is_bundle_folder(task.path, self.protocol.state.terms.bundles):
+                reply = Reply(250, (f"Working folder is {task.path}",))
         if reply.code < 400 and self._shared.listeners.present():
             event = told_of(task, self.id, self.user, self.address)
             if event is not None:

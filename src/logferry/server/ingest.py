@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import structlog
 
-from logferry.archive import Archive, Catalog, GenerationReader, Incoming
+from logferry.archive import Archive, Catalog, GenerationReader, Incoming, WholeFile
 from logferry.archive.records import FileRecord, GenerationRecord, Node, Received
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
-from logferry.ftp import Download, Entry, Filesystem, Upload, User
+from logferry.ftp import BundleMember, Download, Entry, Filesystem, Outcome, Upload, User
 from logferry.limits import STORED_FRESH_S
 from logferry.names import checked_path, from_wire
 from logferry.server.scope import Scope
@@ -127,6 +127,40 @@ class AgentFilesystem:
             self._note(path, error)
             raise
         return _AgentUpload(incoming, lambda received, sent: self._note_stored(path, received, sent))
+
+    def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
+        """Many small files of a bundle at once (``logferry.ftp.BundleFilesystem``)."""
+        self._stored = None
+        outcomes: list[Outcome] = [None] * len(members)
+        files: list[WholeFile] = []
+        places: list[int] = []
+        for index, member in enumerate(members):
+            try:
+                path = archive_path(member.path)
+                if member.data is None:
+                    self._ensure_folder(path, make=make_folders)
+                    continue
+            except (LogferryError, OSError) as error:
+                outcomes[index] = error
+                continue
+            files.append(WholeFile(path, member.data, member.modified_ns))
+            places.append(index)
+        stored = self._archive.store_many(self._agent, files, make_folders=make_folders)
+        for index, outcome in zip(places, stored, strict=True):
+            if isinstance(outcome, LogferryError):
+                outcomes[index] = outcome
+                self._note(members[index].path, outcome)
+        return outcomes
+
+    def _ensure_folder(self, path: str, *, make: bool) -> None:
+        """Raises NotPermitted where it is missing and may not be made."""
+        try:
+            if self._archive.stat(self._agent, path).is_folder:
+                return
+        except NotFound:
+            if not make:
+                raise NotPermitted(f"the folder {path} is missing and this user may make none") from None
+        self._archive.make_folder(self._agent, path)
 
     def make_folder(self, path: str) -> None:
         """Make a folder. Raises Conflict."""

@@ -31,6 +31,8 @@ class Terms:
     """The server's clock, nanoseconds since 1970 UTC, for STAT: so that a client can tell how far its own is off."""
     active: bool = False
     hosts: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ()
+    """Formats of bundles that are unpacked; none: not offered."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logferry.ftp.protocol import paths
+from logferry.ftp.protocol import bundle, paths
 from logferry.ftp.protocol.actions import Action, FileTask
 from logferry.ftp.protocol.commands import ALIASES, RULES
 from logferry.ftp.protocol.handlers.replying import reply
@@ -27,6 +27,8 @@ def features(state: State, _argument: str) -> Reply:
             found.append("AUTH TLS")
     found.sort()
     if state.user:
+        if state.terms.bundles and state.letters(bundle.FOLDER).allow("w"):
+            found.append(f"{bundle.FEATURE} {bundle.FOLDER} {';'.join(state.terms.bundles)}")
         found.append(" ".join(["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", *["keeps"] * state.keeps]))
     return Reply(211, ("Extensions:", *found, "End"))
 
