@@ -92,7 +92,7 @@ def _rate(server: Running, work: Work, form: str, *, far: bool = False) -> tuple
 def measure(bench: Bench) -> None:
     """Our client: STOR with commands ahead near and far, and bundles where this version has them."""
     few = 300 if bench.quick else 2_000
-    _one(bench, "far-own-client", Work(few, host=distance.ADDRESS), "", target=100, far=True, beside="far-8-clients")
+    _one(bench, "far-own-client", Work(few, host=distance.ADDRESS), "", target=9, far=True, beside="far-8-clients")
     if not can_bundle():
         return
     many = 1_000 if bench.quick else BUNDLE_FILES

@@ -27,15 +27,15 @@ class Client:
         self._host = host
         self._round_trip_s = round_trip_s
         self._socket = self._connected(port)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.check_hostname = False
-        self._context.verify_mode = ssl.CERT_NONE
         self._tls: ssl.SSLSocket | None = None
         self._buffer = b""
         self.reused = 0
         """Data connections that resumed the control connection's TLS session."""
         self.reply()
         if tls:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._context.check_hostname = False
+            self._context.verify_mode = ssl.CERT_NONE
             self.command("AUTH TLS")
             self._tls = self._context.wrap_socket(self._socket)
             self._socket = self._tls

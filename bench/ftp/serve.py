@@ -45,7 +45,9 @@ def _pyftpdlib(home: str, port: int, certificate: str, key: str, *, tls: bool) -
         handler = TLS_FTPHandler
         handler.certfile, handler.keyfile = certificate, key
     handler.authorizer = authorizer
-    FTPServer(("127.0.0.1", port), handler).serve_forever()
+    server = FTPServer(("127.0.0.1", port), handler)
+    server.max_cons = SESSIONS_MAX
+    server.serve_forever()
 
 
 def main() -> None:

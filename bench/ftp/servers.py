@@ -63,23 +63,30 @@ class Running:
         """(RSS, PSS) in MB, of all its processes."""
         rss = pss = 0
         for pid in self.pids():
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
-            rss += int(fields["Rss"].split()[0])
-            pss += int(fields["Pss"].split()[0])
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a session has just ended
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
+                rss += int(fields["Rss"].split()[0])
+                pss += int(fields["Pss"].split()[0])
         return rss * 1024 / 1e6, pss * 1024 / 1e6
 
 
 def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # it has just ended, and counts for its parent from now on
     return sum(int(field) for field in fields[11:15]) / _TICKS
 
 
 def _family(pid: int) -> list[int]:
+    """``pid`` and all below it that still live."""
     found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += _family(int(child))
+    # One that ends while it is looked at leaves nothing: neither threads nor children.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += _family(int(child))
     return found
 
 
