@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench import figures, ftp, voyage
-from bench.figures import Options
+from bench.figures import Figure, Options
 
-ALL = {"ftp": ftp.measure, "voyage": voyage.measure}
+ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
+    "ftp": ftp.measure,
+    "voyage": voyage.measure,
+}
 FOLDER = Path("build/bench")
 
 

@@ -23,6 +23,7 @@ _SCRYPT_FULL = (15, 8, 1)
 _SCRYPT_LIGHT = (11, 8, 1)
 _SCRYPT_LN_MAX = 18
 
+
 @functools.cache
 def _checkers() -> ThreadPoolExecutor:
     """Threads for checks and for nothing else.
