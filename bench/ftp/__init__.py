@@ -64,7 +64,7 @@ class Bench:
         found: Results = {kind: [] for kind in among or kinds()}
         for _ in range(rounds or self.rounds):
             for kind, results in found.items():
-                with _fresh(place or self.fast) as folder, running(kind, folder, tls=tls) as server:
+                with fresh(place or self.fast) as folder, running(kind, folder, tls=tls) as server:
                     results.append(measure(server))
         self.raw[name] = found
         self._say(name, found)
@@ -88,7 +88,8 @@ class Bench:
 
 
 @contextmanager
-def _fresh(place: Path) -> Iterator[Path]:
+def fresh(place: Path) -> Iterator[Path]:
+    """A new folder that everybody may enter; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="logferry-bench-", dir=place))
     folder.chmod(0o755)
     try:
@@ -123,7 +124,7 @@ def _small_tls(bench: Bench) -> None:
 
 
 def _large(bench: Bench) -> None:
-    with _fresh(bench.fast) as folder:
+    with fresh(bench.fast) as folder:
         source = folder / "source"
         large.make_source(source, bench.large_bytes)
         for tls in (False, True):
@@ -160,7 +161,7 @@ def _idle(bench: Bench) -> None:
     found: dict[str, dict[str, float]] = {}
     for kind in kinds():
         count = min(IDLE_PEER_SESSIONS.get(kind, sessions), sessions)
-        with _fresh(bench.fast) as folder, running(kind, folder) as server:
+        with fresh(bench.fast) as folder, running(kind, folder) as server:
             found[kind] = idle.idle_memory(server, count)
     bench.raw["idle"] = found
     whole = {kind: idle.scaled(result, IDLE_SESSIONS) for kind, result in found.items()}
