@@ -67,6 +67,12 @@ FTP_LINGER_S = 0.5
 FTP_DATA_BLOCK_BYTES = 256 * KIB
 FTP_TLS_BLOCK_BYTES = 64 * KIB
 """Bytes handed to TLS, or read from a file without a descriptor, at once."""
+FTP_SPLICE_FROM_BYTES = 2 * MIB
+"""An upload that has brought so much is moved inside the kernel from then on; a small file is not worth the pipe."""
+FTP_SPLICE_PIPE_BYTES = MIB
+"""The pipe between socket and file: the most that a program without privileges may ask for."""
+FTP_SPLICE_CALL_BYTES_MIN = 32 * KIB
+"""Where calls bring less on average the network is the brake, and whole blocks by copying cost fewer calls."""
 FTP_WRITEBACK_BYTES = 8 * MIB
 """An upload is handed to the disk in such pieces while it arrives, so that its 226 need not wait for all of it."""
 FTP_SENDFILE_BYTES = 4 * MIB
