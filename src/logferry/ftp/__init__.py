@@ -20,6 +20,7 @@ Client::
 
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_copy import Copied
+from logferry.ftp.client_digest import Digest
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
 from logferry.ftp.events import (
@@ -64,6 +65,7 @@ __all__ = [
     "Connected",
     "Copied",
     "Deleted",
+    "Digest",
     "Download",
     "Entry",
     "Event",
