@@ -23,6 +23,7 @@ from logferry.ftp.client_copy import Copied
 from logferry.ftp.client_digest import Digest
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
+from logferry.ftp.download_many import download_many
 from logferry.ftp.events import (
     Connected,
     Deleted,
@@ -42,8 +43,11 @@ from logferry.ftp.events import (
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload, Usage
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.lanes import Clients
 from logferry.ftp.listeners import EventStream
 from logferry.ftp.local import LocalFilesystem
+from logferry.ftp.many import FileResult, ManyProgress
+from logferry.ftp.mirror import Mirrored, mirror_down, mirror_up
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.features import Features
@@ -56,12 +60,14 @@ from logferry.ftp.session import SessionInfo
 from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.tls import TlsIdentity
+from logferry.ftp.upload_many import upload_many
 from logferry.ftp.users import MemoryUsers, User, UserStore
 from logferry.ftp.users_json import JsonUsers
 
 __all__ = [
     "Aborted",
     "Backoff",
+    "Clients",
     "Connected",
     "Copied",
     "Deleted",
@@ -71,6 +77,7 @@ __all__ = [
     "Event",
     "EventStream",
     "Features",
+    "FileResult",
     "Filesystem",
     "FolderMade",
     "FolderRules",
@@ -84,7 +91,9 @@ __all__ = [
     "LoggedIn",
     "LoginFailed",
     "LoginRequest",
+    "ManyProgress",
     "MemoryUsers",
+    "Mirrored",
     "Missed",
     "Permissions",
     "Received",
@@ -105,8 +114,12 @@ __all__ = [
     "Usage",
     "User",
     "UserStore",
+    "download_many",
     "generate_password",
     "hash_password",
+    "mirror_down",
+    "mirror_up",
     "retrying",
+    "upload_many",
     "verify_password",
 ]

@@ -230,6 +230,11 @@ class FtpClient:
             raise failure(reply, f"MDTM {path}")
         return time_value_ns(reply.text.strip()) if reply.code == 213 else None
 
+    @property
+    def keeps_times(self) -> bool:
+        """Whether ``set_modified`` is sure to work. MDTM may set times too, but no FEAT says so."""
+        return self._features.has("MFMT")
+
     def set_modified(self, path: str, ns: int) -> bool:
         """Set the time of the last change by MFMT, else by MDTM; False when the server does neither."""
         session = self.session()
@@ -282,6 +287,11 @@ class FtpClient:
     def forget_folders(self) -> None:
         """Folders may have gone meanwhile: let ``ensure_folder`` look again."""
         self._folders.clear()
+
+    def is_folder(self, path: str) -> bool:
+        """Whether ``path`` is a folder there. An empty path is the one the login leads to."""
+        self.session()
+        return not path.strip("/") or self._is_folder(path)
 
     def _is_folder(self, path: str) -> bool:
         if self._features.has("MLST"):
@@ -404,7 +414,7 @@ class FtpClient:
         It travels under a temporary name beside ``remote`` and is renamed at the end, so nobody sees a part of it.
         The name stands for this version of the file: an interrupted upload is resumed (``resume``), even by another
         process later, and never mixed with another version. ``temporary=False`` is for servers that forbid renaming:
-        the bytes go to ``remote`` itself, and what is there is taken for the beginning when its last bytes are the same.
+        the bytes go to ``remote`` itself; what is there is taken for the beginning when its last bytes are the same.
 
         Failures of the network are tried again up to ``attempts`` times with jittered waits. ``progress`` gets
         (bytes there, bytes of the file). With ``folder``, the descriptor of an open folder, ``local`` is a name in it

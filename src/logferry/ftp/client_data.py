@@ -157,9 +157,12 @@ class DataConnection:
             socket.socket.shutdown(self._sock, socket.SHUT_WR)
 
     def _say_end_of_reading(self) -> None:
-        """Answer the server's close_notify with ours, as TLS 1.2 wants it."""
+        """Answer the server's end with ours: TLS 1.2 wants it, and ProFTPD keeps its reply back until it has it."""
         if isinstance(self._sock, ssl.SSLSocket):
             self.finish_sending()
+            return
+        with contextlib.suppress(OSError):  # gone already: the reply says whether all is well
+            self._sock.shutdown(socket.SHUT_WR)
 
     # Receiving -------------------------------------------------------------------------------------------------------
 

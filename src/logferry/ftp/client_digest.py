@@ -1,4 +1,4 @@
-"""Digests of files on the server and here, to compare: a size says that nothing is missing, they that nothing differs."""
+"""Digests of files on the server and here, to compare: a size says that nothing is missing, they that all is equal."""
 
 from __future__ import annotations
 
