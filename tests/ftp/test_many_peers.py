@@ -154,3 +154,16 @@ def test_a_missing_folder_is_not_an_empty_one(peer: Peer, client: FtpClient, bas
         mirror_down(client, f"{base}/no", str(tmp_path / "x"), delete=True)
     with pytest.raises(NotFound, match="nowhere"):
         mirror_up(client, str(tmp_path / "nowhere"), base, delete=True)
+
+
+def test_long_transfers_keep_the_control_connection_alive(peer: Peer, base: str, tmp_path: Path) -> None:
+    """With NOOPs, whose answers never pass for the transfer's: some servers answer at once, others behind it."""
+    content = DICE.randbytes(10_000_000)
+    (tmp_path / "x").write_bytes(content)
+    with peer.client(keep_alive_s=0.001) as client:
+        client.upload(str(tmp_path / "x"), f"{base}/x")
+        client.download(f"{base}/x", str(tmp_path / "y"))
+        client.noop()
+        client.upload(str(tmp_path / "x"), f"{base}/z")
+        assert client.size(f"{base}/z") == len(content)
+    assert (tmp_path / "y").read_bytes() == content

@@ -68,6 +68,8 @@ def drawn(progress: ManyProgress, rate_bytes_s: float, columns: int) -> str:
         parts.append(f"{text.duration((progress.bytes - progress.bytes_done) / rate_bytes_s)} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
+    while len(parts) > 1 and len("  ".join(parts)) > columns:
+        parts.pop()
     line = "  ".join(parts)
     bar = f"[{'#' * full}{'.' * (_BAR_COLUMNS - full)}]  "
     if len(bar) + len(line) <= columns:

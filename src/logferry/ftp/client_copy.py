@@ -91,6 +91,9 @@ class _Upload:
         self._folder = remote.rpartition("/")[0]
         self._attempts = 0
         self._resumed_at = 0
+        self._anew = False
+        """What is on the server turned out to be of no use."""
+
         self._digest = ""
 
     def run(self, attempts: int) -> Copied:
@@ -132,6 +135,9 @@ class _Upload:
 
     def _offset(self, target: str) -> int:
         """Where to go on. On the final name of an atomic server what is there may be another version: begin anew."""
+        if self._anew:
+            self._anew = False
+            return 0
         if not (self._resume or self._attempts > 1) or (self._temporary and target == self._remote):
             return 0
         there = self._client.size(target) or 0
@@ -179,7 +185,7 @@ class _Upload:
                 self._client.remove(target)
         changed = os.fstat(self._descriptor).st_mtime_ns != self._modified_ns
         if changed or resumed:
-            self._resume = False
+            self._anew = True
             why = "changed while it was sent" if changed else "does not continue what was on the server"
             raise Later(f"{self._local} {why}: {there.algorithm} of {self._remote} differs", hint="send it again")
         raise Damaged(

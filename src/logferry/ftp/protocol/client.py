@@ -106,8 +106,11 @@ class ClientProtocol:
         return Answer(verb, reply)
 
     def _answers_keep_alive(self, verb: str, reply: Reply) -> bool:
-        """Some servers answer a NOOP at once, before the transfer in front of it: 200 is never a transfer's end."""
-        if verb != _KEEP_ALIVE and not (verb in _TRANSFERS and reply.code == 200):
+        """Some servers answer a NOOP at once, before the transfer in front of it.
+
+        200 is never a transfer's end, nor is 500 (pure-ftpd knows ABOR only while it receives) behind its 150.
+        """
+        if verb != _KEEP_ALIVE and not (verb in _TRANSFERS and reply.code in (200, 500)):
             return False
         if not reply.preliminary:
             self._waiting.remove(_KEEP_ALIVE)
