@@ -24,6 +24,10 @@ from logferry.ftp import FtpClient, TlsIdentity
 START_S_MAX = 15.0
 
 
+class PortTaken(Exception):
+    """Somebody else listens where the server was to."""
+
+
 @dataclass
 class Peer:
     """A running server: where it is, who may log in. ``root`` on disk is ``base`` on the wire and may be written to."""
@@ -79,7 +83,8 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     """Return when something listens there; fail when the process ends or the time is over."""
     deadline = time.monotonic() + START_S_MAX
     while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended at once"
+        if process.poll() is not None:
+            raise PortTaken(f"the server ended at once; perhaps another program has taken port {port}")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -87,10 +92,6 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
         else:
             return
     raise AssertionError("the server does not listen")
-
-
-class PortTaken(Exception):
-    """Somebody else listens where the server was to."""
 
 
 def _listens(pid: int, port: int) -> bool:
@@ -221,6 +222,7 @@ def proftpd(folder: Path, *, encrypted: bool = False, port: int = 0) -> Iterator
         ServerType standalone
         ServerName test
         DefaultAddress 127.0.0.1
+        SocketBindTight on
         Port {port}
         UseIPv6 off
         UseReverseDNS off
