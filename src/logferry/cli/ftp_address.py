@@ -87,7 +87,7 @@ def _decoded(given: str) -> str:
 
 
 def _without_password(given: str) -> str:
-    return re.sub(r"(://[^@/:]*):[^@/]*@", r"\1:…@", given)
+    return re.sub(r":[^@/:]*@", ":…@", given)
 
 
 # Options -------------------------------------------------------------------------------------------------------------
