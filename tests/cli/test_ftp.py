@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -159,7 +160,7 @@ def test_passwords_come_from_file_address_netrc_and_are_never_shown(
     (tmp_path / ".netrc").chmod(0o600)
     assert run(["ftp", "ls", url(server)]) == 0
     assert run(["ftp", "ls", url(server).replace("ann@", "")]) == 0
-    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115 - closed with the test's process
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     assert run(["ftp", "ls", url(server).replace("ann@", "bob@")]) == 3
     told = capsys.readouterr()
     assert "~/.netrc" in told.err
