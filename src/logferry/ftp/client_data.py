@@ -250,6 +250,8 @@ class DataConnection:
         data, control = self._sock, self._control.sock
         if end is None:
             end = self._clock.monotonic_s() + self._timeout_s
+        if self._control.peek() is not None:  # the verdict came in one packet with the 150
+            self._check_refusal(reading=read)
         while True:
             left = end - self._clock.monotonic_s()
             reads = [control, data] if read else [control]
