@@ -233,6 +233,8 @@ class Sender:
                 self._give_up_if_over(again[0][1])
                 return
             batch = [job for job, _ in again]
+            if any(isinstance(error, CONNECTION_OVER) for _, error in again):
+                client.drop()  # however it was noticed, what is left of the connection is of no use
             try:
                 client.forget_folders()
                 client.sleep(backoff.next_s())
