@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pwd
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -325,10 +327,26 @@ SERVERS = {
 }
 
 
+def _public(folder: Path) -> Path:
+    """A folder in place of ``folder`` that servers reach after they gave up root.
+
+    Each run of pytest makes the folder above all its folders private again, also for the runs beside it.
+    """
+    link = folder / "public"
+    if not link.is_symlink():
+        made = tempfile.mkdtemp(prefix="ftp-peer-")
+        os.chmod(made, 0o755)
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        link.symlink_to(made)
+    return link.resolve()
+
+
 @contextmanager
 def running(kind: str, folder: Path, *, port: int = 0) -> Iterator[Peer]:
     """A server by its name, with TLS when ``-tls`` follows."""
     name = kind.removesuffix("-tls")
+    if name not in ("logferry", "pyftpdlib"):
+        folder = _public(folder)
     with ExitStack() as stack:
         for left in range(4, -1, -1):
             try:
