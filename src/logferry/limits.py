@@ -155,6 +155,17 @@ FTP_SETTLE_S = 2.0
 """How long a client waits for the reply to a transfer it gave up itself, before it gives up the connection too."""
 FTP_ATTEMPTS_MAX = 5
 """Tries of one upload or download before a client gives up."""
+FTP_CONNECTIONS_DEFAULT = 4
+"""Connections for many files: hides most of the round trips; servers commonly admit five or more of one user."""
+FTP_SMALL_BYTES_MAX = 1 * MIB
+"""Files up to this size are read into memory and go together; for larger ones the round trips do not matter."""
+FTP_BATCH_FILES_MAX = 2_000
+FTP_BATCH_BYTES_MAX = 32 * MIB
+"""Small files that go together: held in memory until confirmed, sent again after a break."""
+FTP_BUNDLE_FILES_MIN = 8
+"""Fewer files are not worth a bundle."""
+FTP_MIRROR_ENTRIES_MAX = 2_000_000
+"""Files and folders of a tree that is mirrored: held in memory, some 500 bytes each."""
 FTP_ABORT_POLL_S = 0.25
 """How often a sleeping client looks whether it shall stop."""
 FTP_PASSIVE_PORT_MIN = 1024

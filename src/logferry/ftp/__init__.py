@@ -22,9 +22,11 @@ from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_bundle import BundleResult
 from logferry.ftp.client_copy import Copied
+from logferry.ftp.client_digest import Digest
 from logferry.ftp.client_store import StoreItem, StoreResult
 from logferry.ftp.cut import Aborted
 from logferry.ftp.defender import Ban, DefenderRules
+from logferry.ftp.download_many import download_many
 from logferry.ftp.events import (
     Banned,
     Connected,
@@ -47,8 +49,11 @@ from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.hashing import HashFilesystem
 from logferry.ftp.hooks import LoginRequest, UploadRequest
+from logferry.ftp.lanes import Clients
 from logferry.ftp.listeners import EventStream
 from logferry.ftp.local import LocalFilesystem
+from logferry.ftp.many import FileResult, ManyProgress
+from logferry.ftp.mirror import Mirrored, mirror_down, mirror_up
 from logferry.ftp.passwords import generate_password, hash_password, verify_password
 from logferry.ftp.permissions import Permissions
 from logferry.ftp.protocol.features import Features
@@ -62,6 +67,7 @@ from logferry.ftp.shared import ServerLimits
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.timetable import Timetable
 from logferry.ftp.tls import TlsIdentity
+from logferry.ftp.upload_many import upload_many
 from logferry.ftp.users import MemoryUsers, User, UserStore
 from logferry.ftp.users_json import JsonUsers
 
@@ -73,15 +79,18 @@ __all__ = [
     "BundleFilesystem",
     "BundleMember",
     "BundleResult",
+    "Clients",
     "Connected",
     "Copied",
     "DefenderRules",
     "Deleted",
+    "Digest",
     "Download",
     "Entry",
     "Event",
     "EventStream",
     "Features",
+    "FileResult",
     "Filesystem",
     "FolderMade",
     "FolderRules",
@@ -96,7 +105,9 @@ __all__ = [
     "LoggedIn",
     "LoginFailed",
     "LoginRequest",
+    "ManyProgress",
     "MemoryUsers",
+    "Mirrored",
     "Missed",
     "Outcome",
     "Permissions",
@@ -122,8 +133,12 @@ __all__ = [
     "User",
     "UserStore",
     "WorkerParts",
+    "download_many",
     "generate_password",
     "hash_password",
+    "mirror_down",
+    "mirror_up",
     "retrying",
+    "upload_many",
     "verify_password",
 ]
