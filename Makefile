@@ -53,7 +53,7 @@ demo: venv
 	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
 
 bench: venv
-	@tools/programs.sh lftp rclone
+	@tools/programs.sh lftp rclone vsftpd pure-ftpd proftpd
 	$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 serve: venv

@@ -16,6 +16,14 @@ RUNS = Path(__file__).parent / "runs"
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """How thoroughly to measure: ``quick`` does less of everything, ``rounds`` 0 is what each benchmark thinks best."""
+
+    quick: bool = False
+    rounds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One number of ours beside those of peers; more is better unless ``less_is_better``."""
 
@@ -72,11 +80,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def keep(name: str, figures: list[Figure], raw: Mapping[str, Any], folder: Path = RUNS) -> Path:
-    """Write figures and raw results to ``<date>-<name>.json``. Returns the file."""
+def keep(name: str, figures: list[Figure], raw: Mapping[str, Any], folder: Path = RUNS, *, quick: bool = False) -> Path:
+    """Write figures and raw results to ``<date>-<name>.json`` (``local-…``, not kept, when ``quick``)."""
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y-%m-%d}-{name}.json"
+    path = folder / f"{'local-' if quick else ''}{now:%Y-%m-%d}-{name}.json"
     content = {
         "when": now.isoformat(timespec="seconds"),
         "machine": machine(),

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figure, interleaved, medians
+from bench.figures import Figure, Options, interleaved, medians
 from logferry.testing import LineSource
 from logferry.testing.demo.nodes import Node
 from logferry.testing.demo.programs import Programs
@@ -100,7 +100,7 @@ class Voyage:
         return done.stdout
 
 
-def measure(folder: Path) -> tuple[list[Figure], dict[str, Any]]:
+def measure(folder: Path, options: Options) -> tuple[list[Figure], dict[str, Any]]:
     """Measure in ``folder`` (empty). Returns the figures and every single result."""
     voyage = Voyage(folder)
     make_tree(voyage.tree)
@@ -108,7 +108,7 @@ def measure(folder: Path) -> tuple[list[Figure], dict[str, Any]]:
     runs |= {name: run for name, run in (("rclone", voyage.rclone), ("lftp", voyage.lftp)) if shutil.which(name)}
     try:
         voyage.programs.start_server()
-        results = interleaved(runs, ROUNDS)
+        results = interleaved(runs, options.rounds or (1 if options.quick else ROUNDS))
     finally:
         voyage.programs.stop_all()
     files_s = medians(results)

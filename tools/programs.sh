@@ -9,11 +9,18 @@ declare -A PACKAGE=(
   [chromium]=chromium
 )
 
+# Debian installs one FTP server at a time: these are unpacked beside the others (tools/servers.sh).
+APART="pure-ftpd proftpd"
+
 missing=()
 packages=()
-if [ $# = 0 ]; then set -- "${!PACKAGE[@]}"; fi
+apart=()
+# shellcheck disable=SC2086  # a list of names
+if [ $# = 0 ]; then set -- "${!PACKAGE[@]}" $APART; fi
 for program in "$@"; do
-  if ! PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null; then
+  if [[ " $APART " == *" $program "* ]]; then
+    if [ ! -x "$(dirname "$0")/../.programs/$program/usr/sbin/$program" ]; then apart+=("$program"); fi
+  elif ! PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null; then
     missing+=("$program")
     packages+=("${PACKAGE[$program]}")
   fi
@@ -22,21 +29,24 @@ done
 if printf '%s\n' "$@" | grep -qx chromium && [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then
   missing+=("fonts") packages+=("fonts-dejavu-core")
 fi
-[ ${#missing[@]} = 0 ] && exit 0
+[ ${#missing[@]} = 0 ] && [ ${#apart[@]} = 0 ] && exit 0
 
 root=()
 if [ "$(id -u)" != 0 ]; then root=(sudo -n); fi
 if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
-  echo "programs: installing ${packages[*]}" >&2
+  if [ ${#packages[@]} != 0 ]; then echo "programs: installing ${packages[*]}" >&2; fi
   if "${root[@]}" apt-get update -qq &&
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; then
+    { [ ${#packages[@]} = 0 ] ||
+      "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; } &&
+    { [ ${#apart[@]} = 0 ] || "$(dirname "$0")/servers.sh" "${apart[@]}"; }; then
     exit 0
   fi
 fi
+missing+=("${apart[@]}")
 cat >&2 <<TEXT
 =====================================================================================
  MISSING PROGRAMS: ${missing[*]}
  The tests that drive them will be SKIPPED. To run them, as root:
-   apt-get install ${packages[*]}
+   apt-get install ${packages[*]}${apart[*]:+; tools/servers.sh ${apart[*]}}
 =====================================================================================
 TEXT

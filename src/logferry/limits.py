@@ -11,6 +11,8 @@ NAME_BYTES_MAX = 255
 """One component of a path: what ext4, XFS, NTFS and APFS allow."""
 PATH_BYTES_MAX = 4000
 """A whole archive path: below Linux's PATH_MAX of 4,096 with room for the data directory."""
+SYNC_EACH_MAX = 8
+"""Up to so many files are synced one by one, which waits for nobody else's bytes; more by one sync of the disk."""
 PATH_DEPTH_MAX = 128
 """Folders in a path; real trees stay under 20."""
 FILE_BYTES_MAX = 2**63 - 1
@@ -31,6 +33,20 @@ FTP_BACKLOG = 1024
 """Connections the kernel keeps for us while we are busy: a fleet that reconnects at once."""
 FTP_SESSIONS_MAX = 12_000
 FTP_SESSIONS_PER_ADDRESS_MAX = 200
+FTP_PROCESSES_MAX = 64
+"""Processes of one server; more than cores gain nothing."""
+FTP_RESTARTS_MAX = 10
+FTP_RESTARTS_WINDOW_S = 60.0
+"""A process of the server that dies so often in this time is given up."""
+FTP_RESTART_S_MAX = 5.0
+"""Longest pause before a process is started again."""
+FTP_START_S_MAX = 30.0
+"""How long the processes of a server may take to listen."""
+FTP_CALL_S_MAX = 5.0
+"""How long the parent waits for an answer of one of its processes; it takes milliseconds."""
+FTP_EVENTS_WAITING_MAX = 10_000
+"""Events a process keeps for a parent that is slow to take them; then its sessions wait."""
+FTP_EVENTS_BATCH_MAX = 256
 FTP_THREADS_MAX = 128
 """Sessions served at the same moment; others wait in line, idle ones cost no thread."""
 FTP_IDLE_S_MAX = 300.0
@@ -55,6 +71,12 @@ FTP_TURN_S_MAX = 0.25
 FTP_DATA_BLOCK_BYTES = 256 * KIB
 FTP_TLS_BLOCK_BYTES = 64 * KIB
 """Bytes handed to TLS, or read from a file without a descriptor, at once."""
+FTP_SPLICE_FROM_BYTES = 2 * MIB
+"""An upload that has brought so much is moved inside the kernel from then on; a small file is not worth the pipe."""
+FTP_SPLICE_PIPE_BYTES = MIB
+"""The pipe between socket and file: the most that a program without privileges may ask for."""
+FTP_SPLICE_CALL_BYTES_MIN = 32 * KIB
+"""Where calls bring less on average the network is the brake, and whole blocks by copying cost fewer calls."""
 FTP_WRITEBACK_BYTES = 8 * MIB
 """An upload is handed to the disk in such pieces while it arrives, so that its 226 need not wait for all of it."""
 FTP_SENDFILE_BYTES = 4 * MIB
@@ -65,6 +87,35 @@ FTP_LOGIN_FAILURES_MAX = 3
 """Wrong passwords on one connection before it is closed."""
 FTP_LOGIN_DELAY_S = 0.5
 """Pause before a 530, so guessing is slow."""
+FTP_LOGIN_DELAY_S_MAX = 5.0
+"""That pause for addresses with a bad record: longer than this, clients give up before they see the reply."""
+FTP_DEFENDER_THRESHOLD = 15.0
+"""Points that get an address banned: 15 wrong passwords or 8 unknown names. SFTPGo has the same."""
+FTP_DEFENDER_WINDOW_S = 30 * 60.0
+"""In this time as many points are forgotten as would get it banned."""
+FTP_DEFENDER_TRUST_FACTOR = 4.0
+"""How much more is borne from an address from which somebody has logged in well."""
+FTP_DEFENDER_TRUST_S = 24 * 3600.0
+FTP_DEFENDER_ADDRESSES_MAX = 16_384
+"""Addresses remembered: under 1 MB, and an attacker of 1,000 addresses fills a sixteenth of it."""
+FTP_BAN_S = 30 * 60.0
+FTP_BAN_GROWTH = 1.5
+"""Each further ban is longer by this factor."""
+FTP_BAN_S_MAX = 24 * 3600.0
+"""Addresses get other owners: no ban is for ever."""
+FTP_NONSENSE_MAX = 50
+"""Commands that no FTP client sends, before a connection is ended: somebody speaks another protocol at us."""
+FTP_CONFLICTS_FREE = 20
+"""Uploads of one user that may differ from what is stored before the replies are slowed, and per 20 minutes after."""
+FTP_CONFLICTS_MAX = 40
+"""From here on each further one ends the session: a byte costs some 100 guesses, so no word is ever read this way."""
+FTP_CONFLICTS_PER_S = 1 / 60
+FTP_CONFLICT_DELAY_S = 2.0
+FTP_BUCKETS_MAX = 16_384
+"""Token buckets in use at the same moment: two per user with limits who transfers just now."""
+FTP_THROTTLED_BLOCK_BYTES_MIN = 1 * KIB
+FTP_LIMIT_LOOK_S = 0.5
+"""How often a running transfer looks whether its limits have changed."""
 FTP_TLS_OWNERS_MAX = 20_000
 """TLS sessions whose user is remembered, for clients that share tickets among connections."""
 FTP_TLS_OWNER_S_MAX = 3.0
@@ -72,6 +123,22 @@ FTP_TLS_OWNER_S_MAX = 3.0
 FTP_PASSWORD_CHECKS_MAX = 4
 """Password checks at the same moment in one process: each takes up to 64 MiB."""
 FTP_LIST_ENTRIES_MAX = 1_000_000
+"""Entries one listing looks at; one that has more ends with 451."""
+FTP_LIST_TIDY_ENTRIES_MAX = 10_000
+"""Larger folders are listed as they come, not by name: sorting would hold them in memory and delay the first line."""
+FTP_LIST_SORTED_ENTRIES_MAX = 100_000
+"""Entries held to be sorted when a client asks for an order (-t, -S, -r): tens of MiB."""
+FTP_LIST_RECURSIVE_ENTRIES_MAX = 100_000
+FTP_LIST_DEPTH_MAX = 32
+"""What one LIST -R may walk; beyond it the listing ends with 451."""
+FTP_HASH_CACHE_MAX = 10_000
+"""Digests a server remembers; one entry is some 300 bytes."""
+FTP_HASH_FRESH_S = 2.0
+"""A file changed so lately may change again without its times telling: its digest is not remembered."""
+FTP_EARLY_TLS_S_MAX = 5.0
+"""How long a thread stays after EPSV for a TLS data connection whose handshake comes before the command."""
+FTP_ACTIVE_PORT_MIN = 1024
+"""Active mode never connects to a lower port, where services of the system listen (RFC 2577)."""
 FTP_LISTING_LINE_BYTES_MAX = 16 * KIB
 """One line of a LIST or MLSD listing: the longest name, an owner, a link's target."""
 FTP_REPLY_LINE_BYTES_MAX = 16 * KIB
@@ -92,6 +159,17 @@ FTP_SETTLE_S = 2.0
 """How long a client waits for the reply to a transfer it gave up itself, before it gives up the connection too."""
 FTP_ATTEMPTS_MAX = 5
 """Tries of one upload or download before a client gives up."""
+FTP_CONNECTIONS_DEFAULT = 4
+"""Connections for many files: hides most of the round trips; servers commonly admit five or more of one user."""
+FTP_SMALL_BYTES_MAX = 1 * MIB
+"""Files up to this size are read into memory and go together; for larger ones the round trips do not matter."""
+FTP_BATCH_FILES_MAX = 2_000
+FTP_BATCH_BYTES_MAX = 32 * MIB
+"""Small files that go together: held in memory until confirmed, sent again after a break."""
+FTP_BUNDLE_FILES_MIN = 8
+"""Fewer files are not worth a bundle."""
+FTP_MIRROR_ENTRIES_MAX = 2_000_000
+"""Files and folders of a tree that is mirrored: held in memory, some 500 bytes each."""
 FTP_ABORT_POLL_S = 0.25
 """How often a sleeping client looks whether it shall stop."""
 FTP_PASSIVE_PORT_MIN = 1024
@@ -118,6 +196,30 @@ FTP_QUOTA_RECOUNT_SOON_S = 30.0
 FTP_QUOTA_HOMES_MAX = 10_000
 """Homes whose use is remembered; the one asked for longest ago is forgotten, and counted again when needed."""
 
+# FTP bundles ---------------------------------------------------------------------------------------------------------
+TAR_EXTENSION_BYTES_MAX = 1 * MIB
+"""A pax or GNU extension header: a path of 4,000 bytes and extended attributes of 64 KiB fit many times."""
+BUNDLE_WINDOW_BYTES_MAX = 8 * MIB
+"""Memory a zstd stream may ask of us; what RFC 8878 3.1.1.1.2 recommends, and all levels up to 19 keep to it."""
+BUNDLE_PIECE_BYTES = 256 * KIB
+"""Decompressed at a time, whatever the stream expands to."""
+BUNDLE_BYTES_MAX = 256 * GIB
+"""All bytes of one bundle, unpacked: more than any sensible one, less than a disk."""
+BUNDLE_MEMBERS_MAX = 200_000
+"""Members of one bundle: their names are remembered, about 150 bytes each, to refuse one that comes twice."""
+BUNDLE_RATIO_MAX = 1_000
+"""How many times larger a bundle may be unpacked: logs reach 10 to 100, gzip at most 1,032, a zstd bomb 32,000."""
+BUNDLE_RATIO_FREE_BYTES = 256 * MIB
+"""So much may come out before the ratio counts: many equal small files, or a file of zeros, are no bomb."""
+BUNDLE_MEMBER_BYTES_MAX = 1 * MIB
+"""A larger member is written while it arrives; smaller ones are collected and published together."""
+BUNDLE_BATCH_BYTES = 8 * MIB
+BUNDLE_BATCH_MEMBERS = 512
+"""Members published together: they share their syncs. More gains nothing and costs memory in each session."""
+BUNDLE_REFUSALS_SHOWN_MAX = 1_000
+BUNDLE_REPORT_BYTES_MAX = 1 * MIB
+"""Refused members that the reply names, and its bytes: below what clients accept of one reply."""
+
 # Archive -----------------------------------------------------------------------------------------------------------
 COPY_BYTES = 1 * MIB
 """Block size for reading, comparing and hashing files."""
@@ -139,6 +241,8 @@ FOLDERS_OPEN_MAX = 512
 """Folders of the live tree kept open, so that publishing a file resolves no path."""
 HASH_ARRIVING_BYTES_MAX = 64 * MIB
 """A file is hashed while it arrives up to this size; larger ones when somebody asks, so no upload waits for it."""
+STORED_TOGETHER_MAX = 256
+"""New files that share one sync and one transaction: more gains little and holds more descriptors (and locks)."""
 DISK_CHECK_BYTES = 4 * MIB
 """After so many bytes an upload looks again how much disk is free."""
 PARTIAL_S_MAX = 14 * 24 * 3600.0
@@ -289,6 +393,11 @@ CLOCK_SKEW_S_MAX = 5.0
 
 assert NAME_BYTES_MAX < PATH_BYTES_MAX < FTP_LINE_BYTES_MAX < FTP_LINE_DISCARD_BYTES_MAX
 assert FTP_AHEAD_BYTES_MAX <= FTP_PIPELINE_BYTES_MAX // 2
+assert FTP_CONFLICTS_FREE < FTP_CONFLICTS_MAX
+assert FTP_LOGIN_DELAY_S <= FTP_LOGIN_DELAY_S_MAX < FTP_LOGIN_S_MAX
+assert BUNDLE_MEMBER_BYTES_MAX < BUNDLE_BATCH_BYTES
+assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
+assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
 assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import socket
 import struct
 import threading
@@ -33,6 +34,10 @@ class Faults:
     or sent, 426), ``full`` (half read, 452, data left open), ``early`` (226 before a byte was read), ``stuck`` (never
     read), ``short`` (half sent, 226)."""
     foreign_pasv: bool = False
+    listings: dict[str, list[str]] = field(default_factory=dict)
+    """Folder -> lines of facts and names that MLSD sends; announce MLST with it. Such folders exist."""
+    digest: bytes = b""
+    """What HASH answers instead of the truth; announce HASH with it."""
 
 
 class FaultyServer:
@@ -82,6 +87,7 @@ class FaultyServer:
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.sessions += 1
                 self._sockets.append(sock)
                 thread = threading.Thread(target=_Session(self, sock).run)
@@ -112,6 +118,9 @@ class _Session:
             "SIZE": self._size,
             "RNFR": self._rnfr,
             "RNTO": self._rnto,
+            "MLSD": self._mlsd,
+            "MLST": self._mlst,
+            "HASH": self._hash,
         }
 
     def run(self) -> None:
@@ -217,6 +226,27 @@ class _Session:
             data.sendall(content)
         data.close()
         return b"226 sent\r\n"
+
+    def _mlsd(self, path: str) -> bytes:
+        if path not in self._faults.listings:
+            return b"550 No such folder\r\n"
+        self._sock.sendall(b"150 go\r\n")
+        data = self._data()
+        data.sendall("".join(f"{line}\r\n" for line in self._faults.listings[path]).encode("utf-8", "surrogateescape"))
+        data.close()
+        return b"226 listed\r\n"
+
+    def _mlst(self, path: str) -> bytes:
+        facts = "type=dir;" if path in self._faults.listings else "type=file;" if path in self._server.files else ""
+        return f"250-it\r\n {facts} {path}\r\n250 End\r\n".encode() if facts else b"550 No such thing\r\n"
+
+    def _hash(self, path: str) -> bytes:
+        if self._faults.digest:
+            return self._faults.digest
+        content = self._server.files.get(path)
+        if content is None:
+            return b"550 No such file\r\n"
+        return f"213 SHA-256 0-{len(content)} {hashlib.sha256(content).hexdigest()} {path}\r\n".encode()
 
     def _size(self, path: str) -> bytes:
         content = self._server.files.get(path)

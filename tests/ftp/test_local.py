@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import threading
 from pathlib import Path
@@ -339,3 +340,29 @@ def test_no_descriptor_is_left_open(files: LocalFilesystem) -> None:
             with pytest.raises(Refused):
                 attempt()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_home_being_closed_is_not_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last session of a home ends while the next begins: that one opens the home anew, whenever it asks."""
+    close = os.close
+    begun: list[LocalFilesystem] = []
+
+    def close_slowly(fd: int) -> None:
+        if not begun:
+            begun.append(LocalFilesystem(str(tmp_path)))
+        close(fd)
+
+    monkeypatch.setattr(os, "close", close_slowly)
+    first = LocalFilesystem(str(tmp_path))
+    del first
+    gc.collect()
+    assert begun[0].stat("/").is_folder
+
+
+def test_a_listing_nobody_reads_leaves_nothing_open(tmp_path: Path) -> None:
+    """The folder was looked up, then the data connection never came."""
+    files = LocalFilesystem(str(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        files.entries("/")
+    assert len(os.listdir("/proc/self/fd")) <= before

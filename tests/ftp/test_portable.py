@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 MACOS = """
-import os, select, sys
+import os, select, sys, zoneinfo
 sys.platform = "darwin"
 for name in ("O_PATH", "fdatasync", "posix_fallocate", "copy_file_range"):
     if hasattr(os, name):
@@ -17,7 +17,7 @@ for name in ("O_PATH", "fdatasync", "posix_fallocate", "copy_file_range"):
 del select.epoll
 """
 WINDOWS = """
-import asyncio, ctypes, logging, os, select, selectors, shutil, socket, ssl, subprocess, sys, tempfile, urllib.request
+import asyncio, ctypes, logging, os, select, selectors, shutil, socket, ssl, subprocess, sys, tempfile, urllib.request, zoneinfo
 sys.platform = "win32"
 sys.modules["fcntl"] = None
 for name in ("O_PATH", "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK"):

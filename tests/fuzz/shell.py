@@ -11,13 +11,24 @@ from collections.abc import Callable, Iterator
 from logferry import errors
 from logferry.errors import LogferryError, NotFound
 from logferry.ftp.filesystem import Download, Entry, Upload
+from logferry.ftp.listings import rows
 from logferry.ftp.permissions import LETTERS, Permissions
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.protocol.state import State, Terms, TlsPolicy
 from logferry.ftp.refusals import refusal
-from logferry.ftp.tasks import lines, perform
+from logferry.ftp.tasks import perform
 from tests.fuzz.mutate import PIECES
 
 REPLIES = re.compile(
@@ -92,7 +103,9 @@ class Shell:
     def __init__(self, dice: random.Random, tls: TlsPolicy, *, secure: bool = False) -> None:
         self._dice = dice
         self._files = Dreams(dice)
-        self.protocol = ServerProtocol(Terms(tls=tls, now_ns=lambda: 0), ipv6=dice.random() < 0.2, secure=secure)
+        self.protocol = ServerProtocol(
+            Terms(tls=tls, now_ns=lambda: 0, active=dice.random() < 0.5), ipv6=dice.random() < 0.2, secure=secure
+        )
         self.out = bytearray()
         self.gone = False
 
@@ -142,6 +155,8 @@ class Shell:
                 self._perform(action)
             case Transfer():
                 self._transfer(action)
+            case HashFile():
+                self._hash(action)
             case HangUp():
                 assert protocol.ended
         return None
@@ -153,13 +168,21 @@ class Shell:
             reply = refusal(error, task.path)
         self.protocol.answer(reply)
 
+    def _hash(self, wanted: HashFile) -> None:
+        try:
+            self._files.stat(wanted.ranges[0].path)
+            reply = Reply(213, (f"{wanted.algorithm} 0-1 00 {wanted.ranges[0].path}",))
+        except (LogferryError, OSError) as error:
+            reply = refusal(error, wanted.ranges[0].path)
+        self.protocol.answer(reply)
+
     def _transfer(self, task: Transfer) -> None:
         protocol, dice = self.protocol, self._dice
         assert self.state.user, "a transfer without a login"
         assert self.state.private_data or not self.state.tls_required, "a transfer in clear"
         try:
             if task.verb in ("LIST", "NLST", "MLSD"):
-                for row in lines(task.verb, task.path, task.prefix, self._files, self.state, lambda: 0):
+                for row in rows(task.verb, task.path, task.prefix, task.options, self._files, self.state, lambda: 0):
                     row.encode("utf-8", "surrogateescape")
                     assert "\r" not in row, "a name forges a line"
                     assert "\n" not in row, "a name forges a line"

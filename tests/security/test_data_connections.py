@@ -241,10 +241,15 @@ TARGETS = [
 """Where a data connection must never go: other machines, other addresses of this one, ports below 1024, no address."""
 
 
+@pytest.mark.parametrize("active", [False, True], ids=["passive only", "active offered"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_nobody_can_be_made_a_target(tmp_path: Path, target: str) -> None:
+def test_nobody_can_be_made_a_target(tmp_path: Path, target: str, active: bool) -> None:
     """FTP bounce (RFC 2577): refused at once, no connection arrives, and the next transfer does not go there either."""
-    with serving(tmp_path) as at, at.client() as client, socket.create_server(("0.0.0.0", 0)) as listener:
+    with (
+        serving(tmp_path, active=active) as at,
+        at.client() as client,
+        socket.create_server(("0.0.0.0", 0)) as listener,
+    ):
         listener.settimeout(0.05)
         port: int = listener.getsockname()[1]
         line = target.format(port=port, high=port >> 8, low=port & 255)

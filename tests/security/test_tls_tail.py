@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.ftp.kit import WAIT_S, RawClient, Serving, reset, serving
-from tests.ftp.test_server_programs import ReusingFtpTls, needs
+from tests.ftp.programs.running import needs
+from tests.ftp.programs.test_libraries import ReusingFtpTls
 from tests.security.amounts import HEAVY, amount
 
 SMALL, LARGE = 300_000, 5_000_000

@@ -23,7 +23,7 @@ from tests.server.helpers import eventually
 PASSWORD = "correct horse"
 
 
-def config_for(root: Path, **ftp: str) -> ServerConfig:
+def config_for(root: Path, **ftp: Any) -> ServerConfig:
     """Settings for a server of ``root`` on free ports of the loopback, without TLS unless asked for."""
     settings = {"listen": "127.0.0.1:0", "tls": "off"} | ftp
     values = {"archive": {"root": str(root), "min_free": "0"}, "ftp": settings, "web": {"listen": "127.0.0.1:0"}}
@@ -41,7 +41,7 @@ class Site:
     address: tuple[str, int] = ("", 0)
 
     @classmethod
-    def make(cls, root: Path, **ftp: str) -> Site:
+    def make(cls, root: Path, **ftp: Any) -> Site:
         """Make folder, certificate and catalog."""
         config = config_for(root, **ftp)
         first_run.prepare(config).close()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ftplib
+import hashlib
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -261,3 +264,85 @@ def test_a_full_disk_is_told_and_reading_goes_on(tmp_path: Path) -> None:
         failing = eventually(lambda: next((a for a in site.catalog.agents.list() if a.error), None))
         assert failing.error.startswith("/a.log: ")
     made.catalog.close()
+
+
+def test_limits_of_the_settings_hold(tmp_path: Path) -> None:
+    """Connections of an agent, not of people; and the rate of all together."""
+    made = Site.make(tmp_path / "data", limits={"connections_per_agent": 1, "download_rate": "256 KiB/s"})
+    with Running(made) as site:
+        joined = site.join("web-01")
+        with site.agent(joined) as client:
+            with pytest.raises(ftplib.error_temp) as refused:
+                site.agent(joined)
+            assert code_of(refused) == "421"
+            store(client, "/a", BYTES * 6)
+        site.people.create("ada", PASSWORD, role="admin")
+        with site.ftp("ada", PASSWORD) as one, site.ftp("ada", PASSWORD) as two:
+            begin = time.monotonic()
+            for client in (one, two):
+                assert fetched(client, "/web-01/a") == BYTES * 6
+            # 2 x 108 KB less one burst
+            assert time.monotonic() - begin > 0.6
+    made.catalog.close()
+
+
+def test_an_agent_verifies_what_it_delivered_and_reads_nothing_by_it(site: Site) -> None:
+    """The SHA-256 of a whole file, and whatever the session has just sent; no beginning, no byte, no weaker hash."""
+    joined = site.join("web-01")
+    more = b"08:14:02 secret\n"
+    with site.agent(joined) as client:
+        store(client, "a.log", BYTES)
+        store(client, "a.log", more, rest=len(BYTES))
+        whole = hashlib.sha256(BYTES + more).hexdigest()
+        assert client.sendcmd("HASH a.log") == f"213 SHA-256 0-{len(BYTES + more) - 1} {whole} a.log"
+        client.sendcmd(f"RANG {len(BYTES)} {len(BYTES + more) - 1}")
+        assert client.sendcmd("HASH a.log").split()[3] == hashlib.sha256(more).hexdigest()
+        assert client.sendcmd(f'XCRC "a.log" {len(BYTES)}') == f"250 {zlib.crc32(more):08X}"
+        assert int(client.sendcmd("AVBL").split()[1]) > 0
+    with site.agent(joined) as thief:
+        assert thief.sendcmd("HASH a.log").split()[3] == whole
+        end = len(BYTES + more)
+        for command in ("XCRC a.log", "XMD5 a.log", "XSHA1 a.log", "XSHA256 a.log 0 1", f'XSHA256 "a.log" {end - 1}'):
+            with pytest.raises(ftplib.error_perm, match="550"):
+                thief.sendcmd(command)
+        for first, last in ((0, 0), (0, end - 2), (1, end - 1), (end - 1, end - 1)):
+            thief.sendcmd(f"RANG {first} {last}")
+            with pytest.raises(ftplib.error_perm, match="550"):
+                thief.sendcmd("HASH a.log")
+        thief.sendcmd("OPTS HASH CRC32")
+        with pytest.raises(ftplib.error_perm, match="550"):
+            thief.sendcmd("HASH a.log")
+
+
+def test_an_agents_own_upload_opens_no_way_to_other_bytes(site: Site) -> None:
+    """What was sent is known by its generation: renaming another file to that name shows nothing of it."""
+    joined = site.join("web-01")
+    with site.agent(joined) as agent:
+        store(agent, "secret.log", BYTES)
+    with site.agent(joined) as thief:
+        store(thief, "mine.log", b"x" * len(BYTES))
+        thief.rename("mine.log", "away.log")
+        thief.rename("secret.log", "mine.log")
+        thief.sendcmd("RANG 0 0")
+        with pytest.raises(ftplib.error_perm, match="550"):
+            thief.sendcmd("HASH mine.log")
+        with pytest.raises(ftplib.error_perm, match="550"):
+            thief.sendcmd("HASH missing.log")
+        partly(thief, "half.log", BYTES[:5000])
+    with site.agent(joined) as again, pytest.raises(ftplib.error_perm, match="550"):
+        again.sendcmd("HASH half.log")
+
+
+def test_a_person_hashes_what_may_be_read(site: Site) -> None:
+    """Any range, older generations too; not what the scope hides."""
+    with site.agent(site.join("web-01")) as client:
+        store(client, "a.log", b"first\n")
+        store(client, "a.log", b"second life\n")
+    site.people.create("ann", PASSWORD)
+    with site.ftp("ann", PASSWORD) as reader:
+        assert reader.sendcmd("HASH /web-01/a.log").split()[3] == hashlib.sha256(b"second life\n").hexdigest()
+        assert reader.sendcmd("XMD5 /web-01/a.log;gen=1")[4:].lower() == hashlib.md5(b"first\n").hexdigest()
+        reader.sendcmd("RANG 0 5")
+        assert reader.sendcmd("HASH /web-01/a.log").split()[3] == hashlib.sha256(b"second").hexdigest()
+        with pytest.raises(ftplib.error_perm, match="550"):
+            reader.sendcmd("HASH /web-02/a.log")

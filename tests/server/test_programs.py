@@ -102,7 +102,7 @@ def test_rclone_copies_and_checks_out(site: Site, tmp_path: Path) -> None:
     for number in range(5):
         some_file(source / f"{number}.log", 50_000 + number)
     tls = "" if site.config.ftp.tls == "off" else ",explicit_tls=true,no_check_certificate=true"
-    secret = run("rclone", "obscure", joined.password).strip()
+    secret = run("rclone", "obscure", "--", joined.password).strip()
     remote = f':ftp,host="{host}",port={port},user="{joined.user}",pass="{secret}"{tls}:/tree'
     run("rclone", "--config", "", "copy", str(source), remote)
     for path in source.iterdir():

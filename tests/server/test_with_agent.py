@@ -86,12 +86,17 @@ def heard(row: AgentRecord) -> Heard:
     )
 
 
-@pytest.fixture(params=["off", "required"])
+@pytest.fixture(params=["off", "required", "two processes"])
 def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A running FTP part, with and without TLS."""
-    made = Site.make(tmp_path / "data", tls=request.param)
-    with Running(made) as running:
-        yield running
+    """A running FTP part, with and without TLS, and as two processes that share the work."""
+    if request.param == "two processes":
+        made = Site.make(tmp_path / "data", tls="required", processes=2)
+        with Process(made) as process:
+            yield process.site
+    else:
+        made = Site.make(tmp_path / "data", tls=request.param)
+        with Running(made) as running:
+            yield running
     made.catalog.close()
 
 

@@ -6,6 +6,7 @@ from logferry.archive.archive import Archive
 from logferry.archive.catalog import Catalog
 from logferry.archive.incoming import Incoming
 from logferry.archive.lines import LineRow, Lines
+from logferry.archive.many import WholeFile
 from logferry.archive.reader import GenerationReader
 
-__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LineRow", "Lines"]
+__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LineRow", "Lines", "WholeFile"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,15 +17,16 @@ from logferry.archive.durable import Disk, translating
 from logferry.archive.incoming import Incoming
 from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
+from logferry.archive.many import Many, WholeFile
 from logferry.archive.partials import held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
-from logferry.archive.records import Node
+from logferry.archive.records import Node, Received
 from logferry.archive.renames import Renames
 from logferry.archive.rooms import Rooms
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
 from logferry.archive.tree import Tree
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Refused
+from logferry.errors import LogferryError, Refused
 from logferry.names import checked_agent_id, checked_path, is_temporary, split
 
 
@@ -89,6 +90,15 @@ class Archive:
         with self._lock:
             self._active[agent, path] = incoming
         return incoming
+
+    def store_many(
+        self, agent: str, files: Sequence[WholeFile], *, make_folders: bool = True
+    ) -> list[Received | LogferryError]:
+        """Upload many small, whole files at once: the same as ``begin``, ``write``, ``commit`` of each, and faster.
+
+        One outcome per file, in order. Without ``make_folders`` a file whose folder is missing is NotPermitted.
+        """
+        return Many(self._rooms, self, self._supersede).store(checked_agent_id(agent), files, make_folders=make_folders)
 
     def rename(self, agent: str, source: str, target: str) -> None:
         """Publish a temporary name, move a file or folder, or file a generation as an earlier one (an aside name).

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from logferry.errors import Full, Later, LogferryError
+from logferry.limits import SYNC_EACH_MAX
+from logferry.syncfs import can_sync_disk, sync_disk
 
 Hook = Callable[[str], None]
 """Called with the name of a step just before it is done; may raise OSError instead of it."""
@@ -53,6 +55,15 @@ class Disk:
         """Return when the file's bytes and length are on disk."""
         self.step("sync_data")
         _fdatasync(fd)
+
+    def sync_many(self, fds: Sequence[int]) -> None:
+        """Return when the bytes of all these files, of one file system, are on disk."""
+        if len(fds) <= SYNC_EACH_MAX or not can_sync_disk():
+            for fd in fds:
+                self.sync_data(fd)
+            return
+        self.step("sync_many")
+        sync_disk(fds[0])
 
     def sync_folder(self, folder_dir: int) -> None:
         """Return when the names in the folder are on disk."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "cat": ("cat", "Write a file, or some of its lines, as it is."),
     "config": ("config", "Check settings and show where each comes from."),
     "find": ("find", "Find files by name, size and time."),
+    "ftp": ("ftp", "Any FTP server: put, get, ls, mirror; or serve a folder."),
     "get": ("get", "Download a file or a folder, verified."),
     "grep": ("grep", "Search the lines of all files."),
     "link": ("link", "The web address of a file or a line."),

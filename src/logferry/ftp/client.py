@@ -10,14 +10,19 @@ they are given: absolute (``/a/b``), or relative to the folder the login leads t
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, NotFound, Refused
-from logferry.ftp.client_copy import Copied, CopyProgress, download, upload
+from logferry.ftp.client_bundle import BundleResult, store_bundle
+from logferry.ftp.client_copy import Copied, CopyProgress, open_local, upload
 from logferry.ftp.client_data import Progress, Refusal
+from logferry.ftp.client_digest import Digest, ask_digest
+from logferry.ftp.client_download import download
 from logferry.ftp.client_session import ClientSession, Login, TlsMode
 from logferry.ftp.client_store import (
     CONNECTION_OVER,
@@ -69,15 +74,25 @@ class FtpClient:
         dice: Dice | None = None,
         rate: TokenBucket | None = None,
         introduction: str = "",
+        keep_alive_s: float = 0.0,
     ) -> None:
         """Nothing is connected yet. Raises BadConfig for a wrong pin or an unreadable ``ca_file``.
 
-        ``tls``: ``required``, ``explicit`` (when offered) or ``off``. ``pins`` (``sha256/<hex>``) replace the question
-        to certificate authorities. ``rate`` limits bytes per second and may be shared by several clients.
-        ``introduction`` is what the client calls itself (CLNT).
+        ``tls``: ``required`` (AUTH TLS), ``explicit`` (the same, when offered), ``implicit`` (TLS from the first byte
+        on, usually port 990) or ``off``. ``pins`` (``sha256/<hex>``) replace the question to certificate authorities.
+        ``rate`` limits bytes per second, up and down, and may be shared by several clients. ``introduction`` is what
+        the client calls itself (CLNT). ``keep_alive_s``: during long transfers a NOOP goes over the control connection
+        that often, for firewalls that forget quiet connections; TCP's own keep-alive is always on.
         """
-        self._login = Login(host, port, user, password, tls, timeout_s, introduction)
-        self._tls = None if tls == "off" else ClientTls.make(host, pins=pins, ca_file=ca_file)
+        login = Login(host, port, user, password, tls, timeout_s, introduction, keep_alive_s)
+        context = None if tls == "off" else ClientTls.make(host, pins=pins, ca_file=ca_file)
+        self._start(login, context, clock, dice, rate)
+
+    def _start(
+        self, login: Login, tls: ClientTls | None, clock: Clock, dice: Dice | None, rate: TokenBucket | None
+    ) -> None:
+        self._login = login
+        self._tls = tls
         self._clock = clock
         self._rate = rate
         self.dice = dice
@@ -86,6 +101,12 @@ class FtpClient:
         self._features = Features()
         self._folders: set[str] = set()
         self._sets_time_by_mdtm = True
+
+    def another(self) -> FtpClient:
+        """A client of its own with the same settings and the same ``rate``: one for each thread."""
+        made = FtpClient.__new__(FtpClient)
+        made._start(self._login, self._tls, self._clock, self.dice, self._rate)
+        return made
 
     # Connection ------------------------------------------------------------------------------------------------------
 
@@ -210,6 +231,11 @@ class FtpClient:
             raise failure(reply, f"MDTM {path}")
         return time_value_ns(reply.text.strip()) if reply.code == 213 else None
 
+    @property
+    def keeps_times(self) -> bool:
+        """Whether ``set_modified`` is sure to work. MDTM may set times too, but no FEAT says so."""
+        return self._features.has("MFMT")
+
     def set_modified(self, path: str, ns: int) -> bool:
         """Set the time of the last change by MFMT, else by MDTM; False when the server does neither."""
         session = self.session()
@@ -254,12 +280,19 @@ class FtpClient:
             if not reply.permanent or not above or above in self._folders:
                 raise failure(reply, f"MKD {path}")
             self.ensure_folder(above)
-            self._must("MKD", path)
+            reply = self._ask("MKD", path)
+            if not reply.completed and not self._is_folder(path):  # another connection may have made it just now
+                raise failure(reply, f"MKD {path}")
         self._folders.add(path)
 
     def forget_folders(self) -> None:
         """Folders may have gone meanwhile: let ``ensure_folder`` look again."""
         self._folders.clear()
+
+    def is_folder(self, path: str) -> bool:
+        """Whether ``path`` is a folder there. An empty path is the one the login leads to."""
+        self.session()
+        return not path.strip("/") or self._is_folder(path)
 
     def _is_folder(self, path: str) -> bool:
         if self._features.has("MLST"):
@@ -338,6 +371,28 @@ class FtpClient:
         else:
             yield from self._store_each(items)
 
+    def store_bundle(
+        self, items: Iterable[StoreItem], *, form: str = "", level: int = 3, progress: Progress | None = None
+    ) -> BundleResult:
+        """Upload many small files as one archive, which the server unpacks (where ``features.bundle_folder`` is set).
+
+        ``form`` is one of ``features.bundle_formats``; empty: ``tar.zst`` where both sides have it, else ``tar``.
+        Items are whole files (``rest`` 0) with paths from the home, each path once; ``want_size`` is not looked at.
+        ``progress`` gets the bytes of files sent. After a break what the server had whole is safe and counted as
+        stored; the others may be sent again.
+
+        Raises only what happens before the first byte: Refused (no bundles there), Unreachable, TimedOut, Busy.
+        """
+        session = self.session()
+        result = None
+        try:
+            result = store_bundle(self, items, form=form, level=level, progress=progress)
+            return result
+        finally:
+            broken = result is None or isinstance(result.error, CONNECTION_OVER)
+            if broken or not session.control.idle:
+                self.drop()
+
     def _store_each(self, items: Iterable[StoreItem]) -> Iterator[StoreResult]:
         lost: LogferryError | None = None
         for item in items:
@@ -354,6 +409,13 @@ class FtpClient:
             return StoreResult(item, error=error)
         return StoreResult(item, reply, size, modified_set=modified_set)
 
+    def digest(self, path: str, *, length: int = 0) -> Digest | None:
+        """The server's digest of a whole file, by HASH or XSHA256 and the like; None where it computes none.
+
+        ``length``, about, lets the answer take the longer the larger the file is.
+        """
+        return self._do(lambda session: ask_digest(session, path, length=length))
+
     # Files -----------------------------------------------------------------------------------------------------------
 
     def upload(
@@ -363,20 +425,43 @@ class FtpClient:
         *,
         resume: bool = True,
         temporary: bool = True,
+        verify: bool = True,
         attempts: int = FTP_ATTEMPTS_MAX,
         progress: CopyProgress | None = None,
+        folder: int | None = None,
     ) -> Copied:
         """Copy a local file to the server, whole, and do not come back before its SIZE is right there.
+
+        Where FEAT offers HASH (or XSHA256 and the like) digests are compared too, unless ``verify`` is False.
 
         It travels under a temporary name beside ``remote`` and is renamed at the end, so nobody sees a part of it.
         The name stands for this version of the file: an interrupted upload is resumed (``resume``), even by another
         process later, and never mixed with another version. ``temporary=False`` is for servers that forbid renaming:
-        the bytes go to ``remote`` itself, and what is there already is believed to be the beginning of the file.
+        the bytes go to ``remote`` itself; what is there is taken for the beginning when its last bytes are the same.
 
         Failures of the network are tried again up to ``attempts`` times with jittered waits. ``progress`` gets
-        (bytes there, bytes of the file).
+        (bytes there, bytes of the file). With ``folder``, the descriptor of an open folder, ``local`` is a name in it
+        and no link is followed.
+
+        Raises also Damaged (other bytes arrived), NotFound and Refused (``local`` is not there, or no plain file).
         """
-        return upload(self, local, remote, resume=resume, temporary=temporary, attempts=attempts, progress=progress)
+        descriptor = open_local(local, folder)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Refused(f"{local} is no plain file", hint="only files can be uploaded; for folders use mirror_up")
+            return upload(
+                self,
+                local,
+                remote,
+                descriptor=descriptor,
+                resume=resume,
+                temporary=temporary,
+                verify=verify,
+                attempts=attempts,
+                progress=progress,
+            )
+        finally:
+            os.close(descriptor)
 
     def download(
         self,
@@ -384,14 +469,29 @@ class FtpClient:
         local: str,
         *,
         resume: bool = True,
+        verify: bool = True,
         attempts: int = FTP_ATTEMPTS_MAX,
         progress: CopyProgress | None = None,
+        folder: int | None = None,
     ) -> Copied:
         """Copy a file from the server, whole: temporary name, SIZE check, fsync, rename, fsync of the folder.
 
         An interrupted download is resumed (``resume``) when the bytes before the break are still the same there.
+        Where FEAT offers HASH (or XSHA256 and the like) digests are compared too, unless ``verify`` is False. With
+        ``folder``, the descriptor of an open folder, the last part of ``local`` is a name in it.
+
+        Raises also Damaged (other bytes arrived), Full and Refused (the disk here).
         """
-        return download(self, remote, local, resume=resume, attempts=attempts, progress=progress)
+        return download(
+            self,
+            remote,
+            local,
+            folder=folder,
+            resume=resume,
+            verify=verify,
+            attempts=attempts,
+            progress=progress,
+        )
 
 
 def _receive(

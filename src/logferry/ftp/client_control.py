@@ -103,6 +103,11 @@ class ControlConnection:
         except OSError as error:
             raise self._lost(error) from error
 
+    def keep_alive(self) -> None:
+        """During a transfer: a NOOP whose answer nobody waits for. Raises Unreachable, TimedOut, Aborted."""
+        self._outgoing += self._protocol.keep_alive()
+        self.flush()
+
     def final(self, *, patience_s: float = 0.0) -> Reply:
         """The next final reply; preliminary ones before it are passed over."""
         while (answer := self.next(patience_s=patience_s)).reply.preliminary:
@@ -157,7 +162,10 @@ class ControlConnection:
         return True
 
     def start_tls(self, tls: ClientTls) -> None:
-        """After 234: shake hands. Raises Unreachable, TimedOut, Refused (certificate), Aborted."""
+        """After 234, or first of all where TLS is implicit: shake hands.
+
+        Raises Unreachable, TimedOut, Refused (certificate), Aborted.
+        """
         self._protocol.begin_tls()
         if self._inbox:
             raise Unreachable(f"{self.where} sent replies nobody asked for before the TLS handshake")
@@ -166,7 +174,7 @@ class ControlConnection:
             sock = tls.wrap(plain)
             self._cutter.replace(plain, sock)
             self.sock = sock
-            shake_hands(sock, timeout_s=self._timeout_s)
+            shake_hands(sock, timeout_s=self._timeout_s, clock=self._clock)
         except OSError as error:
             self._cutter.check()
             raise handshake_failed(error, self.where) from error

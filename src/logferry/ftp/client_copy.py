@@ -1,4 +1,4 @@
-"""Whole files between a disk and a server, resumed where they were interrupted, checked before they count."""
+"""Whole files from a disk to a server, resumed where they were interrupted, checked before they count."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from logferry.errors import Damaged, Later, NotFound, Refused
-from logferry.ftp.portable import read_at, sync_folder, write_at
+from logferry.errors import Damaged, Later, LogferryError, NotFound, Refused
+from logferry.ftp.client_digest import file_digest
+from logferry.ftp.portable import read_at
 from logferry.ftp.reconnect import Backoff, retrying
 from logferry.ftp.sending import SendSource
 from logferry.limits import SLICE_BYTES, TAIL_BYTES
@@ -24,14 +25,29 @@ CopyProgress = Callable[[int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A copy that is whole: ``size`` bytes, the first ``resumed_at`` of them from an earlier try, ``attempts`` made."""
+    """A copy that is whole: ``size`` bytes, the first ``resumed_at`` of them from an earlier try, ``attempts`` made.
+
+    ``digest`` names the algorithm whose digests here and there were compared; empty: the server computes none, or was
+    not asked.
+    """
 
     size: int
     resumed_at: int
     attempts: int
+    digest: str = ""
 
 
-# Upload --------------------------------------------------------------------------------------------------------------
+def open_local(local: str, folder: int | None = None) -> int:
+    """A descriptor to read ``local`` with (beneath the open ``folder``, through no link). Raises NotFound, Refused."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    if folder is not None:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.open(local, flags | getattr(os, "O_NONBLOCK", 0), dir_fd=folder)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {local}", hint="check the path") from error
+    except OSError as error:
+        raise Refused(f"cannot open {local}: {error.strerror}", hint="check its rights") from error
 
 
 def upload(
@@ -39,22 +55,15 @@ def upload(
     local: str,
     remote: str,
     *,
+    descriptor: int,
     resume: bool,
     temporary: bool,
+    verify: bool,
     attempts: int,
     progress: CopyProgress | None,
 ) -> Copied:
-    """See FtpClient.upload."""
-    try:
-        descriptor = os.open(local, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no file {local}", hint="check the path") from error
-    except OSError as error:
-        raise Refused(f"cannot open {local}: {error.strerror}") from error
-    try:
-        return _Upload(client, descriptor, local, remote, resume, temporary, progress).run(attempts)
-    finally:
-        os.close(descriptor)
+    """See FtpClient.upload. ``descriptor`` reads the file, ``local`` is its name in messages."""
+    return _Upload(client, descriptor, local, remote, resume, temporary, verify, progress).run(attempts)
 
 
 class _Upload:
@@ -66,6 +75,7 @@ class _Upload:
         remote: str,
         resume: bool,
         temporary: bool,
+        verify: bool,
         progress: CopyProgress | None,
     ) -> None:
         state = os.fstat(descriptor)
@@ -77,15 +87,20 @@ class _Upload:
         self._modified_ns = state.st_mtime_ns
         self._resume = resume
         self._temporary = temporary
+        self._verify = verify
         self._progress = progress
         self._folder = remote.rpartition("/")[0]
         self._attempts = 0
         self._resumed_at = 0
+        self._anew = False
+        """What is on the server turned out to be of no use."""
+
+        self._digest = ""
 
     def run(self, attempts: int) -> Copied:
         backoff = Backoff(dice=self._client.dice)
         retrying(self._once, attempts=attempts, backoff=backoff, sleep=self._client.sleep)
-        return Copied(self._size, self._resumed_at, self._attempts)
+        return Copied(self._size, self._resumed_at, self._attempts, self._digest)
 
     def _once(self) -> None:
         client = self._client
@@ -102,7 +117,11 @@ class _Upload:
         if offset < self._size or self._size == 0:
             source = SendSource(self._descriptor, offset, self._size - offset)
             client.store(target, source, rest=offset, progress=self._tell(offset))
+        elif self._progress is not None:
+            self._progress(offset, self._size)
         self._check_size(target)
+        if self._verify:
+            self._check_digest(target, resumed=offset > 0)
         client.set_modified(target, self._modified_ns)
         if target != self._remote:
             client.rename(target, self._remote)
@@ -117,10 +136,27 @@ class _Upload:
 
     def _offset(self, target: str) -> int:
         """Where to go on. On the final name of an atomic server what is there may be another version: begin anew."""
+        if self._anew:
+            self._anew = False
+            return 0
         if not (self._resume or self._attempts > 1) or (self._temporary and target == self._remote):
             return 0
         there = self._client.size(target) or 0
-        return there if there <= self._size else 0
+        if there > self._size or (not self._temporary and not self._continues(target, there)):
+            return 0
+        return there
+
+    def _continues(self, target: str, there: int) -> bool:
+        """Whether the last bytes before the break are those of this file; whoever may not read there is believed."""
+        begin = max(0, there - TAIL_BYTES)
+        if there == 0 or begin == there:
+            return True
+        tail = bytearray()
+        try:
+            self._client.retrieve(target, lambda block: tail.extend(block), offset=begin, expected=there - begin)
+        except Refused:
+            return True
+        return read_at(self._descriptor, there - begin, begin) == tail
 
     def _check_size(self, target: str) -> None:
         there = self._client.size(target)
@@ -137,118 +173,30 @@ class _Upload:
                 f"{target} has {there} of {self._size} bytes although the server confirmed it", hint="try again"
             )
 
+    def _check_digest(self, target: str, *, resumed: bool) -> None:
+        there = self._client.digest(target, length=self._size)
+        if there is None:
+            return
+        here = file_digest(self._descriptor, there.algorithm, self._size)
+        if here == there:
+            self._digest = here.algorithm
+            return
+        if target != self._remote:
+            with contextlib.suppress(LogferryError):  # of no use to anybody; a left-over is harmless
+                self._client.remove(target)
+        changed = os.fstat(self._descriptor).st_mtime_ns != self._modified_ns
+        if changed or resumed:
+            self._anew = True
+            why = "changed while it was sent" if changed else "does not continue what was on the server"
+            raise Later(f"{self._local} {why}: {there.algorithm} of {self._remote} differs", hint="send it again")
+        raise Damaged(
+            f"{self._remote} has another {there.algorithm} on the server than {self._local}",
+            where=self._remote,
+            expected=here.hexadecimal,
+            found=there.hexadecimal,
+            hint="send it again; if it happens twice, something between here and that disk changes bytes",
+        )
+
     def _tell(self, offset: int) -> Callable[[int], object] | None:
         progress = self._progress
         return None if progress is None else lambda done: progress(offset + done, self._size)
-
-
-# Download ------------------------------------------------------------------------------------------------------------
-
-
-def download(
-    client: FtpClient, remote: str, local: str, *, resume: bool, attempts: int, progress: CopyProgress | None
-) -> Copied:
-    """See FtpClient.download."""
-    return _Download(client, remote, local, resume, progress).run(attempts)
-
-
-class _Download:
-    def __init__(self, client: FtpClient, remote: str, local: str, resume: bool, progress: CopyProgress | None) -> None:
-        self._client = client
-        self._remote = remote
-        self._local = local
-        self._folder = os.path.dirname(local) or "."
-        self._partial = os.path.join(
-            self._folder, temporary_name(f"{client.where}\0{remote}\0{os.path.basename(local)}")
-        )
-        self._resume = resume
-        self._progress = progress
-        self._attempts = 0
-        self._resumed_at = 0
-
-    def run(self, attempts: int) -> Copied:
-        backoff = Backoff(dice=self._client.dice)
-        try:
-            descriptor = os.open(
-                self._partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o644
-            )
-        except OSError as error:
-            raise Refused(
-                f"cannot write in {self._folder}: {error.strerror}", hint="check folder and rights"
-            ) from error
-        try:
-            if not self._resume:
-                os.ftruncate(descriptor, 0)
-            size, modified_ns = retrying(
-                lambda: self._once(descriptor), attempts=attempts, backoff=backoff, sleep=self._client.sleep
-            )
-            os.fsync(descriptor)
-            if modified_ns is not None:
-                os.utime(descriptor if os.utime in os.supports_fd else self._partial, ns=(modified_ns, modified_ns))
-        except (NotFound, Damaged):
-            with contextlib.suppress(OSError):  # nothing worth keeping; a left-over is harmless
-                os.unlink(self._partial)
-            raise
-        finally:
-            os.close(descriptor)
-        os.replace(self._partial, self._local)
-        sync_folder(self._folder)
-        return Copied(size, self._resumed_at, self._attempts)
-
-    def _once(self, descriptor: int) -> tuple[int, int | None]:
-        client = self._client
-        client.connect()
-        self._attempts += 1
-        expected = client.size(self._remote)
-        if expected is None:
-            raise NotFound(f"there is no file {self._remote} on {client.where}", hint="check the path")
-        modified_ns = client.modified(self._remote)
-        have = os.fstat(descriptor).st_size
-        if have > expected:
-            os.ftruncate(descriptor, 0)
-            have = 0
-        writer = _Writer(descriptor, have, expected, self._progress)
-        if self._attempts == 1:
-            self._resumed_at = have
-        try:
-            client.retrieve(self._remote, writer.write, offset=writer.begin, expected=expected - writer.begin)
-        except _Differs:
-            # Another file stands there now: what we have is of no use. The retry below begins at zero.
-            os.ftruncate(descriptor, 0)
-            self._resumed_at = 0
-            raise Later(f"{self._remote} changed on the server since the download began") from None
-        total = writer.position
-        # A log may grow while it is read; then what came must lie between the size before and the size after.
-        if total != expected and not expected < total <= (client.size(self._remote) or 0):
-            raise Later(f"{total} bytes of {self._remote} came, the server has {expected}", hint="try again")
-        return total, modified_ns
-
-
-class _Differs(Exception):
-    """The bytes before the break are not the same any more."""
-
-
-class _Writer:
-    """Compares the last bytes that are here already with what comes, then writes behind them."""
-
-    def __init__(self, descriptor: int, have: int, expected: int, progress: CopyProgress | None) -> None:
-        self.begin = max(0, have - TAIL_BYTES)
-        self.position = self.begin
-        self._descriptor = descriptor
-        self._have = have
-        self._expected = expected
-        self._progress = progress
-
-    def write(self, data: memoryview) -> None:
-        if self.position < self._have:
-            known = read_at(self._descriptor, min(len(data), self._have - self.position), self.position)
-            if known != data[: len(known)]:
-                raise _Differs
-            self.position += len(known)
-            data = data[len(known) :]
-        while data:
-            written = write_at(self._descriptor, data, self.position)
-            self.position += written
-            data = data[written:]
-        if self._progress is not None:
-            self._progress(self.position, max(self._expected, self.position))

@@ -48,16 +48,20 @@ class DataConnection:
         clock: Clock,
         rate: TokenBucket | None = None,
         wait_for_it: bool = True,
+        keep_alive_s: float = 0.0,
     ) -> None:
         """Connect to ``port`` of the machine the control connection leads to. Raises Unreachable, TimedOut, Aborted.
 
-        Without ``wait_for_it`` a connection that fails is noticed with the first byte only.
+        Without ``wait_for_it`` a connection that fails is noticed with the first byte only. ``keep_alive_s`` above zero
+        sends a NOOP on the control connection that often.
         """
         self._control = control
         self._timeout_s = timeout_s
         self._cutter = cutter
         self._clock = clock
         self._rate = rate
+        self._keep_alive_s = keep_alive_s
+        self._heard_s = clock.monotonic_s() if keep_alive_s else 0.0
         self._where = f"data port {port} of {control.where}"
         address: Address = (control.peer[0], port, *control.peer[2:])
         try:
@@ -75,7 +79,7 @@ class DataConnection:
             sock = tls.wrap(plain, self._control.tls_session())
             self._cutter.replace(plain, sock)
             self._sock = sock
-            self._until_ready(sock.do_handshake)
+            self._until_ready(sock.do_handshake, within_s=self._timeout_s)
         except OSError as error:
             self._cutter.check()
             raise handshake_failed(error, self._where) from error
@@ -96,6 +100,8 @@ class DataConnection:
             part = done + self._allowed(source.length - done)
             while done < part:
                 done += send_some(source, done, part - done)
+            if self._keep_alive_s:
+                self._keep_alive()
             if progress is not None:
                 progress(done)
 
@@ -150,9 +156,12 @@ class DataConnection:
             socket.socket.shutdown(self._sock, socket.SHUT_WR)
 
     def _say_end_of_reading(self) -> None:
-        """Answer the server's close_notify with ours, as TLS 1.2 wants it."""
+        """Answer the server's end with ours: TLS 1.2 wants it, and ProFTPD keeps its reply back until it has it."""
         if isinstance(self._sock, ssl.SSLSocket):
             self.finish_sending()
+            return
+        with contextlib.suppress(OSError):  # gone already: the reply says whether all is well
+            self._sock.shutdown(socket.SHUT_WR)
 
     # Receiving -------------------------------------------------------------------------------------------------------
 
@@ -179,6 +188,8 @@ class DataConnection:
                 return done
             sink(buffer[:count])
             done += count
+            if self._keep_alive_s:
+                self._keep_alive()
             if self._rate is not None and (wait_s := self._rate.take(count)) > 0:
                 self._cutter.sleep(self._clock, wait_s)
 
@@ -205,15 +216,25 @@ class DataConnection:
 
     # Waiting ---------------------------------------------------------------------------------------------------------
 
-    def _until_ready(self, step: Callable[[], int | None], *, reading: bool = False) -> int:
-        """Repeat ``step`` until the socket lets it through."""
+    def _keep_alive(self) -> None:
+        """Show those in between (NAT, firewalls) that the control connection lives, though all its bytes go here."""
+        now = self._clock.monotonic_s()
+        if now - self._heard_s >= self._keep_alive_s:
+            self._heard_s = now
+            self._control.keep_alive()
+
+    def _until_ready(
+        self, step: Callable[[], int | None], *, reading: bool = False, within_s: float | None = None
+    ) -> int:
+        """Repeat ``step`` until the socket lets it through; ``within_s`` bounds all the waits together."""
+        end = None if within_s is None else self._clock.monotonic_s() + within_s
         while True:
             try:
                 return step() or 0
             except ssl.SSLWantReadError:
-                self._await(read=True)
+                self._await(read=True, end=end)
             except ssl.SSLWantWriteError:
-                self._await(read=False)
+                self._await(read=False, end=end)
             except BlockingIOError:
                 self._await(read=reading)
             except ssl.SSLEOFError as error:
@@ -223,10 +244,13 @@ class DataConnection:
             except OSError as error:
                 raise self._lost(error) from error
 
-    def _await(self, *, read: bool) -> None:
+    def _await(self, *, read: bool, end: float | None = None) -> None:
         """Wait for the data connection while the control connection may speak up."""
         data, control = self._sock, self._control.sock
-        end = self._clock.monotonic_s() + self._timeout_s
+        if end is None:
+            end = self._clock.monotonic_s() + self._timeout_s
+        if self._control.peek() is not None:  # the verdict came in one packet with the 150
+            self._check_refusal(reading=read)
         while True:
             left = end - self._clock.monotonic_s()
             reads = [control, data] if read else [control]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from logferry.clock import Clock
-from logferry.errors import LogferryError, NotSignedIn, Refused, Unreachable
+from logferry.errors import LogferryError, NotSignedIn, Refused, TimedOut, Unreachable
 from logferry.ftp.client_control import ControlConnection
 from logferry.ftp.client_data import DataConnection
 from logferry.ftp.client_tls import ClientTls
@@ -19,12 +19,15 @@ from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.throttle import TokenBucket
 
-TlsMode = Literal["required", "explicit", "off"]
+TlsMode = Literal["required", "explicit", "implicit", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Where to connect and as whom. ``tls``: ``required``, ``explicit`` (when the server offers it) or ``off``."""
+    """Where to connect and as whom.
+
+    ``tls``: ``required``, ``explicit`` (when the server offers it), ``implicit`` (before the first word) or ``off``.
+    """
 
     host: str
     port: int
@@ -35,8 +38,12 @@ class Login:
     introduction: str = ""
     """What the client calls itself (CLNT), where the server wants to know."""
 
+    keep_alive_s: float = 0.0
+    """During a transfer a NOOP goes out on the control connection that often; 0: never."""
+
     def __post_init__(self) -> None:
-        assert self.tls in ("required", "explicit", "off"), self.tls
+        assert self.tls in ("required", "explicit", "implicit", "off"), self.tls
+        assert self.keep_alive_s >= 0, self.keep_alive_s
         assert self.timeout_s > 0, self.timeout_s
         assert 0 < self.port < 65536, self.port
 
@@ -58,6 +65,9 @@ class ClientSession:
         self._clock = clock
         self._rate = rate
         self._extended = True
+        self.digest_algorithm = ""
+        """What OPTS HASH chose on this connection; empty: the server's first choice."""
+
         self.control = ControlConnection(login.host, login.port, timeout_s=login.timeout_s, cutter=cutter, clock=clock)
         try:
             self._sign_in()
@@ -67,8 +77,10 @@ class ClientSession:
 
     def _sign_in(self) -> None:
         where = self.control.where
+        if self.login.tls == "implicit":
+            self._encrypt_first()
         _expect(self.control.final(), f"connecting to {where}")
-        if self.login.tls != "off":
+        if self.login.tls in ("required", "explicit"):
             self._encrypt()
         reply = self.control.command("USER", self.login.user)
         if reply.code == 331:
@@ -84,6 +96,15 @@ class ClientSession:
             _expect(self.control.command("PBSZ", "0"), "PBSZ 0")
             _expect(self.control.command("PROT", "P"), "PROT P")
         _expect(self.control.command("TYPE", "I"), "TYPE I")
+
+    def _encrypt_first(self) -> None:
+        """Implicit TLS: the handshake comes before the greeting."""
+        assert self._tls is not None
+        try:
+            self.control.start_tls(self._tls)
+        except (Unreachable, TimedOut) as error:
+            error.hint = 'is this a port of implicit TLS (usually 990)? with others use tls = "required"'
+            raise
 
     def _encrypt(self) -> None:
         assert self._tls is not None
@@ -128,6 +149,7 @@ class ClientSession:
             clock=self._clock,
             rate=self._rate,
             wait_for_it=wait_for_it,
+            keep_alive_s=self.login.keep_alive_s,
         )
 
     @contextmanager

@@ -92,16 +92,21 @@ class ClientTls:
             check_pin(sock, self.pins, where)
 
 
-def shake_hands(sock: ssl.SSLSocket, *, timeout_s: float) -> None:
-    """Do the handshake on a non-blocking socket. Raises OSError (ssl.SSLError among them), TimeoutError."""
+def shake_hands(sock: ssl.SSLSocket, *, timeout_s: float, clock: Clock = SYSTEM) -> None:
+    """Do the handshake on a non-blocking socket, all of it within ``timeout_s``, however slowly its bytes drip in.
+
+    Raises OSError (ssl.SSLError among them), TimeoutError.
+    """
+    end = clock.monotonic_s() + timeout_s
     while True:
+        left = end - clock.monotonic_s()
         try:
             sock.do_handshake()
             return
         except ssl.SSLWantReadError:
-            ready = wait(read=[sock], timeout_s=timeout_s)
+            ready = wait(read=[sock], timeout_s=left) if left > 0 else []
         except ssl.SSLWantWriteError:
-            ready = wait(write=[sock], timeout_s=timeout_s)
+            ready = wait(write=[sock], timeout_s=left) if left > 0 else []
         if not ready:
             raise TimeoutError("the TLS handshake took too long")
 

@@ -12,19 +12,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from logferry.errors import Conflict, LogferryError, NotFound
-from logferry.ftp import transfers
+from logferry.ftp import active, hashing, listings, throttled, transfers
+from logferry.ftp.brake import Brake, unlimited
+from logferry.ftp.bundle import Bundle
 from logferry.ftp.control import Control, shut_down
-from logferry.ftp.events import Incomplete, Received, Sent
-from logferry.ftp.filesystem import ExpectingFilesystem, Filesystem, Upload
+from logferry.ftp.events import Incomplete, Received, Sent, Unpacked
+from logferry.ftp.filesystem import Download, ExpectingFilesystem, Filesystem, Upload
 from logferry.ftp.hooks import UploadRequest, ask
 from logferry.ftp.passive import PassivePort, same_host
-from logferry.ftp.protocol.actions import Transfer
+from logferry.ftp.protocol.actions import HashFile, Transfer
+from logferry.ftp.protocol.active_reader import Target
 from logferry.ftp.protocol.admission import DENIED
+from logferry.ftp.protocol.bundle import bundle_format, is_bundle_folder
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
-from logferry.ftp.tasks import lines
-from logferry.ftp.transfers import Interrupted
-from logferry.limits import FTP_RECHECK_S
+from logferry.ftp.transfers import Interrupted, Span
+from logferry.ftp.waiting import readable
+from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LIMIT_LOOK_S, FTP_LINGER_S, FTP_RECHECK_S
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -46,12 +50,17 @@ class DataWork:
     __slots__ = (
         "_connection",
         "_control",
+        "_cut_text",
+        "_early",
+        "_limits_look_s",
         "_local",
         "_port",
         "_recheck_s",
         "_session",
         "_shared",
+        "_target",
         "_turned_away",
+        "_upward",
         "_was_cut",
         "doing",
         "port_until_s",
@@ -64,12 +73,17 @@ class DataWork:
         self._local = local
         self._shared = shared
         self._port: PassivePort | None = None
+        self._target: Target | None = None
         self._connection: socket.socket | None = None
+        self._early: socket.socket | Interrupted | None = None
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
         self._recheck_s = 0.0
         self.port_until_s = math.inf
         """When a port that nobody has used is closed again (monotonic seconds)."""
+        self._cut_text = "The server stops."
+        self._upward = False
+        self._limits_look_s = float("inf")
         self.stall_s = shared.limits.data_stall_s
         self.doing: tuple[str, str, int] = ("", "", 0)
         """Verb, path and bytes moved, for whoever looks on."""
@@ -99,26 +113,77 @@ class DataWork:
         self.port_until_s = math.inf
         if port is not None:
             port.close()
+            early, self._early = self._early, None
+            if isinstance(early, socket.socket):
+                transfers.cut(early)
 
-    def cut(self) -> None:
+    @property
+    def may_come_early(self) -> bool:
+        """Whether a TLS data connection could come before its command (see ``early``)."""
+        return self._port is not None and self._early is None and self._session.protocol.state.private_data
+
+    def early(self) -> bool:
+        """Wait for the next command, or for a TLS data connection that comes before it; False: neither came.
+
+        asyncio's clients (aioftp) finish the handshake first and send the command then, so they would wait for ever
+        for a server that waits for the command.
+        """
+        port = self._port
+        assert port is not None
+        until = time.monotonic() + FTP_EARLY_TLS_S_MAX
+        if not self._comes(port.fileno(), until):
+            return self._control_speaks()
+        data = port.accept()
+        if data is None:
+            return True
+        # Everybody else's handshake comes after the command: only who begins it now is early.
+        if not self._comes(data.fileno(), until):
+            self._early = data
+            return self._control_speaks()
+        try:
+            self._connection = data
+            self._early = self._secure(data)
+        except Interrupted as end:
+            self._early = end  # told when the command has come
+        finally:
+            self._connection = None
+        return True
+
+    def _comes(self, descriptor: int, until: float) -> bool:
+        """Whether something comes at ``descriptor`` while the control connection is silent."""
+        control = self._control.fileno()
+        while not (ready := readable(control, descriptor, timeout_s=FTP_LINGER_S)):
+            if time.monotonic() > until or self._session.stopping:
+                return False
+        return control not in ready
+
+    def _control_speaks(self) -> bool:
+        return bool(readable(self._control.fileno(), timeout_s=0))
+
+    def cut(self, text: str = "The server stops.") -> None:
         """End a transfer from another thread, at once. To it this looks like a good end; the flag tells."""
+        self._cut_text = text
         self._was_cut = True
         connection = self._connection
         if connection is not None:
             shut_down(connection)
 
     def close(self) -> None:
-        """Release the port."""
+        """Release the port, and what came to it."""
         self._drop_port()
+        if self._turned_away is not None:
+            transfers.cut(self._turned_away)
 
     # Transfers ---------------------------------------------------------------------------------------------------
 
     def transfer(self, task: Transfer, buffer: memoryview) -> None:
         """Do a ``Transfer`` action, from 150 to the last reply."""
         self.doing = (task.verb, task.path, 0)
+        self._target = task.target
         self._recheck_s = time.monotonic() + FTP_RECHECK_S
         files = self._session.files
         assert files is not None
+        conflict = False
         try:
             if task.verb in ("STOR", "APPE", "STOU"):
                 reply = self._upload(task, files, buffer)
@@ -130,16 +195,48 @@ class DataWork:
             reply = Reply(end.code, (one_line(end.reason),))
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
+            conflict = isinstance(error, Conflict)
         finally:
             self._drop_port()
             self.doing = ("", "", 0)
-        self._session.protocol.answer(reply)
+            self._limits_look_s = float("inf")
+        if conflict:
+            self._session.answer_conflict(reply)
+        else:
+            self._session.protocol.answer(reply)
         if self._turned_away is not None:
             self._session.flush()
             transfers.turn_away(self._turned_away)
             self._turned_away = None
 
+    def hash(self, wanted: HashFile) -> None:
+        """Do a ``HashFile`` action."""
+        session = self._session
+        path = wanted.ranges[0].path
+        self.doing = (wanted.verb, path, 0)
+        assert session.files is not None
+        try:
+            reply = hashing.answer(
+                wanted,
+                session.files,
+                self,
+                self._shared.hashes,
+                may_read=lambda name: "r" in session.protocol.state.letters(name),
+                now_ns=self._shared.clock.now_ns,
+            )
+        except Interrupted as end:
+            # 426 speaks of a data connection; here is none.
+            reply = Reply(451, (one_line(end.reason),))
+        except (LogferryError, OSError) as error:
+            reply = refusal(error, path)
+        finally:
+            self.doing = ("", "", 0)
+        session.protocol.answer(reply)
+
     def _upload(self, task: Transfer, files: Filesystem, buffer: memoryview) -> Reply:
+        form = bundle_format(task.path, self._shared.terms.bundles)
+        if form is not None:
+            return self._unpack(task, form, files, buffer)
         path, opening, reply = task.path, _OPENING, _RECEIVED
         if task.verb == "STOU":
             path = _free_name(task.path, files)
@@ -185,9 +282,53 @@ class DataWork:
         request = UploadRequest(session.id, session.user, session.address, path, task.offset, task.verb, size)
         return ask(hook, request)
 
+    def _unpack(self, task: Transfer, form: str, files: Filesystem, buffer: memoryview) -> Reply:
+        """A bundle: its members are the uploads."""
+        if task.verb != "STOR" or task.offset:
+            return Reply(554, ("A bundle is sent whole: STOR from byte 0.",))
+        session, shared = self._session, self._shared
+        who = (session.id, session.user, session.address)
+        heard, hook = shared.listeners.present(), shared.before_upload
+
+        def stored(path: str, count: int) -> None:
+            if heard:
+                shared.tell(Received(*who, path, count=count))
+
+        def admit(path: str, size: int) -> Reply | None:
+            return ask(hook, UploadRequest(*who, path, 0, "STOR", size)) if hook is not None else None
+
+        bundle = Bundle(files, form, session.protocol.state.letters, stored, admit)
+        started = time.monotonic()
+        try:
+            self._receive(_OPENING, bundle, buffer)
+            bundle.commit()
+        except BaseException as error:
+            bundle.abandon()
+            self._incomplete(task.path, 0, bundle.position, "in", error)
+            reply = bundle.answer(error)
+            if reply is None:
+                raise
+            return reply
+        report, seconds = bundle.report, time.monotonic() - started
+        shared.tell(
+            Unpacked(
+                *who, task.path, report.files, report.folders, report.refused, count=bundle.position, seconds=seconds
+            )
+        )
+        return report.reply()
+
     def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
         with self._connected(opening) as data:
-            transfers.receive(data, upload, buffer, self)
+            if self._free(upload=True):
+                start = upload.position
+                try:
+                    transfers.receive(data, upload, buffer, self)
+                except _Limited as change:
+                    moved = change.moved
+                    assert upload.position == start + moved, "bytes are written before they are told"
+                    self._receive_slowly(data, upload, buffer, moved)
+            else:
+                self._receive_slowly(data, upload, buffer, 0)
             self._check_whole(data)
 
     def _check_whole(self, data: socket.socket) -> None:
@@ -197,12 +338,14 @@ class DataWork:
         lives waits for our 226. TLS has told the two apart already.
         """
         if self._was_cut:
-            raise Interrupted(426, "The server stops.")
+            raise Interrupted(426, self._cut_text)
         if not isinstance(data, ssl.SSLSocket):
             self.glance(self.doing[2])
 
     def _download(self, task: Transfer, files: Filesystem) -> Reply:
         download = files.open_download(task.path)
+        if task.stop is not None:
+            download = Span(download, task.stop)
         started = time.monotonic()
         count = 0
         try:
@@ -210,7 +353,7 @@ class DataWork:
             if left < 0:
                 return Reply(554, (f"{task.offset} is beyond the end: the file has {download.size} bytes.",))
             with self._connected(Reply(150, (f"Sending {left} bytes.",))) as data:
-                count = transfers.send(data, download, task.offset, self)
+                count = self._send(data, download, task.offset)
         except BaseException as error:
             self._incomplete(task.path, task.offset, self.doing[2], "out", error)
             raise
@@ -223,12 +366,56 @@ class DataWork:
         )
         return _SENT
 
+    def _send(self, data: socket.socket, download: Download, offset: int) -> int:
+        before = 0
+        if self._free(upload=False):
+            try:
+                return transfers.send(data, download, offset, self)
+            except _Limited as change:
+                before = change.moved
+        brake = Brake(self._shared, self._session.account, upload=False)
+        return before + throttled.send(data, download, offset + before, throttled.Onward(self, before), brake)
+
+    # Limits ------------------------------------------------------------------------------------------------------
+
+    def _free(self, *, upload: bool) -> bool:
+        """Whether the transfer that begins may run as fast as it can, until ``glance`` sees a limit."""
+        free = unlimited(self._shared, self._session.account, upload=upload)
+        self._upward = upload
+        self._limits_look_s = 0.0 if free else float("inf")
+        return free
+
+    def _look_at_limits(self, moved: int) -> None:
+        """A transfer that runs free: has its user got a limit meanwhile? Called only when bytes have moved."""
+        now = time.monotonic()
+        if now < self._limits_look_s:
+            return
+        first, self._limits_look_s = self._limits_look_s == 0.0, now + FTP_LIMIT_LOOK_S
+        if first or Brake(self._shared, self._session.account, upload=self._upward).limits is False:
+            return
+        self._limits_look_s = float("inf")
+        raise _Limited(moved)
+
+    def _receive_slowly(self, data: socket.socket, upload: Upload, buffer: memoryview, before: int) -> None:
+        brake = Brake(self._shared, self._session.account, upload=True)
+        throttled.receive(data, upload, buffer, throttled.Onward(self, before), brake)
+
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.
-        rows = lines(task.verb, task.path, task.prefix, files, self._session.protocol.state, self._shared.clock.now_ns)
-        with self._connected(_OPENING) as data:
-            transfers.send_lines(data, rows, self)
-        return _SENT
+        state = self._session.protocol.state
+        try:
+            now_ns = self._shared.clock.now_ns
+            rows = listings.rows(task.verb, task.path, task.prefix, task.options, files, state, now_ns)
+        except NotFound:
+            if not is_bundle_folder(task.path, state.terms.bundles):
+                raise
+            rows = listings.Listing(0)  # it is not really there: an empty folder
+        try:
+            with self._connected(_OPENING) as data:
+                transfers.send_lines(data, rows, self)
+        finally:
+            rows.close()
+        return Reply(451, (rows.cut,)) if rows.cut else _SENT
 
     def _incomplete(self, path: str, offset: int, count: int, direction: str, error: BaseException) -> None:
         session = self._session
@@ -251,11 +438,15 @@ class DataWork:
     @contextlib.contextmanager
     def _connected(self, opening: Reply) -> Iterator[socket.socket]:
         """The data connection, after ``opening`` was sent; ended properly, or cut when the body fails."""
-        self._session.reply_now(opening)
-        data = self._accept()
+        if self._target is None:
+            self._session.reply_now(opening)
+            data = self._accept()
+        else:
+            data = self._dial(self._target)
+            self._session.reply_now(opening)
         try:
             self._connection = data
-            if self._session.protocol.state.private_data:
+            if self._session.protocol.state.private_data and not isinstance(data, ssl.SSLSocket):
                 data = self._connection = self._secure(data)
             yield data
         except BaseException:
@@ -266,10 +457,23 @@ class DataWork:
         finally:
             self._connection = None
 
+    def _dial(self, target: Target) -> socket.socket:
+        shared = self._shared
+        return active.connect(
+            target,
+            local=self._local,
+            source_port=shared.active_port,
+            timeout_s=shared.limits.data_connect_s,
+            glance=lambda: self.glance(0),
+        )
+
     def _accept(self) -> socket.socket:
         port = self._port
         assert port is not None
-        data = port.accept()
+        early, self._early = self._early, None
+        if isinstance(early, Interrupted):
+            raise early
+        data = early or port.accept()
         if data is None:
             until = time.monotonic() + self._shared.limits.data_connect_s
             while data is None:
@@ -305,6 +509,7 @@ class DataWork:
 
     def glance(self, moved: int) -> None:
         """Look at the control connection while a transfer runs (see ``transfers.Watch``)."""
+        progress = moved != self.doing[2]
         self.doing = (*self.doing[:2], moved)
         self._recheck()
         protocol = self._session.protocol
@@ -318,17 +523,19 @@ class DataWork:
             if not data:
                 if protocol.quitting:
                     break
-                raise Interrupted(426, "The client went away.")
+                raise Interrupted(426, self._cut_text if self._was_cut else "The client went away.")
             protocol.receive(data)
             if protocol.flooded:
                 raise Interrupted(426, "A command without end came.")
         if self._was_cut:
-            raise Interrupted(426, "The server stops.")
+            raise Interrupted(426, self._cut_text)
         if protocol.abort_requested:
             raise Interrupted(426, "Aborted as you asked.")
         if protocol.wants_status():
             verb, path, _ = self.doing
             self._session.reply_now(Reply(213, (one_line(f"{verb} {path}: {moved} bytes so far."),)))
+        if progress:
+            self._look_at_limits(moved)
 
     def _recheck(self) -> None:
         """End a transfer whose user was removed or lost the right to it, within seconds."""
@@ -339,6 +546,14 @@ class DataWork:
         verb, path, _ = self.doing
         if not self._session.welcome_to_go_on(verb, path):
             raise Interrupted(426, "Your account has changed.")
+
+
+class _Limited(Exception):
+    """A transfer that ran free has got a limit after ``moved`` bytes; it goes on slowly from there."""
+
+    def __init__(self, moved: int) -> None:
+        super().__init__(moved)
+        self.moved = moved
 
 
 def _free_name(path: str, files: Filesystem) -> str:

@@ -1,5 +1,9 @@
 """What an FTP server tells the program it runs in. Callables hear of it on the session's thread, before the reply;
-``listeners.py`` has the ways to listen."""
+``listeners.py`` has the ways to listen.
+
+Of a server with several processes they are called in the parent, soon after and in the order of each session, unless
+``in_worker`` brings its own.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,14 @@ class LoginFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Banned(Event):
+    """``address`` gets no connection for ``seconds``; ``reason`` is what the last straw was."""
+
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Received(Event):
     """An upload is whole and durable. ``offset`` is where it began, ``count`` the bytes that came."""
 
@@ -60,6 +72,18 @@ class Incomplete(Event):
     count: int = 0
     direction: str = "in"
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked(Event):
+    """A bundle came whole; there was a ``Received`` for each of its ``files``. ``count`` is the bytes that came."""
+
+    path: str = ""
+    files: int = 0
+    folders: int = 0
+    refused: int = 0
+    count: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

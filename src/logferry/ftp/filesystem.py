@@ -47,7 +47,12 @@ class Download(Protocol):
 
 
 class Upload(Protocol):
-    """An upload under way. Exactly one of ``commit`` and ``abandon`` is called last."""
+    """An upload under way. Exactly one of ``commit`` and ``abandon`` is called last.
+
+    One that is a file may have a method ``splice(pipe, count)`` besides: take ``count`` bytes that wait in the pipe,
+    like ``write``, so that long plain uploads need not be copied into this process and out again. Whoever wraps an
+    upload to see its bytes leaves it out; a subclass with a ``write`` of its own need not mind.
+    """
 
     @property
     def position(self) -> int:

@@ -13,11 +13,13 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from logferry.errors import BadConfig, BadName, Conflict, Full, NotFound, Refused
+from logferry.errors import BadConfig, BadName, Conflict, Full, NotFound, NotPermitted, Refused
 from logferry.ftp.beneath import Opener, best_opener
+from logferry.ftp.bundle_files import BundleMember, Outcome, publish_one
 from logferry.ftp.filesystem import Entry, Usage
+from logferry.ftp.local_bundle import LocalBatch
 from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
     LocalUpload,
@@ -28,7 +30,16 @@ from logferry.ftp.local_upload import (
     partial_name,
     remove_idle_partial,
 )
-from logferry.ftp.portable import FOLDER_HANDLES, O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_PATH, read_at
+from logferry.ftp.portable import (
+    FOLDER_HANDLES,
+    O_CLOEXEC,
+    O_DIRECTORY,
+    O_NOFOLLOW,
+    O_NONBLOCK,
+    O_PATH,
+    read_at,
+    sync_data,
+)
 
 _FOLDER = os.O_RDONLY | O_DIRECTORY
 _NEW_FOLDER_MODE = 0o755
@@ -41,10 +52,8 @@ class _Root:
 
     def __init__(self, home: str) -> None:
         self.fd = os.open(home, O_PATH | O_DIRECTORY | O_CLOEXEC)
-
-    def __del__(self) -> None:
-        if hasattr(self, "fd"):
-            os.close(self.fd)
+        # Not ``__del__``: that runs before weak references are dead, so ``_root`` could hand out what is being closed.
+        weakref.finalize(self, os.close, self.fd).atexit = False
 
 
 _roots: weakref.WeakValueDictionary[str, _Root] = weakref.WeakValueDictionary()
@@ -89,14 +98,13 @@ class LocalFilesystem:
 
     def entries(self, path: str) -> Iterator[Entry]:
         raw = _raw(path)
-        listed = self._entries(raw, self._open(raw, _FOLDER))
-        # Begun at once: a generator that nobody ever begins would never close the folder.
-        next(listed)
-        return listed
+        found = self._entries(raw, self._open(raw, _FOLDER))
+        next(found)  # begun, it closes the folder even when nobody asks for an entry
+        return found
 
     def _entries(self, raw: bytes, fd: int) -> Iterator[Entry]:
         try:
-            yield _BEGUN
+            yield _NOTHING
             with os.scandir(fd) as found:
                 for one in found:
                     name = os.fsencode(one.name)
@@ -196,6 +204,53 @@ class LocalFilesystem:
                 return new_upload(folder, name)
             return continue_partial(path, folder, name, offset=None if append else offset)
         return continued_file(path, fd, folder, name, offset=None if append else offset)
+
+    def open_hash(
+        self,
+        path: str,
+        algorithm: str,  # noqa: ARG002 - the protocol's name
+        start: int,  # noqa: ARG002
+        stop: int | None,  # noqa: ARG002
+        *,
+        may_read: bool,
+    ) -> LocalDownload:
+        """HASH: the bytes SIZE tells of, also those of an interrupted upload; synced, so one can build on them."""
+        if not may_read:
+            raise NotPermitted(f"{path} may not be read")
+        try:
+            download = self.open_download(path)
+        except NotFound:
+            download = self._open_partial(path)
+        try:
+            fd = download.fileno()
+            assert fd is not None
+            sync_data(fd)
+        except BaseException:
+            download.close()
+            raise
+        return download
+
+    def _open_partial(self, path: str) -> LocalDownload:
+        folder, name = self._folder(_raw(path))
+        try:
+            fd = os.open(partial_name(name), os.O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, dir_fd=folder)
+        except FileNotFoundError as error:
+            raise NotFound(f"no such file: {path}") from error
+        finally:
+            os.close(folder)
+        return LocalDownload(fd, os.fstat(fd).st_size)
+
+    def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
+        """Many small files at once (``BundleFilesystem``)."""
+        if sum(len(member.data or b"") for member in members) > self._room():
+            full = Full("they do not fit on the disk", hint="make room on the server")
+            return [full] * len(members)
+        batch = LocalBatch(self._root.fd, lambda raw: self._open(raw, _FOLDER), _raw, make_folders=make_folders)
+        outcomes = batch.publish(members)
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, OSError) and outcome.errno == errno.EXDEV:  # its folder is on another disk
+                outcomes[index] = publish_one(self, members[index], make_folders=make_folders)
+        return outcomes
 
     # Room -----------------------------------------------------------------------------------------------------
 
@@ -313,6 +368,9 @@ class LocalFilesystem:
         return self._open(folder, _FOLDER), name
 
 
+_NOTHING = Entry("", is_folder=True, size=0, modified_ns=0)
+
+
 def _raw(path: str) -> bytes:
     """The bytes of a virtual path, relative to the home. Partials have no name that a client could say."""
     raw = path.encode("utf-8", "surrogateescape")[1:]
@@ -357,5 +415,4 @@ class LocalDownload:
             os.close(fd)
 
 
-_BEGUN = Entry("", is_folder=True, size=0, modified_ns=0)
 _OPENER = best_opener()

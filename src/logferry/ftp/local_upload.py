@@ -60,9 +60,28 @@ class LocalUpload:
                 rest = rest[written:]
                 written = os.pwrite(self._fd, rest, self.position)
                 self.position += written
+        self._begin_writeback()
+
+    def _begin_writeback(self) -> None:
         if self.position - self._started >= FTP_WRITEBACK_BYTES:
             start_writeback(self._fd, self._started, self.position - self._started)
             self._started = self.position
+
+    def splice(self, pipe: int, count: int) -> None:
+        """Take ``count`` bytes that wait in ``pipe``; the kernel moves them where the file system lets it."""
+        while count:
+            try:
+                moved = os.splice(pipe, self._fd, count, offset_dst=self.position)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # that is: not on this file system
+                    raise
+                block = os.read(pipe, count)
+                self.write(block)
+                count -= len(block)
+                continue
+            self.position += moved
+            count -= moved
+        self._begin_writeback()
 
     def commit(self) -> None:
         """Bytes first, then the name, then the folder that holds the name: no crash shows half a file."""

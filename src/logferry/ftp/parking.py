@@ -40,17 +40,24 @@ class Guest(Protocol):
 class ParkingLot:
     """Calls ``wake(guest)`` once for each guest: when its socket has something to read, or its deadline has passed.
 
-    ``arrive(connection, address)`` is called for each new connection. Both run on the lot's thread and must be quick.
+    ``arrive(connection, address)`` is called for each new connection. ``entrance`` is a second socket to wait for, and
+    what to call when there is something to read. All of them run on the lot's thread and must be quick.
     """
 
     def __init__(
-        self, listener: socket.socket, arrive: Callable[[socket.socket, str], None], wake: Callable[[Guest], None]
+        self,
+        listener: socket.socket,
+        arrive: Callable[[socket.socket, str], None],
+        wake: Callable[[Guest], None],
+        entrance: tuple[socket.socket, Callable[[], None]] | None = None,
     ) -> None:
         self._listener = listener
         self._arrive = arrive
         self._wake = wake
+        self._entrance = entrance
         self._selector = selectors.DefaultSelector()
         self._inbox: deque[tuple[Guest, bool]] = deque()
+        self._called: deque[Guest] = deque()
         self._parked: set[Guest] = set()
         self._clockwork: list[tuple[float, int]] = []
         self._alarms: dict[Guest, tuple[float, int]] = {}
@@ -69,6 +76,8 @@ class ParkingLot:
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._bell_out, selectors.EVENT_READ)
+        if self._entrance is not None:
+            self._selector.register(self._entrance[0], selectors.EVENT_READ)
         self._thread.start()
 
     def park(self, guest: Guest, *, listen: bool = True) -> None:
@@ -84,6 +93,11 @@ class ParkingLot:
         alarm = self._alarms.pop(guest, None)
         if alarm is not None:
             self._alarmed.pop(alarm[1], None)
+
+    def call(self, guest: Guest) -> None:
+        """Wake ``guest`` now if it is parked. From any thread."""
+        self._called.append(guest)
+        self._ring()
 
     def stop(self) -> None:
         """Accept nobody any more and wake everybody."""
@@ -116,7 +130,7 @@ class ParkingLot:
         while not self._stopping:
             self._asleep = True
             # Whoever parks from here on rings; whoever did before is in the inbox, which is looked at now.
-            rest = 0.0 if self._inbox else self._rest()
+            rest = 0.0 if self._inbox or self._called else self._rest()
             ready = self._selector.select(rest)
             self._asleep = False
             for key, _ in ready:
@@ -124,10 +138,16 @@ class ParkingLot:
                     self._accept()
                 elif key.fileobj is self._bell_out:
                     self._bell_out.recv(4096)
+                elif self._entrance is not None and key.fileobj is self._entrance[0]:
+                    self._entrance[1]()
                 else:
                     self._release(key.data)
             while self._inbox:
                 self._admit(*self._inbox.popleft())
+            while self._called:
+                guest = self._called.popleft()
+                if guest in self._parked:
+                    self._release(guest)
             self._ring_alarms()
 
     def _rest(self) -> float:

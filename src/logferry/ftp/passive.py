@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import socket
@@ -35,36 +36,41 @@ class PassivePort:
         host = same_host(host)
         self._peer = same_host(peer)
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(self._family, socket.SOCK_STREAM)
-        try:
-            if KERNEL_TIMEOUTS:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WATCH)
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _WATCH)
-            else:
-                self._socket.settimeout(FTP_WATCH_S)
-            self._bind(host, ports)
-            self._socket.listen(_BACKLOG)
-        except BaseException:
-            self._socket.close()
-            raise
+        self._socket = self._listening(host, 0) if ports is None else self._of_range(host, ports)
         self.port: int = self._socket.getsockname()[1]
 
-    def _bind(self, host: str, ports: range | None) -> None:
-        if ports is None:
-            self._socket.bind((host, 0))
-            return
-        if os.name == "posix":
-            # Elsewhere it would let another program take the very port.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    def _listening(self, host: str, port: int) -> socket.socket:
+        listener = socket.socket(self._family, socket.SOCK_STREAM)
+        try:
+            if KERNEL_TIMEOUTS:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WATCH)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _WATCH)
+            else:
+                listener.settimeout(FTP_WATCH_S)
+            if port and os.name == "posix":
+                # Elsewhere it would let another program take the very port.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            # Two sockets, in two processes or threads, may both be bound to a port; only one of them gets to listen.
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    def _of_range(self, host: str, ports: range) -> socket.socket:
         # In random order: a port that can be foretold can be stolen.
         for port in _dice.sample(ports, min(len(ports), _ATTEMPTS_MAX)):
             assert port >= FTP_PASSIVE_PORT_MIN
             try:
-                self._socket.bind((host, port))
-            except OSError:
-                continue
-            return
+                return self._listening(host, port)
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
         raise Later(f"no passive port of {ports.start}-{ports.stop - 1} is free", hint="widen passive_ports")
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def accept(self) -> socket.socket | None:
         """The peer's connection; None when there was none for FTP_WATCH_S. Anybody else's is closed at once."""

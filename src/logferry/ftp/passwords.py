@@ -12,8 +12,9 @@ import binascii
 import functools
 import hashlib
 import hmac
+import os
 import secrets
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from logferry.limits import FTP_PASSWORD_CHECKS_MAX, PASSWORD_CHARS_MAX
@@ -22,8 +23,20 @@ _SCRYPT_FULL = (15, 8, 1)
 _SCRYPT_LIGHT = (11, 8, 1)
 _SCRYPT_LN_MAX = 18
 
-# Each check takes up to 64 MiB; without a bound a storm of logins would take the machine's memory.
-_checks = threading.BoundedSemaphore(FTP_PASSWORD_CHECKS_MAX)
+
+@functools.cache
+def _checkers() -> ThreadPoolExecutor:
+    """Threads for checks and for nothing else.
+
+    Each check takes up to 64 MiB; without a bound a storm of logins would take the machine's memory. And the allocator
+    keeps what a thread has freed in a heap of that thread: were any of a server's many threads to check, all of them
+    would keep some MiB for good.
+    """
+    return ThreadPoolExecutor(FTP_PASSWORD_CHECKS_MAX, thread_name_prefix="logferry-passwords")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_checkers.cache_clear)  # a child has none of its parent's threads
 
 
 @functools.cache
@@ -50,11 +63,10 @@ def verify_password(stored: str, password: str) -> bool:
     """Whether ``password`` is the one ``stored`` was made from. A hash that cannot be read fits no password."""
     if len(password) > PASSWORD_CHARS_MAX:
         return False
-    with _checks:
-        if stored.startswith("$argon2"):
-            return _argon2_verify(stored, password)
-        if stored.startswith("$scrypt$"):
-            return _scrypt_verify(stored, password)
+    if stored.startswith("$argon2"):
+        return _checkers().submit(_argon2_verify, stored, password).result()
+    if stored.startswith("$scrypt$"):
+        return _checkers().submit(_scrypt_verify, stored, password).result()
     return False
 
 

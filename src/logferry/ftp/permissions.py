@@ -4,15 +4,15 @@
 letter   commands
 =======  ==========================================
 ``e``    CWD CDUP
-``l``    LIST NLST STAT MLSD MLST SIZE MDTM
-``r``    RETR
+``l``    LIST NLST STAT MLSD MLST SIZE MDTM AVBL
+``r``    RETR HASH XCRC XMD5 XSHA1 XSHA256
 ``a``    APPE
 ``d``    DELE RMD
 ``f``    RNFR RNTO
 ``m``    MKD
 ``w``    STOR STOU
 ``M``    SITE CHMOD
-``T``    MFMT
+``T``    MFMT, MDTM with a time, SITE UTIME
 =======  ==========================================
 """
 

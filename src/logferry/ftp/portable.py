@@ -10,16 +10,17 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-_fcntl: Any = None
+fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows
-    _fcntl = importlib.import_module("fcntl")
+    fcntl = importlib.import_module("fcntl")
+"""The module, or None where there is none."""
 
 KERNEL_TIMEOUTS = os.name == "posix" and hasattr(socket, "MSG_DONTWAIT") and hasattr(socket, "SO_RCVTIMEO")
 """Whether blocking sockets may have their time-outs in the kernel (``struct timeval``; elsewhere Python's are used)."""
 MSG_WAITALL: int = getattr(socket, "MSG_WAITALL", 0)
 RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """SO_LINGER: closing sends a reset."""
-FOLDER_HANDLES = _fcntl is not None and os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
+FOLDER_HANDLES = fcntl is not None and os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 """Whether names can be opened beneath an open folder; ``LocalFilesystem`` stands on it."""
 
 O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
@@ -29,7 +30,7 @@ O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK)
 """A descriptor to look at; without O_PATH the file is opened for reading, and a FIFO must not block that."""
 
-_FULL_SYNC: int | None = getattr(_fcntl, "F_FULLFSYNC", None)
+_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 _HAS_DATA_SYNC = hasattr(os, "fdatasync")
 _HAS_POSITIONS = hasattr(os, "pread")
 
@@ -37,7 +38,7 @@ _HAS_POSITIONS = hasattr(os, "pread")
 def sync_file(fd: int) -> None:
     """``fsync``; on macOS, where that leaves the bytes in the disk's own cache, what really writes them."""
     if _FULL_SYNC is not None:
-        _fcntl.fcntl(fd, _FULL_SYNC)
+        fcntl.fcntl(fd, _FULL_SYNC)
     else:
         os.fsync(fd)
 
@@ -69,7 +70,7 @@ def folder_locked(path: str) -> Iterator[None]:
         return
     folder = os.open(path, os.O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     try:
-        _fcntl.flock(folder, _fcntl.LOCK_EX)
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
         os.close(folder)
@@ -78,7 +79,7 @@ def folder_locked(path: str) -> Iterator[None]:
 def lock_alone(fd: int) -> bool:
     """Lock a file for this process alone, without waiting; False when another one has it."""
     try:
-        _fcntl.flock(fd, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -16,20 +16,32 @@ from typing import TYPE_CHECKING
 from logferry.errors import LogferryError
 from logferry.ftp.control import Control
 from logferry.ftp.datawork import DataWork
+from logferry.ftp.defender import Offence
 from logferry.ftp.events import Connected, Introduced, LoggedIn, LoginFailed, SessionEnded
 from logferry.ftp.filesystem import Filesystem
 from logferry.ftp.hooks import LoginRequest, ask
 from logferry.ftp.passive import same_host
 from logferry.ftp.passwords import waste_time
 from logferry.ftp.permissions import Permissions
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
+from logferry.ftp.protocol.bundle import is_bundle_folder
 from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
 from logferry.ftp.tasks import perform, told_of
 from logferry.ftp.users import User
-from logferry.limits import FTP_LINGER_S, FTP_TURN_S_MAX
+from logferry.limits import FTP_LINGER_S, FTP_NONSENSE_MAX, FTP_TURN_S_MAX
 
 if TYPE_CHECKING:
     from logferry.ftp.shared import Shared
@@ -59,7 +71,9 @@ class Session:
         "_client",
         "_connected_s",
         "_control",
+        "_counted",
         "_data",
+        "_dismissal",
         "_heard_s",
         "_line_s",
         "_shaking",
@@ -81,10 +95,13 @@ class Session:
         self.id = number
         self.address = same_host(address)
         self.connected_ns = shared.clock.now_ns()
-        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address)
+        implicit = shared.terms.tls == "implicit"
+        self.protocol = ServerProtocol(shared.terms, ipv6=":" in self.address, secure=implicit, peer=self.address)
         self.files: Filesystem | None = None
         self.reason = "closed by the client"
         self.stopping = False
+        self._dismissal = "The server stops; come back later."
+        self._counted = ""
         self._control = control
         self._shared = shared
         self._user: User | None = None
@@ -92,10 +109,14 @@ class Session:
         self._connected_s = self._heard_s = time.monotonic()
         self._line_s = self._asked_s = 0.0
         self.paused = False
-        self._shaking = False
+        self._shaking = implicit
         self._told = False
         self._data = DataWork(self, control, local, shared)
         self.deadline_s = self._connected_s + shared.limits.login_s
+        if implicit:
+            assert shared.contexts is not None, "implicit TLS has an identity"
+            with shared.contexts.for_control() as context:
+                control.begin_tls(context)
 
     def fileno(self) -> int:
         return self._control.fileno()
@@ -104,6 +125,12 @@ class Session:
     def user(self) -> str:
         """Who is logged in, or empty."""
         return self.protocol.state.user
+
+    @property
+    def account(self) -> User:
+        """Who is logged in, with everything that is set for them."""
+        assert self._user is not None, "asked only after login"
+        return self._user
 
     def info(self) -> SessionInfo:
         """How things stand now; may be asked from any thread."""
@@ -119,6 +146,11 @@ class Session:
             moved=moved,
         )
 
+    def greet(self) -> None:
+        """Send the greeting, unless TLS comes first: then it follows the handshake. Raises OSError."""
+        if not self._shaking:
+            self._flush()
+
     # The worker's way in -----------------------------------------------------------------------------------------
 
     def serve(self, buffer: memoryview, crowded: bool) -> bool:
@@ -131,7 +163,8 @@ class Session:
                 self._tell_connected()
             return self._serve(buffer, crowded)
         except OSError as error:
-            self.reason = f"connection lost: {error.strerror or type(error).__name__}"
+            if not self._shaking:  # a failed handshake has given its reason
+                self.reason = f"connection lost: {error.strerror or type(error).__name__}"
             return False
         except Exception:
             # A defect must end this session only, and be seen.
@@ -157,7 +190,7 @@ class Session:
             self.protocol.data_lost()
             self._set_deadline()
             return True
-        if self._shaking and not self._shake():
+        if self._shaking and not self._shake(0.0 if crowded else FTP_LINGER_S):
             return True
         turn_ends_s = time.monotonic() + FTP_TURN_S_MAX
         while True:
@@ -167,20 +200,25 @@ class Session:
                 return False
             if self.paused or self._shaking:
                 return True
-            now = time.monotonic()
-            if self.stopping or (not self.user and now >= self._connected_s + self._shared.limits.login_s):
+            if self.stopping:
                 return self._give_up()
-            if now > turn_ends_s and not self._control.holds_input:
+            if time.monotonic() > turn_ends_s and not self._control.holds_input:
                 # Somebody who never pauses must not keep the thread: to the end of the line, where others wait too.
                 self._set_deadline()
                 return True
-            data = self._control.receive(wait=not crowded)
+            early = self._data.may_come_early
+            data = self._control.receive(wait=not crowded and not early)
+            if data is None and early and self._data.early():
+                continue
             if data is None:
                 self._set_deadline()
                 return True
             if not data:
                 return False
             self._take(data)
+            # Whoever keeps us busy without saying anything, or without logging in, is not active: deadlines hold.
+            if not (self.user and self.protocol.has_command) and self._overdue():
+                return self._give_up()
 
     def _take(self, data: bytes) -> None:
         protocol = self.protocol
@@ -189,6 +227,8 @@ class Session:
             if self._line_s == 0.0:
                 self._line_s = time.monotonic()
             if protocol.flooded or time.monotonic() - self._line_s > self._shared.limits.line_s:
+                if protocol.flooded:
+                    self._offend(Offence.NONSENSE)
                 self.reason = "a command without end"
                 protocol.hang_up(421, "This command has no end; closing.")
         else:
@@ -208,7 +248,16 @@ class Session:
                 self._do(action, buffer)
                 if self.paused or self._shaking:
                     break
+        if protocol.state.nonsense > FTP_NONSENSE_MAX and not (self.paused or self._shaking or protocol.ended):
+            self._end_nonsense()
         self._flush()
+
+    def _end_nonsense(self) -> None:
+        """Somebody speaks another protocol at us, or tries what we understand. Without a defender they may."""
+        if self._shared.commons.defender is not None:
+            self._offend(Offence.NONSENSE)
+            self.reason = "too many commands that mean nothing"
+            self.protocol.hang_up(421, "Too many commands that mean nothing; closing.")
 
     def _introduced(self, client: str) -> None:
         self._client = client
@@ -233,10 +282,18 @@ class Session:
             self.deadline_s = min(self.deadline_s, self._line_s + limits.line_s)
         self.deadline_s = min(self.deadline_s, self._data.port_until_s)
 
+    def _overdue(self) -> bool:
+        if self.protocol.ended:
+            return False  # it has been said goodbye to already
+        if self._data.drop_unused_port():
+            self.protocol.data_lost()
+        self._set_deadline()
+        return time.monotonic() >= self.deadline_s
+
     def _give_up(self) -> bool:
         if self.stopping:
-            self.reason = "the server stops"
-            text = "The server stops; come back later."
+            text = self._dismissal
+            self.reason = "the server stops" if self.reason == "closed by the client" else self.reason
         else:
             self.reason = "idle too long" if self.user else "no login in time"
             text = "Too long without a command." if self.user else "Too long without a login."
@@ -246,10 +303,17 @@ class Session:
                 self._flush()
         return False
 
+    def dismiss(self, text: str, reason: str) -> None:
+        """From another thread: cut a transfer under way, say 421 ``text`` at the next turn, and end for ``reason``."""
+        self._dismissal = text
+        self.reason = reason
+        self.stopping = True
+        self._data.cut(text)
+
     def cut(self) -> None:
         """End the session from another thread, at once."""
-        self._control.cut()
         self._data.cut()
+        self._control.cut()
 
     def close(self) -> None:
         """Release everything. Called once, after the last ``serve``."""
@@ -258,6 +322,7 @@ class Session:
         self._forget_files()
         if not self._told:
             self._tell_connected()
+        self._count_out()
         self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
 
     def _forget_files(self) -> None:
@@ -321,6 +386,30 @@ class Session:
         rule = RULES.get(verb)
         return rule is None or letters.allow(rule.permission)
 
+    def _offend(self, offence: Offence, tried: tuple[str, str] | None = None) -> None:
+        self._shared.offend(self.id, self.user, self.address, offence, tried)
+
+    def _count_in(self, user: User) -> bool:
+        """Take one of the user's places; whether there was one."""
+        commons = self._shared.commons
+        if not commons.tally.log_in(commons.slot, user.name, user.connections or self._shared.limits.sessions_per_user):
+            return False
+        self._counted = user.name
+        return True
+
+    def _count_out(self) -> None:
+        name, self._counted = self._counted, ""
+        if name:
+            commons = self._shared.commons
+            commons.tally.log_out(commons.slot, name)
+
+    def _refuse(self, name: str, reason: str, text: str = "Wrong user name or password.") -> None:
+        """Refuse a login: ``reason`` is for the operator, ``text`` for the client."""
+        shared = self._shared
+        shared.tell(LoginFailed(self.id, name, self.address, reason=reason))
+        delay_s = shared.commons.login_delay_s(self.address, shared.terms.login_delay_s)
+        self._do(self.protocol.password_refused(text, delay_s), memoryview(b""))
+
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
         self._asked_s = time.monotonic()
@@ -329,8 +418,10 @@ class Session:
         if user is None:
             waste_time(password)
             refused = "no such user"
+            self._offend(Offence.BAD_USER, (name, password))
         elif not shared.users.verify(user, password):
             refused = "wrong password"
+            self._offend(Offence.BAD_PASSWORD, (name, password))
         elif not user.enabled:
             refused = "user is disabled"
         tls_required = shared.tls_required(user)
@@ -338,21 +429,27 @@ class Session:
             refused = "TLS is required for this user"
         secure = self.protocol.state.secure
         if refused or user is None:
-            shared.tell(LoginFailed(self.id, name, self.address, reason=refused))
-            self._do(self.protocol.password_refused(), memoryview(b""))
+            self._refuse(name, refused)
+            return
+        if not self._count_in(user):
+            self.reason = "too many connections of the user"
+            shared.tell(LoginFailed(self.id, name, self.address, reason=self.reason))
+            self.protocol.hang_up(421, "You have too many connections; close one, or come back later.")
             return
         reply = ask(shared.before_login, LoginRequest(self.id, name, self.address, secure))
         if reply is not None:
-            shared.tell(LoginFailed(self.id, name, self.address, reason=f"refused by the program: {reply.text}"))
-            self._do(self.protocol.password_refused(reply.text), memoryview(b""))
+            self._count_out()
+            self._refuse(name, f"refused by the program: {reply.text}", reply.text)
             return
         try:
             self.files = shared.filesystem(user)
         except (LogferryError, OSError) as error:
             log.error("the home of %r cannot be opened: %s", name, error)  # noqa: TRY400  # the cause says it all
-            shared.tell(LoginFailed(self.id, name, self.address, reason=f"home: {error}"))
-            self._do(self.protocol.password_refused("Your home cannot be opened."), memoryview(b""))
+            self._count_out()
+            self._refuse(name, f"home: {error}", "Your home cannot be opened.")
             return
+        if shared.commons.defender is not None:
+            shared.commons.defender.welcome(self.address)
         self._user = user
         self.protocol.password_accepted(
             Permissions(user.permissions),
@@ -373,8 +470,11 @@ class Session:
             self._data.listen()
         elif isinstance(action, FileTask):
             self._perform(action)
+        elif isinstance(action, HashFile):
+            self._data.hash(action)
         elif isinstance(action, CheckPassword):
             self._user = None
+            self._count_out()
             self._login(action.name, action.password)
         elif isinstance(action, Pause):
             self.paused = True
@@ -391,6 +491,8 @@ class Session:
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
+            if task.verb == "CWD" and is_bundle_folder(task.path, self.protocol.state.terms.bundles):
+                reply = Reply(250, (f"Working folder is {task.path}",))
         if reply.code < 400 and self._shared.listeners.present():
             event = told_of(task, self.id, self.user, self.address)
             if event is not None:
@@ -403,6 +505,7 @@ class Session:
     def _start_tls(self) -> None:
         self._flush()
         self._user = None
+        self._count_out()
         self._forget_files()
         assert self._shared.contexts is not None, "AUTH is refused when TLS is off"
         # Whatever has come in clear is dropped before a byte of it can be mistaken for something protected.
@@ -411,20 +514,35 @@ class Session:
             self._control.begin_tls(context)
         self._shaking = True
         self.deadline_s = time.monotonic() + self._shared.limits.login_s
-        self._shake()
+        self._shake(FTP_LINGER_S)
 
-    def _shake(self) -> bool:
+    def _shake(self, wait_s: float) -> bool:
         """Go on with the TLS handshake; whether it is done."""
         try:
-            done = self._control.handshake(wait_s=FTP_LINGER_S)
-        except ssl.SSLError as error:
-            self.reason = f"TLS handshake failed: {error.reason or error}"
+            done = self._control.handshake(wait_s=wait_s)
+        except OSError as error:
+            self.reason = f"TLS handshake failed: {getattr(error, 'reason', None) or error.strerror or error}"
+            if isinstance(error, ssl.SSLError):
+                self._offend(Offence.BAD_HANDSHAKE)
             raise
         if done:
             self._shaking = False
-            self.protocol.tls_started()
+            if self.protocol.busy:  # with AUTH TLS; implicit TLS is not asked for
+                self.protocol.tls_started()
             self._shared.owners.note(self._control.mark)
         return done
+
+    def answer_conflict(self, reply: Reply) -> None:
+        """The last reply to an upload whose bytes differ from those stored: slowly, and not too often."""
+        wait_s = self._shared.commons.conflict(self.account.name)
+        if wait_s < 0.0:
+            self._offend(Offence.PROBING)
+            self.reason = "too many uploads that differ from what is stored"
+            self.protocol.hang_up(421, "Too many uploads that differ from what is stored; come back later.")
+        elif wait_s:
+            self._do(self.protocol.answer_later(reply, wait_s), memoryview(b""))
+        else:
+            self.protocol.answer(reply)
 
     def reply_now(self, reply: Reply) -> None:
         """Send a preliminary reply at once."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from logferry.errors import NotFound, NotPermitted, Refused
+from logferry.errors import BadName, NotFound, NotPermitted
 from logferry.ftp.events import Deleted, Event, FolderMade, Renamed, TimeSet
-from logferry.ftp.filesystem import Entry, Filesystem
+from logferry.ftp.filesystem import Entry, Filesystem, SpaceFilesystem
+from logferry.ftp.listings import status_rows
 from logferry.ftp.protocol import listing, paths
 from logferry.ftp.protocol.actions import FileTask
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State
-from logferry.limits import FTP_LIST_ENTRIES_MAX, FTP_REPLY_LINES_MAX
-
-_WILD = re.compile(r"[*?\[]")
+from logferry.limits import FTP_REPLY_LINES_MAX
 
 
 @runtime_checkable
@@ -88,8 +84,15 @@ def _size(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], i
     return Reply(213, (str(files.size(task.path)),))
 
 
-def _modified(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
-    return Reply(213, (listing.time_value(files.stat(task.path).modified_ns),))
+def _modified(task: FileTask, files: Filesystem, state: State, now: Callable[[], int]) -> Reply:
+    try:
+        return Reply(213, (listing.time_value(files.stat(task.path).modified_ns),))
+    except (NotFound, BadName):
+        if not task.target:
+            raise
+    if not state.letters(task.target).allow("T"):
+        return Reply(550, ("Permission denied.",))
+    return _set_modified(task._replace(path=task.target), files, state, now)
 
 
 def _set_modified(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
@@ -103,11 +106,15 @@ def _facts(task: FileTask, files: Filesystem, state: State, _now: Callable[[], i
     return Reply(250, ("Facts:", line, "End"))
 
 
-def _status(task: FileTask, files: Filesystem, _state: State, now: Callable[[], int]) -> Reply:
-    rows = [listing.list_line(entry, now()) for entry in islice(found(task.path, files), FTP_REPLY_LINES_MAX + 1)]
-    if len(rows) > FTP_REPLY_LINES_MAX:
-        raise Refused(f"{task.path} has more than {FTP_REPLY_LINES_MAX} entries", hint="use LIST or MLSD")
+def _status(task: FileTask, files: Filesystem, state: State, now: Callable[[], int]) -> Reply:
+    rows = status_rows(task.path, task.options, files, state, now, FTP_REPLY_LINES_MAX)
     return Reply(213, ("Status:", *rows, "End"))
+
+
+def _available(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
+    if not isinstance(files, SpaceFilesystem):
+        return Reply(504, ("AVBL is not offered here.",))
+    return Reply(213, (str(max(files.free_bytes(task.path), 0)),))
 
 
 def _change_mode(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
@@ -118,6 +125,7 @@ def _change_mode(task: FileTask, files: Filesystem, _state: State, _now: Callabl
 
 
 _TASKS: dict[str, Callable[[FileTask, Filesystem, State, Callable[[], int]], Reply]] = {
+    "AVBL": _available,
     "CHMOD": _change_mode,
     "CWD": _cwd,
     "DELE": _delete,
@@ -135,79 +143,3 @@ _TASKS: dict[str, Callable[[FileTask, Filesystem, State, Callable[[], int]], Rep
 
 def _named(entry: Entry, name: str) -> Entry:
     return Entry(name, entry.is_folder, entry.size, entry.modified_ns, entry.mode, entry.unique)
-
-
-def found(path: str, files: Filesystem) -> Iterator[Entry]:
-    """What LIST, NLST and STAT show for ``path``: a folder's entries, the file itself, or what fits a pattern.
-
-    Only the last component may be a pattern (``*``, ``?``, ``[…]``), and a file of exactly that name comes first.
-
-    Raises:
-        NotFound: neither folder nor file nor a match; raised here, not while iterating.
-    """
-    try:
-        entry = files.stat(path)
-    except NotFound:
-        folder, pattern = paths.split(path)
-        if not _WILD.search(pattern):
-            raise
-        fits = re.compile(fnmatch.translate(pattern))
-        return _bounded(entry for entry in files.entries(folder) if fits.match(entry.name))
-    if not entry.is_folder:
-        return iter([_named(entry, paths.split(path)[1])])
-    return _bounded(files.entries(path))
-
-
-def _bounded(entries: Iterable[Entry]) -> Iterator[Entry]:
-    return islice(listing.printable(entries), FTP_LIST_ENTRIES_MAX)
-
-
-def lines(
-    verb: str, path: str, prefix: str, files: Filesystem, state: State, now_ns: Callable[[], int]
-) -> Iterator[str]:
-    """The lines of LIST, NLST or MLSD for ``path``. ``prefix`` is the argument of NLST.
-
-    Raises:
-        NotFound: there is nothing at ``path``; raised here, not while iterating.
-        Refused: MLSD of a file.
-    """
-    if verb == "MLSD":
-        entry = files.stat(path)
-        if not entry.is_folder:
-            raise NotAFolder(f"{path} is no folder", hint="use MLST")
-        entries = _bounded(files.entries(path))
-        here = listing.facts(_named(entry, "."), state.facts, state.letters(path), kind="cdir")
-        return _chain(here, _rows(path, entries, state))
-    if verb == "NLST":
-        return _names(path, prefix, files)
-    entries = found(path, files)
-    now = now_ns()
-    return (listing.list_line(entry, now) for entry in entries)
-
-
-def _rows(folder: str, entries: Iterable[Entry], state: State) -> Iterator[str]:
-    """The lines of MLSD for the entries of ``folder``."""
-    if state.folders is None:
-        return (listing.facts(one, state.facts, state.permissions) for one in entries)
-    return (listing.facts(one, state.facts, state.letters(paths.join(folder, one.name))) for one in entries)
-
-
-def _names(path: str, argument: str, files: Filesystem) -> Iterator[str]:
-    """Names as the client can send them back: those in a folder come with the folder as it was written."""
-    entries = found(path, files)
-    before = argument.rpartition("/")
-    prefix = before[0] + before[1]
-    if argument and not _WILD.search(before[2]) and files.stat(path).is_folder:
-        prefix = argument if argument.endswith("/") else f"{argument}/"
-    return (prefix + entry.name for entry in entries)
-
-
-class NotAFolder(Refused):
-    """MLSD of a file: RFC 3659 7.2.1 wants 501. Use MLST."""
-
-    ftp_reply = 501
-
-
-def _chain(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest

@@ -11,6 +11,11 @@ _BLOCK_BYTES_MIN = 4 * KIB
 _BLOCKS_PER_S = 10
 
 
+def burst_of(rate_bytes_s: float) -> float:
+    """What a bucket of that rate lets pass at once: a tenth of a second's worth."""
+    return max(rate_bytes_s / _BLOCKS_PER_S, _BLOCK_BYTES_MIN)
+
+
 class TokenBucket:
     """Allows ``rate_bytes_s`` on average and ``burst_bytes`` at once. Thread-safe; never sleeps itself.
 
@@ -23,7 +28,7 @@ class TokenBucket:
         self._lock = threading.Lock()
         self._clock = clock
         self._rate = float(rate_bytes_s)
-        self._burst = max(rate_bytes_s / _BLOCKS_PER_S, _BLOCK_BYTES_MIN) if burst_bytes is None else burst_bytes
+        self._burst = burst_of(rate_bytes_s) if burst_bytes is None else burst_bytes
         self._level = self._burst
         self._at = clock.monotonic_s()
 
@@ -45,7 +50,7 @@ class TokenBucket:
         with self._lock:
             self._refill()
             self._rate = float(rate_bytes_s)
-            self._burst = max(rate_bytes_s / _BLOCKS_PER_S, _BLOCK_BYTES_MIN)
+            self._burst = burst_of(rate_bytes_s)
 
     def _refill(self) -> None:
         now = self._clock.monotonic_s()

@@ -194,7 +194,8 @@ class TlsOwners:
     def allow(self, data: ssl.SSLSocket, control: Mark | None, user: str) -> bool:
         """Whether ``data`` resumed the session ``control``, or that of another control connection of ``user``.
 
-        A client with several connections may use the ticket of one that is logging in just now; then this waits.
+        A client with several connections may use the ticket of one that is logging in just now; then this waits. It
+        may even use it before ``note`` was called: the ticket is out before the server's side of the handshake returns.
         """
         if not data.session_reused:
             return False
@@ -204,7 +205,7 @@ class TlsOwners:
         if mark == control:
             return True
         with self._changed:
-            self._changed.wait_for(lambda: self._owners.get(mark) != "", FTP_TLS_OWNER_S_MAX)
+            self._changed.wait_for(lambda: self._owners.get(mark), FTP_TLS_OWNER_S_MAX)
             return self._owners.get(mark) == user
 
 

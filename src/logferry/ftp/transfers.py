@@ -11,16 +11,19 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from logferry.ftp.filesystem import Download, Upload
+from logferry.ftp.pipe import CAN_SPLICE, Pipe
 from logferry.ftp.portable import MSG_WAITALL, RESET_ON_CLOSE
 from logferry.ftp.waiting import wait
 from logferry.limits import (
     FTP_DATA_BLOCK_BYTES,
     FTP_REPLY_S_MAX,
     FTP_SENDFILE_BYTES,
+    FTP_SPLICE_CALL_BYTES_MIN,
+    FTP_SPLICE_FROM_BYTES,
     FTP_TLS_BLOCK_BYTES,
     FTP_TURN_AWAY_BYTES_MAX,
     FTP_TURN_AWAY_S_MAX,
@@ -30,6 +33,7 @@ from logferry.limits import (
 _HAS_SENDFILE = hasattr(os, "sendfile")
 _GLANCE_EVERY = 16
 """Blocks of a fast transfer between two looks at the control connection."""
+_SPLICES_A_GLANCE = 64
 
 
 class Interrupted(Exception):
@@ -95,7 +99,13 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
     moved = blocks = 0
     patience = _Patience(watch)
     recv_into = data.recv_into
+    splice = _splice_of(upload)
     while True:
+        if splice is not None and moved >= FTP_SPLICE_FROM_BYTES:
+            moved, ended = _receive_spliced(data, splice, watch, moved)
+            if ended:
+                return moved
+            splice = None
         try:
             # MSG_WAITALL: a whole block per call, however small the packets; the end and the time-out cut it short.
             count = recv_into(buffer, 0, MSG_WAITALL)
@@ -112,6 +122,44 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
         blocks += 1
         if blocks % _GLANCE_EVERY == 0:
             watch.glance(moved)
+
+
+def _splice_of(upload: Upload) -> Callable[[int, int], None] | None:
+    """The upload's ``splice``; None where a subclass has a ``write`` of its own, which wants to see every byte."""
+    for kind in type(upload).__mro__:
+        if "splice" in vars(kind) and CAN_SPLICE:
+            found: Callable[[int, int], None] = upload.splice  # type: ignore[attr-defined]
+            return found
+        if "write" in vars(kind):
+            break
+    return None
+
+
+def _receive_spliced(
+    data: socket.socket, splice: Callable[[int, int], None], watch: Watch, moved: int
+) -> tuple[int, bool]:
+    """The same without copying, for as long as the network is fast; all moved so far, and whether that is the end."""
+    patience = _Patience(watch)
+    calls, began = 0, moved
+    with Pipe() as pipe:
+        while True:
+            try:
+                count = pipe.fill(data)
+            except BlockingIOError:
+                patience.rest(moved)
+                continue
+            except OSError as error:
+                raise broken(error) from error
+            if count == 0:
+                return moved, True
+            splice(pipe.out, count)
+            moved += count
+            patience.progress()
+            calls += 1
+            if calls % _SPLICES_A_GLANCE == 0:
+                watch.glance(moved)
+                if moved - began < calls * FTP_SPLICE_CALL_BYTES_MIN:
+                    return moved, False
 
 
 def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch: Watch) -> int:
@@ -161,6 +209,16 @@ def send(data: socket.socket, download: Download, offset: int, watch: Watch) -> 
         offset += len(block)
         moved += len(block)
     return moved
+
+
+class Span:
+    """A download that ends at ``stop`` (RANG), or where the file does."""
+
+    def __init__(self, whole: Download, stop: int) -> None:
+        self.size = min(whole.size, stop)
+        self.fileno = whole.fileno
+        self.read_at = whole.read_at
+        self.close = whole.close
 
 
 def _send_file(data: socket.socket, descriptor: int, offset: int, end: int, watch: Watch) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from logferry.errors import BadConfig, Conflict, NotFound
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.passwords import hash_password, verify_password
 from logferry.ftp.permissions import LETTERS, Permissions
+from logferry.ftp.timetable import Rate, check_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,9 @@ class User:
 
     ``require_tls`` None follows the server; True refuses the user's password over plain FTP; False admits it where
     the server requires TLS of others. ``password_hash`` comes from ``passwords.hash_password``; empty refuses every
-    password.
+    password. ``upload_rate`` limits what the user sends to us, ``download_rate`` what we send them, over all their
+    connections: bytes per second or a timetable such as ``08:00-18:00 1 MiB/s, else 10 MiB/s``. ``connections`` is how
+    many they may have. 0 is no limit.
 
     ``folders`` gives other letters to parts of the home, as in ``{"/incoming": "elw"}`` (see ``FolderRules``).
     ``quota_bytes`` and ``quota_files`` bound what lies beneath the home, whoever put it there; None is no bound.
@@ -37,9 +40,15 @@ class User:
     folders: Mapping[str, str] | None = None
     quota_bytes: int | None = None
     quota_files: int | None = None
+    upload_rate: Rate = 0
+    download_rate: Rate = 0
+    connections: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "permissions", Permissions(self.permissions))
+        check_rates(upload_rate=self.upload_rate, download_rate=self.download_rate)
+        if self.connections < 0:
+            raise BadConfig(f"connections is {self.connections}", hint="0 is no limit")
         if self.folders is not None and not isinstance(self.folders, FolderRules):
             object.__setattr__(self, "folders", FolderRules(self.folders) if self.folders else None)
         for bound in (self.quota_bytes, self.quota_files):
@@ -66,6 +75,31 @@ class User:
         return cls(name=name, home=home, permissions=permissions, password_hash=hash_password(password))
 
 
+@runtime_checkable
+class FollowedStore(Protocol):
+    """A store in this process's memory. Where a server has several processes, each follows the one of the parent."""
+
+    def follow(self, told: Callable[[str, User | None], None]) -> None:
+        """Call ``told(name, user)`` after each change, None for a user who is gone; changes wait for it."""
+        ...
+
+    def unfollow(self, told: Callable[[str, User | None], None]) -> None:
+        """Not any more."""
+        ...
+
+    def snapshot(self) -> dict[str, User]:
+        """All users now, by name."""
+        ...
+
+    def put(self, name: str, user: User | None) -> None:
+        """Take over a change, without telling anybody."""
+        ...
+
+    def put_all(self, users: Mapping[str, User]) -> None:
+        """Take over a snapshot."""
+        ...
+
+
 class UserStore(Protocol):
     """Where users come from. Both methods may be called by several threads at once."""
 
@@ -83,30 +117,66 @@ class MemoryUsers:
 
     def __init__(self, *users: User) -> None:
         self._lock = threading.Lock()
+        # Held longer, until all who follow know: they must hear of changes in the order in which they happened.
+        self._order = threading.Lock()
+        self._followers: list[Callable[[str, User | None], None]] = []
         self._users: dict[str, User] = {}
         for user in users:
             self.add(user)
 
     def add(self, user: User) -> None:
         """Add a user. Raises Conflict when the name is taken."""
-        with self._lock:
-            if user.name in self._users:
-                raise Conflict(f"user {user.name} exists already", hint="use change()")
-            self._users[user.name] = user
+        with self._order:
+            with self._lock:
+                if user.name in self._users:
+                    raise Conflict(f"user {user.name} exists already", hint="use change()")
+                self._users[user.name] = user
+            self._tell(user.name, user)
 
     def change(self, name: str, **changes: Any) -> User:
         """Replace fields of a user, e.g. ``change("ann", permissions="elr")``. Raises NotFound."""
-        with self._lock:
-            if name not in self._users:
-                raise NotFound(f"no user {name}", hint="use add()")
-            self._users[name] = replace(self._users[name], **changes)
-            return self._users[name]
+        with self._order:
+            with self._lock:
+                if name not in self._users:
+                    raise NotFound(f"no user {name}", hint="use add()")
+                user = self._users[name] = replace(self._users[name], **changes)
+            self._tell(name, user)
+            return user
 
     def remove(self, name: str) -> None:
         """Remove a user; their sessions end with the next command. Raises NotFound."""
+        with self._order:
+            with self._lock:
+                if self._users.pop(name, None) is None:
+                    raise NotFound(f"no user {name}")
+            self._tell(name, None)
+
+    def _tell(self, name: str, user: User | None) -> None:
+        for told in self._followers:
+            told(name, user)
+
+    def follow(self, told: Callable[[str, User | None], None]) -> None:
+        with self._order:
+            self._followers.append(told)
+
+    def unfollow(self, told: Callable[[str, User | None], None]) -> None:
+        with self._order:
+            self._followers.remove(told)
+
+    def snapshot(self) -> dict[str, User]:
         with self._lock:
-            if self._users.pop(name, None) is None:
-                raise NotFound(f"no user {name}")
+            return dict(self._users)
+
+    def put(self, name: str, user: User | None) -> None:
+        with self._lock:
+            if user is None:
+                self._users.pop(name, None)
+            else:
+                self._users[name] = user
+
+    def put_all(self, users: Mapping[str, User]) -> None:
+        with self._lock:
+            self._users = dict(users)
 
     def find(self, name: str) -> User | None:
         return self._users.get(name)

@@ -21,3 +21,13 @@ def wait(*, read: Sequence[socket.socket] = (), write: Sequence[socket.socket] =
         if sock not in write:
             poll.register(sock, select.POLLIN)
     return [fd for fd, _ in poll.poll(max(0.0, timeout_s) * 1000)]
+
+
+def readable(*descriptors: int, timeout_s: float) -> list[int]:
+    """Those of ``descriptors`` that bring something, or an end; none after ``timeout_s`` seconds."""
+    if not _HAS_POLL:
+        return select.select(descriptors, (), (), timeout_s)[0]
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [fd for fd, _ in poll.poll(timeout_s * 1000)]

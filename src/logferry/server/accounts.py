@@ -22,7 +22,7 @@ DELIVERING = Permissions.delivering()
 READING = Permissions.reading()
 
 
-def ftp_user(record: UserRecord) -> User:
+def ftp_user(record: UserRecord, connections_per_agent: int = 0) -> User:
     """How the FTP server sees a user of the catalog. ``home`` is the agent's id, empty for people."""
     if record.role == "agent":
         return User(
@@ -31,6 +31,7 @@ def ftp_user(record: UserRecord) -> User:
             permissions=DELIVERING,
             password_hash=record.password_hash,
             enabled=record.enabled and record.agent_id is not None,
+            connections=connections_per_agent,
         )
     return User(
         name=record.name, home="", permissions=READING, password_hash=record.password_hash, enabled=record.enabled
@@ -41,6 +42,7 @@ class CatalogUsers:
     """A ``UserStore`` on the catalog. Safe from many threads.
 
     Args:
+        connections_per_agent: how many connections an agent may have; 0 is no limit.
         on_asked: told each name that is asked for (the FTP server asks before every command).
         on_agent: told (user name, agent id) when an agent's user was read.
     """
@@ -51,12 +53,14 @@ class CatalogUsers:
         *,
         clock: Clock = SYSTEM,
         fresh_s: float = USERS_FRESH_S,
+        connections_per_agent: int = 0,
         on_asked: Callable[[str], None] | None = None,
         on_agent: Callable[[str, str], None] | None = None,
     ) -> None:
         self._people = catalog.people
         self._clock = clock
         self._fresh_s = fresh_s
+        self._connections_per_agent = connections_per_agent
         self._on_asked = on_asked or (lambda _name: None)
         self._on_agent = on_agent or (lambda _name, _agent: None)
         self._verified = VerifiedPasswords()
@@ -85,7 +89,7 @@ class CatalogUsers:
         record = self._people.user(name)
         if record is None or record.name == LOCAL_USER:
             return None
-        user = ftp_user(record)
+        user = ftp_user(record, self._connections_per_agent)
         if user.home:
             self._on_agent(user.name, user.home)
         with self._lock:

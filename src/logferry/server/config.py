@@ -15,7 +15,8 @@ from typing import Any
 
 from logferry import settings
 from logferry.errors import BadConfig
-from logferry.limits import DISK_RESERVE_BYTES, SEARCH_S_MAX, SESSION_S_MAX
+from logferry.ftp.timetable import check_rates
+from logferry.limits import DISK_RESERVE_BYTES, FTP_PROCESSES_MAX, SEARCH_S_MAX, SESSION_S_MAX
 from logferry.settings import setting
 
 DEFAULT_FILES = ("server.toml", "/etc/logferry/server.toml")
@@ -43,6 +44,20 @@ class ArchiveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FtpLimitsConfig:
+    """``[ftp.limits]``: ``upload`` is what agents and clients send, ``download`` what they fetch."""
+
+    upload_rate: str = setting("0", doc="all connections together; a rate, or a timetable")
+    download_rate: str = setting("0", doc="all connections together; a rate, or a timetable")
+    connections_per_agent: int = setting(0, doc="0 is no limit; an agent uses 4 unless told otherwise")
+
+    def __post_init__(self) -> None:
+        check_rates(upload_rate=self.upload_rate, download_rate=self.download_rate)
+        if self.connections_per_agent < 0:
+            raise BadConfig(f"connections_per_agent = {self.connections_per_agent} is out of range", hint="0 or more")
+
+
+@dataclass(frozen=True, slots=True)
 class FtpConfig:
     """``[ftp]``: where agents and FTP clients deliver."""
 
@@ -50,10 +65,14 @@ class FtpConfig:
     tls: str = setting("required", choices=("required", "explicit", "off"), doc="off warns at every start")
     passive_ports: str = setting("", doc='for example "30000-30099"; empty: any free port')
     public_address: str = setting("", doc="the address PASV tells when the server is behind NAT")
+    processes: int = setting(1, doc="processes that take uploads; as many as cores at most")
+    limits: FtpLimitsConfig = field(default_factory=FtpLimitsConfig)
 
     def __post_init__(self) -> None:
         parse_address(self.listen, FTP_PORT, "listen")
         parse_ports(self.passive_ports)
+        if not 1 <= self.processes <= FTP_PROCESSES_MAX:
+            raise BadConfig(f"processes = {self.processes} is out of range", hint=f"1 to {FTP_PROCESSES_MAX}")
         if self.public_address:
             _checked_ip(self.public_address)
 

@@ -1,24 +1,24 @@
 """What an FTP session sees of the archive: an agent delivers into its own tree, a person reads what the scope shows.
 
 An agent's root is its own tree. It may upload, continue, rename its own names, make folders and set times; nothing it
-does takes away what is archived, and it reads nothing back but names, sizes and times. A person's root lists the
-agents; files are read through the archive's one reader. ``app.log;gen=2`` names an older generation in RETR, SIZE,
-MDTM and MLST; listings do not show such names.
+does takes away what is archived, and it reads nothing back but names, sizes, times and the SHA-256 of whole files. A
+person's root lists the agents; files are read through the archive's one reader. ``app.log;gen=2`` names an older
+generation in RETR, SIZE, MDTM and MLST; listings do not show such names.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import structlog
 
-from logferry.archive import Archive, Catalog, GenerationReader, Incoming
+from logferry.archive import Archive, Catalog, GenerationReader, Incoming, WholeFile
 from logferry.archive.records import FileRecord, GenerationRecord, Node, Received
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
-from logferry.ftp import Download, Entry, Filesystem, Upload, User
+from logferry.ftp import BundleMember, Download, Entry, Filesystem, Outcome, Upload, User
 from logferry.limits import STORED_FRESH_S
 from logferry.names import checked_path, from_wire
 from logferry.server.scope import Scope
@@ -57,6 +57,8 @@ class AgentFilesystem:
         self._stored_as = ""
         self._stored_s = 0.0
         """The last upload of this session, its path as the wire has it, when (monotonic seconds)."""
+        self._sent: tuple[int | None, int, int] = (None, 0, 0)
+        """Into which generation that upload went, from where to where: a generation's bytes never change."""
 
     def stat(self, path: str) -> Entry:
         """The entry at ``path``. Raises NotFound."""
@@ -80,6 +82,42 @@ class AgentFilesystem:
         """Refused: whoever steals an agent's password reads nothing with it."""
         raise NotPermitted(f"agents deliver and do not read ({path})", hint="sign in as a person to read")
 
+    def open_hash(
+        self,
+        path: str,
+        algorithm: str,
+        start: int,
+        stop: int | None,
+        *,
+        may_read: bool,  # noqa: ARG002 - agents never read
+    ) -> Download:
+        """HASH of what is confirmed, so that an agent can verify it, but nothing by which a password's thief reads.
+
+        Whoever may hash any range, or just any beginning, finds the bytes one by one. So an agent gets the SHA-256 of
+        a whole current file, and anything within what this very session uploaded last, which its client knows anyway.
+        A thief learns whether a whole file is one they have already (as repeating the upload would tell them too). An
+        upload that is not whole is not hashed.
+        """
+        file = self._archive.catalog.files.at(self._agent, archive_path(path))
+        if file is None or not file.has_current:
+            raise NotFound(f"no whole file {path}")
+        reader = self._archive.open(file.generation_id)
+        stop = reader.size if stop is None else min(stop, reader.size)
+        whole = start == 0 and stop == reader.size and algorithm == "SHA-256"
+        sent_to, first, end = self._sent
+        sent = sent_to == file.generation_id and first <= start <= stop <= end
+        if not whole and not sent:
+            reader.close()
+            raise NotPermitted(
+                f"agents hash whole files with SHA-256, or what they have just sent ({path})",
+                hint="OPTS HASH SHA-256, and no RANG",
+            )
+        return _ReaderDownload(reader)
+
+    def free_bytes(self, path: str) -> int:  # noqa: ARG002 - one disk for all
+        """AVBL: how much may still arrive."""
+        return self._archive.free_bytes()
+
     def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
         """Begin an upload into the agent's tree."""
         self._stored = None
@@ -88,7 +126,41 @@ class AgentFilesystem:
         except (LogferryError, OSError) as error:
             self._note(path, error)
             raise
-        return _AgentUpload(incoming, lambda received: self._note_stored(path, received))
+        return _AgentUpload(incoming, lambda received, sent: self._note_stored(path, received, sent))
+
+    def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
+        """Many small files of a bundle at once (``logferry.ftp.BundleFilesystem``)."""
+        self._stored = None
+        outcomes: list[Outcome] = [None] * len(members)
+        files: list[WholeFile] = []
+        places: list[int] = []
+        for index, member in enumerate(members):
+            try:
+                path = archive_path(member.path)
+                if member.data is None:
+                    self._ensure_folder(path, make=make_folders)
+                    continue
+            except (LogferryError, OSError) as error:
+                outcomes[index] = error
+                continue
+            files.append(WholeFile(path, member.data, member.modified_ns))
+            places.append(index)
+        stored = self._archive.store_many(self._agent, files, make_folders=make_folders)
+        for index, outcome in zip(places, stored, strict=True):
+            if isinstance(outcome, LogferryError):
+                outcomes[index] = outcome
+                self._note(members[index].path, outcome)
+        return outcomes
+
+    def _ensure_folder(self, path: str, *, make: bool) -> None:
+        """Raises NotPermitted where it is missing and may not be made."""
+        try:
+            if self._archive.stat(self._agent, path).is_folder:
+                return
+        except NotFound:
+            if not make:
+                raise NotPermitted(f"the folder {path} is missing and this user may make none") from None
+        self._archive.make_folder(self._agent, path)
 
     def make_folder(self, path: str) -> None:
         """Make a folder. Raises Conflict."""
@@ -117,8 +189,9 @@ class AgentFilesystem:
         generation_id = stored.generation_id if stored is not None else None
         self._archive.set_modified(self._agent, archive_path(path), ns, generation_id=generation_id)
 
-    def _note_stored(self, path: str, received: Received) -> None:
+    def _note_stored(self, path: str, received: Received, sent: tuple[int, int]) -> None:
         self._stored, self._stored_as, self._stored_s = received, path, time.monotonic()
+        self._sent = (received.generation_id, *sent)
 
     def _just_stored(self, path: str) -> Received | None:
         """What this session stored at ``path`` a moment ago, if that was the last thing it stored."""
@@ -134,11 +207,12 @@ class AgentFilesystem:
 class _AgentUpload:
     """An upload into the archive as FTP sees it. Its failures come back as the server's ``Incomplete`` events."""
 
-    __slots__ = ("_incoming", "_stored", "write")
+    __slots__ = ("_incoming", "_start", "_stored", "write")
 
-    def __init__(self, incoming: Incoming, stored: Callable[[Received], None]) -> None:
+    def __init__(self, incoming: Incoming, stored: Callable[[Received, tuple[int, int]], None]) -> None:
         self._incoming = incoming
         self._stored = stored
+        self._start = incoming.position
         self.write = incoming.write
 
     @property
@@ -148,7 +222,8 @@ class _AgentUpload:
 
     def commit(self) -> None:
         """Make it durable and findable."""
-        self._stored(self._incoming.commit())
+        end = self._incoming.position
+        self._stored(self._incoming.commit(), (self._start, end))
 
     def abandon(self) -> None:
         """Keep what can be continued."""

@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import cast
 
@@ -16,7 +16,7 @@ import structlog
 from logferry.archive import Archive, Catalog
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError
-from logferry.ftp import TlsIdentity
+from logferry.ftp import MemoryUsers, ServerLimits, TlsIdentity, WorkerParts
 from logferry.ftp.protocol.state import TlsPolicy
 from logferry.ftp.server import FtpServer
 from logferry.limits import STOP_S_MAX
@@ -52,20 +52,18 @@ class FtpPart:
             LogferryError: port in use, folder not writable, catalog unreadable: each named.
         """
         with contextlib.ExitStack() as stack:
-            catalog = Catalog.open(catalog_url(self._config.data_dir), self._clock)
-            stack.callback(catalog.close)
-            floor = disk_room(self._config).floor
-            archive = Archive(self._config.data_dir, catalog, clock=self._clock, min_free_bytes=floor)
-            stack.callback(archive.close)
-            activity = Activity(catalog.agents)
-            stack.callback(activity.stop)
-            activity.start()
-            server = self._server(archive, catalog, activity)
-            chores = Chores(self._config, People(catalog, clock=self._clock))
-            stack.callback(chores.stop)
-            chores.start()
-            self._listen(server)
-            stack.callback(server.stop, STOP_S_MAX - 1.5)
+            if self._config.ftp.processes == 1:
+                catalog = stack.enter_context(self._catalog())
+                server = self._server(stack.enter_context(self._parts(catalog)))
+                self._do_chores(catalog, stack)
+                self._listen(server, stack)
+            else:
+                # Made and left before the fork, so that the processes find it in order; after it, each has its own.
+                with self._catalog():
+                    pass
+                server = self._server(None)
+                self._listen(server, stack)
+                self._do_chores(stack.enter_context(self._catalog()), stack)
             self.address = server.address
             self._open = stack.pop_all()
 
@@ -80,27 +78,69 @@ class FtpPart:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _server(self, archive: Archive, catalog: Catalog, activity: Activity) -> FtpServer:
+    @contextlib.contextmanager
+    def _catalog(self) -> Iterator[Catalog]:
+        catalog = Catalog.open(catalog_url(self._config.data_dir), self._clock)
+        try:
+            yield catalog
+        finally:
+            catalog.close()
+
+    @contextlib.contextmanager
+    def _parts(self, catalog: Catalog) -> Iterator[WorkerParts]:
+        """What one process serves from: archive, users, and who is told what agents do."""
+        floor = disk_room(self._config).floor
+        with contextlib.ExitStack() as stack:
+            archive = Archive(self._config.data_dir, catalog, clock=self._clock, min_free_bytes=floor)
+            stack.callback(archive.close)
+            activity = Activity(catalog.agents)
+            stack.callback(activity.stop)
+            activity.start()
+            watch = SessionWatch(activity)
+            users = CatalogUsers(
+                catalog,
+                clock=self._clock,
+                connections_per_agent=self._config.ftp.limits.connections_per_agent,
+                on_asked=watch.asked,
+                on_agent=watch.is_agent,
+            )
+            yield WorkerParts(users, filesystems(archive, catalog, activity.failed), watch.event)
+
+    @contextlib.contextmanager
+    def _own_parts(self) -> Iterator[WorkerParts]:
+        """The same in a process of its own."""
+        with self._catalog() as catalog, self._parts(catalog) as parts:
+            gc.freeze()
+            yield parts
+
+    def _do_chores(self, catalog: Catalog, stack: contextlib.ExitStack) -> None:
+        chores = Chores(self._config, People(catalog, clock=self._clock))
+        stack.callback(chores.stop)
+        chores.start()
+
+    def _server(self, parts: WorkerParts | None) -> FtpServer:
+        """The server on ``parts``; None: each of its processes makes its own."""
         ftp = self._config.ftp
-        watch = SessionWatch(activity)
-        users = CatalogUsers(catalog, clock=self._clock, on_asked=watch.asked, on_agent=watch.is_agent)
         tls: TlsIdentity | None = None if ftp.tls == "off" else identity(self._config)
+        settings = parts.replacements() if parts is not None else {"users": MemoryUsers()}
         return FtpServer(
             ftp.address,
-            users=users,
-            filesystem=filesystems(archive, catalog, activity.failed),
+            **settings,
             tls=cast("TlsPolicy", ftp.tls),
             identity=tls,
             passive_ports=ftp.ports,
             public_address=ftp.public_address,
-            on_event=watch.event,
+            limits=ServerLimits(upload_rate=ftp.limits.upload_rate, download_rate=ftp.limits.download_rate),
+            processes=ftp.processes,
+            in_worker=self._own_parts if parts is None else None,
         )
 
-    def _listen(self, server: FtpServer) -> None:
+    def _listen(self, server: FtpServer, stack: contextlib.ExitStack) -> None:
         try:
             server.start()
         except OSError as error:
             raise cannot_listen("FTP", "ftp.listen", self._config.ftp.listen, error) from error
+        stack.callback(server.stop, STOP_S_MAX - 1.5)
 
 
 def run_ftp(config: ServerConfig) -> None:
@@ -117,7 +157,8 @@ def run_ftp(config: ServerConfig) -> None:
         announce(config.data_dir, "ftp", {"host": host, "port": port})
         gc.freeze()  # what exists now lives as long as the process; the collector need not look at it again
         log.info("FTP part listens", host=host, port=port, tls=config.ftp.tls)
-        stop.wait()
+        while not stop.wait(1.0):  # without a time-out a signal may go unheard while other threads take it
+            continue
         log.info("FTP part stops")
 
 

@@ -7,7 +7,7 @@ import threading
 
 import structlog
 
-from logferry.ftp import Event, Incomplete, Introduced, LoggedIn, LoginFailed, Received, Sent, SessionEnded
+from logferry.ftp import Banned, Event, Incomplete, Introduced, LoggedIn, LoginFailed, Received, Sent, SessionEnded
 from logferry.names import folded
 from logferry.server.activity import Activity
 
@@ -55,6 +55,8 @@ class SessionWatch:
             self._ended(event)
         elif isinstance(event, LoginFailed):
             log.warning("log-in refused", user=event.user, address=event.address, reason=event.reason)
+        elif isinstance(event, Banned):
+            log.warning("address banned", address=event.address, seconds=event.seconds, reason=event.reason)
         elif isinstance(event, Sent):
             log.info("sent", user=event.user, address=event.address, path=event.path, bytes=event.count)
         elif agent:

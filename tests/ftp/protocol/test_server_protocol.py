@@ -19,68 +19,18 @@ from logferry.ftp.protocol.actions import (
     StartTls,
     Transfer,
 )
+from logferry.ftp.protocol.list_options import ListOptions
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
-from logferry.ftp.protocol.state import Terms, TlsPolicy
+from logferry.ftp.protocol.state import Terms
 from logferry.limits import FTP_PIPELINE_BYTES_MAX
+from tests.ftp.protocol.shell import Shell, codes
 
 Script = list[tuple[str, list[Action], str]]
 """(what the client sends, the actions it leads to, the codes of the replies)."""
 
 
-class Shell:
-    """Does what the core asks, without doing anything: everything succeeds unless ``fail`` names the verb."""
-
-    def __init__(self, tls: TlsPolicy = "explicit", *, permissions: str = "elradfmwMT", fail: str = "") -> None:
-        self.protocol = ServerProtocol(Terms(tls=tls))
-        self.permissions = Permissions(permissions)
-        self.fail = fail
-        self.actions: list[Action] = []
-        assert self.protocol.take_output().startswith(b"220 ")
-
-    def feed(self, data: bytes, *, single: bool = False) -> str:
-        """Replies to ``data``, as it went over the wire."""
-        pieces = [data[i : i + 1] for i in range(len(data))] if single else [data]
-        out = b""
-        for piece in pieces:
-            self.protocol.receive(piece)
-            while self.protocol.has_command:
-                action = self.protocol.step()
-                while action is not None:
-                    action = self._do(action)
-            out += self.protocol.take_output()
-        return out.decode("utf-8", "surrogateescape")
-
-    def _do(self, action: Action) -> Action | None:
-        self.actions.append(action)
-        protocol = self.protocol
-        match action:
-            case CheckPassword(password=password):
-                if password == "wrong":
-                    return protocol.password_refused()
-                protocol.password_accepted(self.permissions, tls_required=protocol.state.tls_required, atomic=True)
-            case Pause():
-                protocol.resume()
-            case StartTls():
-                protocol.tls_started()
-            case Listen():
-                protocol.listening("127.0.0.1", 40_000)
-            case FileTask(verb=verb):
-                code = {"RNFR": 350, "SIZE": 213, "MDTM": 213, "MFMT": 213, "MKD": 257, "STAT": 213}.get(verb, 250)
-                protocol.answer(Reply(550 if verb == self.fail else code, ("done",)))
-            case Transfer():
-                protocol.preliminary(Reply(150, ("go",)))
-                protocol.answer(Reply(226, ("done",)))
-            case HangUp():
-                assert protocol.ended
-        return None
-
-
-def codes(replies: str) -> str:
-    """``220 331``: the last line of each reply."""
-    return " ".join(line[:3] for line in replies.splitlines() if line[:3].isdigit() and line[3:4] == " ")
-
-
+LONG = ListOptions(long=True)
 LOGIN: tuple[str, list[Action], str] = ("USER ann\r\nPASS x\r\n", [CheckPassword("ann", "x")], "331 230")
 
 SCRIPTS: dict[str, Script] = {
@@ -138,7 +88,7 @@ SCRIPTS: dict[str, Script] = {
         (
             "SITE CHMOD 640 f\r\nSITE CHMOD 9 f\r\nSITE HELP\r\nSITE X\r\n",
             [FileTask("CHMOD", "/f", number=0o640)],
-            "250 501 214 504",
+            "200 501 214 504",
         ),
         ("DELE\r\nDELE /\r\nDELE " + "x" * 300 + "\r\n", [], "501 550 553"),
     ],
@@ -171,8 +121,12 @@ SCRIPTS: dict[str, Script] = {
         ),
         ("REST 5\r\nEPSV\r\nAPPE f\r\nAPPE f\r\n", [Listen(True), Transfer("APPE", "/f")], "350 229 501 150 226"),
         ("EPSV\r\nSTOU\r\n", [Listen(True), Transfer("STOU", "/upload")], "229 150 226"),
-        ("EPSV\r\nLIST -la\r\n", [Listen(True), Transfer("LIST", "/")], "229 150 226"),
-        ("EPSV\r\nLIST -a -l d/e\r\n", [Listen(True), Transfer("LIST", "/d/e", prefix="d/e")], "229 150 226"),
+        ("EPSV\r\nLIST -la\r\n", [Listen(True), Transfer("LIST", "/", options=LONG)], "229 150 226"),
+        (
+            "EPSV\r\nLIST -a -l d/e\r\n",
+            [Listen(True), Transfer("LIST", "/d/e", prefix="d/e", options=LONG)],
+            "229 150 226",
+        ),
         ("EPSV\r\nMLSD -x\r\n", [Listen(True), Transfer("MLSD", "/-x", prefix="-x")], "229 150 226"),
         ("EPSV\r\nSTOR /\r\nABOR\r\n", [Listen(True)], "229 550 226"),
     ],
@@ -249,8 +203,15 @@ VERBS = [
     ("m", "MKD x", "257"),
     ("w", "STOR x", "425"),
     ("w", "STOU", "425"),
-    ("M", "SITE CHMOD 644 x", "250"),
+    ("M", "SITE CHMOD 644 x", "200"),
     ("T", "MFMT 19700101000000 x", "213"),
+    ("T", "SITE UTIME 197001010000 x", "213"),
+    ("l", "AVBL", "213"),
+    ("r", "HASH x", "213"),
+    ("r", "XCRC x", "250"),
+    ("r", "XMD5 x", "250"),
+    ("r", "XSHA1 x", "250"),
+    ("r", "XSHA256 x", "250"),
 ]
 
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 import re
 
 from logferry.ftp.protocol import paths
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State
 
@@ -25,6 +35,9 @@ _WILD = re.compile(r"[*?\[]")
 def admitted(outcome: Reply | Action, letter: str, state: State) -> Reply | Action:
     """``outcome``, or the refusal where ``letter`` does not hold at one of its paths."""
     if isinstance(outcome, (Reply, CheckPassword, HangUp, Listen, Pause, StartTls)):
+        return outcome
+    if isinstance(outcome, HashFile):
+        # Which of its names is meant shows when the file is found; what may be read is asked then.
         return outcome
     # An action that nobody gave a letter must not slip past the rules: it needs what looking needs.
     letter = letter or _LETTERS.get(outcome.verb, "l")

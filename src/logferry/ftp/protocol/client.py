@@ -19,6 +19,10 @@ Command = tuple[str, str]
 """Verb and argument."""
 GREETING = "greeting"
 """What the first reply of a connection answers."""
+_KEEP_ALIVE = "keep-alive"
+"""A NOOP whose answer nobody waits for."""
+_KEEP_ALIVES_MAX = 8
+"""Without an answer: a server that reads no commands during a transfer has got enough of them."""
 _TRANSFERS = frozenset({"STOR", "APPE", "STOU", "RETR", "LIST", "NLST", "MLSD"})
 
 
@@ -37,6 +41,7 @@ class ClientProtocol:
         self._reader = ReplyReader()
         self._waiting: deque[str] = deque([GREETING])
         self._restart = False
+        self._unheeded = 0
         self.restart_doubtful = False
         """A restart position may still be pending on the server: no transfer may start on this connection any more."""
 
@@ -45,8 +50,8 @@ class ClientProtocol:
 
     @property
     def waiting(self) -> int:
-        """Commands without their final reply; the greeting counts as one."""
-        return len(self._waiting)
+        """Commands without their final reply; the greeting counts as one, a ``keep_alive`` does not."""
+        return len(self._waiting) - self._unheeded
 
     def send(self, *commands: Command) -> bytes:
         """Bytes of commands, which from now on wait for their replies.
@@ -59,6 +64,14 @@ class ClientProtocol:
         self._waiting.extend(verb.upper() for verb, _ in commands)
         return b"".join(lines)
 
+    def keep_alive(self) -> bytes:
+        """Bytes of a NOOP to send during a transfer, or none. Its answer is passed over, whenever it comes."""
+        if self._unheeded >= _KEEP_ALIVES_MAX:
+            return b""
+        self._unheeded += 1
+        self._waiting.append(_KEEP_ALIVE)
+        return command_line("NOOP")
+
     def receive(self, data: bytes) -> list[Answer]:
         """Answers that ``data`` completes.
 
@@ -66,7 +79,8 @@ class ClientProtocol:
             Busy: the server said 421 on its own and hangs up.
             Unreachable: what came is no reply, or answers nothing: who belongs to whom is lost.
         """
-        return [self._answer(reply) for reply in self._reader.feed(data)]
+        answers = (self._answer(reply) for reply in self._reader.feed(data))
+        return [answer for answer in answers if answer is not None]
 
     def begin_tls(self) -> None:
         """To be called after 234 and before the handshake.
@@ -77,17 +91,31 @@ class ClientProtocol:
         if not self._reader.empty:
             raise Unreachable("somebody put plain text between AUTH TLS and the handshake", hint="check the network")
 
-    def _answer(self, reply: Reply) -> Answer:
+    def _answer(self, reply: Reply) -> Answer | None:
         self.closing |= reply.code == 421
         if not self._waiting:
             if reply.code == 421:
                 raise Busy(f"the server hung up: 421 {reply.text[:200]}", hint="connect again")
             raise Unreachable(f"the server sent {reply.code} {reply.text[:80]!r} unasked", hint="connect again")
         verb = self._waiting[0]
+        if self._unheeded and self._answers_keep_alive(verb, reply):
+            return None
         if not reply.preliminary:
             self._waiting.popleft()
             self._follow_restart(verb, reply)
         return Answer(verb, reply)
+
+    def _answers_keep_alive(self, verb: str, reply: Reply) -> bool:
+        """Some servers answer a NOOP at once, before the transfer in front of it.
+
+        200 is never a transfer's end, nor is 500 (pure-ftpd knows ABOR only while it receives) behind its 150.
+        """
+        if verb != _KEEP_ALIVE and not (verb in _TRANSFERS and reply.code in (200, 500)):
+            return False
+        if not reply.preliminary:
+            self._waiting.remove(_KEEP_ALIVE)
+            self._unheeded -= 1
+        return True
 
     def _follow_restart(self, verb: str, reply: Reply) -> None:
         """Some servers keep a restart position after an error and apply it to the next transfer; do not let them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from logferry.ftp.protocol import bundle
 from logferry.ftp.protocol.replies import Reply
 
 LOGFERRY_FEATURE = "X-LOGFERRY"
@@ -39,6 +40,21 @@ class Features:
     def keeps(self) -> bool:
         """What is overwritten stays as a generation; bytes sent again are compared with those that are there."""
         return "keeps" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def bundle_folder(self) -> str:
+        """Where bundles are stored to be unpacked; empty when the server takes none."""
+        return self._bundle[0]
+
+    @property
+    def bundle_formats(self) -> tuple[str, ...]:
+        """What a bundle may be: ``tar``, ``tar.gz``, ``tar.zst``."""
+        return tuple(form for form in self._bundle[1].lower().split(";") if form)
+
+    @property
+    def _bundle(self) -> tuple[str, str]:
+        folder, _, formats = self.parameters.get(bundle.FEATURE, "").rpartition(" ")
+        return (folder, formats) if folder.startswith("/") else ("", "")
 
     @property
     def hash_algorithms(self) -> tuple[str, ...]:

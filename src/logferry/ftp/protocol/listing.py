@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from logferry.errors import Refused
@@ -15,7 +15,8 @@ FACTS = ("type", "size", "modify", "perm", "unique", "unix.mode")
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HALF_YEAR_NS = 182 * 86_400 * 1_000_000_000
+_DAY_NS = 86_400 * 1_000_000_000
+_HALF_YEAR_NS = 182 * _DAY_NS
 _TIME_VALUE = re.compile(r"([0-9]{14})(?:\.([0-9]{1,9}))?")
 _LINE_END = re.compile("[\r\n\x00]")
 
@@ -54,7 +55,9 @@ def _moment(ns: int) -> datetime:
 def list_line(entry: Entry, now_ns: int) -> str:
     """``-rw-r--r--   1 ftp      ftp          1234 Nov 23 08:14 name``: what every client's parser knows."""
     moment = _moment(entry.modified_ns)
-    recent = -86_400_000_000_000 < now_ns - entry.modified_ns < _HALF_YEAR_NS
+    # Readers put a time without a year into the last twelve months: one of tomorrow must not be New Year's Day.
+    age_ns = now_ns - entry.modified_ns
+    recent = 0 <= age_ns < _HALF_YEAR_NS or (-_DAY_NS < age_ns < 0 and moment.year == _moment(now_ns).year)
     when = f"{moment:%H:%M}" if recent else f"{moment.year:>5}"
     date = f"{_MONTHS[moment.month - 1]} {moment.day:2} {when}"
     return f"{_mode_text(entry)}   1 ftp      ftp      {entry.size:>12} {date} {entry.name}"
@@ -99,6 +102,6 @@ def _perm(entry: Entry, permissions: Permissions) -> str:
     return "".join(fact for letter, fact in table if letter in permissions)
 
 
-def printable(entries: Iterable[Entry]) -> Iterable[Entry]:
+def printable(entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries whose names can stand in a line; one with CR or LF would forge another line, NUL ends it for many."""
     return (entry for entry in entries if not _LINE_END.search(entry.name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -20,7 +20,10 @@ Kind = Literal["file", "folder", "link", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One entry of a listing. ``size`` in bytes, ``modified_ns`` since 1970 UTC; None where the server does not say."""
+    """One entry of a listing. ``size`` in bytes, ``modified_ns`` since 1970 UTC; None where the server does not say.
+
+    ``step_s``: how coarse the time is. LIST gives the minute or the day only.
+    """
 
     name: str
     kind: Kind
@@ -28,6 +31,7 @@ class Listed:
     modified_ns: int | None = None
     unique: str = ""
     target: str = ""
+    step_s: int = field(default=1, compare=False)
 
 
 # Times ---------------------------------------------------------------------------------------------------------------
@@ -150,7 +154,8 @@ def _unix(found: re.Match[str], now_ns: int) -> Listed | None:
     kind = _UNIX_KINDS.get(found["type"], "other")
     name, arrow, target = found["name"].partition(" -> ") if kind == "link" else (found["name"], "", "")
     size = size_value(found["size"]) if kind in ("file", "link") else None
-    return Listed(name, kind, size, _unix_time_ns(found, now_ns), target=target if arrow else "")
+    step_s = 60 if found["hour"] else 86_400
+    return Listed(name, kind, size, _unix_time_ns(found, now_ns), target=target if arrow else "", step_s=step_s)
 
 
 def _unix_time_ns(found: re.Match[str], now_ns: int) -> int | None:
@@ -177,7 +182,7 @@ def _dos(found: re.Match[str]) -> Listed:
     seconds = _seconds(year, int(found["month"]), int(found["day"]), hour, int(found["minute"]))
     size = size_value(found["size"])
     kind: Kind = "file" if found["size"].isdigit() else "folder"
-    return Listed(found["name"], kind, size, None if seconds is None else seconds * 1_000_000_000)
+    return Listed(found["name"], kind, size, None if seconds is None else seconds * 1_000_000_000, step_s=60)
 
 
 # Whole listings ------------------------------------------------------------------------------------------------------

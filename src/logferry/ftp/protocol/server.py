@@ -21,7 +21,17 @@ from collections import deque
 from logferry.errors import BadName, LogferryError
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
-from logferry.ftp.protocol.actions import Action, CheckPassword, FileTask, HangUp, Listen, Pause, StartTls, Transfer
+from logferry.ftp.protocol.actions import (
+    Action,
+    CheckPassword,
+    FileTask,
+    HangUp,
+    HashFile,
+    Listen,
+    Pause,
+    StartTls,
+    Transfer,
+)
 from logferry.ftp.protocol.admission import DENIED, admitted
 from logferry.ftp.protocol.commands import ALIASES, RULES, Command, CommandReader
 from logferry.ftp.protocol.handlers import HANDLERS
@@ -34,22 +44,25 @@ _COMMAND_OVERHEAD_BYTES = 64
 
 
 class ServerProtocol:
-    """One control connection. ``ipv6`` says over which family, ``secure`` whether TLS came first (implicit TLS)."""
+    """One control connection.
+
+    ``ipv6`` says over which family, ``secure`` whether TLS came first (implicit TLS), ``peer`` the client's address.
+    """
 
     __slots__ = (
         "_action",
+        "_delayed",
         "_out",
         "_queue",
         "_queued_bytes",
         "_reader",
-        "_refusal",
         "abort_requested",
         "ended",
         "state",
     )
 
-    def __init__(self, terms: Terms, *, ipv6: bool = False, secure: bool = False) -> None:
-        self.state = State(terms, ipv6=ipv6, secure=secure)
+    def __init__(self, terms: Terms, *, ipv6: bool = False, secure: bool = False, peer: str = "") -> None:
+        self.state = State(terms, ipv6=ipv6, secure=secure, peer=peer)
         self.abort_requested = False
         self.ended = False
         self._reader = CommandReader()
@@ -57,7 +70,7 @@ class ServerProtocol:
         self._queued_bytes = 0
         self._action: Action | None = None
         self._out: list[bytes] = []
-        self._refusal = ""
+        self._delayed: Reply | None = None
         self._out.append(Reply(220, tuple(terms.banner.splitlines()) or ("Ready.",)).render())
 
     # Bytes in and out ------------------------------------------------------------------------------------------
@@ -126,6 +139,7 @@ class ServerProtocol:
         state = self.state
         rule = RULES.get(verb)
         if rule is None:
+            state.nonsense += 1
             return Reply(500, (command.fault or f"{command.verb} is not understood.",))
         if rule.login and not state.user:
             return Reply(530, ("Log in first.",))
@@ -154,6 +168,8 @@ class ServerProtocol:
         self.abort_requested = False
         if isinstance(action, Transfer):
             self.state.listens = False
+            self.state.target = None
+        if isinstance(action, (Transfer, HashFile)):
             # ABOR may stand behind other commands that came in the same packet.
             self.abort_requested = any(command.verb == "ABOR" for command in self._queue)
         return action
@@ -210,24 +226,32 @@ class ServerProtocol:
         state.login_failures = 0
         self._say(230, "Logged in.")
 
-    def password_refused(self, reason: str = "Wrong user name or password.") -> Action:
-        """``CheckPassword`` is done and wrong; ``reason`` is what the client may know."""
+    def password_refused(self, reason: str = "Wrong user name or password.", delay_s: float | None = None) -> Action:
+        """``CheckPassword`` is done and wrong; ``reason`` is what the client may know, after ``delay_s``."""
         assert isinstance(self._action, CheckPassword)
         self.state.offered_user = ""
         self.state.login_failures += 1
-        self._refusal = reason
-        self._action = Pause(self.state.terms.login_delay_s)
+        if self.state.login_failures >= self.state.terms.login_failures_max:
+            reason = f"{reason} Too many attempts."
+        return self.answer_later(Reply(530, (reason,)), self.state.terms.login_delay_s if delay_s is None else delay_s)
+
+    def answer_later(self, reply: Reply, seconds: float) -> Action:
+        """The last reply to the action under way, told when the returned ``Pause`` is over."""
+        assert self._action is not None
+        self._delayed = reply
+        self._action = Pause(seconds)
         return self._action
 
     def resume(self) -> None:
-        """``Pause`` is over: now the refusal is told, and after too many the connection ends."""
+        """``Pause`` is over: now the reply is told, and after too many refused logins the connection ends."""
         assert isinstance(self._action, Pause)
+        assert self._delayed is not None
         self._action = None
+        self.abort_requested = False
+        self._out.append(self._delayed.render())
+        self._delayed = None
         if self.state.login_failures >= self.state.terms.login_failures_max:
-            self._say(530, f"{self._refusal} Too many attempts.")
             self.ended = True
-        else:
-            self._say(530, self._refusal)
 
     def tls_started(self) -> None:
         """``StartTls`` is done. What came in clear is forgotten: somebody else may have put it in."""

@@ -8,15 +8,20 @@ from typing import Literal
 
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
+from logferry.ftp.protocol.active_reader import Target
+from logferry.ftp.protocol.hash_words import ALGORITHMS
 from logferry.ftp.protocol.listing import FACTS
 from logferry.limits import FTP_LOGIN_DELAY_S, FTP_LOGIN_FAILURES_MAX
 
-TlsPolicy = Literal["required", "explicit", "off"]
+TlsPolicy = Literal["required", "explicit", "implicit", "off"]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one server offers all its sessions. ``tls`` is ``required``, ``explicit`` (offered) or ``off``."""
+    """What one server offers all its sessions. ``tls``: ``required``, ``explicit`` (offered), ``implicit`` or ``off``.
+
+    ``active``: whether PORT and EPRT are offered. ``hosts``: the names HOST takes, lower case; empty: any.
+    """
 
     tls: TlsPolicy = "required"
     banner: str = "Logferry FTP ready."
@@ -24,6 +29,10 @@ class Terms:
     login_delay_s: float = FTP_LOGIN_DELAY_S
     now_ns: Callable[[], int] | None = None
     """The server's clock, nanoseconds since 1970 UTC, for STAT: so that a client can tell how far its own is off."""
+    active: bool = False
+    hosts: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ()
+    """Formats of bundles that are unpacked; none: not offered."""
 
 
 @dataclass(slots=True)
@@ -33,6 +42,10 @@ class State:
     terms: Terms
     ipv6: bool = False
     secure: bool = False
+    peer: str = ""
+    """The client's address, in canonical form: the only one active mode connects to."""
+    host: str = ""
+    """The virtual host it asked for (HOST)."""
     private_data: bool = False
     """PROT P is in force."""
     pbsz: bool = False
@@ -54,16 +67,27 @@ class State:
     folder: str = "/"
     rename_from: str = ""
     rest: int = 0
+    range: tuple[int, int] | None = None
+    """First and last byte that RANG has set for the next RETR or HASH."""
     allocated: int | None = None
     """What ALLO announced for the next upload, in bytes."""
     facts: tuple[str, ...] = FACTS
+    algorithm: str = ALGORITHMS[0]
+    """Of HASH."""
     listens: bool = False
     """A passive port is open and unused."""
+    target: Target | None = None
+    """Where PORT or EPRT wants the next data connection to go."""
     epsv_all: bool = False
     login_failures: int = 0
+    nonsense: int = 0
+    """Commands so far that no FTP client sends."""
 
     def __post_init__(self) -> None:
-        self.tls_required = self.terms.tls == "required"
+        self.tls_required = self.terms.tls in ("required", "implicit")
+        if self.terms.tls == "implicit":
+            # Whoever begins with TLS means the data connections too, with or without PBSZ and PROT.
+            self.pbsz = self.private_data = True
 
     def letters(self, path: str) -> Permissions:
         """The letters that hold at ``path``."""
@@ -77,7 +101,7 @@ class State:
         """Back to the state before USER; what TLS has agreed on stays."""
         self.offered_user = ""
         self.user = ""
-        self.tls_required = self.terms.tls == "required"
+        self.tls_required = self.terms.tls in ("required", "implicit")
         self.permissions = Permissions("")
         self.folders = None
         self.atomic = False
@@ -85,6 +109,9 @@ class State:
         self.folder = "/"
         self.rename_from = ""
         self.rest = 0
+        self.range = None
         self.allocated = None
         self.facts = FACTS
+        self.algorithm = ALGORITHMS[0]
+        self.target = None
         self.epsv_all = False
