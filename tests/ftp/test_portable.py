@@ -17,7 +17,8 @@ for name in ("O_PATH", "fdatasync", "posix_fallocate", "copy_file_range"):
 del select.epoll
 """
 WINDOWS = """
-import asyncio, ctypes, logging, os, select, selectors, shutil, socket, ssl, subprocess, sys, tempfile, urllib.request, zoneinfo
+import asyncio, ctypes, logging, os, select, selectors, shutil, socket, ssl
+import subprocess, sys, tempfile, urllib.request, zoneinfo
 sys.platform = "win32"
 sys.modules["fcntl"] = None
 for name in ("O_PATH", "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK"):
