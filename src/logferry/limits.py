@@ -370,8 +370,10 @@ SECRET_BYTES_MAX = 4 * KIB
 READ_WHOLE_BYTES = 256 * KIB
 """A slice up to this size is read at once, so that what is fingerprinted is what is sent; a larger one is mapped."""
 BATCH_FILES = 64
-BATCH_BYTES = 2 * MIB
+BATCH_BYTES = 8 * MIB
 """Small slices that travel together and share one commit of the registry."""
+BATCH_NEW_FILES = 256
+"""New files of one batch: more than grown ones, since nobody waits for their next line, and they go as one bundle."""
 CHECKED_MAX = 10_000
 """Files whose size on the server the agent trusts without asking again, as long as the connection lasts."""
 HANDLES_MAX = 256

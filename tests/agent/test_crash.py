@@ -198,3 +198,23 @@ def test_a_first_upload_killed_at_every_step_twice_and_rotated_in_between_is_the
     finally:
         nursery.close()
     finish(node, tree)
+
+
+@pytest.mark.slow
+def test_bundles_killed_at_many_steps_are_there_once(node: Node, tree: LogTree, tmp_path: Path) -> None:
+    """Forty new files at a time; until the next agent comes some of them have grown or got another name."""
+    rng = random.Random(_seed("bundles"))
+    nursery = Nursery(tmp_path / "agents.log")
+    try:
+        for steps in range(1, STEPS_OF_A_RUN, STRIDE // 3):
+            paths = [b"many/%d/%d.log" % (steps, number) for number in range(40)]
+            for path in paths:
+                tree.append(path, b"%s is new\n" % path * rng.randrange(1, 200))
+            nursery.run(node.config_path, steps)
+            for path in rng.sample(paths, 10):
+                tree.append(path, b"%s has grown\n" % path)
+            for path in rng.sample(paths, 10):
+                tree.rotate(path, Rotation.RENAME)
+    finally:
+        nursery.close()
+    finish(node, tree)

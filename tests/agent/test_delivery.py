@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 
 import pytest
 
+from logferry.ftp import Unpacked
+from logferry.names import escape_path
 from tests.agent.conftest import Node, RunningAgent, eventually, lines
+from tests.agent.shelves import LocalShelf
 
 
 def test_new_files_arrive_whole_and_a_second_run_sends_nothing(node: Node) -> None:
@@ -21,6 +25,35 @@ def test_new_files_arrive_whole_and_a_second_run_sends_nothing(node: Node) -> No
     again = node.once()
     assert again.complete
     assert again.sent_slices == 0
+
+
+def test_many_new_files_travel_as_bundles_where_the_server_unpacks_them(node: Node) -> None:
+    """Odd names, empty files, deep folders; one of them is there already with other content, which is kept."""
+    unpacked: list[Unpacked] = []
+    if isinstance(node.server, LocalShelf):
+        node.server.server.on(Unpacked, unpacked.append)
+    node.write("deep/0/7.log", b"an earlier life")
+    assert node.once().complete
+    shutil.rmtree(node.config().state_dir)
+    os.unlink(node.path("deep/0/7.log"))
+    names = [b"deep/%d/%d.log" % (n % 5, n) for n in range(300)] + [
+        b"odd/not-utf8-\xff",
+        b"odd/a\nb",
+        b"odd/%41 ",
+        b"-x",
+    ]
+    for number, name in enumerate(names):
+        node.write(name, b"%s\n" % name * (number % 50))
+    summary = node.once()
+    assert summary.complete, summary
+    current = node.current()
+    assert {escape_path(name): node.read(name) for name in names}.items() <= current.items()
+    left = {name: data for name, data in current.items() if name not in {escape_path(n) for n in names}}
+    assert [*left.values(), *node.generations("deep/0/7.log")].count(b"an earlier life") <= 1
+    if isinstance(node.server, LocalShelf):
+        assert sum(one.files for one in unpacked) >= 290
+    again = node.once()
+    assert (again.complete, again.sent_slices) == (True, 0)
 
 
 def test_growth_is_appended(node: Node) -> None:

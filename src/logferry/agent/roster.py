@@ -10,7 +10,7 @@ from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
-from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, CHECKED_MAX, FILE_BACKOFF_S_MAX
+from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, BATCH_NEW_FILES, CHECKED_MAX, FILE_BACKOFF_S_MAX
 
 _BATCH_FILES_MIN = 8
 
@@ -175,12 +175,17 @@ class Roster:
 
     def next_batch(self, workers_free: int) -> list[Work]:
         """Files for one worker, by turn: one large slice or many small ones. Marks them busy."""
-        count_max = max(_BATCH_FILES_MIN, min(BATCH_FILES, -(-len(self._line) // max(1, workers_free))))
+        count_max = max(_BATCH_FILES_MIN, min(BATCH_NEW_FILES, -(-len(self._line) // max(1, workers_free))))
         claimed = {name: row_id for row_id, names in self._claims.items() for name in names}
         batch: list[Work] = []
         held_back: list[Work] = []
-        total = 0
-        while len(batch) < count_max and total < BATCH_BYTES and (row_id := self._line.pop()) is not None:
+        total = grown = 0
+        while (
+            len(batch) < count_max
+            and grown < BATCH_FILES
+            and total < BATCH_BYTES
+            and (row_id := self._line.pop()) is not None
+        ):
             work = self.works.get(row_id)
             if work is None or row_id in self.busy:
                 continue
@@ -191,6 +196,7 @@ class Roster:
                 continue
             work.grown = 0
             batch.append(work)
+            grown += row.offset > 0
             total += work.lag
         for work in held_back:
             self._line_up(work)

@@ -1,7 +1,8 @@
 """Delivering slices over one FTP connection, so that every step may be the last before a crash.
 
 Per file: SIZE at first contact -> (temporary name) -> REST n + STOR -> 226 -> SIZE = n + length -> registry -> (RNTO).
-A 226 alone proves nothing; the registry moves only after SIZE agreed. Renames have their own part, ``Mover``.
+A 226 alone proves nothing; the registry moves only after SIZE agreed. Many small new files go as one bundle, where the
+server unpacks bundles; then its report takes the place of SIZE. Renames have their own part, ``Mover``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from logferry.clock import Clock
 from logferry.errors import Conflict, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
-from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES
+from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import split, temporary_name
 
 
@@ -57,7 +58,7 @@ class Waits:
 Outcome = Sent | Failed | Disagrees | LookAgain | Waits
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     """A slice with the place it goes to. ``publish``: that place is a temporary name, left at ``target`` bytes."""
 
@@ -197,7 +198,10 @@ class Shipper:
 
     def _send_all(self, jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Outcome]]:
         ready: list[_Job] = []
+        bundled = self._bundled(jobs)
         for job in jobs:
+            if job in bundled:
+                continue
             if job.piece.length == 0 and job.row.remote:
                 yield job, self._confirmed(job)  # nothing to send; perhaps still to be published
                 continue
@@ -209,6 +213,32 @@ class Shipper:
                 ready.append(job)
         results = self._client.store_many([_item(job) for job in ready])
         for job, result in zip(ready, results, strict=True):
+            yield job, self._judge(job, result)
+        if bundled:
+            yield from self._send_bundle(bundled)
+
+    def _bundled(self, jobs: Sequence[_Job]) -> list[_Job]:
+        """Those that go as one bundle: small new files under their own names, where the server unpacks bundles.
+
+        One that did not get through that way goes alone the next time.
+        """
+        if not self._client.features.bundle_folder:
+            return []
+        found = [
+            job
+            for job in jobs
+            if not job.row.remote and not job.publish and job.piece.data is not None and not job.task.failures
+        ]
+        return found if len(found) >= FTP_BUNDLE_FILES_MIN else []
+
+    def _send_bundle(self, jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Outcome]]:
+        """The server's report says of each file whether it is durable; there is no SIZE to ask for behind it."""
+        items = [_item(job) for job in jobs]
+        try:
+            results = self._client.store_bundle(items, form="tar").results
+        except LogferryError as error:
+            results = tuple(StoreResult(item, error=error) for item in items)
+        for job, result in zip(jobs, results, strict=True):
             yield job, self._judge(job, result)
 
     def _judge(self, job: _Job, result: StoreResult) -> Outcome:
