@@ -329,18 +329,23 @@ class DataWork:
                     self._receive_slowly(data, upload, buffer, moved)
             else:
                 self._receive_slowly(data, upload, buffer, 0)
-            self._check_whole(data)
+            self._check_whole(data, upload)
 
-    def _check_whole(self, data: socket.socket) -> None:
+    def _check_whole(self, data: socket.socket, upload: Upload) -> None:
         """A transfer that ended well may still be half: look for what tells.
 
         A client that is killed closes everything, and its data connection then ends like a whole file's; one that
-        lives waits for our 226. TLS has told the two apart already.
+        lives waits for our 226. The two ends come one after the other, so the look comes as late as possible: when
+        everything is on disk and only the name is missing. TLS has told the two apart already.
         """
         if self._was_cut:
             raise Interrupted(426, self._cut_text)
-        if not isinstance(data, ssl.SSLSocket):
-            self.glance(self.doing[2])
+        if isinstance(data, ssl.SSLSocket):
+            return
+        sync = getattr(upload, "sync", None)
+        if sync is not None:
+            sync()
+        self.glance(self.doing[2])
 
     def _download(self, task: Transfer, files: Filesystem) -> Reply:
         download = files.open_download(task.path)

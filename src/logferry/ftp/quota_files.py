@@ -295,6 +295,12 @@ class QuotaUpload:
             self._top = end
         self._inner.write(data)
 
+    def sync(self) -> None:
+        """Pass it on, where there is one."""
+        sync = getattr(self._inner, "sync", None)
+        if sync is not None:
+            sync()
+
     def commit(self) -> None:
         replaced = None if self._in_place or self._files.keeps else self._files.file_size(self._path)
         try:
