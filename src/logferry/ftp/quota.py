@@ -53,6 +53,8 @@ class Ledger:
         self._replaced: dict[str, int] = {}
         """Uploads under way by path; paths that had several at once; the sizes of the files they will replace, because
         that room is theirs already."""
+        self._losses: Counter[str] = Counter()
+        """How often the file at a path was lost while uploads of that path were under way."""
 
     # Counting ----------------------------------------------------------------------------------------------------
 
@@ -178,14 +180,21 @@ class Ledger:
             if self._writing[path]:
                 return False, crowded
             del self._writing[path]
+            self._losses.pop(path, None)
             self._replaced.pop(path, None)
             self._crowded.discard(path)
             return True, crowded
+
+    def losses(self, path: str) -> int:
+        """How often the file at ``path`` was lost since the uploads under way began: appends write to one of those."""
+        return self._losses.get(path, 0)
 
     def replaced(self, path: str, size_bytes: int, now_bytes: int = 0) -> None:
         """What was at ``path``, ``size_bytes`` in one file, is gone; another upload of it would replace the new."""
         with self._lock:
             self._move(-size_bytes, -1)
+            if path in self._writing:
+                self._losses[path] += 1
             if path in self._replaced:
                 self._replaced[path] = now_bytes
 
