@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from logferry.errors import Conflict, LogferryError, NotFound
+from logferry.errors import Conflict, Differs, LogferryError, NotFound
 from logferry.ftp import active, hashing, listings, throttled, transfers
 from logferry.ftp.brake import Brake, unlimited
 from logferry.ftp.bundle import Bundle
@@ -183,7 +183,7 @@ class DataWork:
         self._recheck_s = time.monotonic() + FTP_RECHECK_S
         files = self._session.files
         assert files is not None
-        conflict = False
+        differs_from = ""
         try:
             if task.verb in ("STOR", "APPE", "STOU"):
                 reply = self._upload(task, files, buffer)
@@ -195,13 +195,15 @@ class DataWork:
             reply = Reply(end.code, (one_line(end.reason),))
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
-            conflict = isinstance(error, Conflict)
+            if isinstance(error, Conflict):
+                # A file system that raises no ``Differs`` may still mean just that.
+                differs_from = error.stored if isinstance(error, Differs) else task.path
         finally:
             self._drop_port()
             self.doing = ("", "", 0)
             self._limits_look_s = float("inf")
-        if conflict:
-            self._session.answer_conflict(reply)
+        if differs_from:
+            self._session.answer_conflict(reply, differs_from)
         else:
             self._session.protocol.answer(reply)
         if self._turned_away is not None:

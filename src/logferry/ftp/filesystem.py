@@ -68,7 +68,7 @@ class Upload(Protocol):
 
         Raises:
             Full: no room (452).
-            Conflict: the bytes differ from those stored at this offset.
+            Differs: they are not those stored at this offset (of one file not too often, see ``Commons.conflict``).
         """
         ...
 

@@ -94,11 +94,10 @@ class LocalUpload:
 
     def commit(self) -> None:
         """Bytes first, then the name, then the folder that holds the name: no crash shows half a file."""
+        assert self._synced is not False, "after a sync that failed only abandon is left"
         try:
-            if self._synced is None:
+            if not self._synced:
                 self.sync()
-            elif not self._synced:
-                raise OSError(errno.EIO, "the bytes could not be synced")
             if self._partial:
                 os.rename(self._partial, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
                 os.fsync(self._folder)

@@ -532,9 +532,9 @@ class Session:
             self._shared.owners.note(self._control.mark)
         return done
 
-    def answer_conflict(self, reply: Reply) -> None:
-        """The last reply to an upload whose bytes differ from those stored: slowly, and not too often."""
-        wait_s = self._shared.commons.conflict(self.account.name)
+    def answer_conflict(self, reply: Reply, stored: str) -> None:
+        """The last reply to an upload whose bytes differ from those of ``stored``: slowly, and not too often."""
+        wait_s = self._shared.commons.conflict(self.account.name, stored)
         if wait_s < 0.0:
             self._offend(Offence.PROBING)
             self.reason = "too many uploads that differ from what is stored"
