@@ -39,7 +39,7 @@ from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
-from logferry.ftp.tasks import perform, told_of
+from logferry.ftp.tasks import meant, perform, told_of
 from logferry.ftp.users import User
 from logferry.limits import FTP_LINGER_S, FTP_NONSENSE_MAX, FTP_TURN_S_MAX
 
@@ -488,6 +488,7 @@ class Session:
     def _perform(self, task: FileTask) -> None:
         assert self.files is not None
         try:
+            task = meant(task, self.files)
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
