@@ -300,12 +300,16 @@ class QuotaUpload:
         end = self._inner.position + len(data)
         if end > self._top:
             try:
-                self._ledger.take(end - self._top, 0, self._limit)
+                self._ledger.take(end - self._top, 0, self._limit, "" if self._in_place else self._path)
             except TooLarge:
                 self._refused = True
                 raise
             self._top = end
         self._inner.write(data)
+
+    @property
+    def _replacing_bytes(self) -> int:
+        return 0 if self._in_place else self._top - self._start
 
     def _look_for_file(self) -> None:
         """An append goes into the file that was there when it began, even when another has the name by now."""
@@ -331,7 +335,7 @@ class QuotaUpload:
             self._look_for_file()
             if self._lost_at is not None:
                 self._ledger.give(self._top - self._lost_at)
-        last, crowded = self._ledger.end(self._path)
+        last, crowded = self._ledger.end(self._path, self._replacing_bytes)
         if last and crowded:
             # Another upload of the name broke off before this one ended. Behind a whole file nobody finds its partial.
             self._files.forget_partial(self._path)
@@ -349,7 +353,7 @@ class QuotaUpload:
         """Count only what is really there after an upload that came to nothing; whether it was the last of its path."""
         if self._in_place:
             self._look_for_file()
-        last, _ = self._ledger.end(self._path)
+        last, _ = self._ledger.end(self._path, self._replacing_bytes)
         if self._in_place:
             kept_to = max(self._start, self._inner.position) if self._lost_at is None else self._lost_at
             self._ledger.give(self._top - kept_to)
