@@ -545,6 +545,13 @@ class Session:
         else:
             self.protocol.answer(reply)
 
+    def leave(self, reply: Reply) -> None:
+        """The last reply to a transfer whose client is gone: it hears neither this nor what it asked for after it."""
+        self.reason = "the client went away" if self.reason == "closed by the client" else self.reason
+        self.protocol.answer(reply)
+        self.protocol.drop_input()
+        self.protocol.ended = True
+
     def reply_now(self, reply: Reply) -> None:
         """Send a preliminary reply at once."""
         self.protocol.preliminary(reply)
