@@ -190,6 +190,12 @@ FTP_RECHECK_S = 2.0
 """How often a transfer under way asks whether its user may go on: a revoked one ends within seconds."""
 FTP_EVENTS_WAITING_MAX = 10_000
 """Events kept for a listener that lags behind (about 3 MB); those beyond are counted, not kept."""
+FTP_SWEEP_S = 24 * 3600.0
+"""How often a folder is looked through for uploads nobody came back for; they wait for days anyway."""
+FTP_SWEEP_FOLDERS_MAX = 10_000
+"""Folders of which that is remembered (about 2 MB); one that is forgotten is looked through again."""
+FTP_SWEEP_ENTRIES_MAX = 100_000
+"""Names looked at in one folder: a tenth of a second, for whoever comes there first."""
 FTP_QUOTA_COUNT_S_MAX = 10.0
 """How long an upload waits for the first count of its user's home; a slower one is told 450, try again."""
 FTP_QUOTA_RECOUNT_S = 3600.0
