@@ -2,8 +2,8 @@
 
 A new upload is written to a hidden *partial* in the folder where it belongs, synced, and appears by a rename; so it
 is there whole or not at all. What an interrupted one has brought stays in the partial: SIZE tells how much, REST or
-APPE continues it, listings never show it, and after days without use it is removed (``leftovers.py``). Appending to a file that exists happens in place: its beginning is whole
-already.
+APPE continues it, listings never show it, and after days without use it is removed (``leftovers.py``). Appending to a
+file that exists happens in place: its beginning is whole already.
 """
 
 from __future__ import annotations
