@@ -337,7 +337,11 @@ class Session:
         """Look the user up again: changes made while they are logged in take effect with the next command."""
         before = self._user
         assert before is not None
-        now = self._shared.users.find(before.name)
+        try:
+            now = self._shared.users.find(before.name)
+        except (LogferryError, OSError) as error:
+            self._cannot_look_up(before.name, error)
+            return False
         if now is before:
             return True
         if now is None or not before.admits(now):
@@ -349,6 +353,12 @@ class Session:
         self._user = now
         self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home, folders=now.folder_rules)
         return True
+
+    def _cannot_look_up(self, name: str, error: LogferryError | OSError) -> None:
+        """Nobody is served whose rights are not known; a program tries again."""
+        log.error("the user %r cannot be looked up: %s", name, error)
+        self.reason = f"the user cannot be looked up: {error}"
+        self.protocol.hang_up(421, "Users cannot be looked up just now; come back later.")
 
     def _move_to(self, user: User) -> bool:
         """Another home or quota: another file system; whether it can be opened."""
@@ -413,7 +423,11 @@ class Session:
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
         self._asked_s = time.monotonic()
-        user = shared.users.find(name)
+        try:
+            user = shared.users.find(name)
+        except (LogferryError, OSError) as error:
+            self._cannot_look_up(name, error)
+            return
         refused = ""
         if user is None:
             waste_time(password)
