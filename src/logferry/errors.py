@@ -84,6 +84,18 @@ class Conflict(Refused):
     http_status = 409
 
 
+class Differs(Conflict):
+    """Bytes sent again are not those stored. Nothing was written; start a new generation.
+
+    ``stored`` tells what they were compared with from everything else, whatever its name is by now: each refusal tells
+    the sender a little about it, so they are counted (``ftp.commons``).
+    """
+
+    def __init__(self, message: str, *, stored: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.stored = stored
+
+
 class Later(LogferryError):
     """The request was good; the moment was not. Send the same request again later."""
 

@@ -44,7 +44,7 @@ FTP_START_S_MAX = 30.0
 """How long the processes of a server may take to listen."""
 FTP_CALL_S_MAX = 5.0
 """How long the parent waits for an answer of one of its processes; it takes milliseconds."""
-FTP_EVENTS_WAITING_MAX = 10_000
+FTP_EVENTS_TO_PARENT_MAX = 10_000
 """Events a process keeps for a parent that is slow to take them; then its sessions wait."""
 FTP_EVENTS_BATCH_MAX = 256
 FTP_THREADS_MAX = 128
@@ -106,9 +106,12 @@ FTP_BAN_S_MAX = 24 * 3600.0
 FTP_NONSENSE_MAX = 50
 """Commands that no FTP client sends, before a connection is ended: somebody speaks another protocol at us."""
 FTP_CONFLICTS_FREE = 20
-"""Uploads of one user that may differ from what is stored before the replies are slowed, and per 20 minutes after."""
+"""Uploads to one file that may differ from what is stored before the replies are slowed, and per 20 minutes after."""
 FTP_CONFLICTS_MAX = 40
 """From here on each further one ends the session: a byte costs some 100 guesses, so no word is ever read this way."""
+FTP_CONFLICTS_OF_USER_FREE = 10_000
+"""The same for all files of a user: an agent that lost its registry may find each of its files replaced. Beyond it
+replies are slowed, and sessions do not end."""
 FTP_CONFLICTS_PER_S = 1 / 60
 FTP_CONFLICT_DELAY_S = 2.0
 FTP_BUCKETS_MAX = 16_384
@@ -187,6 +190,12 @@ FTP_RECHECK_S = 2.0
 """How often a transfer under way asks whether its user may go on: a revoked one ends within seconds."""
 FTP_EVENTS_WAITING_MAX = 10_000
 """Events kept for a listener that lags behind (about 3 MB); those beyond are counted, not kept."""
+FTP_SWEEP_S = 24 * 3600.0
+"""How often a folder is looked through for uploads nobody came back for; they wait for days anyway."""
+FTP_SWEEP_FOLDERS_MAX = 10_000
+"""Folders of which that is remembered (about 2 MB); one that is forgotten is looked through again."""
+FTP_SWEEP_ENTRIES_MAX = 100_000
+"""Names looked at in one folder: a tenth of a second, for whoever comes there first."""
 FTP_QUOTA_COUNT_S_MAX = 10.0
 """How long an upload waits for the first count of its user's home; a slower one is told 450, try again."""
 FTP_QUOTA_RECOUNT_S = 3600.0

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logferry.archive.sinks import Differs
-from logferry.errors import BadName, Conflict, Full, NotFound, Refused
+from logferry.errors import BadName, Conflict, Differs, Full, NotFound, Refused
 from logferry.names import temporary_name
 from tests.archive.conftest import AGENT, Shelf
 

@@ -111,7 +111,11 @@ class RawClient:
         self.context = trusting_context()
         self._buffer = b""
         self._private = False
-        self.greeting = self.reply()
+        try:
+            self.greeting = self.reply()
+        except BaseException:
+            self.socket.close()
+            raise
 
     def __enter__(self) -> RawClient:
         return self

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logferry.errors import BadName, Conflict, Full, Later, Refused, Unreachable
+from logferry.errors import BadName, Full, Later, Refused, Unreachable
 from logferry.ftp import StoreItem, StoreResult
+from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_FILES_AHEAD_MAX
 from tests.ftp.faulty import Faults, FaultyServer
 
@@ -115,7 +116,7 @@ def test_a_source_that_shrank_is_reset_and_the_others_arrive(tmp_path: Path) -> 
     with FaultyServer(pipelining()) as server, server.client() as client, path.open("rb") as file:
         wanted = [*items(2), StoreItem("/x", file.fileno(), 0, 5000), *items(5)[2:]]
         results = list(client.store_many(wanted))
-        assert errors(results) == [None, None, Conflict, None, None, None]
+        assert errors(results) == [None, None, Shrank, None, None, None]
         assert "/x" not in server.files
 
 

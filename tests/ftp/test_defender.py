@@ -117,6 +117,28 @@ def test_many_agents_behind_one_address_may_come_back_at_once() -> None:
     assert not any(defender.offend("192.0.2.1", Offence.OVER_LIMIT) for _ in range(1000))
 
 
+def test_many_agents_that_come_before_the_first_has_logged_in_are_let_in_again_when_it_has() -> None:
+    """The ban for their number is lifted, with one of them wrong too; what was guessed besides still counts."""
+    defender, _ = made()
+    defender.offend("192.0.2.1", Offence.BAD_PASSWORD)
+    assert any(defender.offend("192.0.2.1", Offence.OVER_LIMIT) for _ in range(5))
+    defender.welcome("192.0.2.1")
+    assert defender.banned_s("192.0.2.1") == 0.0
+    assert not any(defender.offend("192.0.2.1", Offence.BAD_PASSWORD) for _ in range(58))
+    assert defender.offend("192.0.2.1", Offence.BAD_PASSWORD) == 1800.0
+    assert defender.bans()[0].count == 1
+
+
+def test_a_good_login_does_not_lift_a_ban_for_guessing_because_there_was_a_crowd_too() -> None:
+    """However late in the ban it comes."""
+    defender, clock = made(ban_s=7200.0)
+    defender.offend("192.0.2.1", Offence.OVER_LIMIT)
+    assert any(defender.offend("192.0.2.1", Offence.NONSENSE) for _ in range(3))
+    clock.advance(7100.0)
+    defender.welcome("192.0.2.1")
+    assert defender.banned_s("192.0.2.1") == 100.0
+
+
 def test_networks_on_the_list_are_never_banned() -> None:
     """IPv4, IPv6, single addresses, and IPv4 that comes mapped into IPv6."""
     defender, _ = made(allow=("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"))

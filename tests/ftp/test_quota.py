@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from logferry.clock import ManualClock
 from logferry.errors import BadConfig, Full, Later, LogferryError, NotFound, TooLarge
-from logferry.ftp import Incomplete, LocalFilesystem, Received, SessionEnded, Usage, User
+from logferry.ftp import BundleMember, Incomplete, LocalFilesystem, Received, SessionEnded, Usage, User
 from logferry.ftp.filesystem import Download, Entry, Filesystem, Upload
 from logferry.ftp.quota import Ledger, Ledgers, Limit
 from logferry.ftp.quota_files import QuotaFilesystem, usage_of, with_quotas
@@ -359,17 +358,10 @@ class PlainUpload:
         """Nothing is kept."""
 
 
-class Member(NamedTuple):
-    """One of many small files; a folder has no data."""
-
-    path: str
-    data: bytes | None
-
-
 class Publishing(Plain):
     """A file system that takes many files at once, but no file ``/bad``."""
 
-    def publish_many(self, members: Sequence[Member], *, make_folders: bool) -> list[OSError | None]:
+    def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[OSError | None]:
         for member in members:
             if member.path != "/bad" and member.data is not None:
                 self.content[member.path] = member.data
@@ -381,10 +373,15 @@ def test_many_files_at_once_are_within_the_quota_too() -> None:
     inner = Publishing({"/a": b"123456"})
     ledger = Ledger()
     files = QuotaFilesystem(inner, ledger, Limit(10, 4), lambda: usage_of(inner))
-    outcomes = files.publish_many([Member("/a", b"1234"), Member("/b", b"12"), Member("/bad", b"1")], make_folders=True)
+    outcomes = files.publish_many(
+        [BundleMember("/a", b"1234"), BundleMember("/b", b"12"), BundleMember("/bad", b"1")], make_folders=True
+    )
     assert [outcome is None for outcome in outcomes] == [True, True, False]
     assert usage(ledger) == usage_of(inner) == Usage(6, 2)
-    for batch in ([Member("/c", b"123"), Member("/d", b"45")], [Member(f"/{number}", b"") for number in range(3)]):
+    for batch in (
+        [BundleMember("/c", b"123"), BundleMember("/d", b"45")],
+        [BundleMember(f"/{number}", b"") for number in range(3)],
+    ):
         assert [type(outcome) for outcome in files.publish_many(batch, make_folders=True)] == [TooLarge] * len(batch)
     assert usage(ledger) == usage_of(inner) == Usage(6, 2)
     assert not hasattr(QuotaFilesystem(Plain({}), Ledger(), Limit(1, 1), lambda: Usage(0, 0)), "publish_many")

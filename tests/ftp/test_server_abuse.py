@@ -477,8 +477,8 @@ def test_empty_lines_keep_no_session_alive(tmp_path: Path) -> None:
 def test_a_handshake_that_drips_in_is_cut_in_time(tmp_path: Path) -> None:
     """A hello whose bytes come one by one holds neither a thread nor a session for long."""
     limits = ServerLimits(threads=2, login_s=3.0)
-    with serving(tmp_path, tls="explicit", limits=limits) as at:
-        slow = [at.client(login=False) for _ in range(3)]
+    with serving(tmp_path, tls="explicit", limits=limits) as at, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(at.client(login=False)) for _ in range(3)]
         for client in slow:
             assert client.command("AUTH TLS").startswith("234")
         stop = threading.Event()
@@ -495,13 +495,12 @@ def test_a_handshake_that_drips_in_is_cut_in_time(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=trickle)
         thread.start()
+        # Before the sockets are closed, whatever goes wrong.
+        stack.callback(thread.join)
+        stack.callback(stop.set)
         with at.client(tls=True) as honest:
             assert honest.command("NOOP").startswith("200")
         until(lambda: not at.server.sessions(), "the slow ones are still there")
-        stop.set()
-        thread.join()
-        for client in slow:
-            client.close()
 
 
 def test_many_who_never_send_a_byte_are_all_ended(tmp_path: Path) -> None:

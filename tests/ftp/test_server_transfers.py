@@ -119,12 +119,36 @@ def test_missing_close_notify_is_never_226(tmp_path: Path) -> None:
         assert not (at.home / "a.log").exists()
 
 
-def test_a_killed_client_leaves_nothing_published(tmp_path: Path) -> None:
-    """On plain FTP its data connection ends like a whole file's; its control connection gives it away."""
+class _GatedUpload(LocalUpload):
+    """Its sync ends when it is told to."""
+
+    __slots__ = ()
+    reached = threading.Event()
+    go = threading.Event()
+
+    def sync(self) -> None:
+        super().sync()
+        self.reached.set()
+        assert self.go.wait(WAIT_S), "nobody let the sync end"
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> type[_GatedUpload]:
+    """Uploads whose sync waits for ``go``, and says so in ``reached``."""
+    _GatedUpload.reached.clear()
+    _GatedUpload.go.clear()
+    monkeypatch.setattr("logferry.ftp.local_upload.LocalUpload", _GatedUpload)
+    return _GatedUpload
+
+
+@pytest.mark.parametrize("quota", [None, 10**9])
+def test_a_killed_client_leaves_nothing_published(tmp_path: Path, gate: type[_GatedUpload], quota: int | None) -> None:
+    """On plain FTP its data connection ends like a whole file's; its control connection, which ends before the bytes
+    are on disk, gives it away. What came is kept to be continued, and no file of the name is there."""
     with serving(tmp_path) as at:
+        at.users.change("ann", quota_bytes=quota)
         program = f"""
-import socket, sys, time
-from pathlib import Path
+import time
 from tests.ftp.kit import RawClient
 client = RawClient({at.port})
 client.login()
@@ -139,8 +163,27 @@ time.sleep(60)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
+        assert gate.reached.wait(WAIT_S)
+        gate.go.set()
         assert at.event(Incomplete).reason == "The client went away."
         assert not (at.home / "a.log").exists()
+        assert [one.stat().st_size for one in at.partials()] == [100000]
+
+
+def test_a_client_that_goes_while_its_bytes_are_synced_leaves_nothing_published(
+    tmp_path: Path, gate: type[_GatedUpload]
+) -> None:
+    """The order in which a dying client's connections end is nobody's choice: the last look is after the sync."""
+    with serving(tmp_path) as at, at.client() as client:
+        connection = client.data("STOR a.log")
+        connection.sendall(b"half")
+        connection.close()
+        assert gate.reached.wait(WAIT_S)
+        client.close()
+        gate.go.set()
+        assert at.event(Incomplete).reason == "The client went away."
+        assert not (at.home / "a.log").exists()
+        assert [one.read_bytes() for one in at.partials()] == [b"half"]
 
 
 def test_a_client_that_quits_ahead_is_served_to_the_end(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from logferry.clock import Clock
 from logferry.errors import Conflict, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
+from logferry.ftp.sending import Shrank
+from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import split, temporary_name
 
@@ -273,7 +275,7 @@ class Shipper:
         task, piece = job.task, job.piece
         if isinstance(error, CONNECTION_OVER):
             return Failed(task, job.row, error)
-        if isinstance(error, Conflict):  # the source shrank under our hands
+        if isinstance(error, Shrank):
             piece.file.refresh()
             again = next_slice(task, piece.file)
             return again if isinstance(again, Disagrees) else Failed(task, job.row, Later(error.message))

@@ -18,13 +18,9 @@ from logferry.archive.durable import Data
 from logferry.archive.partials import beyond, open_partial
 from logferry.archive.records import Received
 from logferry.archive.rooms import Rooms, place_of, too_short
-from logferry.errors import Conflict
+from logferry.errors import Differs
 from logferry.limits import COPY_BYTES, HASH_ARRIVING_BYTES_MAX
 from logferry.names import is_temporary, split
-
-
-class Differs(Conflict):
-    """Bytes sent again are not those stored. Nothing was written; start a new generation."""
 
 
 class Sink(Protocol):
@@ -249,8 +245,10 @@ def _compared(fd: int, data: Data, sink: PartialSink | GrowthSink, known: int) -
     view = memoryview(data)
     count = min(len(view), known - sink.position)
     if os.pread(fd, count, sink.position) != view[:count]:
+        status = os.fstat(fd)  # of the file, which keeps its inode when it is renamed
         raise Differs(
             f"bytes {sink.position} to {sink.position + count} differ from what is stored",
+            stored=f"{status.st_dev}:{status.st_ino}",
             hint="move the old generation aside, then send the new one from byte 0",
         )
     sink.position += count

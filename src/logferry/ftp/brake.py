@@ -7,9 +7,11 @@ clock; they are looked up every FTP_LIMIT_LOOK_S.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
+from logferry.errors import LogferryError
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.timetable import Rate, strictest, timetable
 from logferry.ftp.users import User
@@ -23,6 +25,8 @@ from logferry.limits import (
 if TYPE_CHECKING:
     from logferry.ftp.shared import Shared
     from logferry.ftp.transfers import Watch
+
+log = logging.getLogger("logferry.ftp")
 
 _BLOCKS_PER_S = 10
 
@@ -78,7 +82,7 @@ class Brake:
 
     def _look(self, now: float) -> None:
         self._look_s = now + FTP_LIMIT_LOOK_S
-        user = self._shared.users.find(self._user.name) or self._user
+        user = self._user = self._now_known()
         limits = self._shared.limits
         if self._upload:
             server, each, whose = limits.upload_rate, limits.transfer_upload_rate, user.upload_rate
@@ -97,6 +101,14 @@ class Brake:
         least = strictest([own, *(rate for _, rate in self._buckets)])
         wanted = least // _BLOCKS_PER_S if least else FTP_DATA_BLOCK_BYTES
         self.block_bytes = min(max(wanted, FTP_THROTTLED_BLOCK_BYTES_MIN), FTP_DATA_BLOCK_BYTES)
+
+    def _now_known(self) -> User:
+        try:
+            return self._shared.users.find(self._user.name) or self._user
+        except (LogferryError, OSError) as error:
+            # Not known just now: the limits stay what they were. No transfer breaks off for that.
+            log.warning("the limits of %r cannot be looked up: %s", self._user.name, error)
+            return self._user
 
     def _now(self, rate: Rate) -> int:
         return timetable(rate).rate_at(self._shared.clock.now_ns())

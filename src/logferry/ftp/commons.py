@@ -9,7 +9,13 @@ from logferry.ftp.owners import SharedTlsOwners
 from logferry.ftp.rates import Rates
 from logferry.ftp.tally import Tally
 from logferry.ftp.tls import TlsOwners
-from logferry.limits import FTP_CONFLICT_DELAY_S, FTP_CONFLICTS_FREE, FTP_CONFLICTS_MAX, FTP_CONFLICTS_PER_S
+from logferry.limits import (
+    FTP_CONFLICT_DELAY_S,
+    FTP_CONFLICTS_FREE,
+    FTP_CONFLICTS_MAX,
+    FTP_CONFLICTS_OF_USER_FREE,
+    FTP_CONFLICTS_PER_S,
+)
 
 
 class Commons:
@@ -36,16 +42,21 @@ class Commons:
         """How long a refused login waits for its answer."""
         return self.defender.delay_s(address, base_s) if self.defender is not None else base_s
 
-    def conflict(self, user: str) -> float:
-        """``user`` sent bytes that differ from those stored. Seconds to wait before telling; below 0: end the session.
+    def conflict(self, user: str, stored: str) -> float:
+        """``user`` sent bytes that differ from those of ``stored``. Seconds to wait before telling; below 0: end the
+        session.
 
         Whoever may only append could learn stored bytes by trying one value after the other, since the reply tells
-        whether they fit. An honest agent meets a conflict once where a new generation begins.
+        whether they fit. An honest agent meets a conflict once where a new generation begins, but with all its files
+        at once when its registry is lost: so few are free for one file, and many for a user.
         """
-        name = f"conflicts {user}"
-        over = self.rates.take(name, 0, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_FREE) * FTP_CONFLICTS_PER_S
+        of_user, of_file = f"conflicts {user}", f"conflicts {user} {stored}"
+        over = self.rates.take(of_file, 0, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_FREE) * FTP_CONFLICTS_PER_S
         # Half a one may have leaked back meanwhile.
         if over >= FTP_CONFLICTS_MAX - FTP_CONFLICTS_FREE - 0.5:
             return -1.0
-        wait_s = self.rates.take(name, 1, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_FREE)
+        wait_s = max(
+            self.rates.take(of_file, 1, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_FREE),
+            self.rates.take(of_user, 1, FTP_CONFLICTS_PER_S, FTP_CONFLICTS_OF_USER_FREE),
+        )
         return FTP_CONFLICT_DELAY_S if wait_s > 0 else 0.0

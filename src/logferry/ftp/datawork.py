@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from logferry.errors import Conflict, LogferryError, NotFound
+from logferry.errors import Conflict, Differs, LogferryError, NotFound
 from logferry.ftp import active, hashing, listings, throttled, transfers
 from logferry.ftp.brake import Brake, unlimited
 from logferry.ftp.bundle import Bundle
@@ -28,7 +28,7 @@ from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
 from logferry.ftp.transfers import Interrupted, Span
 from logferry.ftp.waiting import readable
-from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LIMIT_LOOK_S, FTP_LINGER_S, FTP_RECHECK_S
+from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LIMIT_LOOK_S, FTP_LINGER_S, FTP_RECHECK_S, FTP_WATCH_S
 
 if TYPE_CHECKING:
     from logferry.ftp.session import Session
@@ -52,6 +52,7 @@ class DataWork:
         "_control",
         "_cut_text",
         "_early",
+        "_gone",
         "_limits_look_s",
         "_local",
         "_port",
@@ -78,6 +79,7 @@ class DataWork:
         self._early: socket.socket | Interrupted | None = None
         self._turned_away: ssl.SSLSocket | None = None
         self._was_cut = False
+        self._gone = False
         self._recheck_s = 0.0
         self.port_until_s = math.inf
         """When a port that nobody has used is closed again (monotonic seconds)."""
@@ -183,7 +185,7 @@ class DataWork:
         self._recheck_s = time.monotonic() + FTP_RECHECK_S
         files = self._session.files
         assert files is not None
-        conflict = False
+        differs_from = ""
         try:
             if task.verb in ("STOR", "APPE", "STOU"):
                 reply = self._upload(task, files, buffer)
@@ -195,19 +197,39 @@ class DataWork:
             reply = Reply(end.code, (one_line(end.reason),))
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
-            conflict = isinstance(error, Conflict)
+            if isinstance(error, Conflict):
+                # A file system that raises no ``Differs`` may still mean just that.
+                differs_from = error.stored if isinstance(error, Differs) else task.path
         finally:
             self._drop_port()
             self.doing = ("", "", 0)
             self._limits_look_s = float("inf")
-        if conflict:
-            self._session.answer_conflict(reply)
+        if reply.code >= 400 and self._is_gone(broken=reply.code == 426):
+            # What it had sent ahead built on this transfer, and may get in the way of what it does elsewhere by now.
+            self._session.leave(reply)
+        elif differs_from:
+            self._session.answer_conflict(reply, differs_from)
         else:
             self._session.protocol.answer(reply)
         if self._turned_away is not None:
             self._session.flush()
             transfers.turn_away(self._turned_away)
             self._turned_away = None
+
+    def _is_gone(self, *, broken: bool) -> bool:
+        """Whether the client of a transfer that failed has left.
+
+        When its data connection broke, and commands wait that were sent ahead, the end of the other one is waited for:
+        a client that dies loses both, one shortly after the other.
+        """
+        protocol = self._session.protocol
+        until = time.monotonic() + FTP_WATCH_S
+        with contextlib.suppress(Interrupted):
+            self._hear()
+            while broken and protocol.more_waits and protocol.wants_input and (left := until - time.monotonic()) > 0:
+                readable(self._control.fileno(), timeout_s=left)
+                self._hear()
+        return self._gone
 
     def hash(self, wanted: HashFile) -> None:
         """Do a ``HashFile`` action."""
@@ -329,18 +351,23 @@ class DataWork:
                     self._receive_slowly(data, upload, buffer, moved)
             else:
                 self._receive_slowly(data, upload, buffer, 0)
-            self._check_whole(data)
+            self._check_whole(data, upload)
 
-    def _check_whole(self, data: socket.socket) -> None:
+    def _check_whole(self, data: socket.socket, upload: Upload) -> None:
         """A transfer that ended well may still be half: look for what tells.
 
         A client that is killed closes everything, and its data connection then ends like a whole file's; one that
-        lives waits for our 226. TLS has told the two apart already.
+        lives waits for our 226. The two ends come one after the other, so the look comes as late as possible: when
+        everything is on disk and only the name is missing. TLS has told the two apart already.
         """
         if self._was_cut:
             raise Interrupted(426, self._cut_text)
-        if not isinstance(data, ssl.SSLSocket):
-            self.glance(self.doing[2])
+        if isinstance(data, ssl.SSLSocket):
+            return
+        sync = getattr(upload, "sync", None)
+        if sync is not None:
+            sync()
+        self.glance(self.doing[2])
 
     def _download(self, task: Transfer, files: Filesystem) -> Reply:
         download = files.open_download(task.path)
@@ -439,13 +466,14 @@ class DataWork:
     def _connected(self, opening: Reply) -> Iterator[socket.socket]:
         """The data connection, after ``opening`` was sent; ended properly, or cut when the body fails."""
         if self._target is None:
-            self._session.reply_now(opening)
+            self._say(opening)
             data = self._accept()
         else:
             data = self._dial(self._target)
-            self._session.reply_now(opening)
         try:
             self._connection = data
+            if self._target is not None:
+                self._say(opening)
             if self._session.protocol.state.private_data and not isinstance(data, ssl.SSLSocket):
                 data = self._connection = self._secure(data)
             yield data
@@ -456,6 +484,14 @@ class DataWork:
             transfers.end(data)
         finally:
             self._connection = None
+
+    def _say(self, reply: Reply) -> None:
+        """A preliminary reply. That the client is gone is nobody else's fault, least of all the disk's."""
+        try:
+            self._session.reply_now(reply)
+        except OSError as error:
+            self._gone = True
+            raise Interrupted(426, "The control connection broke.") from error
 
     def _dial(self, target: Target) -> socket.socket:
         shared = self._shared
@@ -513,29 +549,36 @@ class DataWork:
         self.doing = (*self.doing[:2], moved)
         self._recheck()
         protocol = self._session.protocol
-        while protocol.wants_input:
-            try:
-                data = self._control.receive(wait=False)
-            except OSError as error:
-                raise Interrupted(426, "The control connection broke.") from error
-            if data is None:
-                break
-            if not data:
-                if protocol.quitting:
-                    break
-                raise Interrupted(426, self._cut_text if self._was_cut else "The client went away.")
-            protocol.receive(data)
-            if protocol.flooded:
-                raise Interrupted(426, "A command without end came.")
+        self._hear()
         if self._was_cut:
             raise Interrupted(426, self._cut_text)
         if protocol.abort_requested:
             raise Interrupted(426, "Aborted as you asked.")
         if protocol.wants_status():
             verb, path, _ = self.doing
-            self._session.reply_now(Reply(213, (one_line(f"{verb} {path}: {moved} bytes so far."),)))
+            self._say(Reply(213, (one_line(f"{verb} {path}: {moved} bytes so far."),)))
         if progress:
             self._look_at_limits(moved)
+
+    def _hear(self) -> None:
+        """Take what has come over the control connection. Raises Interrupted when it has ended."""
+        protocol = self._session.protocol
+        while protocol.wants_input:
+            try:
+                data = self._control.receive(wait=False)
+            except OSError as error:
+                self._gone = True
+                raise Interrupted(426, "The control connection broke.") from error
+            if data is None:
+                break
+            if not data:
+                if protocol.quitting:
+                    break
+                self._gone = True
+                raise Interrupted(426, self._cut_text if self._was_cut else "The client went away.")
+            protocol.receive(data)
+            if protocol.flooded:
+                raise Interrupted(426, "A command without end came.")
 
     def _recheck(self) -> None:
         """End a transfer whose user was removed or lost the right to it, within seconds."""

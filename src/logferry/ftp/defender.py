@@ -96,16 +96,20 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What is known of one address. Times are monotonic seconds."""
+    """What is known of one address. Times are monotonic seconds.
+
+    ``guilt`` is what of the score, at a ban too, did not come from mere crowding (OVER_LIMIT).
+    """
 
     score: float
+    guilt: float
     at_s: float
     banned_until_s: float
     trusted_until_s: float
     bans: int
 
     def fields(self) -> Row:
-        return (self.score, self.at_s, self.banned_until_s, self.trusted_until_s, self.bans)
+        return (self.score, self.guilt, self.at_s, self.banned_until_s, self.trusted_until_s, self.bans)
 
 
 class Defender:
@@ -115,7 +119,7 @@ class Defender:
         self._rules = rules
         self._board = board
         self._clock = clock
-        self._table = Slots(board, "ddddI", rules.addresses_max, ways=_WAYS)
+        self._table = Slots(board, "dddddI", rules.addresses_max, ways=_WAYS)
         # When an address last tried a name with a password.
         self._tried = Slots(board, "d", rules.addresses_max, ways=_WAYS)
         # Until when there is any ban at all: as long as nobody is banned, a new connection costs no look-up.
@@ -146,7 +150,8 @@ class Defender:
             if trusted and offence is Offence.OVER_LIMIT:
                 # A place full of agents that come back at once is no attack.
                 return 0.0
-            record = replace(record, score=record.score + offence.points)
+            guilt = record.guilt if offence is Offence.OVER_LIMIT else record.guilt + offence.points
+            record = replace(record, score=record.score + offence.points, guilt=guilt)
             limit = self._rules.threshold * (self._rules.trusted_factor if trusted else 1.0)
             if record.score < limit - _LEAKED:
                 self._put(key, record, now)
@@ -159,14 +164,23 @@ class Defender:
             return banned_s
 
     def welcome(self, address: str) -> None:
-        """Somebody has logged in well from ``address``."""
+        """Somebody has logged in well from ``address``.
+
+        That it came in a crowd, as many agents behind one address do when a server starts again, is forgotten, and so
+        is a ban that it would not have got otherwise.
+        """
         key = self._key(address)
         if key is None:
             return
         now = self._clock.monotonic_s()
         with self._board.lock:
-            record = self._record(key, now)
-            self._put(key, replace(record, trusted_until_s=now + self._rules.trust_s), now)
+            record = replace(self._record(key, now), trusted_until_s=now + self._rules.trust_s)
+            if record.banned_until_s > now:
+                if record.guilt < self._rules.threshold - _LEAKED:
+                    record = replace(record, score=record.guilt, banned_until_s=0.0, bans=record.bans - 1)
+            else:
+                record = replace(record, score=record.guilt)
+            self._put(key, record, now)
 
     def banned_s(self, address: str) -> float:
         """How many more seconds ``address`` is banned; 0: it is not."""
@@ -231,12 +245,14 @@ class Defender:
     def _record(self, key: bytes, now: float) -> _Record:
         fields = self._table.get(key)
         if fields is None:
-            return _Record(0.0, now, 0.0, 0.0, 0)
+            return _Record(0.0, 0.0, now, 0.0, 0.0, 0)
         known = _Record(*fields)
         leaked = (now - known.at_s) * self._rules.threshold / self._rules.window_s
         # Bans are forgotten when the address behaved for as long as the longest ban.
         bans = known.bans if now < max(known.at_s, known.banned_until_s) + self._rules.ban_s_max else 0
-        return _Record(max(0.0, known.score - leaked), now, known.banned_until_s, known.trusted_until_s, bans)
+        score = max(0.0, known.score - leaked)
+        guilt = known.guilt if known.banned_until_s > now else min(score, max(0.0, known.guilt - leaked))
+        return _Record(score, guilt, now, known.banned_until_s, known.trusted_until_s, bans)
 
     def _again(self, key: bytes, tried: tuple[str, str], now: float) -> bool:
         # A keyed digest in memory, with the key beside it: no more than the password itself that has just been there.

@@ -52,6 +52,10 @@ class Upload(Protocol):
     One that is a file may have a method ``splice(pipe, count)`` besides: take ``count`` bytes that wait in the pipe,
     like ``write``, so that long plain uploads need not be copied into this process and out again. Whoever wraps an
     upload to see its bytes leaves it out; a subclass with a ``write`` of its own need not mind.
+
+    It may also have a method ``sync()``: after the last byte, make all that came durable without showing it, which is
+    what takes time in ``commit``. On a plain connection the server then looks once more whether the client is still
+    there, and calls ``commit`` or ``abandon``; where it raises, ``abandon``.
     """
 
     @property
@@ -64,7 +68,7 @@ class Upload(Protocol):
 
         Raises:
             Full: no room (452).
-            Conflict: the bytes differ from those stored at this offset.
+            Differs: they are not those stored at this offset (of one file not too often, see ``Commons.conflict``).
         """
         ...
 

@@ -11,7 +11,6 @@ import contextlib
 import gc
 import logging
 import os
-import select
 import signal
 import socket
 import struct
@@ -19,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from logferry.ftp.waiting import readable
 from logferry.limits import FTP_RESTART_S_MAX, FTP_RESTARTS_MAX, FTP_RESTARTS_WINDOW_S
 
 log = logging.getLogger("logferry.ftp")
@@ -27,6 +27,7 @@ BIRTH = struct.Struct("=Ii")
 """A message to the parent: slot, process id (0: this slot is given up)."""
 STOP = b"s"
 _RESTART_S_MIN = 0.05
+_REST_S_MAX = 3600.0
 _ORPHANS_S_MAX = 10.0
 """When the parent is gone, workers end by themselves; this is how long they may take."""
 
@@ -62,11 +63,11 @@ class Keeper:
                 del self._due[slot]
                 self._fork(slot)
             rest = min([until, *self._due.values()]) - time.monotonic()
-            watched: list[socket.socket | int] = [*self._lives.values()]
+            watched = [*self._lives.values()]
             if until == float("inf"):
-                watched.append(self._channel)
-            ready = select.select(watched, [], [], None if rest == float("inf") else max(0.0, rest))[0]
-            if self._channel in ready:
+                watched.append(self._channel.fileno())
+            ready = readable(*watched, timeout_s=min(max(0.0, rest), _REST_S_MAX))
+            if self._channel.fileno() in ready:
                 orphaned = self._channel.recv(16) != STOP
                 self._due.clear()
                 until = time.monotonic() + _ORPHANS_S_MAX if orphaned else float("inf")

@@ -2,8 +2,8 @@
 
 A new upload is written to a hidden *partial* in the folder where it belongs, synced, and appears by a rename; so it
 is there whole or not at all. What an interrupted one has brought stays in the partial: SIZE tells how much, REST or
-APPE continues it, listings never show it. Appending to a file that exists happens in place: its beginning is whole
-already.
+APPE continues it, listings never show it, and after days without use it is removed (``leftovers.py``). Appending to a
+file that exists happens in place: its beginning is whole already.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from logferry.errors import BadConfig, BadName, Conflict, Full, NotFound, NotPer
 from logferry.ftp.beneath import Opener, best_opener
 from logferry.ftp.bundle_files import BundleMember, Outcome, publish_one
 from logferry.ftp.filesystem import Entry, Usage
+from logferry.ftp.leftovers import Sweeper
 from logferry.ftp.local_bundle import LocalBatch
 from logferry.ftp.local_room import RoomUpload, disk_free_bytes, usage_beneath
 from logferry.ftp.local_upload import (
@@ -85,7 +86,8 @@ class LocalFilesystem:
                 hint="pass FtpServer(filesystem=…) one of your own; the client needs none",
             )
         os.makedirs(home, mode=_NEW_FOLDER_MODE, exist_ok=True)
-        self._root = _root(os.path.abspath(home))
+        self._home = os.path.abspath(home)
+        self._root = _root(self._home)
         self._open_beneath = opener or _OPENER
         self._min_free_bytes = min_free_bytes
         self._sized = ""
@@ -98,7 +100,9 @@ class LocalFilesystem:
 
     def entries(self, path: str) -> Iterator[Entry]:
         raw = _raw(path)
-        found = self._entries(raw, self._open(raw, _FOLDER))
+        fd = self._open(raw, _FOLDER)
+        _SWEEPER.pass_by(self._home, raw, fd)
+        found = self._entries(raw, fd)
         next(found)  # begun, it closes the folder even when nobody asks for an entry
         return found
 
@@ -188,6 +192,7 @@ class LocalFilesystem:
         try:
             if offset or append:
                 return self._continue(path, raw, folder, name, offset=offset, append=append, sized=sized == path)
+            _SWEEPER.pass_by(self._home, raw[: -len(name) - 1], folder)
             return new_upload(folder, name)
         except BaseException:
             os.close(folder)
@@ -416,3 +421,4 @@ class LocalDownload:
 
 
 _OPENER = best_opener()
+_SWEEPER = Sweeper()

@@ -39,7 +39,7 @@ def is_partial(name: bytes) -> bool:
 class LocalUpload:
     """A file being written: a partial (``partial`` is its name), or the file itself when that is empty."""
 
-    __slots__ = ("_began", "_fd", "_folder", "_name", "_partial", "_started", "position")
+    __slots__ = ("_began", "_fd", "_folder", "_name", "_partial", "_started", "_synced", "position")
 
     def __init__(self, fd: int, folder: int, name: bytes, partial: bytes, position: int) -> None:
         self._fd = fd
@@ -50,6 +50,8 @@ class LocalUpload:
         self._started = position
         # Only what an append adds may be taken back: what was there before has been confirmed.
         self._began = position if partial else os.fstat(fd).st_size
+        self._synced: bool | None = None
+        """Whether the sync after the last byte was done; False: it failed."""
 
     def write(self, data: memoryview | bytes) -> None:
         written = os.pwrite(self._fd, data, self.position)
@@ -83,15 +85,24 @@ class LocalUpload:
             count -= moved
         self._begin_writeback()
 
+    def sync(self) -> None:
+        """After the last byte: make all durable, but not visible yet. Raises OSError; then only ``abandon`` is left."""
+        # A failed fsync may have dropped the bytes and says so only once: a second one must not be believed.
+        self._synced = False
+        sync_file(self._fd)
+        self._synced = True
+
     def commit(self) -> None:
         """Bytes first, then the name, then the folder that holds the name: no crash shows half a file."""
+        assert self._synced is not False, "after a sync that failed only abandon is left"
         try:
-            sync_file(self._fd)
+            if not self._synced:
+                self.sync()
             if self._partial:
                 os.rename(self._partial, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
                 os.fsync(self._folder)
         except OSError:
-            # A failed fsync may have dropped the bytes and says so only once: nothing here can be built on.
+            # Nothing here can be built on.
             self._discard()
             raise
         finally:
@@ -99,9 +110,9 @@ class LocalUpload:
 
     def abandon(self) -> None:
         try:
-            if self._partial and not self._worth_keeping():
+            if self._synced is False or (self._partial and not self._worth_keeping()):
                 self._discard()
-            else:
+            elif self._synced is None:
                 sync_data(self._fd)
         except OSError:
             with contextlib.suppress(OSError):  # a disk that refuses this, too, gets a 426 like any other cut

@@ -18,7 +18,7 @@ from logferry.ftp.events import Event
 from logferry.ftp.listeners import Listeners
 from logferry.ftp.tally import Place
 from logferry.ftp.users import FollowedStore
-from logferry.limits import FTP_EVENTS_BATCH_MAX, FTP_EVENTS_WAITING_MAX
+from logferry.limits import FTP_EVENTS_BATCH_MAX, FTP_EVENTS_TO_PARENT_MAX
 
 if TYPE_CHECKING:
     from logferry.ftp.server import FtpServer
@@ -36,7 +36,7 @@ class EventSender:
 
     def __init__(self, channel: Connection) -> None:
         self._channel = channel
-        self._waiting: queue.Queue[Event | None] = queue.Queue(FTP_EVENTS_WAITING_MAX)
+        self._waiting: queue.Queue[Event | None] = queue.Queue(FTP_EVENTS_TO_PARENT_MAX)
         self._thread = threading.Thread(target=self._run, name="logferry-ftp-events", daemon=True)
         self._thread.start()
 

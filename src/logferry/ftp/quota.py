@@ -51,8 +51,11 @@ class Ledger:
         self._writing: Counter[str] = Counter()
         self._crowded: set[str] = set()
         self._replaced: dict[str, int] = {}
-        """Uploads under way by path; paths that had several at once; the sizes of the files they will replace, because
-        that room is theirs already."""
+        self._replacing: Counter[str] = Counter()
+        """Uploads under way by path; paths that had several at once; the sizes of the files they will replace, and what
+        has come in their place so far: as much of that as the file has needs no room of its own."""
+        self._losses: Counter[str] = Counter()
+        """How often the file at a path was lost while uploads of that path were under way."""
 
     # Counting ----------------------------------------------------------------------------------------------------
 
@@ -123,22 +126,33 @@ class Ledger:
 
     # Moving the count --------------------------------------------------------------------------------------------
 
-    def take(self, size_bytes: int, files: int, limit: Limit) -> None:
-        """Take room before it is used.
+    def take(self, size_bytes: int, files: int, limit: Limit, replacing: str = "") -> None:
+        """Take room before it is used, ``replacing`` by an upload that will replace the file of that path.
 
         Raises:
             TooLarge: the quota has no room for it (552).
         """
         with self._lock:
             if size_bytes > 0 and limit.size_bytes is not None:
-                room = limit.size_bytes + sum(self._replaced.values()) - self._bytes
-                if size_bytes > room:
+                beyond = self._beyond(size_bytes, replacing)
+                if beyond and self._needed() + beyond > limit.size_bytes:
                     self._doubtful = True
                     raise TooLarge(f"your quota of {limit.size_bytes} bytes is used up", hint="remove something first")
             if files > 0 and limit.files is not None and self._files + files > limit.files:
                 self._doubtful = True
                 raise TooLarge(f"your quota of {limit.files} files is used up", hint="remove something first")
+            if replacing:
+                self._replacing[replacing] += size_bytes
             self._move(size_bytes, files)
+
+    def _needed(self) -> int:
+        """What is held, less what will go when the uploads under way are whole."""
+        return self._bytes - sum(min(size, self._replacing[path]) for path, size in self._replaced.items())
+
+    def _beyond(self, size_bytes: int, replacing: str) -> int:
+        """How much of ``size_bytes`` that come next needs room."""
+        spare = self._replaced.get(replacing, 0) - self._replacing[replacing] if replacing else 0
+        return size_bytes - min(max(spare, 0), size_bytes)
 
     def give(self, size_bytes: int, files: int = 0) -> None:
         """Give back what was taken, or is gone."""
@@ -170,22 +184,34 @@ class Ledger:
             self._crowded.add(path)
             return False
 
-    def end(self, path: str) -> tuple[bool, bool]:
-        """It is over; whether it was the last one of that path, and whether there were others meanwhile."""
+    def end(self, path: str, replacing_bytes: int = 0) -> tuple[bool, bool]:
+        """It is over; whether it was the last one of that path, and whether there were others meanwhile.
+
+        ``replacing_bytes`` were taken as ``replacing``.
+        """
         with self._lock:
+            self._replacing[path] -= replacing_bytes
             crowded = path in self._crowded
             self._writing[path] -= 1
             if self._writing[path]:
                 return False, crowded
             del self._writing[path]
+            self._losses.pop(path, None)
             self._replaced.pop(path, None)
+            self._replacing.pop(path, None)
             self._crowded.discard(path)
             return True, crowded
+
+    def losses(self, path: str) -> int:
+        """How often the file at ``path`` was lost since the uploads under way began: appends write to one of those."""
+        return self._losses.get(path, 0)
 
     def replaced(self, path: str, size_bytes: int, now_bytes: int = 0) -> None:
         """What was at ``path``, ``size_bytes`` in one file, is gone; another upload of it would replace the new."""
         with self._lock:
             self._move(-size_bytes, -1)
+            if path in self._writing:
+                self._losses[path] += 1
             if path in self._replaced:
                 self._replaced[path] = now_bytes
 

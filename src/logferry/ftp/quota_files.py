@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from logferry.errors import NotFound, TooLarge
+from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome
 from logferry.ftp.filesystem import (
     CountingFilesystem,
     Download,
@@ -196,7 +197,7 @@ class QuotaFilesystem:
         self._ledger.give((kept or 0) - position)
         return QuotaUpload(self, upload, path, self._ledger, self._limit, top=position, in_place=False)
 
-    def _publish_many(self, members: Sequence[Any], *, make_folders: bool) -> list[Any]:
+    def _publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
         """``publish_many`` of ``inner``: room is taken for all members together, and given back of those that failed.
 
         Where it is not there for all of them, none is published: each has the outcome TooLarge.
@@ -210,7 +211,12 @@ class QuotaFilesystem:
         except TooLarge as error:
             self.refused()
             return [error] * len(members)
-        outcomes: list[Any] = self._inner.publish_many(members, make_folders=make_folders)  # type: ignore[attr-defined]
+        assert isinstance(self._inner, BundleFilesystem)
+        try:
+            outcomes = self._inner.publish_many(members, make_folders=make_folders)
+        except BaseException:
+            self._ledger.doubt()  # how many of them are there is not known: taken for all until the next count
+            raise
         for outcome, size_bytes, files in zip(outcomes, grown, new, strict=True):
             if outcome is not None:
                 self._ledger.give(size_bytes, files)
@@ -258,7 +264,8 @@ class QuotaFilesystem:
 class QuotaUpload:
     """An upload that takes room before it writes. ``top`` is the end of what is counted already."""
 
-    __slots__ = ("_files", "_in_place", "_inner", "_ledger", "_limit", "_path", "_refused", "_start", "_top")
+    __slots__ = ("_files", "_in_place", "_inner", "_ledger", "_limit", "_losses", "_lost_at", "_path", "_refused",
+                 "_start", "_top")  # fmt: skip
 
     def __init__(
         self,
@@ -279,21 +286,41 @@ class QuotaUpload:
         self._start = self._top = top
         self._in_place = in_place
         self._refused = False
+        self._losses = ledger.losses(path)
+        self._lost_at: int | None = None
+        """Where an append was when its file got lost: up to there it was counted out with the file."""
 
     @property
     def position(self) -> int:
         return self._inner.position
 
     def write(self, data: memoryview | bytes) -> None:
+        if self._in_place:
+            self._look_for_file()
         end = self._inner.position + len(data)
         if end > self._top:
             try:
-                self._ledger.take(end - self._top, 0, self._limit)
+                self._ledger.take(end - self._top, 0, self._limit, "" if self._in_place else self._path)
             except TooLarge:
                 self._refused = True
                 raise
             self._top = end
         self._inner.write(data)
+
+    @property
+    def _replacing_bytes(self) -> int:
+        return 0 if self._in_place else self._top - self._start
+
+    def _look_for_file(self) -> None:
+        """An append goes into the file that was there when it began, even when another has the name by now."""
+        if self._lost_at is None and self._ledger.losses(self._path) != self._losses:
+            self._lost_at = self._top
+
+    def sync(self) -> None:
+        """Pass it on, where there is one."""
+        sync = getattr(self._inner, "sync", None)
+        if sync is not None:
+            sync()
 
     def commit(self) -> None:
         replaced = None if self._in_place or self._files.keeps else self._files.file_size(self._path)
@@ -304,7 +331,11 @@ class QuotaUpload:
             raise
         if replaced is not None:
             self._ledger.replaced(self._path, replaced, self._top)
-        last, crowded = self._ledger.end(self._path)
+        if self._in_place:
+            self._look_for_file()
+            if self._lost_at is not None:
+                self._ledger.give(self._top - self._lost_at)
+        last, crowded = self._ledger.end(self._path, self._replacing_bytes)
         if last and crowded:
             # Another upload of the name broke off before this one ended. Behind a whole file nobody finds its partial.
             self._files.forget_partial(self._path)
@@ -320,9 +351,12 @@ class QuotaUpload:
 
     def _settle(self) -> bool:
         """Count only what is really there after an upload that came to nothing; whether it was the last of its path."""
-        last, _ = self._ledger.end(self._path)
         if self._in_place:
-            self._ledger.give(self._top - max(self._start, self._inner.position))
+            self._look_for_file()
+        last, _ = self._ledger.end(self._path, self._replacing_bytes)
+        if self._in_place:
+            kept_to = max(self._start, self._inner.position) if self._lost_at is None else self._lost_at
+            self._ledger.give(self._top - kept_to)
             return last
         kept = self._files.partial_size(self._path) if last else None
         self._ledger.give(self._top - (kept or 0), 0 if kept is not None else 1)

@@ -20,11 +20,15 @@ Content = int | bytes | bytearray | memoryview | Readable
 """A file descriptor (never moved, several may read it at once), bytes, or a stream."""
 
 
+class Shrank(Conflict):
+    """The source has fewer bytes than it said; the server was told to forget the upload. Look at the source again."""
+
+
 @dataclass(frozen=True, slots=True)
 class SendSource:
     """Exactly ``length`` bytes of ``content`` from ``offset`` on; a stream gives its next ``length`` bytes.
 
-    What a file grows by meanwhile is not sent; a file that shrank raises Conflict when the missing bytes are reached.
+    What a file grows by meanwhile is not sent; a file that shrank raises Shrank when the missing bytes are reached.
     """
 
     content: Content = field(repr=False)
@@ -67,9 +71,9 @@ class SendSource:
             raise self.shrank(done)
         return memoryview(data)
 
-    def shrank(self, done: int) -> Conflict:
+    def shrank(self, done: int) -> Shrank:
         """The error for a source that ended after ``done`` bytes."""
-        return Conflict(
+        return Shrank(
             f"the source ended after {self.offset + done} bytes, {self.offset + self.length} were there before",
             hint="it was truncated while being sent; look at it again and send anew",
         )

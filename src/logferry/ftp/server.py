@@ -227,6 +227,8 @@ class FtpServer:
             if self._in_worker is not None:
                 parts = stack.enter_context(self._in_worker())
                 changes |= parts.replacements()
+                if parts.filesystem is not None:
+                    changes["filesystem"] = with_quotas(parts.filesystem, self._shared.ledgers)
                 if (on_event := changes.pop("on_event", None)) is not None:
                     changes["listeners"] = own = Listeners()
                     own.on(Event, on_event)

@@ -39,7 +39,7 @@ from logferry.ftp.protocol.commands import RULES
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.server import ServerProtocol
 from logferry.ftp.refusals import refusal
-from logferry.ftp.tasks import perform, told_of
+from logferry.ftp.tasks import meant, perform, told_of
 from logferry.ftp.users import User
 from logferry.limits import FTP_LINGER_S, FTP_NONSENSE_MAX, FTP_TURN_S_MAX
 
@@ -337,7 +337,11 @@ class Session:
         """Look the user up again: changes made while they are logged in take effect with the next command."""
         before = self._user
         assert before is not None
-        now = self._shared.users.find(before.name)
+        try:
+            now = self._shared.users.find(before.name)
+        except (LogferryError, OSError) as error:
+            self._cannot_look_up(before.name, error)
+            return False
         if now is before:
             return True
         if now is None or not before.admits(now):
@@ -349,6 +353,12 @@ class Session:
         self._user = now
         self.protocol.user_changed(Permissions(now.permissions), home=now.home != before.home, folders=now.folder_rules)
         return True
+
+    def _cannot_look_up(self, name: str, error: LogferryError | OSError) -> None:
+        """Nobody is served whose rights are not known; a program tries again."""
+        log.error("the user %r cannot be looked up: %s", name, error)
+        self.reason = f"the user cannot be looked up: {error}"
+        self.protocol.hang_up(421, "Users cannot be looked up just now; come back later.")
 
     def _move_to(self, user: User) -> bool:
         """Another home or quota: another file system; whether it can be opened."""
@@ -413,7 +423,11 @@ class Session:
     def _login(self, name: str, password: str) -> None:
         shared = self._shared
         self._asked_s = time.monotonic()
-        user = shared.users.find(name)
+        try:
+            user = shared.users.find(name)
+        except (LogferryError, OSError) as error:
+            self._cannot_look_up(name, error)
+            return
         refused = ""
         if user is None:
             waste_time(password)
@@ -488,6 +502,7 @@ class Session:
     def _perform(self, task: FileTask) -> None:
         assert self.files is not None
         try:
+            task = meant(task, self.files)
             reply = perform(task, self.files, self.protocol.state, self._shared.clock.now_ns)
         except (LogferryError, OSError) as error:
             reply = refusal(error, task.path)
@@ -532,9 +547,9 @@ class Session:
             self._shared.owners.note(self._control.mark)
         return done
 
-    def answer_conflict(self, reply: Reply) -> None:
-        """The last reply to an upload whose bytes differ from those stored: slowly, and not too often."""
-        wait_s = self._shared.commons.conflict(self.account.name)
+    def answer_conflict(self, reply: Reply, stored: str) -> None:
+        """The last reply to an upload whose bytes differ from those of ``stored``: slowly, and not too often."""
+        wait_s = self._shared.commons.conflict(self.account.name, stored)
         if wait_s < 0.0:
             self._offend(Offence.PROBING)
             self.reason = "too many uploads that differ from what is stored"
@@ -543,6 +558,13 @@ class Session:
             self._do(self.protocol.answer_later(reply, wait_s), memoryview(b""))
         else:
             self.protocol.answer(reply)
+
+    def leave(self, reply: Reply) -> None:
+        """The last reply to a transfer whose client is gone: it hears neither this nor what it asked for after it."""
+        self.reason = "the client went away" if self.reason == "closed by the client" else self.reason
+        self.protocol.answer(reply)
+        self.protocol.drop_input()
+        self.protocol.ended = True
 
     def reply_now(self, reply: Reply) -> None:
         """Send a preliminary reply at once."""

@@ -11,6 +11,7 @@ from logferry.ftp.filesystem import Entry, Filesystem, SpaceFilesystem
 from logferry.ftp.listings import status_rows
 from logferry.ftp.protocol import listing, paths
 from logferry.ftp.protocol.actions import FileTask
+from logferry.ftp.protocol.admission import DENIED
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State
 from logferry.limits import FTP_REPLY_LINES_MAX
@@ -84,18 +85,27 @@ def _size(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], i
     return Reply(213, (str(files.size(task.path)),))
 
 
-def _modified(task: FileTask, files: Filesystem, state: State, now: Callable[[], int]) -> Reply:
+def meant(task: FileTask, files: Filesystem) -> FileTask:
+    """``task``, or the MFMT that an MDTM with a time in front of its name is, unless that is all a file's name."""
+    if task.verb != "MDTM" or not task.target:
+        return task
     try:
-        return Reply(213, (listing.time_value(files.stat(task.path).modified_ns),))
+        files.stat(task.path)
     except (NotFound, BadName):
-        if not task.target:
-            raise
-    if not state.letters(task.target).allow("T"):
-        return Reply(550, ("Permission denied.",))
-    return _set_modified(task._replace(path=task.target), files, state, now)
+        return task._replace(verb="MFMT", path=task.target, target="")
+    return task
 
 
-def _set_modified(task: FileTask, files: Filesystem, _state: State, _now: Callable[[], int]) -> Reply:
+def _modified(task: FileTask, files: Filesystem, state: State, now: Callable[[], int]) -> Reply:
+    wish = meant(task, files)
+    if wish is not task:
+        return _set_modified(wish, files, state, now)
+    return Reply(213, (listing.time_value(files.stat(task.path).modified_ns),))
+
+
+def _set_modified(task: FileTask, files: Filesystem, state: State, _now: Callable[[], int]) -> Reply:
+    if not state.letters(task.path).allow("T"):  # an MDTM was asked for the letter of looking only
+        return DENIED
     files.set_modified(task.path, task.number)
     return Reply(213, (f"Modify={listing.time_value(task.number)}; {task.path}",))
 

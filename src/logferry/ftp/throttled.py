@@ -12,7 +12,7 @@ import time
 
 from logferry.ftp.brake import Brake
 from logferry.ftp.filesystem import Download, Upload
-from logferry.ftp.transfers import Interrupted, Sender, Watch, broken
+from logferry.ftp.transfers import HAS_SENDFILE, Interrupted, Sender, Watch, broken
 from logferry.limits import FTP_TLS_BLOCK_BYTES, FTP_WATCH_S, KIB
 
 _TLS_RECORD_BYTES = 16 * KIB
@@ -72,7 +72,7 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
 def send(data: socket.socket, download: Download, offset: int, watch: Watch, brake: Brake) -> int:
     """As ``transfers.send``, at the brake's pace."""
     descriptor = download.fileno()
-    if descriptor is not None and not isinstance(data, ssl.SSLSocket):
+    if descriptor is not None and HAS_SENDFILE and not isinstance(data, ssl.SSLSocket):
         return _send_file(data, descriptor, offset, download.size, watch, brake)
     moved = 0
     sender = Sender(data, watch)
@@ -96,7 +96,7 @@ def _send_file(data: socket.socket, descriptor: int, offset: int, end: int, watc
     while offset < end:
         try:
             count = os.sendfile(out, descriptor, offset, min(end - offset, brake.block_bytes))
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             stall.rest(offset - start)
             continue
         except OSError as error:

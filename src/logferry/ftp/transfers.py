@@ -30,7 +30,7 @@ from logferry.limits import (
     FTP_WATCH_S,
 )
 
-_HAS_SENDFILE = hasattr(os, "sendfile")
+HAS_SENDFILE = hasattr(os, "sendfile")
 _GLANCE_EVERY = 16
 """Blocks of a fast transfer between two looks at the control connection."""
 _SPLICES_A_GLANCE = 64
@@ -197,7 +197,7 @@ def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch:
 def send(data: socket.socket, download: Download, offset: int, watch: Watch) -> int:
     """Send the file from ``offset`` to its end; the count of bytes."""
     descriptor = download.fileno()
-    if descriptor is not None and _HAS_SENDFILE and not isinstance(data, ssl.SSLSocket):
+    if descriptor is not None and HAS_SENDFILE and not isinstance(data, ssl.SSLSocket):
         return _send_file(data, descriptor, offset, download.size, watch)
     moved = 0
     sender = Sender(data, watch)

@@ -53,12 +53,14 @@ def _reply_of(at: Serving, command: str, state: str) -> str:
         more = [] if command in ("NOOP", "AUTH TLS", "QUIT") else ["NOOP"]
         client.send(*["QUIT"] * (state == "quit"), command, *more)
         found: list[str] = []
-        if state == "pasv" and data is not None and ROWS[command][state] == "226" and command != "ABOR":
+        # Any other command may have the server close the port, and the connection with it, at once.
+        transfers = state == "busy" or (state == "pasv" and ROWS[command][state] == "226" and command != "ABOR")
+        if state == "pasv" and data is not None and transfers:
             found.append(client.code())
             assert found == ["150"]
         if state == "busy" and data is not None and command not in ("ABOR", "STAT"):
             data.sendall(b"content")
-        if data is not None and command not in ("ABOR", "STAT"):
+        if data is not None and transfers and command not in ("ABOR", "STAT"):
             data.shutdown(socket.SHUT_WR)
         if more:
             if command == "STAT" and state == "busy" and data is not None:

@@ -117,6 +117,11 @@ class ServerProtocol:
         return self._reader.flooded
 
     @property
+    def more_waits(self) -> bool:
+        """Whether commands wait behind the action under way."""
+        return bool(self._queue)
+
+    @property
     def quitting(self) -> bool:
         """Whether a QUIT waits: such a client may close its side early."""
         return any(command.verb == "QUIT" for command in self._queue)
