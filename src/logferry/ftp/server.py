@@ -240,7 +240,7 @@ class FtpServer:
 
     @property
     def users(self) -> UserStore:
-        """Who may log in."""
+        """The store it was made with."""
         return self._shared.users
 
     @property
@@ -303,7 +303,7 @@ class FtpServer:
         return [session.info() for session in self._living()]
 
     def on(self, kinds: Kinds, callback: Callable[[Any], None]) -> Callable[[], None]:
-        """Have ``callback`` called with each event of ``kinds`` (a class of ``logferry.ftp.events``, or several).
+        """Have ``callback`` called with each event of ``kinds``: a class of events, or a tuple of several.
 
         It runs on the session's thread before the reply goes out: what it does has happened when the client reads on,
         and takes that client's time. An exception in it is logged and hurts nobody. Call what is returned to end it.
