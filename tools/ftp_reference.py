@@ -241,11 +241,12 @@ def value(default: Any) -> str:
     return "SYSTEM" if name == "SystemClock" else f"{name}()"
 
 
-def fields(kind: Any) -> str:
+def fields(kind: type[Any]) -> str:
     """The fields of a dataclass or NamedTuple, as a table; those of ``Event`` are told once."""
     rows = [["field", "type", "default"]]
+    bases = kind.__mro__[1:]
     if dataclasses.is_dataclass(kind):
-        inherits = kind is not library.Event and library.Event in inspect.getmro(kind)
+        inherits = library.Event in bases
         inherited = {each.name for each in dataclasses.fields(library.Event)} if inherits else set()
         for each in dataclasses.fields(kind):
             if each.init and each.name not in inherited:

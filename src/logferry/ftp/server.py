@@ -315,8 +315,10 @@ class FtpServer:
     def events(self, kinds: Kinds = Event, *, waiting_max: int = FTP_EVENTS_WAITING_MAX) -> EventStream:
         """The events of ``kinds`` from now until the server has stopped, to be read at leisure::
 
-            for event in server.events(): ...
-            async for event in server.events((Received, Deleted)): ...
+            for event in server.events():
+                print(event)
+            async for event in server.events((Received, Deleted)):
+                print(event)
 
         Any number may be open, each gets all. Of a listener more than ``waiting_max`` events behind, later ones are
         dropped; a ``Missed`` stands in their place. Raises BadConfig when ``waiting_max`` is below 1.

@@ -70,9 +70,9 @@ class User:
         return now.enabled and now.password_hash == self.password_hash
 
     @classmethod
-    def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS) -> User:
-        """A user with ``password`` hashed here."""
-        return cls(name=name, home=home, permissions=permissions, password_hash=hash_password(password))
+    def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS, **more: Any) -> User:
+        """A user with ``password`` hashed here; ``more`` are further fields, as in ``quota_bytes=10**9``."""
+        return cls(name=name, home=home, permissions=permissions, password_hash=hash_password(password), **more)
 
 
 @runtime_checkable
