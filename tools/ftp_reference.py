@@ -338,6 +338,7 @@ def command_row(verb: str) -> list[str]:
     sources = list(dict.fromkeys(match.group().rstrip(", ") for match in _SOURCE.finditer(about)))
     words = re.sub(r" ?\([^()]*(?:RFC|draft)[^()]*\)", "", about)
     words = re.sub(rf"^{verb}(?:, X[A-Z]+)?(?: start end)?[:,;]?\s*", "", words).rstrip(".")
+    words = words.replace("decision 0006", "[decision 0006](../adr/0006-no-mode-z.md)")
     assert words.strip(" ."), f"{verb}: its handler's docstring says nothing"
     assert rule.permission in (*letters().get(verb, []), ""), verb
     names = [verb, *(alias for alias, meant in ALIASES.items() if meant == verb)]

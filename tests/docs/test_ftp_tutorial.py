@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "ftp" / "tutorial.md"
 @pytest.mark.peers
 def test_every_block_runs_and_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From an empty folder, in the order of the page; servers end with Ctrl-C and without a trace."""
+    if missing := [program for program in ("curl", "lftp", "zstd", "tar") if shutil.which(program) is None]:
+        pytest.skip(f"{' and '.join(missing)} not installed (tools/programs.sh)")
     monkeypatch.chdir(tmp_path)
     reader = Reader(PAGE.name, tmp_path)
     try:
