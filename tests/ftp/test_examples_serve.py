@@ -142,3 +142,30 @@ def test_a_drop_box_refuses(tmp_path: Path, line: str, reply: str) -> None:
         else:
             client.port()
             assert client.command(line).startswith(reply)
+
+
+def test_a_folder_is_served_over_tls(tmp_path: Path) -> None:
+    """To whoever has the password and the pin that is printed."""
+    with running("serve.py", str(tmp_path / "home"), "--identity", str(tmp_path / "identity")) as example:
+        pin = example.line().removeprefix("certificate ")
+        (tmp_path / "x").write_bytes(b"x")
+        with FtpClient("127.0.0.1", example.port, user="ann", password="secret enough", pins=(pin,)) as client:
+            client.upload(str(tmp_path / "x"), "/x.log")
+        assert (tmp_path / "home" / "x.log").read_bytes() == b"x"
+
+
+def test_several_processes_tell_of_all_sessions(tmp_path: Path) -> None:
+    """On SIGUSR1, whichever process serves them; and of what was received."""
+    with running("serve_processes.py", str(tmp_path / "home"), "--processes", "2") as example:
+        assert example.line() == "2 processes"
+        (tmp_path / "x").write_bytes(b"x")
+        with (
+            FtpClient("127.0.0.1", example.port, user="ann", password="secret enough", tls="off") as one,
+            FtpClient("127.0.0.1", example.port, user="ann", password="secret enough", tls="off") as two,
+        ):
+            one.upload(str(tmp_path / "x"), "/x.log")
+            assert example.line() == "received /x.log"
+            two.noop()
+            example.process.send_signal(signal.SIGUSR1)
+            lines = {example.line().partition(" ")[2] for _ in range(2)}
+        assert lines == {"ann 127.0.0.1 idle"}

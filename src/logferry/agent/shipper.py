@@ -25,7 +25,6 @@ from logferry.errors import Conflict, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
 from logferry.ftp.sending import Shrank
-from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import split, temporary_name
 

@@ -1,21 +1,48 @@
-"""Logferry's FTP library: a server and a client, usable without anything else of Logferry.
+"""An FTP and FTPS server and client to embed, usable without anything else of Logferry.
 
-Server::
+A server; it runs beside your program, on threads of its own::
 
-    from logferry.ftp import FtpServer, MemoryUsers, User
+    from logferry.ftp import FtpServer, MemoryUsers, TlsIdentity, User
 
-    users = MemoryUsers(User.with_password("ann", "secret", home="/srv/ann"))
-    with FtpServer(("127.0.0.1", 2121), users=users, tls="off") as server:
-        print(server.address)
+    users = MemoryUsers(User.with_password("ann", "a long secret", home="/srv/ann"))
+    identity = TlsIdentity.ensure("identity")  # makes a certificate at the first start
+    with FtpServer(("0.0.0.0", 2121), users=users, identity=identity) as server:
+        print("certificate", identity.pin)
         for event in server.events():  # or "async for", or server.on(Received, callback)
             print(event)
 
-Client::
+A client; ``upload`` returns when the file is whole on the server, and raises what went wrong else::
 
     from logferry.ftp import FtpClient
 
-    with FtpClient("127.0.0.1", 2121, user="ann", password="secret", tls="off") as client:
+    with FtpClient("logs.example", 2121, user="ann", password="a long secret", pins=("sha256/...",)) as client:
         client.upload("app.log", "/web/app.log")
+
+What is there:
+
+Server
+    ``FtpServer``, its ``ServerLimits``, ``sessions()`` as ``SessionInfo``, ``WorkerParts`` for several processes.
+Users
+    ``User`` with ``Permissions``, ``FolderRules`` and quotas; the stores ``MemoryUsers`` and ``JsonUsers``, or any
+    ``UserStore``; ``hash_password``, ``verify_password``, ``generate_password``.
+Hooks
+    ``before_login`` gets a ``LoginRequest``, ``before_upload`` an ``UploadRequest``; raising refuses.
+Events
+    ``Event`` and its kinds (``Received``, ``Incomplete``, ``LoggedIn`` and others), as callbacks or an ``EventStream``.
+Files
+    ``LocalFilesystem`` for folders on disk; ``Filesystem``, ``Upload`` and ``Download`` for one of your own.
+Client
+    ``FtpClient``: ``upload``, ``download``, ``entries``, ``stat``, ``store_bundle`` and the rest of FTP.
+Many files
+    ``upload_many``, ``download_many``, ``mirror_up``, ``mirror_down``, over several connections.
+TLS
+    ``TlsIdentity``: certificate, key and the pin that clients compare.
+Limits
+    ``Timetable`` and ``TokenBucket`` for speed, ``DefenderRules`` against guessing of passwords.
+
+Errors are those of ``logferry.errors``: ``Refused`` (change something), ``Later`` (try again), ``Full``, ``Damaged``;
+each names the thing and says what to do. Security is on by default: TLS is required, data connections belong to their
+control connection, no name leads out of a home, addresses that guess passwords are banned.
 """
 
 from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome

@@ -42,6 +42,7 @@ class StoreItem:
 
     @property
     def source(self) -> SendSource:
+        """The bytes to send."""
         return SendSource(self.content, self.offset, self.length)
 
 

@@ -1,7 +1,7 @@
-"""What an FTP server tells the program it runs in. Callables hear of it on the session's thread, before the reply;
-``listeners.py`` has the ways to listen.
+"""What an FTP server tells the program it runs in; ``FtpServer.on`` and ``FtpServer.events`` are the ways to listen.
 
-Of a server with several processes they are called in the parent, soon after and in the order of each session, unless
+Every event has the fields of ``Event`` first. Callables hear of it on the session's thread, before the reply. Of a
+server with several processes they are called in the parent, soon after and in the order of each session, unless
 ``in_worker`` brings its own.
 """
 

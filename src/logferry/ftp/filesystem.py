@@ -1,8 +1,8 @@
-"""The file system behind an FTP session, as three small protocols. ``local.py`` has the one for a folder on disk.
+"""The file system behind an FTP session, as small protocols; ``LocalFilesystem`` is the one for a folder on disk.
 
 Paths are virtual and absolute (``/a/b``, ``/`` is the home), text decoded from the wire as UTF-8 with surrogate
 escapes, and already normalised: no empty, ``.`` or ``..`` component ever arrives here. Methods raise the errors of
-``logferry.errors`` or ``OSError``; both become one FTP reply in ``failures.py``. One object serves one session and is
+``logferry.errors`` or ``OSError``; both become one FTP reply. One object serves one session and is
 called by one thread at a time.
 """
 

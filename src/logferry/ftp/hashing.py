@@ -37,7 +37,8 @@ class HashFilesystem(Protocol):
         range of a file reads it byte by byte.
 
         Raises:
-            NotFound: there is none. NotPermitted: not for this user.
+            NotFound: there is none.
+            NotPermitted: not for this user.
         """
         ...
 

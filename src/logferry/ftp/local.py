@@ -96,9 +96,11 @@ class LocalFilesystem:
     # Looking --------------------------------------------------------------------------------------------------
 
     def stat(self, path: str) -> Entry:
+        """The entry at ``path``; of a link, what it leads to beneath the home. Raises NotFound."""
         return _entry(path.rpartition("/")[2], self._look(_raw(path)))
 
     def entries(self, path: str) -> Iterator[Entry]:
+        """What the folder holds, without the hidden files of uploads under way. Raises NotFound."""
         raw = _raw(path)
         fd = self._open(raw, _FOLDER)
         _SWEEPER.pass_by(self._home, raw, fd)
@@ -130,6 +132,7 @@ class LocalFilesystem:
             return None
 
     def size(self, path: str) -> int:
+        """The size of the file, or of what is kept of an interrupted upload of it."""
         raw = _raw(path)
         try:
             status = self._look(raw)
@@ -169,6 +172,7 @@ class LocalFilesystem:
     # Transfers ------------------------------------------------------------------------------------------------
 
     def open_download(self, path: str) -> LocalDownload:
+        """Open a file, of the size it has now. Raises NotFound, Refused (no plain file)."""
         # O_NONBLOCK: a FIFO in the way must not hang the session; it means nothing for a file.
         fd = self._open(_raw(path), os.O_RDONLY | O_NONBLOCK)
         status = os.fstat(fd)
@@ -178,6 +182,7 @@ class LocalFilesystem:
         return LocalDownload(fd, status.st_size)
 
     def open_upload(self, path: str, *, offset: int, append: bool) -> LocalUpload:
+        """Upload beside the name and take it at ``commit``; an append goes to the file itself. Raises Full."""
         if not self._min_free_bytes:
             return self._open_upload(path, offset=offset, append=append)
         if self._room() == 0:
@@ -296,6 +301,7 @@ class LocalFilesystem:
     # Changing -------------------------------------------------------------------------------------------------
 
     def make_folder(self, path: str) -> None:
+        """Create one folder, durably. Raises Conflict when the name is taken."""
         folder, name = self._folder(_raw(path))
         try:
             os.mkdir(name, _NEW_FOLDER_MODE, dir_fd=folder)
@@ -306,6 +312,7 @@ class LocalFilesystem:
             os.close(folder)
 
     def remove_folder(self, path: str) -> None:
+        """Remove an empty folder; interrupted uploads in it go with it."""
         raw = _raw(path)
         self._remove_partials(raw)
         folder, name = self._folder(raw)
@@ -326,6 +333,7 @@ class LocalFilesystem:
             os.close(fd)
 
     def remove_file(self, path: str) -> None:
+        """Remove a file, durably."""
         folder, name = self._folder(_raw(path))
         try:
             os.unlink(name, dir_fd=folder)
@@ -337,6 +345,7 @@ class LocalFilesystem:
             os.close(folder)
 
     def rename(self, source: str, target: str) -> None:
+        """Give ``source`` the name ``target``, durably; a file that was there is replaced."""
         from_folder, from_name = self._folder(_raw(source))
         try:
             to_folder, to_name = self._folder(_raw(target))
@@ -351,6 +360,7 @@ class LocalFilesystem:
             os.close(from_folder)
 
     def set_modified(self, path: str, ns: int) -> None:
+        """Set the modification time to ``ns`` since 1970 UTC."""
         fd = self._open(_raw(path), os.O_RDONLY | O_NONBLOCK)
         try:
             os.utime(fd, ns=(ns, ns))

@@ -40,7 +40,7 @@ class Permissions(str):
 
     @classmethod
     def all(cls) -> Permissions:
-        """Everything."""
+        """All letters: a user may do everything."""
         return cls(LETTERS)
 
     @classmethod

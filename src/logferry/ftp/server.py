@@ -242,7 +242,7 @@ class FtpServer:
 
     @property
     def users(self) -> UserStore:
-        """Who may log in."""
+        """The store it was made with."""
         return self._shared.users
 
     @property
@@ -305,7 +305,7 @@ class FtpServer:
         return [session.info() for session in self._living()]
 
     def on(self, kinds: Kinds, callback: Callable[[Any], None]) -> Callable[[], None]:
-        """Have ``callback`` called with each event of ``kinds`` (a class of ``logferry.ftp.events``, or several).
+        """Have ``callback`` called with each event of ``kinds``: a class of events, or a tuple of several.
 
         It runs on the session's thread before the reply goes out: what it does has happened when the client reads on,
         and takes that client's time. An exception in it is logged and hurts nobody. Call what is returned to end it.
@@ -317,8 +317,10 @@ class FtpServer:
     def events(self, kinds: Kinds = Event, *, waiting_max: int = FTP_EVENTS_WAITING_MAX) -> EventStream:
         """The events of ``kinds`` from now until the server has stopped, to be read at leisure::
 
-            for event in server.events(): ...
-            async for event in server.events((Received, Deleted)): ...
+            for event in server.events():
+                print(event)
+            async for event in server.events((Received, Deleted)):
+                print(event)
 
         Any number may be open, each gets all. Of a listener more than ``waiting_max`` events behind, later ones are
         dropped; a ``Missed`` stands in their place. Raises BadConfig when ``waiting_max`` is below 1.

@@ -51,7 +51,10 @@ log = logging.getLogger("logferry.ftp")
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """A connected client, for ``FtpServer.sessions()``; in a transfer, ``moved`` bytes of ``path`` so far."""
+    """A connected client, for ``FtpServer.sessions()``; ``user`` is empty before login.
+
+    ``doing`` is ``idle`` or the verb of what it does, such as ``STOR``, with ``moved`` bytes of ``path`` so far.
+    """
 
     id: int
     user: str

@@ -29,10 +29,17 @@ log = logging.getLogger("logferry.ftp")
 class ServerLimits:
     """Bounds of one server, over all its processes; times in seconds. The defaults are those of ``logferry.limits``.
 
-    ``threads`` holds for each process. ``upload_rate`` limits what all clients together send to us, ``download_rate``
-    what we send them, the ``transfer_`` ones each single transfer: bytes per second, or a timetable such as
-    ``08:00-18:00 1 MiB/s, else 10 MiB/s``; 0 is no limit. ``sessions_per_user`` holds for users who have no limit of
-    their own.
+    ``sessions`` in all, from one address, and of one user (``sessions_per_user`` holds for users who have no limit of
+    their own). ``threads`` of each process: how many clients are served at the same moment, not how many may be there.
+
+    ``idle_s``: a client that sends nothing for so long gets 421. ``login_s``: the time to log in. ``line_s``: the time
+    from the first byte of a command to its last. ``data_connect_s``: the time to come to a passive port.
+    ``data_stall_s``: a transfer that moves nothing for so long ends. ``login_failures`` end a connection; each is
+    answered after ``login_delay_s``.
+
+    ``upload_rate`` limits what all clients together send to us, ``download_rate`` what we send them, the ``transfer_``
+    ones each single transfer: bytes per second, or a timetable such as
+    ``08:00-18:00 1 MiB/s, else 10 MiB/s``; 0 is no limit.
     """
 
     sessions: int = bounds.FTP_SESSIONS_MAX

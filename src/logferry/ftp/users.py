@@ -70,9 +70,9 @@ class User:
         return now.enabled and now.password_hash == self.password_hash
 
     @classmethod
-    def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS) -> User:
-        """A user with ``password`` hashed here."""
-        return cls(name=name, home=home, permissions=permissions, password_hash=hash_password(password))
+    def with_password(cls, name: str, password: str, home: str, permissions: str = LETTERS, **more: Any) -> User:
+        """A user with ``password`` hashed here; ``more`` are further fields, as in ``quota_bytes=10**9``."""
+        return cls(name=name, home=home, permissions=permissions, password_hash=hash_password(password), **more)
 
 
 @runtime_checkable
@@ -113,7 +113,13 @@ class UserStore(Protocol):
 
 
 class MemoryUsers:
-    """Users held in memory; each change takes effect on the next command of the sessions it concerns."""
+    """Users held in memory; each change takes effect on the next command of the sessions it concerns.
+
+    Safe from many threads. ``follow`` and what comes after it serve servers with several processes.
+
+    Raises:
+        Conflict: two users of one name.
+    """
 
     def __init__(self, *users: User) -> None:
         self._lock = threading.Lock()
@@ -156,18 +162,22 @@ class MemoryUsers:
             told(name, user)
 
     def follow(self, told: Callable[[str, User | None], None]) -> None:
+        """Call ``told(name, user)`` after each change, None for a user who is gone; changes wait for it."""
         with self._order:
             self._followers.append(told)
 
     def unfollow(self, told: Callable[[str, User | None], None]) -> None:
+        """Not any more."""
         with self._order:
             self._followers.remove(told)
 
     def snapshot(self) -> dict[str, User]:
+        """All users now, by name."""
         with self._lock:
             return dict(self._users)
 
     def put(self, name: str, user: User | None) -> None:
+        """Take over a change, without telling anybody."""
         with self._lock:
             if user is None:
                 self._users.pop(name, None)
@@ -175,11 +185,14 @@ class MemoryUsers:
                 self._users[name] = user
 
     def put_all(self, users: Mapping[str, User]) -> None:
+        """Take over a snapshot."""
         with self._lock:
             self._users = dict(users)
 
     def find(self, name: str) -> User | None:
+        """The user of that name now."""
         return self._users.get(name)
 
     def verify(self, user: User, password: str) -> bool:
+        """Whether ``password`` is right."""
         return verify_password(user.password_hash, password)

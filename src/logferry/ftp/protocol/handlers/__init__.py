@@ -37,7 +37,7 @@ HANDLERS: dict[str, Handler] = {
     "MLST": files.facts,
     "MODE": parameters.mode,
     "NLST": transfers.list_("NLST", "NLST (RFC 959 4.1.3): names, as they can be sent back."),
-    "NOOP": fixed(200, "Still here.", "NOOP (RFC 959 4.1.3)."),
+    "NOOP": fixed(200, "Still here.", "NOOP (RFC 959 4.1.3): a sign of life."),
     "OPTS": information.options,
     "PASS": login.password,
     "PASV": parameters.pasv,

@@ -15,32 +15,32 @@ from logferry.ftp.protocol.state import State
 
 _TIME_BEFORE_PATH = re.compile(r"([0-9]{14}(?:\.[0-9]{1,9})?) +(.+)", re.DOTALL)
 
-delete = task("DELE", "DELE (RFC 959 4.1.3).", home=False)
-remove_folder = task("RMD", "RMD (RFC 959 4.1.3), XRMD (RFC 775).", home=False)
-make_folder = task("MKD", "MKD (RFC 959 4.1.3), XMKD (RFC 775).")
-rename_from = task("RNFR", "RNFR (RFC 959 4.1.3): RNTO must follow.", home=False)
+delete = task("DELE", "DELE (RFC 959 4.1.3): delete a file.", home=False)
+remove_folder = task("RMD", "RMD (RFC 959 4.1.3), XRMD (RFC 775): remove an empty folder.", home=False)
+make_folder = task("MKD", "MKD (RFC 959 4.1.3), XMKD (RFC 775): make a folder; 257 tells its path.")
+rename_from = task("RNFR", "RNFR (RFC 959 4.1.3): what to rename; RNTO must follow.", home=False)
 size = task("SIZE", "SIZE (RFC 3659 4): bytes as they would be sent, and from where an upload may be continued.")
 facts = task("MLST", "MLST (RFC 3659 7): the facts of one file or folder, over the control connection.")
 available = task("AVBL", "AVBL (draft-peterson-streamlined-ftp-command-extensions 4): bytes that still fit.")
 
 
 def cwd(state: State, argument: str) -> Action:
-    """CWD (RFC 959 4.1.1), XCWD (RFC 775); without an argument it goes home."""
+    """CWD (RFC 959 4.1.1), XCWD (RFC 775): enter a folder; without an argument, the home."""
     return FileTask("CWD", paths.resolve(state.folder, argument or "/"))
 
 
 def cdup(state: State, _argument: str) -> Action:
-    """CDUP (RFC 959 4.1.1), XCUP (RFC 775)."""
+    """CDUP (RFC 959 4.1.1), XCUP (RFC 775): enter the folder above."""
     return FileTask("CWD", paths.resolve(state.folder, ".."))
 
 
 def pwd(state: State, _argument: str) -> Reply:
-    """PWD (RFC 959 4.1.3, appendix II), XPWD (RFC 775)."""
+    """PWD (RFC 959 4.1.3, appendix II), XPWD (RFC 775): the working folder, in double quotes."""
     return reply(257, f"{paths.quoted(state.folder)} is the working folder.")
 
 
 def rename_to(state: State, argument: str) -> Reply | Action:
-    """RNTO (RFC 959 4.1.3): completes RNFR, which must be the command before it."""
+    """RNTO (RFC 959 4.1.3): the new name; RNFR must be the command before it."""
     source, state.rename_from = state.rename_from, ""
     if not source:
         return reply(503, "Send RNFR first.")
@@ -51,7 +51,7 @@ def rename_to(state: State, argument: str) -> Reply | Action:
 
 
 def modified(state: State, argument: str) -> Action:
-    """MDTM (RFC 3659 3): when a file was modified, UTC.
+    """MDTM (RFC 3659 3): when a file was modified, UTC; with a time before the path, set it.
 
     ``MDTM YYYYMMDDHHMMSS[.sss] path`` sets that time, as MFMT does and with the same permission; many clients send it
     where MFMT is unknown. A file may really be called so: then it is meant.
@@ -64,7 +64,7 @@ def modified(state: State, argument: str) -> Action:
 
 
 def set_modified(state: State, argument: str) -> Reply | Action:
-    """MFMT YYYYMMDDHHMMSS path (draft-somers-ftp-mfxx 3)."""
+    """MFMT (draft-somers-ftp-mfxx 3): set when a file was modified, UTC."""
     moment, _, path = argument.partition(" ")
     if not path:
         return reply(501, f"Usage: {RULES['MFMT'].usage}")
@@ -89,5 +89,5 @@ def x_hash(verb: str) -> Handler:
     def handler(state: State, argument: str) -> Action:
         return HashFile(verb, X_COMMANDS[verb], x_ranges(state.folder, argument))
 
-    handler.__doc__ = f"{verb} path [start [end]] (no RFC): {X_COMMANDS[verb]}, 250 with the digest."
+    handler.__doc__ = f"{verb} (no RFC): {X_COMMANDS[verb]} of a file, or of a part of it; 250 and the digest."
     return handler

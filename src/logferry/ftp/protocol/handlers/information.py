@@ -78,7 +78,7 @@ def status(state: State, argument: str) -> Reply | Action:
 
 
 def help_(_state: State, argument: str) -> Reply:
-    """HELP (RFC 959 4.1.3)."""
+    """HELP (RFC 959 4.1.3): all commands, or the usage of one."""
     verb = argument.strip().upper()
     rule = RULES.get(ALIASES.get(verb, verb))
     if rule is not None:

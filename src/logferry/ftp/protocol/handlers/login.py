@@ -15,7 +15,7 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?
 
 
 def user(state: State, argument: str) -> Reply:
-    """USER (RFC 959 4.1.1): remember the name. Whether it exists is not told."""
+    """USER (RFC 959 4.1.1): the name, of which nobody is told whether it exists."""
     if state.tls_required and not state.secure:
         return reply(530, "TLS is required here: send AUTH TLS first.")
     state.forget_user()
@@ -24,7 +24,7 @@ def user(state: State, argument: str) -> Reply:
 
 
 def password(state: State, argument: str) -> Reply | Action:
-    """PASS (RFC 959 4.1.1): have it checked."""
+    """PASS (RFC 959 4.1.1): the password; a wrong one gets 530 after a pause."""
     if not state.offered_user:
         return reply(503, "Send USER first.")
     return CheckPassword(state.offered_user, argument)
@@ -74,7 +74,7 @@ def pbsz(state: State, argument: str) -> Reply:
 
 
 def prot(state: State, argument: str) -> Reply:
-    """PROT (RFC 4217 9): P or C."""
+    """PROT (RFC 4217 9): whether data connections go through TLS; C is refused (534) where TLS is required."""
     level = argument.strip().upper()
     if not state.secure:
         return reply(503, "Send AUTH TLS first.")
@@ -104,5 +104,5 @@ def clnt(state: State, argument: str) -> Reply:
 
 
 def quit_(_state: State, _argument: str) -> Action:
-    """QUIT (RFC 959 4.1.1)."""
+    """QUIT (RFC 959 4.1.1): goodbye."""
     return HangUp()

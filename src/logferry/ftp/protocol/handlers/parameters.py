@@ -33,7 +33,7 @@ def structure(_state: State, argument: str) -> Reply:
 
 
 def pasv(state: State, _argument: str) -> Reply | Action:
-    """PASV (RFC 959 4.1.2); forbidden after EPSV ALL (RFC 2428 4)."""
+    """PASV (RFC 959 4.1.2): address and port for one data connection; not after EPSV ALL (RFC 2428 4)."""
     if state.epsv_all:
         return _EPSV_ALL
     if state.ipv6:
@@ -43,7 +43,7 @@ def pasv(state: State, _argument: str) -> Reply | Action:
 
 
 def epsv(state: State, argument: str) -> Reply | Action:
-    """EPSV (RFC 2428 3)."""
+    """EPSV (RFC 2428 3): a port for one data connection, IPv4 or IPv6."""
     wanted = argument.strip().upper()
     family = "2" if state.ipv6 else "1"
     if wanted == "ALL":

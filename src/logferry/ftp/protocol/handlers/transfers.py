@@ -16,7 +16,7 @@ _ALLO = re.compile(r"([0-9]{1,19})(?: +R +[0-9]{1,19})?", re.IGNORECASE)
 
 
 def store(state: State, argument: str) -> Reply | Action:
-    """STOR (RFC 959 4.1.3), at the offset of a REST (RFC 3659 5)."""
+    """STOR (RFC 959 4.1.3): upload a file, from the offset of a REST on (RFC 3659 5)."""
     path = paths.resolve(state.folder, argument)
     return _upload(state, "STOR", path, _take_offset(state))
 
@@ -29,7 +29,7 @@ def store_unique(state: State, argument: str) -> Reply | Action:
 
 
 def append(state: State, argument: str) -> Reply | Action:
-    """APPE (RFC 959 4.1.3)."""
+    """APPE (RFC 959 4.1.3): upload behind what is there; 450 while another session appends to the same file."""
     path = paths.resolve(state.folder, argument)
     if _take_offset(state):
         return reply(501, "REST does not go with APPE.")
@@ -37,7 +37,10 @@ def append(state: State, argument: str) -> Reply | Action:
 
 
 def retrieve(state: State, argument: str) -> Reply | Action:
-    """RETR (RFC 959 4.1.3), from the offset of a REST (RFC 3659 5), or the range of a RANG (draft-bryan-ftp-range)."""
+    """RETR (RFC 959 4.1.3): download a file.
+
+    From the offset of a REST on (RFC 3659 5), or the range of a RANG (draft-bryan-ftp-range).
+    """
     path = paths.resolve(state.folder, argument)
     span, state.range = state.range, None
     offset, stop = (span[0], span[1] + 1) if span is not None else (_take_offset(state), None)
@@ -109,5 +112,8 @@ def allocate(state: State, argument: str) -> Reply:
 
 
 def abort(_state: State, _argument: str) -> Reply:
-    """ABOR (RFC 959 4.1.3) in its turn: the transfer it was for has ended by now."""
+    """ABOR (RFC 959 4.1.3): end a transfer, which then gets 426.
+
+    Here, in its turn, the transfer it was for has ended by now.
+    """
     return reply(226, "No transfer is under way.")
