@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ftplib
 import random
 import signal
@@ -110,7 +111,8 @@ def test_a_restart_loses_no_partial_upload(site: Site) -> None:
 def test_sigterm_ends_the_part_in_time_with_a_transfer_under_way(site: Site) -> None:
     """Within the five seconds, with status 0."""
     joined = site.join("web-01")
-    with Process(site) as process, site.agent(joined) as client:
+    # Closed without QUIT: whether the 426 still gets through is a race, and not the question.
+    with Process(site) as process, contextlib.closing(site.agent(joined)) as client:
         connection, _ = client.ntransfercmd("STOR big.log")
         with connection:
             connection.sendall(b"x" * 100_000)

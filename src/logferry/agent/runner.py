@@ -111,8 +111,8 @@ class Agent:
             Later, Full: the registry cannot be opened at all.
         """
         backoff = Backoff(dice=self._dice)
-        self._open(self._make_watcher(self._journal))
         try:
+            self._open(self._make_watcher(self._journal))
             while not self._followed(stop):
                 # The registry could not be read. Opening it anew sets a damaged one aside.
                 while not self._pause(backoff.next_s(), stop):
@@ -156,16 +156,18 @@ class Agent:
         """
         from logferry.agent.watch import NoWatcher
 
-        self._open(NoWatcher())
         try:
-            while not self._stop.is_set():
-                self._turn()
-                if self._nothing_more():
-                    break
-                self._sleep()
-            return self._reporter.summary()
+            self._open(NoWatcher())
+            try:
+                while not self._stop.is_set():
+                    self._turn()
+                    if self._nothing_more():
+                        break
+                    self._sleep()
+                return self._reporter.summary()
+            finally:
+                self._close()
         finally:
-            self._close()
             self._close_wake()
 
     def _open(self, watcher: Watcher) -> None:
