@@ -563,11 +563,13 @@ class Session:
             self.protocol.answer(reply)
 
     def leave(self, reply: Reply) -> None:
-        """The last reply to a transfer whose client is gone: it hears neither this nor what it asked for after it."""
+        """The last reply to a transfer whose client is gone: what it asked for after it is not done."""
         self.reason = "the client went away" if self.reason == "closed by the client" else self.reason
         self.protocol.answer(reply)
         self.protocol.drop_input()
         self.protocol.ended = True
+        with contextlib.suppress(OSError):  # it may have closed only the half of the connection that it sends on
+            self._flush()
 
     def reply_now(self, reply: Reply) -> None:
         """Send a preliminary reply at once."""
