@@ -436,7 +436,11 @@ class FtpServer:
 
     def _serve(self, session: Session, buffer: memoryview, crowded: bool) -> None:
         if session.serve(buffer, crowded):
-            self._park(session)
+            if session.next_turn:
+                session.next_turn = False
+                self._wake(session)
+            else:
+                self._park(session)
         else:
             self._end(session)
 

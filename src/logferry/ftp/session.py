@@ -88,6 +88,7 @@ class Session:
         "deadline_s",
         "files",
         "id",
+        "next_turn",
         "paused",
         "protocol",
         "reason",
@@ -112,6 +113,8 @@ class Session:
         self._connected_s = self._heard_s = time.monotonic()
         self._line_s = self._asked_s = 0.0
         self.paused = False
+        self.next_turn = False
+        """Not to be parked: it waits for more than its control connection, and its thread was needed by others."""
         self._shaking = implicit
         self._told = False
         self._data = DataWork(self, control, local, shared)
@@ -208,6 +211,7 @@ class Session:
             if time.monotonic() > turn_ends_s and not self._control.holds_input:
                 # Somebody who never pauses must not keep the thread: to the end of the line, where others wait too.
                 self._set_deadline()
+                self.next_turn = self._data.may_come_early
                 return True
             early = self._data.may_come_early
             data = self._control.receive(wait=not crowded and not early)
