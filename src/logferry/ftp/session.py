@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import ssl
 import time
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ class Session:
             return True
         if self._shaking and not self._shake(0.0 if crowded else FTP_LINGER_S):
             return True
-        turn_ends_s = time.monotonic() + FTP_TURN_S_MAX
+        turn_ends_s = math.inf
         while True:
             self._work(buffer)
             if self.protocol.ended:
@@ -213,6 +214,7 @@ class Session:
                 self._set_deadline()
                 self.next_turn = self._data.may_come_early
                 return True
+            turn_ends_s = time.monotonic() + FTP_TURN_S_MAX if turn_ends_s == math.inf else turn_ends_s
             early = self._data.may_come_early
             data = self._control.receive(wait=not crowded and not early)
             if data is None and early and self._data.early():
