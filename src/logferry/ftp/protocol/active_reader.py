@@ -27,7 +27,8 @@ class BadTarget(Refused):
 
 def port_target(argument: str) -> Target:
     """The target of ``h1,h2,h3,h4,p1,p2``. Raises BadTarget."""
-    if not _PORT.fullmatch(argument.strip()):
+    argument = argument.strip()  # which takes away more than ``int`` would bear
+    if not _PORT.fullmatch(argument):
         raise BadTarget("PORT needs six numbers", hint="h1,h2,h3,h4,p1,p2")
     numbers = [int(number) for number in argument.split(",")]
     if max(numbers) > 255:

@@ -99,9 +99,10 @@ def _aim(state: State, target: Target) -> Reply:
 
 def rest(state: State, argument: str) -> Reply:
     """REST (RFC 3659 5): holds for the next transfer command. It ends a RANG."""
-    if not NUMBER.fullmatch(argument.strip()):
+    offset = argument.strip()  # which takes away more than ``int`` would bear
+    if not NUMBER.fullmatch(offset):
         return reply(501, "REST needs a byte offset.")
-    state.rest = int(argument)
+    state.rest = int(offset)
     state.range = None
     return reply(350, f"Next transfer starts at {state.rest}.")
 
