@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logferry import names
@@ -153,6 +153,7 @@ def test_an_aside_name_takes_only_a_real_stamp() -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=[])))
+@example("\ud800\udfff")
 def test_shown_text_cannot_steer_a_terminal(text: str) -> None:
     """No control, surrogate or bidi character survives; the length of harmless text stays."""
     drawn = names.shown(text)

@@ -29,6 +29,10 @@ done
 if printf '%s\n' "$@" | grep -qx chromium && [ ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]; then
   missing+=("fonts") packages+=("fonts-dejavu-core")
 fi
+# The browser is driven by a Node.js that comes without this library.
+if printf '%s\n' "$@" | grep -qx chromium && ! PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q libatomic.so.1; then
+  missing+=("libatomic") packages+=("libatomic1")
+fi
 [ ${#missing[@]} = 0 ] && [ ${#apart[@]} = 0 ] && exit 0
 
 root=()

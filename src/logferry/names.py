@@ -182,7 +182,7 @@ def _mark(c: str) -> str:
         return f"\\x{code:02X}"
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02X}"
-    if code in _INVISIBLE:
+    if code in _INVISIBLE or 0xD800 <= code <= 0xDFFF:  # another lone surrogate cannot even be written
         return f"<U+{code:04X}>"
     return c
 

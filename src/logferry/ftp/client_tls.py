@@ -12,6 +12,7 @@ from logferry.errors import BadConfig, Refused, TimedOut, Unreachable
 from logferry.ftp.cut import Cutter
 from logferry.ftp.dial import dial
 from logferry.ftp.fingerprint import certificate_pin
+from logferry.ftp.portable import tell_cut_ends
 from logferry.ftp.waiting import wait
 
 _PIN = re.compile(r"sha256/[0-9a-f]{64}")
@@ -33,6 +34,7 @@ def client_context(*, pins: tuple[str, ...] = (), ca_file: str = "") -> ssl.SSLC
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    tell_cut_ends(context)
     if pins:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -99,3 +100,8 @@ def write_at(fd: int, data: Any, offset: int) -> int:
         return os.pwrite(fd, data, offset)
     os.lseek(fd, offset, os.SEEK_SET)
     return os.write(fd, data)
+
+
+def tell_cut_ends(context: ssl.SSLContext) -> None:
+    """Have an end without close_notify raise SSLEOFError: some Pythons (Debian 12's) take it for a good end."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from logferry.errors import BadConfig
 from logferry.ftp.fingerprint import certificate_pin
-from logferry.ftp.portable import sync_folder
+from logferry.ftp.portable import sync_folder, tell_cut_ends
 from logferry.limits import FTP_TLS_OWNER_S_MAX, FTP_TLS_OWNERS_MAX
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class TlsIdentity:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        tell_cut_ends(context)
         try:
             context.load_cert_chain(self.certificate_path, self.key_path)
         except (OSError, ssl.SSLError) as error:
