@@ -344,7 +344,7 @@ def test_it_speaks_ipv6(tmp_path: Path) -> None:
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return False
     return True
 

@@ -19,7 +19,7 @@ from logferry.ftp.client_control import ControlConnection
 from logferry.ftp.client_tls import ClientTls, handshake_failed, say_end
 from logferry.ftp.cut import Cutter
 from logferry.ftp.dial import Address, connect
-from logferry.ftp.portable import RESET_ON_CLOSE
+from logferry.ftp.portable import RESET_ON_CLOSE, is_cut_end
 from logferry.ftp.sending import SendSource
 from logferry.ftp.throttle import TokenBucket
 from logferry.ftp.waiting import wait
@@ -237,11 +237,9 @@ class DataConnection:
                 self._await(read=False, end=end)
             except BlockingIOError:
                 self._await(read=reading)
-            except ssl.SSLEOFError as error:
-                if reading:
-                    raise _CutShort from error
-                raise self._lost(error) from error
             except OSError as error:
+                if reading and is_cut_end(error):
+                    raise _CutShort from error
                 raise self._lost(error) from error
 
     def _await(self, *, read: bool, end: float | None = None) -> None:

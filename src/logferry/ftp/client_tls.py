@@ -78,7 +78,7 @@ class ClientTls:
     def wrap(self, sock: socket.socket, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
         """``sock`` (non-blocking) as a TLS socket whose handshake is still to be done.
 
-        A peer that closes without announcing it raises SSLEOFError when read: that is how a cut file looks.
+        A peer that closes without announcing it raises an SSLError when read: that is how a cut file looks.
         """
         return self.context.wrap_socket(
             sock,

@@ -13,7 +13,7 @@ import ssl
 import struct
 import time
 
-from logferry.ftp.portable import KERNEL_TIMEOUTS
+from logferry.ftp.portable import KERNEL_TIMEOUTS, is_cut_end
 from logferry.ftp.tls import Mark, session_mark
 from logferry.limits import FTP_LINGER_S, FTP_REPLY_S_MAX
 
@@ -84,6 +84,10 @@ class Control:
             return connection.recv(_READ_BYTES)
         except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
+        except ssl.SSLError as error:
+            if is_cut_end(error):  # of commands, which tells nothing more than an end
+                return b""
+            raise
         finally:
             if not wait:
                 connection.settimeout(FTP_LINGER_S)

@@ -103,5 +103,12 @@ def write_at(fd: int, data: Any, offset: int) -> int:
 
 
 def tell_cut_ends(context: ssl.SSLContext) -> None:
-    """Have an end without close_notify raise SSLEOFError: some Pythons (Debian 12's) take it for a good end."""
+    """Have an end without close_notify raise an error: some Pythons (Debian 12's) take it for a good end."""
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+def is_cut_end(error: OSError) -> bool:
+    """Whether a TLS connection ended without close_notify; older Pythons have no class of its own for that."""
+    if isinstance(error, ssl.SSLEOFError):
+        return True
+    return isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"

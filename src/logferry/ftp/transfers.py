@@ -16,7 +16,7 @@ from typing import Protocol
 
 from logferry.ftp.filesystem import Download, Upload
 from logferry.ftp.pipe import CAN_SPLICE, Pipe
-from logferry.ftp.portable import MSG_WAITALL, RESET_ON_CLOSE
+from logferry.ftp.portable import MSG_WAITALL, RESET_ON_CLOSE, is_cut_end
 from logferry.ftp.waiting import wait
 from logferry.limits import (
     FTP_DATA_BLOCK_BYTES,
@@ -85,7 +85,7 @@ class _Patience:
 
 def broken(error: OSError) -> Interrupted:
     """The reason why a data connection broke, in words."""
-    if isinstance(error, ssl.SSLEOFError):
+    if is_cut_end(error):
         return Interrupted(426, "The data connection ended without TLS close_notify; the file may be cut.")
     if isinstance(error, ConnectionResetError):
         return Interrupted(426, "The data connection was reset.")
