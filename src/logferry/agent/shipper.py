@@ -200,8 +200,9 @@ class Shipper:
     def _send_all(self, jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Outcome]]:
         ready: list[_Job] = []
         bundled = self._bundled(jobs)
+        elsewhere = set(bundled)
         for job in jobs:
-            if job in bundled:
+            if job in elsewhere:
                 continue
             if job.piece.length == 0 and job.row.remote:
                 yield job, self._confirmed(job)  # nothing to send; perhaps still to be published

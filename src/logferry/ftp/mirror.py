@@ -7,6 +7,7 @@ No link is followed on either side, and no name a server sends leads out of the 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def _known_failures(plan: Plan, source: Tree, target: Tree) -> tuple[tuple[str, 
     return (*source.problems, *target.problems, *blocked)
 
 
-class _Mirror:
+class _Mirror(ABC):
     """What both directions share."""
 
     def __init__(self, client: FtpClient, here: LocalTree, remote: str, wish: _Wish) -> None:
@@ -201,17 +202,17 @@ class _Mirror:
                 done.append(path)
         return done
 
-    def _open(self, path: str) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self, path: str) -> int: ...
 
-    def _make_folder(self, path: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _make_folder(self, path: str) -> None: ...
 
-    def _copy(self, jobs: list[Job]) -> list[FileResult]:
-        raise NotImplementedError
+    @abstractmethod
+    def _copy(self, jobs: list[Job]) -> list[FileResult]: ...
 
-    def _delete(self, path: str, node: Node) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _delete(self, path: str, node: Node) -> None: ...
 
 
 class _Up(_Mirror):
