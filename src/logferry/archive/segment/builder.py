@@ -1,0 +1,156 @@
+"""Building a segment: content goes in by extents, the segment's bytes come out in order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import zstandard
+
+from logferry.archive.segment.frames import (
+    EMPTY_CHECKSUM,
+    Marker,
+    SeekEntry,
+    crc32,
+    frame_checksum,
+    pack_marker,
+    pack_seek_table,
+)
+from logferry.archive.segment.manifest import (
+    Extent,
+    FrameEntry,
+    HeldGeneration,
+    Manifest,
+    Piece,
+    pack_manifest,
+    pack_note,
+)
+from logferry.limits import FRAME_BYTES, FRAME_BYTES_MAX
+
+
+class Builder:
+    """One segment of one agent. ``add`` and ``finish`` return the bytes that follow, as they become known.
+
+    Frames are cut behind a line end where one lies within the frame, so that a line lies in one frame; a longer line
+    is cut anywhere. Small generations share frames.
+    """
+
+    def __init__(
+        self, segment_id: bytes, agent: str, created_ns: int, *, level: int, frame_bytes: int = FRAME_BYTES
+    ) -> None:
+        """``segment_id``: 16 bytes, never used before. ``level``: of zstd, 1 to 22."""
+        assert len(segment_id) == 16
+        assert 0 < frame_bytes <= FRAME_BYTES_MAX
+        self._id = segment_id
+        self._agent = agent
+        self._created_ns = created_ns
+        self._frame_bytes = frame_bytes
+        self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+        self._waiting = bytearray()
+        self._pieces: list[Piece] = []
+        self._extents: dict[str, list[Extent]] = {}
+        self._generations: dict[str, HeldGeneration] = {}
+        self._frames: list[FrameEntry] = []
+        self._seek: list[SeekEntry] = []
+        self._at = 0
+        self.raw_bytes = 0
+        """Content taken so far."""
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of the segment returned so far."""
+        return self._at
+
+    def add(self, generation: HeldGeneration, offset: int, data: bytes) -> Iterator[bytes]:
+        """Take the bytes of ``generation`` from ``offset``; parts of one extent follow each other. Exhaust the result.
+
+        Args:
+            generation: as it is known now, without its extents; the last one given for a ``uid`` stands in the
+                manifest.
+        """
+        assert data
+        self._generations[generation.uid] = generation
+        extents = self._extents.setdefault(generation.uid, [])
+        last = extents[-1] if extents else None
+        if last is not None and last.end == offset and last.raw_offset + last.length == self.raw_bytes:
+            extents[-1] = dataclasses.replace(last, length=last.length + len(data))
+        else:
+            extents.append(Extent(offset, len(data), self.raw_bytes))
+        self.raw_bytes += len(data)
+        view = memoryview(data)
+        while view:
+            room = 2 * self._frame_bytes - len(self._waiting)
+            part, view = view[:room], view[room:]
+            self._waiting += part
+            self._note(generation, offset, len(part))
+            offset += len(part)
+            while len(self._waiting) >= 2 * self._frame_bytes:
+                yield from self._cut(self._frame_bytes)
+
+    def _note(self, generation: HeldGeneration, offset: int, length: int) -> None:
+        last = self._pieces[-1] if self._pieces else None
+        if last is not None and last.uid == generation.uid and last.offset + last.length == offset:
+            self._pieces[-1] = dataclasses.replace(last, length=last.length + length)
+        else:
+            self._pieces.append(Piece(generation.uid, generation.path, generation.number, offset, length))
+
+    def _cut(self, at_most: int) -> Iterator[bytes]:
+        """One frame of what waits: up to the last line end within ``at_most`` bytes."""
+        end = min(at_most, len(self._waiting))
+        if len(self._waiting) > at_most:
+            end = self._waiting.rfind(b"\n", 0, at_most) + 1 or at_most
+        content = bytes(self._waiting[:end])
+        del self._waiting[:end]
+        frame = self._compressor.compress(content)
+        raw_offset = self._frames[-1].raw_end if self._frames else 0
+        marker = pack_marker(
+            Marker(
+                self._id,
+                len(self._frames),
+                raw_offset,
+                len(content),
+                len(frame),
+                crc32(frame),
+                pack_note(self._agent, self._take_pieces(end)),
+            )
+        )
+        self._seek.append(SeekEntry(len(marker), 0, EMPTY_CHECKSUM))
+        self._seek.append(SeekEntry(len(frame), len(content), frame_checksum(frame)))
+        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, len(content), crc32(frame)))
+        self._at += len(marker) + len(frame)
+        yield marker
+        yield frame
+
+    def _take_pieces(self, count: int) -> list[Piece]:
+        taken: list[Piece] = []
+        while count:
+            piece = self._pieces[0]
+            if piece.length <= count:
+                taken.append(self._pieces.pop(0))
+                count -= piece.length
+                continue
+            taken.append(dataclasses.replace(piece, length=count))
+            self._pieces[0] = dataclasses.replace(piece, offset=piece.offset + count, length=piece.length - count)
+            count = 0
+        return taken
+
+    def finish(self) -> tuple[Manifest, list[bytes]]:
+        """The manifest, and what is left to write: the last frames, the manifest, the seek table."""
+        parts: list[bytes] = []
+        while self._waiting:
+            parts += self._cut(self._frame_bytes)
+        manifest = Manifest(
+            self._id.hex(),
+            self._agent,
+            self._created_ns,
+            tuple(self._frames),
+            tuple(
+                dataclasses.replace(generation, extents=tuple(self._extents[uid]))
+                for uid, generation in self._generations.items()
+            ),
+        )
+        packed = pack_manifest(manifest)
+        self._seek.append(SeekEntry(len(packed), 0, EMPTY_CHECKSUM))
+        table = pack_seek_table(self._seek)
+        self._at += len(packed) + len(table)
+        return manifest, [*parts, packed, table]
