@@ -433,3 +433,16 @@ MANIFEST_BYTES_MAX = 64 * MIB
 MARKER_BYTES_MAX = 1 * MIB
 """One marker, with the names of all small files in its frame."""
 SEEK_ENTRIES_MAX = 1_000_000
+
+# The store ---------------------------------------------------------------------------------------------------------
+OBJECT_NAME_BYTES_MAX = 900
+"""S3 allows 1,024, with the prefix."""
+STORE_OPEN_MAX = 128
+"""Descriptors of objects kept open for reading."""
+STORE_BLOCK_BYTES = 1 * MIB
+"""What is fetched from a bucket at once: a few frames for the price of one round trip."""
+BUCKET_PART_BYTES = 8 * MIB
+"""One part of a multipart upload; S3 allows 10,000 parts of at least 5 MiB."""
+BUCKET_RETRIES_MAX = 5
+BUCKET_S_MAX = 60
+"""One request to a bucket, with its repetitions."""
