@@ -446,3 +446,15 @@ BUCKET_PART_BYTES = 8 * MIB
 BUCKET_RETRIES_MAX = 5
 BUCKET_S_MAX = 60
 """One request to a bucket, with its repetitions."""
+
+# Sealing -----------------------------------------------------------------------------------------------------------
+SEAL_LEVEL = 6
+"""zstd level of the first sealing; compaction may spend more."""
+SEAL_BATCH_FILES = 20_000
+"""Generations in one segment at most, and rows looked at together."""
+SEAL_TAIL_BYTES_MAX = 16 * MIB
+"""What of a growing generation is copied, under its lock, when its file is given up for sealed bytes and a tail."""
+SEGMENTS_OPEN_MAX = 64
+"""Segments whose manifests are kept in memory for reading."""
+FRAMES_CACHED_BYTES_MAX = 64 * MIB
+"""Expanded frames kept for the next read near by."""

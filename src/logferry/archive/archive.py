@@ -23,10 +23,13 @@ from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.records import Node, Received
 from logferry.archive.renames import Renames
 from logferry.archive.rooms import Rooms
+from logferry.archive.seal import Sealer
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
+from logferry.archive.store import Store
 from logferry.archive.tree import Tree
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
+from logferry.limits import SEAL_LEVEL, SEGMENT_BYTES
 from logferry.names import checked_agent_id, checked_path, is_temporary, split
 
 
@@ -45,9 +48,11 @@ class Archive:
         clock: Clock = SYSTEM,
         min_free_bytes: int = 0,
         disk: Disk | None = None,
+        store: Store | None = None,
     ) -> None:
+        """``store``: where segments lie, None: in the folder ``store`` of the data directory. It is closed with us."""
         self.catalog = catalog
-        self._rooms = Rooms.at(data_dir, catalog, disk or Disk(), clock, min_free_bytes)
+        self._rooms = Rooms.at(data_dir, catalog, disk or Disk(), clock, min_free_bytes, store)
         self._tree = Tree(self._rooms)
         self._renames = Renames(self._rooms, self._tree, self._supersede)
         self._indexes = LineIndexes(self.open, clock)
@@ -170,6 +175,10 @@ class Archive:
         """Compare catalog and files; yields everything that is not as it should be. See ``check.check``."""
         return check(self._rooms, repair=repair, digests=digests)
 
+    def sealer(self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Sealer:
+        """What moves bytes at rest into segments. ``level``: of zstd; ``segment_bytes``: content of one segment."""
+        return Sealer(self._rooms, level=level, segment_bytes=segment_bytes)
+
     def free_bytes(self) -> int:
         """How much may still arrive before uploads are refused; negative when they are."""
         facts = os.statvfs(self._rooms.data_dir)
@@ -182,7 +191,9 @@ class Archive:
         for incoming in active:
             incoming.abandon()
         self._indexes.close()
-        for tree in (self._rooms.live, self._rooms.kept, self._rooms.incoming):
+        self._rooms.segments.close()
+        self._rooms.segments.store.close()
+        for tree in (self._rooms.live, self._rooms.kept, self._rooms.incoming, self._rooms.tails):
             tree.close()
 
     def __enter__(self) -> Self:

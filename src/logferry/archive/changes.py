@@ -19,33 +19,22 @@ After the commit of Keep and Move the old name is unlinked; where that did not h
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
 
-from logferry.archive.catalog.filing import NewGeneration, PathState, changed
+from logferry.archive.catalog.filing import SEALED, NewGeneration, PathState, changed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.live import Folder
+from logferry.archive.locks import locked
 from logferry.archive.rooms import Rooms
-from logferry.errors import Busy, Conflict, Later
+from logferry.archive.tails import Tail
+from logferry.errors import Conflict, Later
 from logferry.limits import NAME_BYTES_MAX
 from logferry.names import split
 
 Sync = Callable[[Folder], None]
-
-
-def locked(fd: int, path: str) -> None:
-    """Keep every other upload, in whatever process, away from the file until ``fd`` is closed.
-
-    Raises:
-        Busy: another one is at it.
-    """
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Busy(f"{path} is being written by another connection", hint="try again in a moment") from error
 
 
 def made_folder(rooms: Rooms, agent: str, path: str, sync: Sync) -> tuple[Folder, bytes]:
@@ -144,17 +133,32 @@ class Publish(Change[NewGeneration]):
 class Grow(Change[int]):
     """The current generation has more bytes, synced in its live file. The result is its number.
 
-    Its caller holds the lock of the live file.
+    Its caller holds the lock of the live file. Where the beginning is sealed, ``place`` is that of the tail, in
+    ``folder``.
     """
 
-    def __init__(self, rooms: Rooms, generation: PathState, size: int) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        generation: PathState,
+        size: int,
+        *,
+        place: str | None = None,
+        folder: Folder | None = None,
+    ) -> None:
         self._rooms = rooms
         self._generation = generation
         self._size = size
+        self._place = place
+        self._folder = folder
+
+    def stage(self, sync: Sync) -> None:
+        if self._folder is not None and self._place != self._generation.place:
+            sync(self._folder)  # the tail is new
 
     def apply(self, transaction: Transaction) -> int:
         now_ns = self._rooms.clock.now_ns()
-        self._rooms.catalog.filing.grow(transaction, self._generation, self._size, now_ns)
+        self._rooms.catalog.filing.grow(transaction, self._generation, self._size, now_ns, self._place)
         return self._generation.shown or 0
 
 
@@ -190,7 +194,8 @@ class Extend(Grow):
 class Keep(Change[None]):
     """The current generation of a path ends; its file gets its place among the older ones.
 
-    The live name stays for now: the caller unlinks it (``clean_up``) or publishes over it.
+    The live name stays for now: the caller unlinks it (``clean_up``) or publishes over it. A sealed generation has
+    none: only its rows change.
     """
 
     def __init__(self, rooms: Rooms, state: PathState) -> None:
@@ -198,8 +203,14 @@ class Keep(Change[None]):
         self._state = state
         self._place = ""
         self._fd = -1
+        self._tail: Tail | None = None
 
     def stage(self, sync: Sync) -> None:
+        if self._state.state == SEALED:
+            self._tail = Tail.held(self._rooms, self._state)
+            self._state = self._tail.state
+            self._place = self._state.place
+            return
         self._fd, folder, name = self._rooms.open_live(self._state)
         locked(self._fd, self._state.path)
         self._state = self._rooms.still_current(self._state)
@@ -210,13 +221,16 @@ class Keep(Change[None]):
         self._rooms.catalog.filing.end(transaction, self._state, self._place, now_ns)
 
     def release(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def clean_up(self) -> None:
         """After the commit: take the live name away."""
-        forget_name(self._rooms, self._state)
+        if self._tail is None:
+            forget_name(self._rooms, self._state)
 
     def undo(self) -> None:
         """The new name is one too many, but harmless; folders made for it may not be durable."""
@@ -262,6 +276,7 @@ class Move(Change[list[NewGeneration]]):
         self._rooms = rooms
         self._moves = moves
         self._fds: list[int] = []
+        self._tails: list[Tail] = []
         self._linked: list[tuple[Folder, bytes]] = []
 
     def stage(self, sync: Sync) -> None:
@@ -269,7 +284,8 @@ class Move(Change[list[NewGeneration]]):
 
     def apply(self, transaction: Transaction) -> list[NewGeneration]:
         now_ns = self._rooms.clock.now_ns()
-        return [self._rooms.catalog.filing.move(transaction, state, target, now_ns) for state, target in self._moves]
+        filing = self._rooms.catalog.filing
+        return [filing.move(transaction, state, target, now_ns) for state, target in self._moves]
 
     def undo(self) -> None:
         """The new names may not be durable: take them away, the old ones are still there."""
@@ -278,15 +294,21 @@ class Move(Change[list[NewGeneration]]):
             self._rooms.disk.unlink(folder.fd, name)
 
     def release(self) -> None:
+        while self._tails:
+            self._tails.pop().close()
         while self._fds:
             os.close(self._fds.pop())
 
     def clean_up(self) -> None:
         """After the commit: take the old names away."""
         for state, _ in self._moves:
-            forget_name(self._rooms, state)
+            if state.state != SEALED:
+                forget_name(self._rooms, state)
 
     def _link(self, state: PathState, target: str, sync: Sync) -> PathState:
+        if state.state == SEALED:
+            self._tails.append(Tail.held(self._rooms, state))
+            return self._tails[-1].state
         fd, source_folder, source_name = self._rooms.open_live(state)
         self._fds.append(fd)
         locked(fd, state.path)
@@ -333,6 +355,8 @@ class Adopt(Change[bool]):
         if state is not None and state.is_current:
             return
         found = os.fstat(self._fd)
+        if self._rooms.catalog.sealing.is_to_go(f"live/{self._agent}/{self._path}"):
+            return  # all of it is sealed; the sealer removes it
         if found.st_nlink > 1 and self._has_another_name(found):
             self._rooms.disk.unlink(folder.fd, name)
             return

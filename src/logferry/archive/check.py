@@ -15,8 +15,9 @@ from typing import Literal
 
 from logferry.archive import partials
 from logferry.archive.catalog.filing import LIVE
-from logferry.archive.changes import Adopt, locked
+from logferry.archive.changes import Adopt
 from logferry.archive.digests import hashed
+from logferry.archive.locks import locked
 from logferry.archive.reader import held, open_generation
 from logferry.archive.records import GenerationRecord
 from logferry.archive.rooms import Rooms

@@ -7,8 +7,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 
-from logferry.archive.changes import locked
 from logferry.archive.live import Folder
+from logferry.archive.locks import locked
 from logferry.archive.rooms import Rooms
 from logferry.errors import Refused
 

@@ -5,12 +5,14 @@ FTP downloads, the API, search and the viewer all read through it, so none of th
 
 from __future__ import annotations
 
+import contextlib
 import os
 from types import TracebackType
 from typing import Self
 
 from logferry.archive.catalog.filing import PathState
-from logferry.archive.rooms import Rooms, missing, place_of, too_short
+from logferry.archive.rooms import Rooms, base_of, missing, place_of, sealed_of, too_short
+from logferry.archive.sealed import SealedBytes
 from logferry.errors import Conflict, Damaged, NotFound
 
 
@@ -20,23 +22,38 @@ class GenerationReader:
     Thread-safe. Close it, or use it in a ``with`` statement.
     """
 
-    def __init__(self, fd: int, size: int, place: str) -> None:
+    def __init__(
+        self, fd: int | None, size: int, place: str, *, base: int = 0, sealed: SealedBytes | None = None
+    ) -> None:
+        """The bytes below ``base`` come from ``sealed``, the others from the file ``fd``, which begins with them."""
         self.size = size
         self._fd = fd
+        self._base = base
+        self._sealed = sealed
         self._place = place
 
     def read_at(self, offset: int, count: int) -> bytes:
         """The bytes from ``offset``, at most ``count``; fewer only at the end.
 
         Raises:
-            Damaged: the file is shorter than it was confirmed.
+            Damaged: they are not those that were confirmed.
         """
         count = min(count, self.size - offset)
         if count <= 0:
             return b""
-        data = os.pread(self._fd, count, offset)
+        if self._sealed is None or offset >= self._base:
+            return self._read_file(offset, count)
+        data = self._sealed.read_at(offset, min(count, self._base - offset))
+        if len(data) < count:
+            data += self._read_file(offset + len(data), count - len(data))
+        return data
+
+    def _read_file(self, offset: int, count: int) -> bytes:
+        assert self._fd is not None
+        at = offset - self._base
+        data = os.pread(self._fd, count, at)
         while len(data) < count:
-            more = os.pread(self._fd, count - len(data), offset + len(data))
+            more = os.pread(self._fd, count - len(data), at + len(data))
             if not more:
                 raise too_short(self._place, self.size, offset + len(data))
             data += more
@@ -44,15 +61,15 @@ class GenerationReader:
 
     def fileno(self) -> int | None:
         """A descriptor whose first ``size`` bytes are the generation (for ``sendfile``), or None if there is none."""
-        return self._fd
+        return self._fd if self._sealed is None else None
 
     def excess(self) -> int:
-        """How many bytes the file has that were never confirmed."""
-        return os.fstat(self._fd).st_size - self.size
+        """How many bytes its file has that were never confirmed."""
+        return 0 if self._fd is None else os.fstat(self._fd).st_size - (self.size - self._base)
 
     def close(self) -> None:
         """Release it. May be called twice."""
-        if self._fd >= 0:
+        if self._fd is not None and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
@@ -74,25 +91,36 @@ def open_generation(rooms: Rooms, generation_id: int) -> GenerationReader:
     """
     state = held(rooms, generation_id)
     while True:
-        try:
+        fd: int | None = -1
+        with contextlib.suppress(Conflict, Damaged):
             fd = rooms.open_bytes(state)
-        except (Conflict, Damaged):
-            fd = -1
         # Its place changes before the old name goes: if the place is still the same, this is its file.
         now = held(rooms, generation_id)
-        if (now.state, now.place, now.agent, now.path) == (state.state, state.place, state.agent, state.path):
+        if _where(now) == _where(state):
             break
-        if fd >= 0:
+        if fd is not None and fd >= 0:
             os.close(fd)
         state = now
-    if fd < 0:
+    if fd == -1:
         raise missing(now)
+    try:
+        return GenerationReader(fd, state.size, place_of(state), base=base_of(state), sealed=_whole(rooms, state, fd))
+    except BaseException:
+        if fd is not None:
+            os.close(fd)
+        raise
+
+
+def _where(state: PathState) -> tuple[object, ...]:
+    return state.state, state.place, state.sealed, state.agent, state.path
+
+
+def _whole(rooms: Rooms, state: PathState, fd: int | None) -> SealedBytes | None:
+    """The sealed bytes, after a look whether file and segments have all bytes."""
     # The size read before opening: the file has at least that much.
-    if os.fstat(fd).st_size < state.size:
-        found = os.fstat(fd).st_size
-        os.close(fd)
+    if fd is not None and (found := os.fstat(fd).st_size + base_of(state)) < state.size:
         raise too_short(place_of(state), state.size, found)
-    return GenerationReader(fd, state.size, place_of(state))
+    return sealed_of(rooms, state)
 
 
 def held(rooms: Rooms, generation_id: int) -> PathState:

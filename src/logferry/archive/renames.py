@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from logferry.archive.catalog.filing import PathState
-from logferry.archive.changes import Adopt, Extend, Keep, Move, Publish, locked
+from logferry.archive.catalog.filing import SEALED, PathState
+from logferry.archive.changes import Adopt, Extend, Keep, Move, Publish
+from logferry.archive.current import CurrentFile, opened_current
 from logferry.archive.live import Folder
+from logferry.archive.locks import locked
 from logferry.archive.partials import held, partial_name
 from logferry.archive.rooms import Rooms
 from logferry.archive.tree import HideFolders, Tree
@@ -144,19 +146,29 @@ class Renames:
 
     def _extended(self, current: PathState, fd: int, facts: os.stat_result, partial: tuple[Folder, bytes]) -> bool:
         """Whether the partial is the current generation again, or more of it; then it takes its place."""
-        stored, _, _ = self._rooms.open_live(current)
+        file = opened_current(self._rooms, current)
         try:
-            locked(stored, current.path)
-            current = self._rooms.still_current(current)
-            if facts.st_size < current.size or not _begin_alike(fd, stored, current.size):
+            current = file.state
+            if facts.st_size < current.size or not _begin_alike(fd, file, current.size):
                 return False
             if facts.st_size == current.size:  # sent a second time
+                self._rooms.disk.unlink(partial[0].fd, partial[1])
+            elif current.state == SEALED:
+                self._append(file, fd, facts)
                 self._rooms.disk.unlink(partial[0].fd, partial[1])
             else:
                 self._rooms.catalog.writer.run(Extend(self._rooms, current, facts.st_size, partial, facts.st_mtime_ns))
             return True
         finally:
-            os.close(stored)
+            file.close()
+
+    def _append(self, file: CurrentFile, fd: int, facts: os.stat_result) -> None:
+        """What the partial has more goes behind the sealed bytes, whose file holds nothing else."""
+        for offset in range(file.state.size, facts.st_size, COPY_BYTES):
+            self._rooms.disk.write(file.fd, os.pread(fd, COPY_BYTES, offset), offset - file.base)
+        self._rooms.disk.sync_data(file.fd)
+        file.grow(facts.st_size)
+        self._tree.set_modified(file.state.agent, file.state.path, facts.st_mtime_ns, file.state.generation_id)
 
     # A folder --------------------------------------------------------------------------------------------------------
 
@@ -196,10 +208,10 @@ class Renames:
             move.clean_up()
 
 
-def _begin_alike(one: int, other: int, size: int) -> bool:
-    """Whether two files begin with the same ``size`` bytes."""
+def _begin_alike(one: int, other: CurrentFile, size: int) -> bool:
+    """Whether a file begins with the ``size`` bytes of a generation."""
     for offset in range(0, size, COPY_BYTES):
         count = min(COPY_BYTES, size - offset)
-        if os.pread(one, count, offset) != os.pread(other, count, offset):
+        if os.pread(one, count, offset) != other.stored(offset, count):
             return False
     return True

@@ -1,4 +1,4 @@
-"""What every part of the archive works with: the three trees of files, the catalog, the disk, the clock."""
+"""What every part of the archive works with: the trees of files, the store, the catalog, the disk, the clock."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass
 
 from logferry.archive.catalog import Catalog
-from logferry.archive.catalog.filing import LIVE, PathState, changed
+from logferry.archive.catalog.filing import LIVE, SEALED, PathState, changed
 from logferry.archive.durable import Disk
 from logferry.archive.live import Folder, LiveTree
+from logferry.archive.sealed import SealedBytes, Segments
+from logferry.archive.store import LocalStore, Store
 from logferry.clock import Clock
 from logferry.errors import Damaged, Full
 from logferry.limits import DISK_RESERVE_BYTES
@@ -17,29 +19,39 @@ from logferry.names import split
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """One archive's folders: ``live`` (as on the nodes), ``kept`` (older generations), ``incoming`` (partials)."""
+    """One archive's folders and its store.
+
+    ``live``: as on the nodes; ``kept``: older generations; ``tails``: what has come after sealed bytes; ``incoming``:
+    partials. ``segments``: what is sealed.
+    """
 
     data_dir: str
     live: LiveTree
     kept: LiveTree
     incoming: LiveTree
+    tails: LiveTree
+    segments: Segments
     catalog: Catalog
     disk: Disk
     clock: Clock
     free_bytes_min: int
 
     @classmethod
-    def at(cls, data_dir: str, catalog: Catalog, disk: Disk, clock: Clock, min_free_bytes: int) -> Rooms:
-        """The folders below ``data_dir``, made when missing."""
-        live, kept, incoming = (
-            LiveTree(os.path.join(data_dir, name), disk) for name in ("live", "generations", "incoming")
+    def at(
+        cls, data_dir: str, catalog: Catalog, disk: Disk, clock: Clock, min_free_bytes: int, store: Store | None
+    ) -> Rooms:
+        """The folders below ``data_dir``, made when missing. ``store`` None: the folder ``store`` beside them."""
+        live, kept, incoming, tails = (
+            LiveTree(os.path.join(data_dir, name), disk) for name in ("live", "generations", "incoming", "tails")
         )
+        segments = Segments(store or LocalStore(os.path.join(data_dir, "store"), disk))
         fd = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
         try:
             disk.sync_folder(fd)
         finally:
             os.close(fd)
-        return cls(data_dir, live, kept, incoming, catalog, disk, clock, max(min_free_bytes, DISK_RESERVE_BYTES))
+        floor = max(min_free_bytes, DISK_RESERVE_BYTES)
+        return cls(data_dir, live, kept, incoming, tails, segments, catalog, disk, clock, floor)
 
     def check_room(self) -> None:
         """Raises Full when there is less free disk than the server keeps in reserve."""
@@ -88,8 +100,10 @@ class Rooms:
             raise changed(state.path)
         return now
 
-    def open_bytes(self, generation: PathState) -> int:
-        """Open the file that holds the generation's bytes, for reading. The caller closes the descriptor.
+    def open_bytes(self, generation: PathState) -> int | None:
+        """Open the file that holds the generation's unsealed bytes, for reading; None where all are sealed.
+
+        The caller closes the descriptor.
 
         Raises:
             Damaged: it is not where the catalog says.
@@ -97,8 +111,11 @@ class Rooms:
         """
         if generation.state == LIVE:
             return self.open_live(generation)[0]
-        folder_path, _, name = generation.place.removeprefix("generations/").rpartition("/")
-        folder = self.kept.folder(folder_path)
+        if generation.state == SEALED and not generation.place:
+            return None
+        tree, _, path = generation.place.partition("/")
+        folder_path, _, name = path.rpartition("/")
+        folder = {"generations": self.kept, "tails": self.tails}[tree].folder(folder_path)
         if folder is None:
             raise missing(generation)
         try:
@@ -125,7 +142,22 @@ def too_short(place: str, expected: int, found: int) -> Damaged:
 
 
 def place_of(generation: PathState) -> str:
-    """Where the generation's bytes lie below the data directory."""
+    """Where the generation's unsealed bytes lie below the data directory; ``store`` where all are sealed."""
     if generation.state == LIVE:
         return f"live/{generation.agent}/{generation.path}"
-    return generation.place
+    return generation.place or "store"
+
+
+def base_of(generation: PathState) -> int:
+    """The byte of the generation with which the file of its unsealed bytes begins."""
+    if generation.state != SEALED:
+        return 0
+    return int(generation.place.rpartition(".")[2]) if generation.place else generation.sealed
+
+
+def sealed_of(rooms: Rooms, generation: PathState) -> SealedBytes | None:
+    """The sealed bytes of a generation, None where there are none. Raises Damaged."""
+    if generation.state != SEALED:
+        return None
+    extents = rooms.catalog.sealing.extents(generation.generation_id or 0)
+    return SealedBytes(rooms.segments, extents, generation.sealed, f"{generation.agent}/{generation.path}")

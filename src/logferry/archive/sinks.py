@@ -13,11 +13,12 @@ import os
 from typing import Protocol
 
 from logferry.archive.catalog.filing import PathState
-from logferry.archive.changes import Grow, Keep, Publish, locked
+from logferry.archive.changes import Keep, Publish
+from logferry.archive.current import opened_current
 from logferry.archive.durable import Data
 from logferry.archive.partials import beyond, open_partial
 from logferry.archive.records import Received
-from logferry.archive.rooms import Rooms, place_of, too_short
+from logferry.archive.rooms import Rooms
 from logferry.errors import Differs
 from logferry.limits import COPY_BYTES, HASH_ARRIVING_BYTES_MAX
 from logferry.names import is_temporary, split
@@ -69,7 +70,7 @@ class PartialSink:
 
     def write(self, data: Data) -> None:
         if self.position < self._known:
-            data = _compared(self._fd, data, self, self._known)
+            data = _compared(_PartialBytes(self._fd), data, self, self._known)
         if not data:
             return
         if self._hash is not None:
@@ -128,8 +129,8 @@ class GrowthSink:
 
     def __init__(self, rooms: Rooms, state: PathState, *, offset: int | None) -> None:
         self._rooms = rooms
-        self._state, self._fd = _open_current(rooms, state)
-        self._known = self._state.size
+        self._file = opened_current(rooms, state)
+        self._known = self._file.state.size
         if offset is None:
             offset = self._known
         if offset > self._known:
@@ -140,17 +141,18 @@ class GrowthSink:
 
     def write(self, data: Data) -> None:
         if self.position < self._known:
-            data = _compared(self._fd, data, self, self._known)
+            data = _compared(self._file, data, self, self._known)
         if data:
-            self._rooms.disk.write(self._fd, data, self.position)
+            self._rooms.disk.write(self._file.fd, data, self.position - self._file.base)
             self.position += len(data)
 
     def finish(self) -> Received:
+        state = self._file.state
         size = max(self.position, self._known)
-        number = self._commit() if self.position > self._known else self._state.shown or 0
+        number = self._commit() if self.position > self._known else state.shown or 0
         return Received(
-            self._state.agent, self._state.path, size, self.position - self._from, self._state.file_id,
-            self._state.generation_id, number, False, False,
+            state.agent, state.path, size, self.position - self._from, state.file_id, state.generation_id, number,
+            False, False,
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -158,14 +160,12 @@ class GrowthSink:
             self._commit()
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._file.close()
 
     @property
     def state(self) -> PathState:
         """The generation as it was when its file was locked."""
-        return self._state
+        return self._file.state
 
     @property
     def known(self) -> int:
@@ -174,16 +174,16 @@ class GrowthSink:
 
     def stored(self, start: int, count: int) -> bytes:
         """Bytes as they are stored."""
-        return os.pread(self._fd, count, start)
+        return self._file.stored(start, count)
 
     def _commit(self) -> int:
         try:
-            self._rooms.disk.sync_data(self._fd)
+            self._rooms.disk.sync_data(self._file.fd)
         except OSError:
             # See PartialSink: the bytes after the confirmed end are not to be trusted any more.
-            self._rooms.disk.truncate(self._fd, self._known)
+            self._rooms.disk.truncate(self._file.fd, self._known - self._file.base)
             raise
-        return self._rooms.catalog.writer.run(Grow(self._rooms, self._state, self.position))
+        return self._file.grow(self.position)
 
 
 class RewriteSink:
@@ -240,12 +240,31 @@ class RewriteSink:
         self._growth.close()  # also lets go of the file's lock, which keeping it takes
 
 
-def _compared(fd: int, data: Data, sink: PartialSink | GrowthSink, known: int) -> memoryview:
+class _Stored(Protocol):
+    """Bytes that are stored already."""
+
+    fd: int
+
+    def stored(self, start: int, count: int) -> bytes: ...
+
+
+class _PartialBytes:
+    """Those of a partial."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def stored(self, start: int, count: int) -> bytes:
+        """Bytes as they are stored."""
+        return os.pread(self.fd, count, start)
+
+
+def _compared(file: _Stored, data: Data, sink: PartialSink | GrowthSink, known: int) -> memoryview:
     """Compare ``data`` with what is stored up to ``known``, move the sink on, return what comes after it."""
     view = memoryview(data)
     count = min(len(view), known - sink.position)
-    if os.pread(fd, count, sink.position) != view[:count]:
-        status = os.fstat(fd)  # of the file, which keeps its inode when it is renamed
+    if file.stored(sink.position, count) != view[:count]:
+        status = os.fstat(file.fd)  # of the file, which keeps its inode when it is renamed
         raise Differs(
             f"bytes {sink.position} to {sink.position + count} differ from what is stored",
             stored=f"{status.st_dev}:{status.st_ino}",
@@ -253,26 +272,3 @@ def _compared(fd: int, data: Data, sink: PartialSink | GrowthSink, known: int) -
         )
     sink.position += count
     return view[count:]
-
-
-def _open_current(rooms: Rooms, state: PathState) -> tuple[PathState, int]:
-    """The live file of the current generation, locked, without unconfirmed bytes: (its state then, descriptor)."""
-    fd, _, _ = rooms.open_live(state, writable=True)
-    try:
-        locked(fd, state.path)
-        return _confirmed(rooms, state, fd), fd
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _confirmed(rooms: Rooms, state: PathState, fd: int) -> PathState:
-    """What the catalog says now that nobody else may write; the file is cut off where it ends."""
-    now = rooms.still_current(state)
-    size = os.fstat(fd).st_size
-    if size < now.size:
-        raise too_short(place_of(now), now.size, size)
-    if size > now.size:
-        # Left by a crash before the commit: never confirmed, so the sender has it still.
-        rooms.disk.truncate(fd, now.size)
-    return now

@@ -19,6 +19,7 @@ from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
+from logferry.archive.catalog.sealing import Sealing
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
@@ -38,6 +39,7 @@ class Catalog:
         self.readers = Readers(engine)
         self.writer = Writer(engine, disk, sums)
         self.filing = Filing(engine.dialect, sums)
+        self.sealing = Sealing(engine.dialect, self.readers)
         self.agents = Agents(engine, self.writer, clock)
         self.files = Files(engine, self.readers)
         self.people = People(engine, self.readers, self.writer)

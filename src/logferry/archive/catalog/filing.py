@@ -6,6 +6,7 @@ that survives a crash.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, bindparam, func, insert, null, select, update
@@ -17,7 +18,7 @@ from logferry.archive.catalog.writer import Transaction
 from logferry.errors import Conflict
 from logferry.names import split
 
-LIVE, KEPT = "live", "kept"
+LIVE, KEPT, SEALED = "live", "kept", "sealed"
 
 
 class PathState(NamedTuple):
@@ -39,6 +40,8 @@ class PathState(NamedTuple):
     place: str
     agent: str
     path: str
+    uid: str
+    sealed: int
 
     @property
     def is_current(self) -> bool:
@@ -63,7 +66,7 @@ class NewGeneration(NamedTuple):
 _G = generations.c
 _STATE = (
     files.c.id, files.c.number, files.c.shown, files.c.held, _G.id, _G.size, _G.started_ns, _G.changed_ns, _G.ended_ns,
-    _G.modified_ns, _G.sha256, _G.sha256_size, _G.state, _G.place, files.c.agent_id, files.c.path,
+    _G.modified_ns, _G.sha256, _G.sha256_size, _G.state, _G.place, files.c.agent_id, files.c.path, _G.uid, _G.sealed,
 )  # fmt: skip
 _SHOWN = files.outerjoin(generations, (_G.file_id == files.c.id) & (_G.number == files.c.shown))
 _HELD = files.join(generations, _G.file_id == files.c.id)
@@ -91,13 +94,18 @@ class Filing:
         )
         self._grow = prepared(
             update(generations)
-            .values(size=bindparam("bytes"), changed_ns=bindparam("ns"), modified_ns=bindparam("ns"))
+            .values(
+                size=bindparam("bytes"),
+                changed_ns=bindparam("ns"),
+                modified_ns=bindparam("ns"),
+                place=bindparam("lies_at"),
+            )
             .where(this_generation, _G.size == bindparam("from_bytes"), _G.ended_ns.is_(null()))
             .returning(_G.id)
         )
         self._end = prepared(
             update(generations)
-            .values(ended_ns=bindparam("ns"), state=KEPT, place=bindparam("kept_at"))
+            .values(ended_ns=bindparam("ns"), state=bindparam("kept_as"), place=bindparam("kept_at"))
             .where(
                 this_generation,
                 _G.file_id == bindparam("file"),
@@ -155,14 +163,26 @@ class Filing:
         row = self._insert_generation.one(
             cursor, file_id=file_id, number=number, size=size, started_ns=now_ns, changed_ns=now_ns, ended_ns=None,
             modified_ns=modified_ns, sha256=sha256, sha256_size=size if sha256 else 0, state=LIVE, place="",
+            uid=secrets.token_hex(16), sealed=0,
         )  # fmt: skip
         self._sums.uploaded(agent, path, now_ns)
         return NewGeneration(file_id, int(row[0]) if row else 0, number, file is None)
 
-    def grow(self, transaction: Transaction, generation: PathState, size: int, now_ns: int) -> None:
-        """The current ``generation`` has ``size`` bytes now. Raises Conflict when it is no longer as it says."""
+    def grow(
+        self, transaction: Transaction, generation: PathState, size: int, now_ns: int, place: str | None = None
+    ) -> None:
+        """The current ``generation`` has ``size`` bytes now (``place``: of its unsealed bytes, None: as before).
+
+        Raises:
+            Conflict: it is no longer as ``generation`` says.
+        """
         row = self._grow.one(
-            transaction.cursor, generation=generation.generation_id, bytes=size, from_bytes=generation.size, ns=now_ns
+            transaction.cursor,
+            generation=generation.generation_id,
+            bytes=size,
+            from_bytes=generation.size,
+            ns=now_ns,
+            lies_at=generation.place if place is None else place,
         )
         if row is None:
             raise changed(generation.path)
@@ -171,7 +191,7 @@ class Filing:
         self._sums.uploaded(generation.agent, generation.path, now_ns)
 
     def end(self, transaction: Transaction, generation: PathState, place: str, now_ns: int) -> None:
-        """The current ``generation`` ends; its bytes lie at ``place`` from now on. Its path keeps showing it.
+        """The current ``generation`` ends; its unsealed bytes lie at ``place`` from now on. Its path keeps showing it.
 
         Raises:
             Conflict: it is no longer where ``generation`` says.
@@ -180,6 +200,7 @@ class Filing:
             transaction.cursor,
             generation=generation.generation_id,
             kept_at=place,
+            kept_as=SEALED if generation.state == SEALED else KEPT,
             ns=now_ns,
             file=generation.file_id,
             last=generation.shown,

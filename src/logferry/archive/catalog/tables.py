@@ -34,6 +34,7 @@ def _flag(name: str) -> Column[int]:
 
 # Only older generations have a place of their own, so this index stays small.
 _KEPT_PLACE = text("place <> ''")
+_UNSEALED = text("sealed < size")
 
 agents = Table(
     "agents",
@@ -102,13 +103,52 @@ generations = Table(
     _ns("modified_ns"),
     _text("sha256", nullable=True),
     Column("sha256_size", BigInteger, nullable=False),
-    # Where the bytes lie: "live" (in the live tree under the file's path) or "kept" (``place`` says where).
+    # Where the bytes lie: "live" (in the live tree under the file's path), "kept" (``place`` says where) or "sealed":
+    # the first ``sealed`` bytes in segments, what has come after them in the file at ``place``, if there is one.
     _text("state"),
     _text("place"),
+    # Names the generation for ever, in segments too (32 hexadecimal digits).
+    _text("uid"),
+    Column("sealed", BigInteger, nullable=False),
     Index("generations_by_file", "file_id", "number", unique=True),
     Index("generations_by_place", "place", sqlite_where=_KEPT_PLACE, postgresql_where=_KEPT_PLACE),
+    Index("generations_by_uid", "uid", unique=True),
+    Index("generations_unsealed", "changed_ns", sqlite_where=_UNSEALED, postgresql_where=_UNSEALED),
     sqlite_autoincrement=True,
 )
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("agent_id", ForeignKey("agents.id")),
+    _text("name"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("raw_bytes", BigInteger, nullable=False),
+    _text("sha256"),
+    Column("level", SmallInteger, nullable=False),
+    _ns("created_ns"),
+    _ns("verified_ns"),
+    # Nothing refers to it since then; removed from the store after a grace time.
+    _ns("gone_ns", nullable=True),
+    Index("segments_by_name", "name", unique=True),
+    Index("segments_by_agent", "agent_id", "created_ns"),
+    sqlite_autoincrement=True,
+)
+
+extents = Table(
+    "extents",
+    metadata,
+    Column("generation_id", _ID, ForeignKey("generations.id"), primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("length", BigInteger, nullable=False),
+    Column("segment_id", _ID, ForeignKey("segments.id"), nullable=False),
+    Column("raw_offset", BigInteger, nullable=False),
+    Index("extents_by_segment", "segment_id"),
+)
+
+# Files whose bytes are all sealed, and which are to be removed (below the data directory).
+removals = Table("removals", metadata, _text("place", primary_key=True), _ns("since_ns"))
 
 former_names = Table(
     "former_names",

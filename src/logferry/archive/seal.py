@@ -1,0 +1,385 @@
+"""Sealing: bytes at rest move from plain files into a segment, in an order that survives being cut off anywhere.
+
+============================== ============================================ ====================================
+step                            cut off after it                             what happens then
+============================== ============================================ ====================================
+write the segment, sync it      an object that no row names                  removed after the grace time
+read it back, compare digests   the same                                     the same
+commit segment and extents      a file whose bytes are all sealed            a row says so: removed by the next run
+remove the file                 a row about a file that is gone              removed by the next run
+============================== ============================================ ====================================
+
+A large generation is sealed in parts, one per segment; its file stays whole until the last part is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from logferry.archive import partials
+from logferry.archive.catalog.filing import LIVE, SEALED, PathState
+from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
+from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.changes import Sync
+from logferry.archive.locks import locked
+from logferry.archive.reader import GenerationReader, held, open_generation
+from logferry.archive.rooms import Rooms, base_of, place_of, too_short
+from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
+from logferry.archive.tails import Tail, tail_place
+from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
+from logferry.limits import COPY_BYTES, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
+
+
+@dataclass(slots=True)
+class Piece:
+    """Bytes of one generation that a segment holds: from ``begin`` to ``end``."""
+
+    state: PathState
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What one run did."""
+
+    segments: int = 0
+    generations: int = 0
+    raw_bytes: int = 0
+    bytes: int = 0
+    problems: tuple[str, ...] = ()
+
+    def __add__(self, other: Sealed) -> Sealed:
+        return Sealed(
+            self.segments + other.segments,
+            self.generations + other.generations,
+            self.raw_bytes + other.raw_bytes,
+            self.bytes + other.bytes,
+            self.problems + other.problems,
+        )
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What goes into one segment: of one agent, in the order of the paths, so that like lies beside like."""
+
+    agent: str
+    pieces: list[Piece] = field(default_factory=list)
+    raw_bytes: int = 0
+
+
+class Sealer:
+    """Seals generations of one archive. One at a time; any process may."""
+
+    def __init__(self, rooms: Rooms, *, level: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """``level``: of zstd. ``segment_bytes``: content of one segment, about."""
+        self._rooms = rooms
+        self._level = level
+        self._segment_bytes = segment_bytes
+
+    def seal(self, quiet_before_ns: int, *, least_bytes: int = 0) -> Iterator[Sealed]:
+        """Seal what has ended or not grown since ``quiet_before_ns``, one segment at a time; yields after each.
+
+        Args:
+            least_bytes: agents with less to seal wait until more has come together.
+        """
+        self.clean_up()
+        for batch in self._batches(quiet_before_ns, least_bytes):
+            yield self._seal_batch(batch)
+
+    def clean_up(self) -> int:
+        """Remove files whose bytes are all sealed. Returns how many; those that are being written to stay for now."""
+        removed = 0
+        after = ""
+        while found := [p for p in self._rooms.catalog.sealing.removals(SEAL_BATCH_FILES) if p > after]:
+            for place in found:
+                try:
+                    self._rooms.catalog.writer.run(RemoveFile(self._rooms, place))
+                    removed += 1
+                except (Busy, Later):
+                    after = place
+        return removed
+
+    # Choosing --------------------------------------------------------------------------------------------------------
+
+    def _batches(self, quiet_before_ns: int, least_bytes: int) -> Iterator[_Batch]:
+        waiting: dict[str, list[Unsealed]] = {}
+        after = 0
+        while found := self._rooms.catalog.sealing.unsealed(
+            quiet_before_ns, 2 * self._segment_bytes, after=after, limit=SEAL_BATCH_FILES
+        ):
+            after = found[-1].generation_id
+            for unsealed in found:
+                waiting.setdefault(unsealed.agent, []).append(unsealed)
+        for agent in sorted(waiting):
+            if sum(u.size - u.sealed for u in waiting[agent]) >= least_bytes:
+                yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: u.path))
+
+    def _of_agent(self, agent: str, waiting: Sequence[Unsealed]) -> Iterator[_Batch]:
+        batch = _Batch(agent)
+        for unsealed in waiting:
+            try:
+                state = held(self._rooms, unsealed.generation_id)
+            except NotFound:
+                continue
+            begin = state.sealed
+            while begin < state.size:
+                # A large generation spans several segments: its parts are committed in order, one with each.
+                end = min(state.size, begin + self._segment_bytes - batch.raw_bytes)
+                batch.pieces.append(Piece(state, begin, end))
+                batch.raw_bytes += end - begin
+                begin = end
+                if batch.raw_bytes >= self._segment_bytes or len(batch.pieces) >= SEAL_BATCH_FILES:
+                    yield batch
+                    batch = _Batch(agent)
+                    state = held(self._rooms, unsealed.generation_id)
+                    if state.sealed != begin:  # it was not committed: the rest would leave a gap
+                        break
+        if batch.pieces:
+            yield batch
+
+    # One segment -----------------------------------------------------------------------------------------------------
+
+    def _seal_batch(self, batch: _Batch) -> Sealed:
+        now_ns = self._rooms.clock.now_ns()
+        segment_id = secrets.token_bytes(16)
+        name = f"{batch.agent}/{datetime.fromtimestamp(now_ns / 1e9, UTC):%Y/%m}/{segment_id.hex()}.zst"
+        writing = _Writing(self._rooms, batch, Builder(segment_id, batch.agent, now_ns, level=self._level))
+        size = self._rooms.segments.store.put(name, writing.parts())
+        if not writing.pieces:
+            self._rooms.segments.store.remove(name)
+            return Sealed(problems=tuple(writing.problems))
+        assert writing.manifest is not None
+        sha256 = self._read_back(name, size, writing)
+        record = SegmentRecord(
+            0, batch.agent, name, size, writing.manifest.raw_bytes, sha256, self._level, now_ns, now_ns, None
+        )
+        commit = CommitSegment(self._rooms, record, writing.manifest, writing.pieces)
+        sealed = self._rooms.catalog.writer.run(commit)
+        problems = (*writing.problems, *commit.problems)
+        if not sealed:
+            self._rooms.segments.store.remove(name)
+            return Sealed(problems=problems)
+        self.clean_up()
+        return Sealed(1, sealed, writing.manifest.raw_bytes, size, problems)
+
+    def _read_back(self, name: str, size: int, writing: _Writing) -> str:
+        """The SHA-256 of the object, after comparing what the store gives back with what went in."""
+        store = self._rooms.segments.store
+        hashing = hashlib.sha256()
+        for offset in range(0, size, COPY_BYTES):
+            hashing.update(store.read(name, offset, COPY_BYTES))
+        segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=f"store/{name}")
+        content = hashlib.sha256()
+        for number in range(len(segment.manifest.frames)):
+            content.update(segment.frame(number))
+        if hashing.digest() != writing.object_hash.digest() or content.digest() != writing.content_hash.digest():
+            raise Damaged(
+                f"store/{name} reads back other bytes than were written",
+                where=f"store/{name}",
+                hint="nothing was removed; look at the disk or bucket, sealing is tried again",
+            )
+        return hashing.hexdigest()
+
+
+class _Writing:
+    """Feeds a builder with the pieces of a batch; what cannot be read is left out and said."""
+
+    def __init__(self, rooms: Rooms, batch: _Batch, builder: Builder) -> None:
+        self._rooms = rooms
+        self._batch = batch
+        self._builder = builder
+        self.pieces: list[Piece] = []
+        self.problems: list[str] = []
+        self.manifest: Manifest | None = None
+        self.object_hash = hashlib.sha256()
+        self.content_hash = hashlib.sha256()
+
+    def parts(self) -> Iterator[bytes]:
+        """The segment's bytes."""
+        for part in self._parts():
+            self.object_hash.update(part)
+            yield part
+
+    def _parts(self) -> Iterator[bytes]:
+        for piece in self._batch.pieces:
+            try:
+                reader = open_generation(self._rooms, piece.state.generation_id or 0)
+            except LogferryError as error:
+                self.problems.append(str(error))
+                continue
+            with reader:
+                yield from self._piece(piece, reader)
+        self.manifest, rest = self._builder.finish()
+        yield from rest
+
+    def _piece(self, piece: Piece, reader: GenerationReader) -> Iterator[bytes]:
+        """All of it or, where it turns out to be damaged, what comes before: that much is sealed."""
+        known = _known(piece.state)
+        at = piece.begin
+        try:
+            while at < piece.end:
+                data = reader.read_at(at, min(COPY_BYTES, piece.end - at))
+                self.content_hash.update(data)
+                yield from self._builder.add(known, at, data)
+                at += len(data)
+        except Damaged as error:
+            self.problems.append(str(error))
+        if at > piece.begin:
+            self.pieces.append(Piece(piece.state, piece.begin, at))
+
+
+def _known(state: PathState) -> HeldGeneration:
+    return HeldGeneration(
+        uid=state.uid,
+        path=state.path,
+        number=state.shown or state.number,
+        size=state.size,
+        started_ns=state.started_ns,
+        changed_ns=state.changed_ns,
+        modified_ns=state.modified_ns,
+        ended_ns=state.ended_ns,
+        sha256=(state.sha256 or "") if state.sha256_size == state.size else "",
+    )
+
+
+class CommitSegment(Change[int]):
+    """A segment that is in the store counts from now on. The result: of how many generations it holds bytes.
+
+    A generation that grew meanwhile gets a tail with what is new; one that moved or ended is sealed all the same. One
+    that somebody is writing to just now is left out: its bytes in the segment are of no use, and it is sealed the next
+    time.
+    """
+
+    def __init__(self, rooms: Rooms, record: SegmentRecord, manifest: Manifest, pieces: Iterable[Piece]) -> None:
+        self._rooms = rooms
+        self._record = record
+        self._extents = {g.uid: g.extents for g in manifest.generations}
+        self._pieces = list(pieces)
+        self._ready: list[tuple[PathState, PathState]] = []
+        self._release: list[int | Tail] = []
+        self.problems: list[str] = []
+
+    def stage(self, sync: Sync) -> None:
+        for piece in self._pieces:
+            try:
+                self._prepare(piece, sync)
+            except Busy:
+                continue  # the next run
+            except (Conflict, NotFound, Damaged) as error:
+                self.problems.append(str(error))
+
+    def _prepare(self, piece: Piece, sync: Sync) -> None:
+        generation_id = piece.state.generation_id or 0
+        before = held(self._rooms, generation_id)
+        fd = self._hold(before)
+        now = held(self._rooms, generation_id)
+        if (now.state, now.place, now.path) != (before.state, before.place, before.path):
+            raise Conflict(f"{now.path} moved meanwhile; it is sealed by the next run")
+        if now.sealed != piece.begin or now.size < piece.end:
+            raise Conflict(f"{now.path} was sealed by somebody else meanwhile")
+        if now.size - piece.end > SEAL_TAIL_BYTES_MAX:
+            self._ready.append((now, now._replace(sealed=piece.end)))
+            return
+        becomes = now._replace(state=SEALED, sealed=piece.end, place="")
+        if now.size > piece.end:
+            becomes = becomes._replace(place=self._tail(now, becomes, fd, sync))
+        self._ready.append((now, becomes))
+
+    def _hold(self, state: PathState) -> int:
+        """The file with the unsealed bytes, locked."""
+        if state.state == SEALED:
+            tail = Tail.open(self._rooms, state)
+            self._release.append(tail)
+            return tail.fd
+        fd = self._rooms.open_bytes(state)
+        assert fd is not None
+        self._release.append(fd)
+        locked(fd, state.path)
+        return fd
+
+    def _tail(self, now: PathState, becomes: PathState, fd: int, sync: Sync) -> str:
+        """Copy what is not sealed yet into a file of its own; returns its place."""
+        tail = Tail.open(self._rooms, becomes)
+        self._release.append(tail)
+        self._rooms.disk.truncate(tail.fd, 0)
+        for offset in range(becomes.sealed, now.size, COPY_BYTES):
+            count = min(COPY_BYTES, now.size - offset)
+            data = os.pread(fd, count, offset - base_of(now))
+            if len(data) < count:
+                raise too_short(place_of(now), now.size, offset + len(data))
+            self._rooms.disk.write(tail.fd, data, offset - becomes.sealed)
+        self._rooms.disk.sync_data(tail.fd)
+        sync(tail.folder)
+        place = tail_place(becomes)
+        tail.state = becomes._replace(place=place)
+        return place
+
+    def apply(self, transaction: Transaction) -> int:
+        if not self._ready:
+            return 0
+        sealing = self._rooms.catalog.sealing
+        segment_id = sealing.add_segment(transaction, self._record)
+        for now, becomes in self._ready:
+            pieces = [
+                (e.offset, min(e.end, becomes.sealed) - e.offset, e.raw_offset)
+                for e in self._extents[now.uid]
+                if now.sealed <= e.offset < becomes.sealed
+            ]
+            sealing.seal(transaction, now, becomes, segment_id, pieces)
+            if becomes.state == SEALED and place_of(now) != "store":
+                sealing.to_go(transaction, place_of(now), self._record.created_ns)
+        return len(self._ready)
+
+    def release(self) -> None:
+        while self._release:
+            one = self._release.pop()
+            if isinstance(one, Tail):
+                one.close()
+            else:
+                os.close(one)
+
+
+class RemoveFile(Change[None]):
+    """A file whose bytes are all sealed goes, unless its name is another file's by now; then its row.
+
+    Raises Busy while somebody writes there.
+    """
+
+    def __init__(self, rooms: Rooms, place: str) -> None:
+        self._rooms = rooms
+        self._place = place
+        self._stack = contextlib.ExitStack()
+
+    def stage(self, sync: Sync) -> None:
+        tree, _, path = self._place.partition("/")
+        folder_path, _, name = path.rpartition("/")
+        folder = {"live": self._rooms.live, "generations": self._rooms.kept, "tails": self._rooms.tails}[tree].folder(
+            folder_path
+        )
+        if folder is None or folder.stat(name.encode()) is None:
+            return
+        if tree == "live":
+            agent, _, inner = path.partition("/")
+            # Whoever publishes there holds the path; what is current and live there is another file.
+            self._stack.enter_context(partials.held(self._rooms, agent, [inner]))
+            with self._rooms.catalog.readers.cursor() as cursor:
+                state = self._rooms.catalog.filing.at(cursor, agent, inner)
+            used = state is not None and state.is_current and state.state == LIVE
+        else:
+            used = self._rooms.catalog.files.holds(self._place)
+        if not used:
+            self._rooms.disk.unlink(folder.fd, name.encode())
+            sync(folder)
+
+    def apply(self, transaction: Transaction) -> None:
+        self._rooms.catalog.sealing.removed(transaction, self._place)
+
+    def release(self) -> None:
+        self._stack.close()

@@ -1,0 +1,155 @@
+"""Sealed bytes: open segments, the frames read lately, and the ranges of one generation in them."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from logferry.archive.catalog.sealing import SealedExtent
+from logferry.archive.segment import Segment
+from logferry.archive.store import CachedStore, Store
+from logferry.errors import Damaged, NotFound
+from logferry.limits import FRAMES_CACHED_BYTES_MAX, SEGMENTS_OPEN_MAX
+
+
+class Segments:
+    """Segments of one store, opened when needed and kept for the next. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, Segment] = OrderedDict()
+        self._frames: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._frame_bytes = 0
+
+    def open(self, name: str, size: int) -> Segment:
+        """The segment in the object ``name`` of ``size`` bytes.
+
+        Raises:
+            Damaged: it is missing, cut, or its manifest does not fit.
+        """
+        with self._lock:
+            found = self._open.get(name)
+            if found is not None:
+                self._open.move_to_end(name)
+                return found
+        try:
+            segment = Segment.open(lambda offset, count: self.store.read(name, offset, count), size, where=_place(name))
+        except NotFound as error:
+            raise _missing(name) from error
+        except Damaged:
+            self._distrust(name)
+            raise
+        with self._lock:
+            self._open[name] = segment
+            if len(self._open) > SEGMENTS_OPEN_MAX:
+                self._open.popitem(last=False)
+        return segment
+
+    def frame(self, name: str, size: int, number: int) -> bytes:
+        """The content of one frame of a segment. Raises Damaged."""
+        key = (name, number)
+        with self._lock:
+            found = self._frames.get(key)
+            if found is not None:
+                self._frames.move_to_end(key)
+                return found
+        try:
+            content = self.open(name, size).frame(number)
+        except NotFound as error:
+            raise _missing(name) from error
+        except Damaged:
+            # Where a cache lies between us and the store, it may be the cache that is damaged.
+            if not self._distrust(name):
+                raise
+            content = self.open(name, size).frame(number)
+        with self._lock:
+            self._frame_bytes += len(content) - len(self._frames.pop(key, b""))
+            self._frames[key] = content
+            while self._frame_bytes > FRAMES_CACHED_BYTES_MAX and len(self._frames) > 1:
+                self._frame_bytes -= len(self._frames.popitem(last=False)[1])
+        return content
+
+    def forget(self, name: str) -> None:
+        """The object is removed, or is to be read anew."""
+        with self._lock:
+            self._open.pop(name, None)
+            for key in [key for key in self._frames if key[0] == name]:
+                self._frame_bytes -= len(self._frames.pop(key))
+
+    def _distrust(self, name: str) -> bool:
+        """Whether reading again can help."""
+        self.forget(name)
+        if not isinstance(self.store, CachedStore):
+            return False
+        self.store.forget(name)
+        return True
+
+    def close(self) -> None:
+        """Let go of everything; the store stays open."""
+        with self._lock:
+            self._open.clear()
+            self._frames.clear()
+            self._frame_bytes = 0
+
+
+class SealedBytes:
+    """The sealed beginning of one generation. Thread-safe."""
+
+    def __init__(self, segments: Segments, extents: Sequence[SealedExtent], size: int, what: str) -> None:
+        """``extents`` in order, from byte 0; ``what`` names the generation in errors.
+
+        Raises:
+            Damaged: they do not cover ``size`` bytes.
+        """
+        self.size = size
+        self._segments = segments
+        self._extents = extents
+        self._starts = [extent.offset for extent in extents]
+        end = 0
+        for extent in extents:
+            if extent.offset != end:
+                break
+            end = extent.end
+        if end < size:
+            raise Damaged(
+                f"{what}: the catalog knows no segment for bytes {end} to {size}",
+                where=what,
+                hint="logferry repair looks for them in the store",
+            )
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """The bytes from ``offset``, fewer than ``count`` only at the end. Raises Damaged."""
+        count = min(count, self.size - offset)
+        parts: list[bytes] = []
+        while count > 0:
+            part = self._some(offset, count)
+            parts.append(part)
+            offset += len(part)
+            count -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _some(self, offset: int, count: int) -> bytes:
+        """What one frame has of it."""
+        extent = self._extents[bisect_right(self._starts, offset) - 1]
+        within = offset - extent.offset
+        segment = self._segments.open(extent.name, extent.bytes)
+        raw_offset = extent.raw_offset + within
+        number = segment.frame_at(raw_offset)
+        start = raw_offset - segment.manifest.frames[number].raw_offset
+        content = self._segments.frame(extent.name, extent.bytes, number)
+        return content[start : start + min(count, extent.length - within)]
+
+
+def _place(name: str) -> str:
+    return f"store/{name}"
+
+
+def _missing(name: str) -> Damaged:
+    return Damaged(
+        f"the segment {_place(name)} is missing",
+        where=_place(name),
+        hint="restore it from a backup; what is not in it stays readable",
+    )
