@@ -29,7 +29,7 @@ from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.live import Folder
 from logferry.archive.locks import locked
 from logferry.archive.rooms import Rooms
-from logferry.archive.tails import Tail
+from logferry.archive.tails import Tail, lock_current
 from logferry.errors import Conflict, Later
 from logferry.limits import NAME_BYTES_MAX
 from logferry.names import split
@@ -206,15 +206,14 @@ class Keep(Change[None]):
         self._tail: Tail | None = None
 
     def stage(self, sync: Sync) -> None:
-        if self._state.state == SEALED:
-            self._tail = Tail.held(self._rooms, self._state)
-            self._state = self._tail.state
-            self._place = self._state.place
+        file = lock_current(self._rooms, self._state)
+        self._state = file.state
+        if isinstance(file, Tail):
+            self._tail = file
+            self._place = file.state.place
             return
-        self._fd, folder, name = self._rooms.open_live(self._state)
-        locked(self._fd, self._state.path)
-        self._state = self._rooms.still_current(self._state)
-        self._place = self._link(folder, name, sync)
+        self._fd = file.fd
+        self._place = self._link(file.folder, file.name, sync)
 
     def apply(self, transaction: Transaction) -> None:
         now_ns = self._rooms.clock.now_ns()
@@ -306,16 +305,15 @@ class Move(Change[list[NewGeneration]]):
                 forget_name(self._rooms, state)
 
     def _link(self, state: PathState, target: str, sync: Sync) -> PathState:
-        if state.state == SEALED:
-            self._tails.append(Tail.held(self._rooms, state))
-            return self._tails[-1].state
-        fd, source_folder, source_name = self._rooms.open_live(state)
+        file = lock_current(self._rooms, state)
+        if isinstance(file, Tail):
+            self._tails.append(file)
+            return file.state
+        fd, state = file.fd, file.state
         self._fds.append(fd)
-        locked(fd, state.path)
-        state = self._rooms.still_current(state)
         folder, name = made_folder(self._rooms, state.agent, target, sync)
         try:
-            self._rooms.disk.link(source_folder.fd, source_name, folder.fd, name)
+            self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
             self._linked.append((folder, name))
         except FileExistsError as error:
             there = folder.stat(name)

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from logferry.archive import partials
-from logferry.archive.catalog.filing import LIVE
+from logferry.archive.catalog.filing import LIVE, SEALED
 from logferry.archive.changes import Adopt
 from logferry.archive.digests import hashed
 from logferry.archive.locks import locked
 from logferry.archive.reader import held, open_generation
 from logferry.archive.records import GenerationRecord
-from logferry.archive.rooms import Rooms
+from logferry.archive.rooms import Rooms, base_of
+from logferry.archive.tails import Tail, lock_current
 from logferry.errors import Busy, Conflict, Damaged, LogferryError, NotFound
 from logferry.limits import PARTIAL_S_MAX
 from logferry.names import checked_path
@@ -59,6 +60,8 @@ def check(rooms: Rooms, *, repair: bool = False, digests: bool = False) -> Itera
         yield from _check_live(rooms, path, found, repair=repair)
     for path, found in rooms.kept.walk():
         yield from _check_kept(rooms, path, found, repair=repair)
+    for path, _ in rooms.tails.walk():
+        yield from _check_tail_file(rooms, path, repair=repair)
     for path, found in rooms.incoming.walk():
         yield from _check_partial(rooms, path, found, repair=repair)
 
@@ -83,24 +86,25 @@ def _check_generation(rooms: Rooms, generation: GenerationRecord, *, repair: boo
 
 def _check_tail(rooms: Rooms, generation: GenerationRecord, *, repair: bool) -> Iterator[Finding]:
     state = held(rooms, generation.id)
-    if state.state != LIVE:
+    if state.state not in (LIVE, SEALED) or state.ended_ns is not None:
         return
     try:
-        fd, _, _ = rooms.open_live(state, writable=True)
-    except Conflict:  # it has moved on meanwhile
-        return
-    try:
-        locked(fd, state.path)
-        state = rooms.still_current(state)
-        more = os.fstat(fd).st_size - state.size
-        if more > 0:
-            if repair:
-                rooms.disk.truncate(fd, state.size)
-            yield Finding("tail", generation.place, f"{more} bytes that were never confirmed", repaired=repair)
+        file = lock_current(rooms, state)
     except (Busy, Conflict):  # being written to just now: the bytes are on their way; or moved
         return
+    try:
+        state = file.state
+        size = state.size - base_of(state)
+        more = os.fstat(file.fd).st_size - size
+        if more > 0:
+            if repair:
+                rooms.disk.truncate(file.fd, size)
+            yield Finding("tail", generation.place, f"{more} bytes that were never confirmed", repaired=repair)
     finally:
-        os.close(fd)
+        if isinstance(file, Tail):
+            file.close()
+        else:
+            os.close(file.fd)
 
 
 def _check_live(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:
@@ -150,6 +154,34 @@ def _check_kept(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool)
         finally:
             os.close(fd)
     yield Finding("second-name", place, "a left-over name of a live file", repaired=repaired)
+
+
+def _check_tail_file(rooms: Rooms, path: str, *, repair: bool) -> Iterator[Finding]:
+    """A tail that no generation names holds nothing that was confirmed: a crash left it, or a growth is on its way."""
+    place = f"tails/{path}"
+    if rooms.catalog.files.holds(place):
+        return
+    folder_path, _, name = path.rpartition("/")
+    folder = rooms.tails.folder(folder_path)
+    if folder is None:
+        return
+    repaired = False
+    try:
+        fd = folder.open(name.encode())
+    except FileNotFoundError:
+        return
+    try:
+        locked(fd, place)  # whoever is writing to it holds its lock
+        if rooms.catalog.files.holds(place):
+            return
+        if repair:
+            rooms.disk.unlink(folder.fd, name.encode())
+            repaired = True
+    except Busy:
+        return
+    finally:
+        os.close(fd)
+    yield Finding("tail", place, "bytes that were never confirmed, or an empty file", repaired=repaired)
 
 
 def _check_partial(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:

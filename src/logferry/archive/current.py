@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
-from logferry.archive.catalog.filing import LIVE, SEALED, PathState
+from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Grow
-from logferry.archive.locks import locked
 from logferry.archive.reader import GenerationReader
 from logferry.archive.rooms import Rooms, base_of, place_of, sealed_of, too_short
-from logferry.archive.tails import Tail, tail_place
+from logferry.archive.tails import Tail, lock_current, tail_place
 
 
 class CurrentFile:
@@ -60,26 +59,16 @@ def opened_current(rooms: Rooms, state: PathState) -> CurrentFile:
         Conflict: it is no longer current, or at another path.
         Damaged: it is not what was confirmed.
     """
-    if state.state == SEALED:
-        tail = Tail.held(rooms, state)
-        try:
-            _cut(rooms, tail.state, tail.fd)
-            return CurrentFile(rooms, tail.state, tail.fd, tail)
-        except BaseException:
-            tail.close()
-            raise
-    fd, _, _ = rooms.open_live(state, writable=True)
+    file = lock_current(rooms, state)
     try:
-        locked(fd, state.path)
-        now = rooms.still_current(state)
-        if now.state == LIVE:
-            _cut(rooms, now, fd)
-            return CurrentFile(rooms, now, fd, None)
+        _cut(rooms, file.state, file.fd)
+        return CurrentFile(rooms, file.state, file.fd, file if isinstance(file, Tail) else None)
     except BaseException:
-        os.close(fd)
+        if isinstance(file, Tail):
+            file.close()
+        else:
+            os.close(file.fd)
         raise
-    os.close(fd)
-    return opened_current(rooms, now)  # sealed since: another file goes on
 
 
 def _cut(rooms: Rooms, now: PathState, fd: int) -> None:

@@ -85,7 +85,8 @@ class Rooms:
             except FileNotFoundError:
                 # The folder we hold open may have been removed and made anew by another process: look again.
                 self.live.forget(f"{generation.agent}/{split(generation.path)[0]}".rstrip("/"))
-        self.still_current(generation)
+        if self.still_current(generation).state != generation.state:
+            raise changed(generation.path)  # sealed since
         raise missing(generation)
 
     def still_current(self, state: PathState) -> PathState:

@@ -7,11 +7,13 @@ which one counts is decided by the commit of a row, never by the order of two re
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
-from logferry.archive.catalog.filing import SEALED, PathState, changed
+from logferry.archive.catalog.filing import SEALED, PathState
 from logferry.archive.live import Folder
 from logferry.archive.locks import locked
 from logferry.archive.rooms import Rooms
+from logferry.errors import Conflict
 
 
 def tail_place(state: PathState) -> str:
@@ -59,18 +61,22 @@ class Tail:
 
         Raises:
             Busy: another connection is at it.
-            Conflict: it is no longer current, at another path, or sealed further.
+            Conflict: it is no longer current, or at another path.
         """
-        tail = cls.open(rooms, state)
-        try:
-            tail.state = rooms.still_current(state)
-        except BaseException:
+        while True:
+            tail = cls.open(rooms, state)
+            try:
+                now = rooms.still_current(state)
+            except BaseException:
+                tail.close()
+                raise
+            if tail_place(now) == tail_place(state):
+                tail.state = now
+                return tail
+            # It was sealed further: its tail is another file, and the one we may just have made is nobody's.
+            tail.state = state._replace(place="")
             tail.close()
-            raise
-        if tail.state.state == SEALED and tail_place(tail.state) == tail_place(state):
-            return tail
-        tail.close()
-        raise changed(state.path)
+            state = now
 
     def close(self) -> None:
         """Release it; one that holds nothing and that no row names goes. May be called twice."""
@@ -82,3 +88,40 @@ class Tail:
         finally:
             os.close(self.fd)
             self.fd = -1
+
+
+class LiveFile(NamedTuple):
+    """The live file of a current generation, locked. Close ``fd``."""
+
+    state: PathState
+    folder: Folder
+    name: bytes
+    fd: int
+
+
+def lock_current(rooms: Rooms, state: PathState) -> LiveFile | Tail:
+    """The file of a current generation that new bytes go to, locked, with its state as it is then.
+
+    Raises:
+        Busy: somebody else is at it.
+        Conflict: it is no longer current, or at another path.
+        Damaged: its file is missing.
+    """
+    while state.state != SEALED:
+        try:
+            fd, folder, name = rooms.open_live(state, writable=True)
+        except Conflict:
+            state = rooms.still_current(state)
+            if state.state != SEALED:
+                raise
+            break
+        try:
+            locked(fd, state.path)
+            state = rooms.still_current(state)
+        except BaseException:
+            os.close(fd)
+            raise
+        if state.state != SEALED:
+            return LiveFile(state, folder, name, fd)
+        os.close(fd)  # sealed since: another file goes on
+    return Tail.held(rooms, state)
