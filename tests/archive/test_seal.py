@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -271,6 +272,20 @@ def test_damage_in_a_segment_is_named_and_the_other_files_are_read(shelf: Shelf)
         third.current("b.log")
     other.close()
     third.close()
+
+
+def test_segments_that_no_row_names_go_after_the_grace_time(shelf: Shelf) -> None:
+    shelf.put(LOG, log_text(5_000))
+    seal(shelf)
+    (segment,) = (shelf.folder / "store").rglob("*.zst")
+    orphan = segment.with_name("00" * 16 + ".zst")
+    shutil.copy(segment, orphan)
+    shelf.clock.advance(max(0.0, time.time() - shelf.clock.now_ns() / 1e9) + 10)
+    sealer = shelf.archive.sealer()
+    assert sealer.sweep(3600) == 0
+    assert sealer.sweep(5) == 1
+    assert not orphan.exists()
+    assert shelf.current(LOG) == log_text(5_000)
 
 
 # Cut off anywhere ---------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ from logferry.archive.tails import Tail, tail_place
 from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
 from logferry.limits import COPY_BYTES, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
 
+SEGMENT_SUFFIX = ".zst"
+
 
 @dataclass(slots=True)
 class Piece:
@@ -106,6 +108,26 @@ class Sealer:
                     after = place
         return removed
 
+    def sweep(self, grace_s: float) -> int:
+        """Remove objects that nothing has referred to for ``grace_s`` seconds; returns how many.
+
+        Readers that found a segment a moment ago finish meanwhile, and so does a sealer that has just written one.
+        """
+        before_ns = self._rooms.clock.now_ns() - int(grace_s * 1e9)
+        store, sealing = self._rooms.segments.store, self._rooms.catalog.sealing
+        removed = store.sweep(before_ns)
+        for record in sealing.gone(before_ns):
+            store.remove(record.name)
+            self._rooms.segments.forget(record.name)
+            self._rooms.catalog.writer.run(ForgetSegment(self._rooms, record.id))
+            removed += 1
+        for found in store.objects():
+            # Ours are named by us alone; a row that comes later than ``grace_s`` after its object is given up.
+            if found.changed_ns < before_ns and found.name.endswith(SEGMENT_SUFFIX) and not sealing.named(found.name):
+                store.remove(found.name)
+                removed += 1
+        return removed
+
     # Choosing --------------------------------------------------------------------------------------------------------
 
     def _batches(self, quiet_before_ns: int, least_bytes: int) -> Iterator[_Batch]:
@@ -149,7 +171,7 @@ class Sealer:
     def _seal_batch(self, batch: _Batch) -> Sealed:
         now_ns = self._rooms.clock.now_ns()
         segment_id = secrets.token_bytes(16)
-        name = f"{batch.agent}/{datetime.fromtimestamp(now_ns / 1e9, UTC):%Y/%m}/{segment_id.hex()}.zst"
+        name = f"{batch.agent}/{datetime.fromtimestamp(now_ns / 1e9, UTC):%Y/%m}/{segment_id.hex()}{SEGMENT_SUFFIX}"
         writing = _Writing(self._rooms, batch, Builder(segment_id, batch.agent, now_ns, level=self._level))
         size = self._rooms.segments.store.put(name, writing.parts())
         if not writing.pieces:
@@ -344,6 +366,17 @@ class CommitSegment(Change[int]):
                 one.close()
             else:
                 os.close(one)
+
+
+class ForgetSegment(Change[None]):
+    """The object of a segment that nothing refers to is gone."""
+
+    def __init__(self, rooms: Rooms, segment_id: int) -> None:
+        self._rooms = rooms
+        self._segment_id = segment_id
+
+    def apply(self, transaction: Transaction) -> None:
+        self._rooms.catalog.sealing.forget(transaction, self._segment_id)
 
 
 class RemoveFile(Change[None]):
