@@ -458,3 +458,14 @@ SEGMENTS_OPEN_MAX = 64
 """Segments whose manifests are kept in memory for reading."""
 FRAMES_CACHED_BYTES_MAX = 64 * MIB
 """Expanded frames kept for the next read near by."""
+SEAL_QUIET_S = 3600.0
+"""Default of ``archive.seal_after``."""
+SEAL_LEAST_BYTES = 8 * MIB
+"""An agent with less at rest waits for more, so that its segments are worth their names …"""
+SEAL_WAIT_S = 86400.0
+"""… but not longer than this."""
+SEGMENT_GRACE_S = 3600.0
+"""Objects of the store that nothing refers to are kept for so long: somebody may be reading, or about to commit."""
+CARE_S = 30.0
+"""Pause between two rounds of background duties."""
+CARE_NICE = 10

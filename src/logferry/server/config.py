@@ -16,7 +16,15 @@ from typing import Any
 from logferry import settings
 from logferry.errors import BadConfig
 from logferry.ftp.timetable import check_rates
-from logferry.limits import DISK_RESERVE_BYTES, FTP_PROCESSES_MAX, SEARCH_S_MAX, SESSION_S_MAX
+from logferry.limits import (
+    DISK_RESERVE_BYTES,
+    FTP_PROCESSES_MAX,
+    GIB,
+    SEAL_LEVEL,
+    SEAL_QUIET_S,
+    SEARCH_S_MAX,
+    SESSION_S_MAX,
+)
 from logferry.settings import setting
 
 DEFAULT_FILES = ("server.toml", "/etc/logferry/server.toml")
@@ -31,16 +39,46 @@ class ArchiveConfig:
 
     root: str = setting("./logferry-data", doc="live tree, store and catalog; relative to the working directory")
     min_free: str = setting("5%", doc="below this much free disk uploads get 452: a share (5%) or a size (2 GiB)")
+    seal_after: float = setting(
+        SEAL_QUIET_S, unit="duration", doc="files not written to for so long are compressed into segments; 0 = never"
+    )
+    seal_level: int = setting(SEAL_LEVEL, doc="zstd level of segments, 1 to 19")
 
     def __post_init__(self) -> None:
         if not self.root:
             raise BadConfig("root is empty", hint='write a folder, for example root = "/srv/logferry"')
         min_free_bytes(self.min_free, 0)
+        if self.seal_after and not 1 <= self.seal_after <= 366 * 86400:
+            raise BadConfig(f"seal_after = {self.seal_after:g} s is out of range", hint='0, or between "1s" and "366d"')
+        if not 1 <= self.seal_level <= 19:
+            raise BadConfig(f"seal_level = {self.seal_level} is out of range", hint="1 to 19; the usual value is 6")
 
     @property
     def data_dir(self) -> str:
         """The archive's folder as an absolute path."""
         return os.path.abspath(self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """``[store]``: where sealed segments lie. Keys may also come as the AWS tools look for them."""
+
+    url: str = setting("file", doc='"file": below archive.root; or "s3://bucket/prefix"')
+    endpoint: str = setting("", doc="http(s)://host:port of an S3 server other than AWS")
+    region: str = setting("us-east-1", doc="of the bucket")
+    key_id: str = setting("", doc="access key id")
+    secret_file: str = setting("", doc="file whose first line is the secret access key")
+    cache: int = setting(
+        10 * GIB, unit="size", doc="how much of a bucket each part of the server keeps on the local disk; 0 = nothing"
+    )
+
+    def __post_init__(self) -> None:
+        if self.url != "file" and not self.url.startswith("s3://"):
+            raise BadConfig(f"url = {self.url!r} is no store", hint='write "file", or "s3://bucket/prefix"')
+        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
+            raise BadConfig(f"endpoint = {self.endpoint!r} is no URL", hint='for example "https://s3.example:9000"')
+        if bool(self.key_id) != bool(self.secret_file):
+            raise BadConfig("key_id and secret_file belong together", hint="give both or neither")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +170,7 @@ class ServerConfig:
     """All settings of the server; frozen, checked whole when made."""
 
     archive: ArchiveConfig = field(default_factory=ArchiveConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -150,6 +189,8 @@ class ServerConfig:
             )
         elif self.ftp.tls == "explicit":
             found.append("ftp.tls = explicit: clients that do not ask for TLS are served in clear text")
+        if self.store.endpoint.startswith("http://"):
+            found.append(f"store.endpoint = {self.store.endpoint}: segments cross the network in clear text")
         host = self.ftp.address[0]
         if self.ftp.public_address == "" and self.ftp.passive_ports and _is_private(host):
             found.append(

@@ -53,6 +53,7 @@ class Prepared:
             runfiles.local_file(self.config.data_dir),
             runfiles.part_file(self.config.data_dir, "ftp"),
             runfiles.part_file(self.config.data_dir, "web"),
+            runfiles.part_file(self.config.data_dir, "care"),
         ):
             runfiles.remove(path)
         os.close(self.lock_fd)

@@ -31,6 +31,7 @@ from logferry.server.ingest import filesystems
 from logferry.server.lifeline import announce
 from logferry.server.people import People
 from logferry.server.runfiles import cannot_listen
+from logferry.server.store import store_of
 from logferry.server.watch import SessionWatch
 
 log = structlog.get_logger("logferry.server")
@@ -91,7 +92,13 @@ class FtpPart:
         """What one process serves from: archive, users, and who is told what agents do."""
         floor = disk_room(self._config).floor
         with contextlib.ExitStack() as stack:
-            archive = Archive(self._config.data_dir, catalog, clock=self._clock, min_free_bytes=floor)
+            archive = Archive(
+                self._config.data_dir,
+                catalog,
+                clock=self._clock,
+                min_free_bytes=floor,
+                store=store_of(self._config, "ftp"),
+            )
             stack.callback(archive.close)
             activity = Activity(catalog.agents)
             stack.callback(activity.stop)

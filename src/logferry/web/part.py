@@ -25,6 +25,7 @@ from logferry.server.first_run import catalog_url, identity
 from logferry.server.lifeline import announce
 from logferry.server.people import People
 from logferry.server.runfiles import cannot_listen
+from logferry.server.store import store_of
 from logferry.web.app import create_app
 from logferry.web.context import WebContext
 
@@ -42,7 +43,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
     """
     with (
         Catalog.open(catalog_url(config.data_dir), clock) as catalog,
-        Archive(config.data_dir, catalog, clock=clock) as archive,
+        Archive(config.data_dir, catalog, clock=clock, store=store_of(config, "web")) as archive,
     ):
         people = People(catalog, clock=clock, session_s=config.web.session_ttl)
         yield WebContext(

@@ -1,0 +1,106 @@
+"""The care part of the server: what an archive needs done in the background, in a process of its own.
+
+Sealing compresses; that would hold up uploads and pages if it ran beside them. The process is nice to all others.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import structlog
+
+from logferry.archive import Archive, Catalog
+from logferry.archive.seal import Sealed, Sealer
+from logferry.clock import SYSTEM, Clock
+from logferry.errors import LogferryError
+from logferry.limits import CARE_NICE, CARE_S, SEAL_LEAST_BYTES, SEAL_WAIT_S, SEGMENT_GRACE_S
+from logferry.server.config import ServerConfig
+from logferry.server.first_run import catalog_url
+from logferry.server.lifeline import announce
+from logferry.server.parts import run_part
+from logferry.server.store import store_of
+
+log = structlog.get_logger("logferry.care")
+
+
+class Care:
+    """Does what is due, one thing after the other. ``stop`` ends it after the segment under way."""
+
+    def __init__(self, config: ServerConfig, archive: Archive, *, clock: Clock = SYSTEM) -> None:
+        self._config = config
+        self._clock = clock
+        self._sealer: Sealer = archive.sealer(level=config.archive.seal_level)
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """From any thread or signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Until ``stop``."""
+        while not self._stop.is_set():
+            self.turn()
+            self._stop.wait(CARE_S)
+
+    def turn(self) -> None:
+        """What is due now. What fails is said and tried again with the next turn."""
+        try:
+            if self._config.archive.seal_after:
+                self._seal()
+            removed = self._sealer.sweep(SEGMENT_GRACE_S)
+            if removed:
+                log.info("objects that nothing refers to removed from the store", count=removed)
+        except (LogferryError, OSError) as error:
+            log.warning("a duty failed and is tried again", error=str(error))
+
+    def _seal(self) -> None:
+        """Agents with enough at rest first; those with little when it has waited long."""
+        now_ns = self._clock.now_ns()
+        quiet_ns = int(self._config.archive.seal_after * 1e9)
+        done = Sealed()
+        for before_ns, least_bytes in (
+            (now_ns - quiet_ns, SEAL_LEAST_BYTES),
+            (now_ns - max(quiet_ns, int(SEAL_WAIT_S * 1e9)), 0),
+        ):
+            for step in self._sealer.seal(before_ns, least_bytes=least_bytes):
+                done += step
+                if self._stop.is_set():
+                    break
+        if done.segments:
+            log.info(
+                "sealed",
+                segments=done.segments,
+                generations=done.generations,
+                raw_bytes=done.raw_bytes,
+                bytes=done.bytes,
+            )
+        for problem in done.problems:
+            log.warning("could not be sealed", why=problem)
+
+
+def run_care(config: ServerConfig) -> None:
+    """Care for the archive until SIGTERM or SIGINT. Raises LogferryError when it cannot be opened."""
+    os.nice(CARE_NICE)
+    with (
+        Catalog.open(catalog_url(config.data_dir)) as catalog,
+        Archive(config.data_dir, catalog, store=store_of(config, "care")) as archive,
+    ):
+        care = Care(config, archive)
+
+        def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+            care.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, ask_to_stop)
+        announce(config.data_dir, "care", {})
+        log.info("care part runs", seal_after_s=config.archive.seal_after)
+        care.run()
+        log.info("care part stops")
+
+
+if __name__ == "__main__":
+    sys.exit(run_part(run_care, sys.argv[1]))
