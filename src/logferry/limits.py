@@ -469,3 +469,10 @@ SEGMENT_GRACE_S = 3600.0
 CARE_S = 30.0
 """Pause between two rounds of background duties."""
 CARE_NICE = 10
+COMPACT_LEVEL = 12
+"""zstd level of compacted segments."""
+COMPACT_SMALL_SHARE = 0.25
+"""Segments with less than this share of a full one are merged."""
+COMPACT_AFTER_S = 7 * 86400.0
+"""Age at which a segment is compressed harder."""
+COMPACT_EVERY_S = 3600.0

@@ -294,9 +294,16 @@ def test_segments_that_no_row_names_go_after_the_grace_time(shelf: Shelf) -> Non
 def _sealing_steps() -> list[tuple[str, Callable[[Shelf], None]]]:
     """The script of an agent's day with a seal between any two of its steps."""
     steps: list[tuple[str, Callable[[Shelf], None]]] = []
-    for name, step in STEPS:
-        steps += [(name, step), (f"sealing after {name}", lambda shelf: _seal_again(shelf))]
+    for number, (name, step) in enumerate(STEPS):
+        steps += [(name, step), (f"sealing after {name}", _seal_again)]
+        if number % 4 == 3:
+            steps.append((f"compacting after {name}", _compact_again))
     return steps
+
+
+def _compact_again(shelf: Shelf) -> None:
+    for done in shelf.archive.compactor(level=2, segment_bytes=60).compact(shelf.clock.now_ns()):
+        assert done.problems == ()
 
 
 def _seal_again(shelf: Shelf) -> None:

@@ -116,6 +116,13 @@ class Machine(RuleBasedStateMachine):
         for done in self.shelf.archive.sealer(level=1, segment_bytes=segment_bytes).seal(before_ns):
             assert done.problems == ()
 
+    @rule(segment_bytes=st.sampled_from([500, 5_000, 100_000]), level=st.sampled_from([1, 2]))
+    def compact(self, segment_bytes: int, level: int) -> None:
+        self.shelf.clock.advance(1)
+        compactor = self.shelf.archive.compactor(level=level, segment_bytes=segment_bytes)
+        for done in compactor.compact(self.shelf.clock.now_ns()):
+            assert done.problems == ()
+
     @rule()
     def restart(self) -> None:
         self.shelf.close()

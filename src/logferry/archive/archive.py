@@ -12,6 +12,7 @@ from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt
 from logferry.archive.check import Finding, check
+from logferry.archive.compact import Compactor
 from logferry.archive.digests import digest
 from logferry.archive.durable import Disk, translating
 from logferry.archive.incoming import Incoming
@@ -29,7 +30,7 @@ from logferry.archive.store import Store
 from logferry.archive.tree import Tree
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
-from logferry.limits import SEAL_LEVEL, SEGMENT_BYTES
+from logferry.limits import COMPACT_LEVEL, SEAL_LEVEL, SEGMENT_BYTES
 from logferry.names import checked_agent_id, checked_path, is_temporary, split
 
 
@@ -178,6 +179,10 @@ class Archive:
     def sealer(self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Sealer:
         """What moves bytes at rest into segments. ``level``: of zstd; ``segment_bytes``: content of one segment."""
         return Sealer(self._rooms, level=level, segment_bytes=segment_bytes)
+
+    def compactor(self, *, level: int = COMPACT_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Compactor:
+        """What makes few, tighter segments of many. ``level``: of zstd."""
+        return Compactor(self._rooms, level=level, segment_bytes=segment_bytes)
 
     def free_bytes(self) -> int:
         """How much may still arrive before uploads are refused; negative when they are."""

@@ -15,12 +15,9 @@ A large generation is sealed in parts, one per segment; its file stays whole unt
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from logferry.archive import partials
 from logferry.archive.catalog.filing import LIVE, SEALED, PathState
@@ -30,12 +27,11 @@ from logferry.archive.changes import Sync
 from logferry.archive.locks import locked
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
-from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
+from logferry.archive.segment import Builder, HeldGeneration, Manifest
 from logferry.archive.tails import Tail, tail_place
+from logferry.archive.writing import SEGMENT_SUFFIX, SegmentWriter
 from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
 from logferry.limits import COPY_BYTES, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
-
-SEGMENT_SUFFIX = ".zst"
 
 
 @dataclass(slots=True)
@@ -169,67 +165,33 @@ class Sealer:
     # One segment -----------------------------------------------------------------------------------------------------
 
     def _seal_batch(self, batch: _Batch) -> Sealed:
-        now_ns = self._rooms.clock.now_ns()
-        segment_id = secrets.token_bytes(16)
-        name = f"{batch.agent}/{datetime.fromtimestamp(now_ns / 1e9, UTC):%Y/%m}/{segment_id.hex()}{SEGMENT_SUFFIX}"
-        writing = _Writing(self._rooms, batch, Builder(segment_id, batch.agent, now_ns, level=self._level))
-        size = self._rooms.segments.store.put(name, writing.parts())
-        if not writing.pieces:
-            self._rooms.segments.store.remove(name)
-            return Sealed(problems=tuple(writing.problems))
-        assert writing.manifest is not None
-        sha256 = self._read_back(name, size, writing)
-        record = SegmentRecord(
-            0, batch.agent, name, size, writing.manifest.raw_bytes, sha256, self._level, now_ns, now_ns, None
-        )
-        commit = CommitSegment(self._rooms, record, writing.manifest, writing.pieces)
+        writer = SegmentWriter(self._rooms, batch.agent, self._level)
+        feeding = _Feeding(self._rooms, batch)
+        record = writer.write(feeding.parts)
+        if record is None:
+            return Sealed(problems=tuple(feeding.problems))
+        assert writer.manifest is not None
+        commit = CommitSegment(self._rooms, record, writer.manifest, feeding.pieces)
         sealed = self._rooms.catalog.writer.run(commit)
-        problems = (*writing.problems, *commit.problems)
+        problems = (*feeding.problems, *commit.problems)
         if not sealed:
-            self._rooms.segments.store.remove(name)
+            self._rooms.segments.store.remove(record.name)
             return Sealed(problems=problems)
         self.clean_up()
-        return Sealed(1, sealed, writing.manifest.raw_bytes, size, problems)
-
-    def _read_back(self, name: str, size: int, writing: _Writing) -> str:
-        """The SHA-256 of the object, after comparing what the store gives back with what went in."""
-        store = self._rooms.segments.store
-        hashing = hashlib.sha256()
-        for offset in range(0, size, COPY_BYTES):
-            hashing.update(store.read(name, offset, COPY_BYTES))
-        segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=f"store/{name}")
-        content = hashlib.sha256()
-        for number in range(len(segment.manifest.frames)):
-            content.update(segment.frame(number))
-        if hashing.digest() != writing.object_hash.digest() or content.digest() != writing.content_hash.digest():
-            raise Damaged(
-                f"store/{name} reads back other bytes than were written",
-                where=f"store/{name}",
-                hint="nothing was removed; look at the disk or bucket, sealing is tried again",
-            )
-        return hashing.hexdigest()
+        return Sealed(1, sealed, record.raw_bytes, record.bytes, problems)
 
 
-class _Writing:
+class _Feeding:
     """Feeds a builder with the pieces of a batch; what cannot be read is left out and said."""
 
-    def __init__(self, rooms: Rooms, batch: _Batch, builder: Builder) -> None:
+    def __init__(self, rooms: Rooms, batch: _Batch) -> None:
         self._rooms = rooms
         self._batch = batch
-        self._builder = builder
         self.pieces: list[Piece] = []
         self.problems: list[str] = []
-        self.manifest: Manifest | None = None
-        self.object_hash = hashlib.sha256()
-        self.content_hash = hashlib.sha256()
 
-    def parts(self) -> Iterator[bytes]:
-        """The segment's bytes."""
-        for part in self._parts():
-            self.object_hash.update(part)
-            yield part
-
-    def _parts(self) -> Iterator[bytes]:
+    def parts(self, builder: Builder) -> Iterator[bytes]:
+        """The segment's bytes as they become known."""
         for piece in self._batch.pieces:
             try:
                 reader = open_generation(self._rooms, piece.state.generation_id or 0)
@@ -237,19 +199,16 @@ class _Writing:
                 self.problems.append(str(error))
                 continue
             with reader:
-                yield from self._piece(piece, reader)
-        self.manifest, rest = self._builder.finish()
-        yield from rest
+                yield from self._piece(builder, piece, reader)
 
-    def _piece(self, piece: Piece, reader: GenerationReader) -> Iterator[bytes]:
+    def _piece(self, builder: Builder, piece: Piece, reader: GenerationReader) -> Iterator[bytes]:
         """All of it or, where it turns out to be damaged, what comes before: that much is sealed."""
-        known = _known(piece.state)
+        facts = known(piece.state)
         at = piece.begin
         try:
             while at < piece.end:
                 data = reader.read_at(at, min(COPY_BYTES, piece.end - at))
-                self.content_hash.update(data)
-                yield from self._builder.add(known, at, data)
+                yield from builder.add(facts, at, data)
                 at += len(data)
         except Damaged as error:
             self.problems.append(str(error))
@@ -257,7 +216,8 @@ class _Writing:
             self.pieces.append(Piece(piece.state, piece.begin, at))
 
 
-def _known(state: PathState) -> HeldGeneration:
+def known(state: PathState) -> HeldGeneration:
+    """A generation as a manifest tells it."""
     return HeldGeneration(
         uid=state.uid,
         path=state.path,

@@ -14,10 +14,19 @@ from types import FrameType
 import structlog
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.compact import Compacted
 from logferry.archive.seal import Sealed, Sealer
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError
-from logferry.limits import CARE_NICE, CARE_S, SEAL_LEAST_BYTES, SEAL_WAIT_S, SEGMENT_GRACE_S
+from logferry.limits import (
+    CARE_NICE,
+    CARE_S,
+    COMPACT_AFTER_S,
+    COMPACT_EVERY_S,
+    SEAL_LEAST_BYTES,
+    SEAL_WAIT_S,
+    SEGMENT_GRACE_S,
+)
 from logferry.server.config import ServerConfig
 from logferry.server.first_run import catalog_url
 from logferry.server.lifeline import announce
@@ -34,6 +43,8 @@ class Care:
         self._config = config
         self._clock = clock
         self._sealer: Sealer = archive.sealer(level=config.archive.seal_level)
+        self._compactor = archive.compactor()
+        self._compact_s = clock.monotonic_s()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -51,6 +62,7 @@ class Care:
         try:
             if self._config.archive.seal_after:
                 self._seal()
+                self._compact()
             removed = self._sealer.sweep(SEGMENT_GRACE_S)
             if removed:
                 log.info("objects that nothing refers to removed from the store", count=removed)
@@ -80,6 +92,23 @@ class Care:
             )
         for problem in done.problems:
             log.warning("could not be sealed", why=problem)
+
+    def _compact(self) -> None:
+        """Now and then: it costs more than sealing, and saves the more the longer it has waited."""
+        if self._clock.monotonic_s() < self._compact_s:
+            return
+        self._compact_s = self._clock.monotonic_s() + COMPACT_EVERY_S
+        done = Compacted()
+        for step in self._compactor.compact(self._clock.now_ns() - int(COMPACT_AFTER_S * 1e9)):
+            done += step
+            if self._stop.is_set():
+                break
+        if done.segments:
+            log.info(
+                "compacted", segments=done.segments, into=done.into, bytes_before=done.bytes_before, bytes=done.bytes
+            )
+        for problem in done.problems:
+            log.warning("could not be compacted", why=problem)
 
 
 def run_care(config: ServerConfig) -> None:

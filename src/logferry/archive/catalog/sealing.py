@@ -12,6 +12,7 @@ from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import extents, files, generations, removals, segments
 from logferry.archive.catalog.writer import Transaction
+from logferry.errors import Conflict
 
 _G, _X, _S = generations.c, extents.c, segments.c
 
@@ -39,6 +40,20 @@ class SealedExtent(NamedTuple):
     segment_id: int
     name: str
     bytes: int
+    raw_offset: int
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the generation."""
+        return self.offset + self.length
+
+
+class HeldExtent(NamedTuple):
+    """An extent of a segment with the id of its generation."""
+
+    generation_id: int
+    offset: int
+    length: int
     raw_offset: int
 
     @property
@@ -117,14 +132,30 @@ class Sealing:
         self._all = prepared(
             select(*_SEGMENT).where(_S.id > bindparam("after")).order_by(_S.id).limit(bindparam("most"))
         )
-        self._replace = prepared(
-            update(extents)
-            .values(segment_id=bindparam("into"), raw_offset=bindparam("lies_from"))
+        self._held_in = prepared(
+            select(_X.generation_id, _X.offset, _X.length, _X.raw_offset)
+            .where(_X.segment_id == bindparam("segment"))
+            .order_by(_X.raw_offset)
+        )
+        self._drop_extent = prepared(
+            delete(extents)
             .where(
                 _X.generation_id == bindparam("generation"),
                 _X.offset == bindparam("from_byte"),
-                _X.segment_id == bindparam("out_of"),
+                _X.segment_id == bindparam("segment"),
             )
+            .returning(_X.length)
+        )
+        self._candidates = prepared(
+            select(*_SEGMENT)
+            .where(
+                _S.gone_ns.is_(null()),
+                or_(
+                    _S.raw_bytes < bindparam("small"),
+                    (_S.level < bindparam("better")) & (_S.created_ns < bindparam("old_before")),
+                ),
+            )
+            .order_by(_S.agent_id, _S.created_ns, _S.id)
         )
         used = select(_X.segment_id).where(_X.segment_id == bindparam("segment")).exists()
         self._let_go = prepared(
@@ -186,6 +217,17 @@ class Sealing:
         with self._readers.cursor() as cursor:
             return [SegmentRecord(*row) for row in self._all.all(cursor, after=after, most=limit)]
 
+    def held_in(self, segment_id: int) -> list[HeldExtent]:
+        """What of a segment's content counts, in its order."""
+        with self._readers.cursor() as cursor:
+            return [HeldExtent(*row) for row in self._held_in.all(cursor, segment=segment_id)]
+
+    def to_compact(self, *, small_bytes: int, level: int, old_before_ns: int) -> list[SegmentRecord]:
+        """Segments with less content than ``small_bytes``, and old ones of a lower ``level``; by agent and age."""
+        with self._readers.cursor() as cursor:
+            rows = self._candidates.all(cursor, small=small_bytes, better=level, old_before=old_before_ns)
+        return [SegmentRecord(*row) for row in rows]
+
     def gone(self, before_ns: int) -> list[SegmentRecord]:
         """Segments that nothing has referred to since before then."""
         with self._readers.cursor() as cursor:
@@ -236,10 +278,8 @@ class Sealing:
         if row is None:
             raise changed(generation.path)
         for offset, length, raw_offset in pieces:
-            self._insert_extent.run(
-                transaction.cursor, generation_id=generation.generation_id, offset=offset, length=length,
-                segment_id=segment_id, raw_offset=raw_offset,
-            )  # fmt: skip
+            extent = HeldExtent(generation.generation_id or 0, offset, length, raw_offset)
+            self.add_extent(transaction, extent, segment_id)
 
     def to_go(self, transaction: Transaction, place: str, now_ns: int) -> None:
         """All bytes of the file at ``place`` are sealed by this transaction: it is to be removed."""
@@ -250,13 +290,19 @@ class Sealing:
         """The file that was to be removed is gone."""
         self._removed.run(transaction.cursor, lies_at=place)
 
-    def move_extent(
-        self, transaction: Transaction, generation_id: int, offset: int, *, out_of: int, into: int, raw_offset: int
-    ) -> None:
-        """An extent lies in another segment now."""
-        self._replace.run(
-            transaction.cursor, generation=generation_id, from_byte=offset, out_of=out_of, into=into,
-            lies_from=raw_offset,
+    def drop_extent(self, transaction: Transaction, extent: HeldExtent, segment_id: int) -> None:
+        """The extent lies in that segment no longer. Raises Conflict when it did not."""
+        row = self._drop_extent.one(
+            transaction.cursor, generation=extent.generation_id, from_byte=extent.offset, segment=segment_id
+        )
+        if row is None or row[0] != extent.length:
+            raise Conflict(f"segment {segment_id} was changed meanwhile", hint="it is looked at again later")
+
+    def add_extent(self, transaction: Transaction, extent: HeldExtent, segment_id: int) -> None:
+        """The extent lies in that segment."""
+        self._insert_extent.run(
+            transaction.cursor, generation_id=extent.generation_id, offset=extent.offset, length=extent.length,
+            segment_id=segment_id, raw_offset=extent.raw_offset,
         )  # fmt: skip
 
     def let_go(self, transaction: Transaction, segment_id: int, now_ns: int) -> None:

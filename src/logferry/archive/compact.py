@@ -1,0 +1,180 @@
+"""Compacting: small segments become one, old ones are compressed again harder; what nothing refers to is left behind.
+
+The new segment is written, synced and read back first, then one commit moves all extents, then the old objects wait
+out the grace time. Cut off anywhere, either the old segments count or the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
+from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.reader import held
+from logferry.archive.rooms import Rooms
+from logferry.archive.seal import known
+from logferry.archive.segment import Builder, HeldGeneration
+from logferry.archive.writing import SegmentWriter
+from logferry.errors import Damaged, LogferryError
+from logferry.limits import COMPACT_SMALL_SHARE, COPY_BYTES, SEGMENT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What one step did."""
+
+    segments: int = 0
+    into: int = 0
+    bytes_before: int = 0
+    bytes: int = 0
+    problems: tuple[str, ...] = ()
+
+    def __add__(self, other: Compacted) -> Compacted:
+        return Compacted(
+            self.segments + other.segments,
+            self.into + other.into,
+            self.bytes_before + other.bytes_before,
+            self.bytes + other.bytes,
+            self.problems + other.problems,
+        )
+
+
+class Compactor:
+    """Compacts the segments of one archive. One at a time; any process may."""
+
+    def __init__(self, rooms: Rooms, *, level: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """``level``: of zstd, for what is written."""
+        self._rooms = rooms
+        self._level = level
+        self._segment_bytes = segment_bytes
+
+    def compact(self, old_before_ns: int) -> Iterator[Compacted]:
+        """Merge small segments, and write anew those made before ``old_before_ns`` with a lower level.
+
+        Yields after each segment written.
+        """
+        candidates = self._rooms.catalog.sealing.to_compact(
+            small_bytes=int(self._segment_bytes * COMPACT_SMALL_SHARE), level=self._level, old_before_ns=old_before_ns
+        )
+        for group in self._groups(candidates):
+            yield self._merge(group)
+
+    def _groups(self, candidates: Sequence[SegmentRecord]) -> Iterator[list[SegmentRecord]]:
+        """Segments of one agent that make one together; a single one only to be compressed harder."""
+        group: list[SegmentRecord] = []
+        for record in candidates:
+            full = sum(r.raw_bytes for r in group) + record.raw_bytes > self._segment_bytes
+            if group and (group[0].agent != record.agent or full):
+                if self._is_worth_it(group):
+                    yield group
+                group = []
+            group.append(record)
+        if self._is_worth_it(group):
+            yield group
+
+    def _is_worth_it(self, group: Sequence[SegmentRecord]) -> bool:
+        if any(record.level < self._level for record in group):
+            return True
+        # A large one is not written again for each small one that comes: that would cost the square of their number.
+        sizes = [record.raw_bytes for record in group]
+        return len(group) > 1 and sum(sizes) >= 2 * max(sizes)
+
+    def _merge(self, group: Sequence[SegmentRecord]) -> Compacted:
+        writer = SegmentWriter(self._rooms, group[0].agent, self._level)
+        moving = _Moving(self._rooms, group)
+        try:
+            written = writer.write(moving.parts)
+        except LogferryError as error:
+            return Compacted(problems=(str(error),))
+        if written is None:  # nothing of them counts any more
+            self._rooms.catalog.writer.run(LetGo(self._rooms, group))
+            return Compacted(len(group), 0, sum(r.bytes for r in group))
+        try:
+            self._rooms.catalog.writer.run(MoveExtents(self._rooms, written, group, moving))
+        except LogferryError as error:
+            self._rooms.segments.store.remove(written.name)
+            return Compacted(problems=(str(error),))
+        return Compacted(len(group), 1, sum(r.bytes for r in group), written.bytes)
+
+
+@dataclass(slots=True)
+class _Moving:
+    """The extents of a group of segments, in the order in which they go into the new one."""
+
+    rooms: Rooms
+    group: Sequence[SegmentRecord]
+    taken: list[tuple[HeldExtent, int]] = field(default_factory=list)
+    """Each extent as it was, with the segment it was in."""
+    placed: list[HeldExtent] = field(default_factory=list)
+    """Where they lie now; neighbours are one."""
+
+    def parts(self, builder: Builder) -> Iterator[bytes]:
+        """Feed the builder. Raises Damaged: then nothing of the group moves."""
+        facts: dict[int, HeldGeneration] = {}
+        extents: list[tuple[HeldExtent, SegmentRecord]] = []
+        for record in self.group:
+            for extent in self.rooms.catalog.sealing.held_in(record.id):
+                if extent.generation_id not in facts:
+                    facts[extent.generation_id] = known(held(self.rooms, extent.generation_id))
+                extents.append((extent, record))
+        # Like beside like: the generations of one path follow each other.
+        extents.sort(key=lambda e: (facts[e[0].generation_id].path, e[0].generation_id, e[0].offset))
+        for extent, record in extents:
+            start = builder.raw_bytes
+            yield from self._extent(builder, facts[extent.generation_id], extent, record)
+            self.taken.append((extent, record.id))
+            self._place(extent, start)
+
+    def _extent(
+        self, builder: Builder, generation: HeldGeneration, extent: HeldExtent, record: SegmentRecord
+    ) -> Iterator[bytes]:
+        segment = self.rooms.segments.open(record.name, record.bytes)
+        done = 0
+        while done < extent.length:
+            raw_offset = extent.raw_offset + done
+            number = segment.frame_at(raw_offset)
+            start = raw_offset - segment.manifest.frames[number].raw_offset
+            content = self.rooms.segments.frame(record.name, record.bytes, number)
+            data = content[start : start + min(COPY_BYTES, extent.length - done)]
+            if not data:
+                raise Damaged(f"store/{record.name} is shorter than the catalog says", where=f"store/{record.name}")
+            yield from builder.add(generation, extent.offset + done, data)
+            done += len(data)
+
+    def _place(self, extent: HeldExtent, start: int) -> None:
+        last = self.placed[-1] if self.placed else None
+        if last is not None and last.generation_id == extent.generation_id and last.end == extent.offset:
+            self.placed[-1] = last._replace(length=last.length + extent.length)
+        else:
+            self.placed.append(extent._replace(raw_offset=start))
+
+
+class LetGo(Change[None]):
+    """Segments of which nothing counts are to go."""
+
+    def __init__(self, rooms: Rooms, group: Sequence[SegmentRecord]) -> None:
+        self._rooms = rooms
+        self._group = group
+
+    def apply(self, transaction: Transaction) -> None:
+        for record in self._group:
+            self._rooms.catalog.sealing.let_go(transaction, record.id, self._rooms.clock.now_ns())
+
+
+class MoveExtents(LetGo):
+    """All extents of a group lie in the new segment from now on. Conflict when one of them changed meanwhile."""
+
+    def __init__(self, rooms: Rooms, record: SegmentRecord, group: Sequence[SegmentRecord], moving: _Moving) -> None:
+        super().__init__(rooms, group)
+        self._record = record
+        self._moving = moving
+
+    def apply(self, transaction: Transaction) -> None:
+        sealing = self._rooms.catalog.sealing
+        segment_id = sealing.add_segment(transaction, self._record)
+        for extent, was_in in self._moving.taken:
+            sealing.drop_extent(transaction, extent, was_in)
+        for extent in self._moving.placed:
+            sealing.add_extent(transaction, extent, segment_id)
+        super().apply(transaction)
