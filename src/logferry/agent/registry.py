@@ -43,6 +43,12 @@ CREATE INDEX files_inode ON files (inode);
 CREATE INDEX files_remote ON files (remote) WHERE remote <> '';
 CREATE INDEX files_going ON files (going) WHERE going <> '';
 """
+_COPIES_SCHEMA = """
+CREATE TABLE IF NOT EXISTS copies (row_id INTEGER PRIMARY KEY, original TEXT NOT NULL);
+DELETE FROM copies WHERE row_id NOT IN (SELECT id FROM files);
+CREATE INDEX IF NOT EXISTS files_offset ON files (offset);
+CREATE INDEX IF NOT EXISTS files_head ON files (head);
+"""
 _COLUMNS = (
     "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, "
     "going, target, base"
@@ -201,6 +207,45 @@ class Registry:
         """Sum of the offsets of all rows, in bytes."""
         with self._using() as db:
             return int(db.execute("SELECT coalesce(sum(offset), 0) FROM files").fetchone()[0])
+
+    # Compressed copies --------------------------------------------------------------------------------------------
+
+    def prepare_copies(self) -> None:
+        """Make what the methods below need, once at the start; only where compressed copies are to be skipped.
+
+        Raises:
+            Full, Later: it cannot be written.
+        """
+        with self._using() as db:
+            db.executescript(f"BEGIN IMMEDIATE;{_COPIES_SCHEMA}COMMIT;")
+
+    def largest_offset(self) -> int:
+        """The largest number of bytes that was confirmed of one file."""
+        with self._using() as db:
+            found = int(db.execute("SELECT coalesce(max(offset), 0) FROM files").fetchone()[0])
+            return max([found, *(row.offset for row in self._unsaved.values())])
+
+    def by_print(self, prints: Fingerprint) -> list[Row]:
+        """All rows whose confirmed bytes have this length, head and tail."""
+        where = "WHERE offset = ? AND head = ? AND tail = ?"
+        return self._select(where, (prints.offset, prints.head, prints.tail), lambda row: row.print == prints)
+
+    def by_head(self, head: bytes) -> list[Row]:
+        """All rows whose confirmed bytes begin like this (a hash of the head)."""
+        return self._select("WHERE head = ?", (head,), lambda row: row.print.head == head)
+
+    def note_copy(self, row_id: int, original: str) -> None:
+        """The file of this row is a compressed copy of what is archived at ``original``. For whoever asks why."""
+        with self._using() as db:
+            db.execute("INSERT OR REPLACE INTO copies (row_id, original) VALUES (?, ?)", (row_id, original))
+
+    def copy_of(self, row_id: int) -> str:
+        """What a SKIPPED row is a compressed copy of (archive path); empty if nobody noted it."""
+        with self._using() as db:
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'copies'").fetchone() is None:
+                return ""
+            row = db.execute("SELECT original FROM copies WHERE row_id = ?", (row_id,)).fetchone()
+            return str(row[0]) if row else ""
 
     # Writing ------------------------------------------------------------------------------------------------------
 

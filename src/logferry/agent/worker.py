@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logferry.agent.copies import Copies, Skipped, Undecided
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link, concerns_link
 from logferry.agent.mover import Moved, Mover
@@ -45,7 +46,7 @@ class Done:
     """A job's end: outcomes of a ShipJob or moves of a MoveJob."""
 
     job: Job
-    outcomes: list[Outcome]
+    outcomes: list[Outcome | Skipped | Undecided]
     moves: list[Moved]
 
 
@@ -167,9 +168,30 @@ class Worker:
     def _do(self, job: Job, client: FtpClient) -> Done:
         if isinstance(job, ShipJob):
             shipper = Shipper(client, self._registry, self._journal, self._clock, self._stamp)
-            return Done(job, shipper.ship(job.tasks), [])
+            held, tasks = self._without_copies(job.tasks, client)
+            return Done(job, [*held, *shipper.ship(tasks)], [])
         mover = Mover(client, self._registry, self._journal, self._clock, self._stamp)
         return Done(job, [], mover.move(job.rows))
+
+    def _without_copies(
+        self, tasks: list[Task], client: FtpClient
+    ) -> tuple[list[Outcome | Skipped | Undecided], list[Task]]:
+        """Outcomes of those that are compressed copies, or may yet be, and the tasks that are left to send."""
+        if not any(task.maybe_copy for task in tasks):
+            return [], tasks
+        copies = Copies(client, self._registry, self._journal, self._clock, lambda: not self._stopping)
+        outcomes: list[Outcome | Skipped | Undecided] = []
+        left: list[Task] = []
+        for task in tasks:
+            try:
+                outcome: Outcome | Skipped | Undecided | None = copies.judge(task) if task.maybe_copy else None
+            except LogferryError as error:
+                outcome = Failed(task, task.row, error)
+            if outcome is None:
+                left.append(task)
+            else:
+                outcomes.append(outcome)
+        return outcomes, left
 
     def _none_done(self, job: Job, error: LogferryError) -> Done:
         if isinstance(job, ShipJob):
