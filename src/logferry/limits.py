@@ -421,6 +421,8 @@ CHECKED_MAX = 10_000
 """Files whose size on the server the agent trusts without asking again, as long as the connection lasts."""
 COPY_WAIT_S_MIN = 0.25
 COPY_WAIT_S_MAX = 10.0
+COPY_DIGEST_BYTES_MAX = 4 * GIB
+"""Of a longer generation no digest is asked for before it moves aside: the server would read for too long."""
 COPY_TRIES_MAX = 10
 """How often, and how long apart, a compressed file waits to be told a copy (about a minute in all): its original may
 still be on its way. Then it is sent."""

@@ -26,7 +26,7 @@ from logferry.clock import Clock
 from logferry.compressed import form_of, unpacked
 from logferry.errors import Damaged, Full, Later, Refused, TooLarge
 from logferry.ftp.client import FtpClient
-from logferry.limits import COPY_TRIES_MAX, HEAD_BYTES, TAIL_BYTES
+from logferry.limits import COPY_DIGEST_BYTES_MAX, COPY_TRIES_MAX, HEAD_BYTES, TAIL_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,25 @@ class _Text:
     print: Fingerprint
     sha256: str
     head: bytes
+
+
+def note_digest(client: FtpClient, registry: Registry, row: Row, now_ns: int) -> None:
+    """Remember the server's SHA-256 of a generation that is about to be filed as an earlier one of its path.
+
+    From then on it has no name by which the server could be asked, and its compressed copy may come much later.
+
+    Raises:
+        Later, Unreachable: the server does not answer.
+        Later, Full: it cannot be recorded.
+    """
+    if row.state is not State.ENDED or row.base or not 0 < row.offset <= COPY_DIGEST_BYTES_MAX:
+        return
+    try:
+        digest = client.digest(wire(row.remote), length=row.offset)
+    except Refused:
+        return
+    if digest is not None and digest.algorithm == "SHA-256":
+        registry.note_filed(row, digest.hexadecimal.lower(), now_ns)
 
 
 class Copies:
@@ -114,15 +133,17 @@ class Copies:
             yield piece
 
     def _compare(self, task: Task, file: OpenFile, text: _Text) -> Skipped | Undecided | None:
-        on_its_way = self._is_on_its_way(task.row, text)
+        may_wait = self._is_on_its_way(task.row, text)
         for row in self._registry.by_print(text.print):
             if row.id == task.row.id or row.base:
                 continue
-            if row.state not in (State.LIVE, State.GONE) or row.misplaced:
-                on_its_way = True
-            elif self._holds(row, text):
+            if row.state is not State.NEW and self._holds(row, text):
                 return self._skip(task, file, row.remote)
-        return self._wait(task, file) if on_its_way else None
+            may_wait |= row.state is State.NEW or row.misplaced
+        filed = self._registry.filed_as(text.print, text.sha256)
+        if filed:
+            return self._skip(task, file, filed)
+        return self._wait(task, file) if may_wait else None
 
     def _is_on_its_way(self, own: Row, text: _Text) -> bool:
         """Whether a generation that may become the original has been sent in part only."""

@@ -235,7 +235,7 @@ class Agent:
 
     def _prepare_copies(self) -> None:
         try:
-            self._registry.prepare_copies()
+            self._registry.prepare_copies(noted_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
         except (Later, Full) as error:  # a disk that is full stops nothing: they are sent
             self._skips_copies = False
             self._journal.event("compressed copies are sent, too", level=WARNING, why=str(error))
@@ -252,6 +252,7 @@ class Agent:
             alive_s=self._alive_s,
             calls=number == 0,
             goodbye=f"{_INTRODUCTION} stopping",
+            skips_copies=self._skips_copies,
         )
 
     @property

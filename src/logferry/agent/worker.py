@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from logferry.agent.copies import Copies, Skipped, Undecided
+from logferry.agent.copies import Copies, Skipped, Undecided, note_digest
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link, concerns_link
 from logferry.agent.mover import Moved, Mover
@@ -20,7 +20,7 @@ from logferry.agent.rows import Row
 from logferry.agent.shipper import Failed, Outcome, Sent, Shipper
 from logferry.agent.slices import Task
 from logferry.clock import Clock
-from logferry.errors import Later, LogferryError
+from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.client import FtpClient
 
 
@@ -66,11 +66,13 @@ class Worker:
         alive_s: float = math.inf,
         calls: bool = False,
         goodbye: str = "",
+        skips_copies: bool = False,
     ) -> None:
         """``connect`` makes a client (not yet connected); ``finished`` hears of every job, on the worker's thread.
 
         After ``alive_s`` without a job the server hears that we live; a worker that ``calls`` connects for that.
         ``goodbye`` is what the server is told (CLNT) before the connection ends for good.
+        ``skips_copies``: some compressed copies are not to be sent.
         """
         self._connect = connect
         self._registry = registry
@@ -82,6 +84,7 @@ class Worker:
         self._alive_s = alive_s
         self._calls = calls
         self._goodbye = goodbye
+        self._skips_copies = skips_copies
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._client: FtpClient | None = None
         self._stopping = False
@@ -170,8 +173,15 @@ class Worker:
             shipper = Shipper(client, self._registry, self._journal, self._clock, self._stamp)
             held, tasks = self._without_copies(job.tasks, client)
             return Done(job, [*held, *shipper.ship(tasks)], [])
-        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp)
+        leaving = (lambda row: self._note_digest(client, row)) if self._skips_copies else None
+        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp, leaving=leaving)
         return Done(job, [], mover.move(job.rows))
+
+    def _note_digest(self, client: FtpClient, row: Row) -> None:
+        try:
+            note_digest(client, self._registry, row, self._clock.now_ns())
+        except Full as error:  # then its compressed copy is sent
+            self._journal.state("copies", "not recorded", level=logging.WARNING, why=str(error))
 
     def _without_copies(
         self, tasks: list[Task], client: FtpClient

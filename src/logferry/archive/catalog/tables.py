@@ -113,9 +113,9 @@ generations = Table(
     sqlite_autoincrement=True,
 )
 
-# What is known of generations whose names say that they are compressed: a row comes with the generation, ``due_ns``
-# says when it is (next) looked into. ``copy_of`` is the generation that holds the same text; ``size`` and ``text_*`` are
-# as of the last look.
+# What is known of generations whose names say that they are compressed. A row comes with its generation; ``due_ns``
+# says when it is looked into (again). ``copy_of`` is the generation that holds the same text. ``size`` and ``text_*``
+# are as of the last look.
 compressed = Table(
     "compressed",
     metadata,
