@@ -91,12 +91,12 @@ def test_flipped_bits_are_damage_or_change_nothing(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["xz", "bzip2", "zstd"])
 def test_a_bomb_ends_at_the_ratio(form: str) -> None:
-    """A gibibyte of zeros is given up long before."""
+    """Zeros, far too many, are given up long before the end."""
     if form == "zstd":
         stream = zstandard.ZstdCompressor(level=3).compressobj()
-        packed = b"".join(stream.compress(bytes(MIB)) for _ in range(512)) + stream.flush()
+        packed = b"".join(stream.compress(bytes(MIB)) for _ in range(128)) + stream.flush()
     else:
-        packed = PACK[form](bytes(64 * MIB)) * 8
+        packed = (lzma.compress(bytes(16 * MIB), preset=0) if form == "xz" else bz2.compress(bytes(16 * MIB))) * 8
     given = 0
 
     def counted(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -172,10 +172,10 @@ def test_a_cut_or_damaged_file_is_no_copy_and_counted(shelf: Shelf) -> None:
 
 
 def test_a_bomb_is_given_up_at_the_longest_file_there_is(shelf: Shelf) -> None:
-    """No more of it is unpacked than could be of use: a hundred megabytes cost no more than the longest log."""
+    """No more of it is unpacked than could be of use: eight megabytes cost no more than the longest log."""
     worked: list[int] = []
     shelf.put("app.log", LOG)
-    shelf.put("bomb.xz", lzma.compress(bytes(100 * MIB)))
+    shelf.put("bomb.xz", lzma.compress(bytes(8 * MIB), preset=0))
     shelf.clock.advance(COPIES_QUIET_S)
     for seen in shelf.catalog.copies.due(shelf.clock.now_ns()):
         shelf.archive.siblings(worked.append).look_into(seen)

@@ -153,7 +153,7 @@ def test_a_cut_off_file_is_searched_as_far_as_it_goes_and_named(stored: Stored) 
 
 def test_a_bomb_stops_no_search(stored: Stored) -> None:
     """It is named and passed over; everything else is found."""
-    stored.put("web-01", "logs/bomb.xz", lzma.compress(bytes(100 * MIB)))
+    stored.put("web-01", "logs/bomb.xz", lzma.compress(bytes(66 * MIB), preset=0))
     account = done(stored.search("something needle"))
     assert (account.hits, len(account.errors)) == (50, 1)
     assert "bomb.xz" in account.errors[0]

@@ -86,7 +86,7 @@ class Copies:
     def of_size(self, agent: str, path: str, size: int, *, but: int) -> list[tuple[int, str | None]]:
         """Generations of ``agent`` that hold ``size`` bytes: (id, SHA-256 if it is known), without ``but``.
 
-        The most likely first: those with a digest, those in the folder of ``path``, the newest.
+        Those in the folder of ``path`` first, of these the one that came first: a log before plain copies of it.
         """
         sha256 = case((_G.sha256_size == _G.size, _G.sha256), else_=None)
         folder = split(path)[0]
@@ -95,7 +95,7 @@ class Copies:
             select(_G.id, sha256)
             .select_from(_HELD)
             .where(_G.size == size, files.c.agent_id == agent, _G.id != but)
-            .order_by(case((sha256.is_(None), 1), else_=0), near, _G.id.desc())
+            .order_by(near, _G.id)
         )
         with self._engine.connect() as connection:
             known: list[tuple[int, str | None]] = []
