@@ -103,10 +103,10 @@ class Copies:
         except Damaged:  # it ends too early: it is still being written, or stays like that
             return self._wait(task, file) if file.stat != task.copy_seen else None
         except TooLarge:  # longer than anything that was sent so far
-            return self._wait(task, file)
+            return self._wait(task, file) if self._beside(task.row) is not None else None
         except (Refused, OSError):
             return None
-        if text is None:
+        if text is None or not text.print.offset:
             return None
         before = file.stat
         if file.refresh() != before:
@@ -147,14 +147,17 @@ class Copies:
 
     def _is_on_its_way(self, own: Row, text: _Text) -> bool:
         """Whether a generation that may become the original has been sent in part only."""
-        stem = own.path.rpartition(b".")[0]
-        beside = self._registry.by_path(stem)
-        if beside is not None and beside.offset < text.print.offset and beside.state in (State.NEW, State.LIVE):
+        beside = self._beside(own)
+        if beside is not None and beside.offset < text.print.offset:
             return True
         if len(text.head) < HEAD_BYTES:
             return False
         begun = self._registry.by_head(text.print.head)
         return any(row.offset < text.print.offset and row.id != own.id for row in begun)
+
+    def _beside(self, own: Row) -> Row | None:
+        """The row of the file that has, or had, the same name without the suffix."""
+        return self._registry.by_path(own.path.rpartition(b".")[0])
 
     def _holds(self, row: Row, text: _Text) -> bool:
         """Whether the server says that it holds exactly this text there."""
