@@ -18,6 +18,7 @@ from logferry.agent.plan import Move, New, Same, Ship, Sight, changes, decide
 from logferry.agent.registry import Registry
 from logferry.agent.rows import Row, State
 from logferry.agent.sources import Source
+from logferry.agent.status import read_status, text
 from logferry.errors import BadConfig
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_digest import Digest
@@ -86,6 +87,8 @@ def test_a_compressed_copy_of_what_the_server_holds_is_not_sent(archive_node: No
     assert node.current() == {"app.log.1": LOG}
     row, original = row_of(node, "app.log.1.gz")
     assert (row.state, row.offset, original) == (State.SKIPPED, 0, "logs/app.log.1")
+    told = text(read_status(node.base / "agent-state"), running=False)
+    assert "1 compressed copy of what the server holds not sent" in told
 
 
 def test_a_copy_that_was_not_sent_stays_so_through_rotation_and_restarts(archive_node: Node) -> None:
@@ -262,6 +265,21 @@ def test_a_lost_registry_sends_what_it_cannot_prove(archive_node: Node) -> None:
     shutil.rmtree(node.base / "agent-state")
     assert node.once().complete
     assert node.current() == {"app.log.1": LOG, "app.log.1.gz": node.read("app.log.1.gz")}
+
+
+def test_once_ends_when_the_server_goes_away_while_it_waits(archive_node: Node) -> None:
+    """A copy that cannot be told yet keeps nobody: it is sent, or judged, the next time."""
+    node = archive_node
+    node.write("app.log.1", LOG)
+    assert node.once().complete
+    compress(node, "app.log.1", keep=True)
+    node.server.stop()
+    summary = node.once()
+    assert not summary.complete
+    assert summary.left == 1
+    node.server.start()
+    assert node.once().complete
+    assert row_of(node, "app.log.1.gz")[0].state is State.SKIPPED
 
 
 def test_the_setting_is_checked_and_asks_only_for_compressed_names(tmp_path: Path) -> None:

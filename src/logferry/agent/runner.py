@@ -401,10 +401,12 @@ class Agent:
     def _nothing_more(self) -> bool:
         """For ``once``: everything is sent, or what is left cannot be sent now."""
         link = self._link.status
-        if self._roster.busy or self._jobs or self._lookout.deferred or self._roster.any_undecided:
+        if self._roster.busy or self._jobs or self._lookout.deferred:
             return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
+        if self._roster.any_undecided:
+            return False
         if self._roster.misplaced and self._roster.move_due_s <= self._clock.monotonic_s():
             return False
         return not self._roster.waiting

@@ -15,7 +15,10 @@ def _file_cells(row: Row) -> tuple[str, ...]:
     )  # numbers are never used again, so the last one says nothing about how many there are
     generations = f"gen {row['generation']}" + (f" +{older} older" if older > 0 else "")
     original = row.get("copy_of")
-    copy = f"  (same content as {_beside(row['path'], original['path'])}, compressed)" if original else ""
+    copy = ""
+    if original:
+        what = "same content as" if original["whole"] else "the beginning of"
+        copy = f"  ({what} {_beside(row['path'], original['path'])}, compressed)"
     mark = "✓" if row.get("sha256") else "-"
     return (
         mark,
