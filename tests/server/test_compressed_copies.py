@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from logferry.archive import Archive
+from logferry.archive import Archive, GenerationReader, siblings
 from logferry.archive.catalog import filing
+from logferry.archive.reader import open_generation
+from logferry.archive.rooms import Rooms
 from logferry.search.events import Done, Hit
 from logferry.search.service import SearchRequest, SearchService
 from logferry.server import copies
@@ -200,6 +202,27 @@ def test_two_agents_with_the_same_logs_are_not_taken_for_copies(site: Site, tmp_
     eventually(lambda: settled(site))
     hits, account = found(site)
     assert (hits["marker"], account.copies) == (20, 0)
+
+
+def test_a_file_that_cannot_be_read_holds_up_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails under one; the next is looked into all the same."""
+    true_open = open_generation
+
+    def failing(rooms: Rooms, generation_id: int) -> GenerationReader:
+        if generation_id == bad:
+            raise OSError(5, "Input/output error")
+        return true_open(rooms, generation_id)
+
+    site.join("web-01")
+    with Archive(site.config.data_dir, site.catalog) as archive:
+        bad = 0
+        for path, data in (("bad.gz", b"x\n"), ("app.log", b"marker\n" * 9), ("good.gz", b"marker\n" * 9)):
+            incoming = archive.begin("web-01", path)
+            incoming.write(gzip.compress(data) if path.endswith("gz") else data)
+            committed = incoming.commit().generation_id
+            bad = bad or committed or 0
+            monkeypatch.setattr(siblings, "open_generation", failing)
+    eventually(lambda: site.catalog.copies.sums().copies == 1 and settled(site))
 
 
 def test_a_copy_waits_for_an_original_that_is_still_on_its_way(

@@ -35,7 +35,7 @@ class Siblings:
         """Find out what one compressed generation is; the id of its original, None if there is none (yet).
 
         Raises:
-            Later: the catalog or the disk does not answer; try again.
+            LogferryError, OSError: catalog or disk do not work just now; try again, or ``put_off``.
             whatever ``pace`` raises.
         """
         copies = self._rooms.catalog.copies
@@ -59,6 +59,10 @@ class Siblings:
         else:
             copies.looked_into(seen, state=TEXT, text=found, copy_of=original)
         return original
+
+    def put_off(self, seen: WaitingRecord, why: str) -> None:
+        """It could not be looked into; others go first. Raises Later, Full: the catalog does not work either."""
+        self._again(seen, seen.text, why)
 
     def _text(self, seen: WaitingRecord) -> tuple[int, str] | None:
         """Length and SHA-256 of the text, None when it is not compressed."""

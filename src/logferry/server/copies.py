@@ -49,7 +49,7 @@ class CopyFinder:
         """Look into what is due now; how many files that were.
 
         Raises:
-            Later, Full: catalog or disk do not work just now.
+            Later, Full: the catalog does not work just now.
         """
         due = self._catalog.copies.due(self._clock.now_ns())
         for count, seen in enumerate(due):
@@ -57,6 +57,10 @@ class CopyFinder:
                 original = self._siblings.look_into(seen)
             except _Stopped:
                 return count
+            except (LogferryError, OSError) as error:
+                self._siblings.put_off(seen, str(error))
+                log.warning("a compressed file is looked into later", agent=seen.agent, path=seen.path, why=str(error))
+                continue
             if original is not None:
                 log.info("a compressed copy", agent=seen.agent, path=seen.path, generation=seen.generation_id)
         return len(due)
