@@ -117,6 +117,7 @@ class Reporter:
             watching=parts.journal.states().get("watching", ""),
             failing=tuple(failing[:FINDINGS_MAX]),
             findings=tuple(finding.text() for finding in lookout.findings.values()),
+            copies=settler.copies,
         )
 
     def write(self, *, stopped: bool = False) -> None:

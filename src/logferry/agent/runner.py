@@ -30,6 +30,7 @@ from logferry.agent.lookout import Lookout
 from logferry.agent.registry import Registry
 from logferry.agent.reporter import Parts, Reporter, Summary
 from logferry.agent.roster import Roster, Work
+from logferry.agent.rows import Row, State
 from logferry.agent.scan import Scanner
 from logferry.agent.settler import Settler
 from logferry.agent.slices import Task
@@ -194,6 +195,9 @@ class Agent:
             )
         self._registry.forget(gone_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
         self._roster = Roster(self._clock, self._dice)
+        self._skips_copies = any(source.compressed == "skip-copies" for source in config.sources)
+        if self._skips_copies:
+            self._prepare_copies()
         self._handles = Handles()
         scanner = Scanner(
             [Source.of(s) for s in config.sources],
@@ -229,6 +233,13 @@ class Agent:
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event("started", agent=config.agent.id, server=config.server.address, files=scanner.files())
 
+    def _prepare_copies(self) -> None:
+        try:
+            self._registry.prepare_copies(noted_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
+        except (Later, Full) as error:  # a disk that is full stops nothing: they are sent
+            self._skips_copies = False
+            self._journal.event("compressed copies are sent, too", level=WARNING, why=str(error))
+
     def _make_worker(self, number: int) -> Worker:
         return Worker(
             self._client,
@@ -241,6 +252,7 @@ class Agent:
             alive_s=self._alive_s,
             calls=number == 0,
             goodbye=f"{_INTRODUCTION} stopping",
+            skips_copies=self._skips_copies,
         )
 
     @property
@@ -374,7 +386,17 @@ class Agent:
             if_unknown_same=work.if_unknown_same,
             may_publish=work.may_publish,
             failures=work.failures,
+            maybe_copy=self._skips_copies and self._may_be_copy(row),
+            copy_tries=work.copy_tries,
+            copy_seen=work.copy_seen,
         )
+
+    def _may_be_copy(self, row: Row) -> bool:
+        """Whether nothing of the file was sent yet and nothing is to be, if it is a compressed copy."""
+        if row.state is not State.NEW or row.offset or row.remote or row.going or not row.path:
+            return False
+        source = self._lookout.scanner.source_at(row.path)
+        return source is not None and source.may_skip(row.path)
 
     def _nothing_more(self) -> bool:
         """For ``once``: everything is sent, or what is left cannot be sent now."""
@@ -383,6 +405,8 @@ class Agent:
             return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
+        if self._roster.any_undecided:
+            return False
         if self._roster.misplaced and self._roster.move_due_s <= self._clock.monotonic_s():
             return False
         return not self._roster.waiting

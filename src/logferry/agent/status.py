@@ -56,6 +56,8 @@ class Status:
     watching: str
     failing: tuple[Failing, ...] = ()
     findings: tuple[str, ...] = ()
+    copies: int = 0
+    """Compressed copies of what the server holds that were not sent, since the start."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -117,6 +119,9 @@ def text(status: Status, *, running: bool) -> list[str]:
     ]
     if status.renames or status.generations:
         lines.append(f"{_count(status.renames, 'rename')} followed · {_count(status.generations, 'new generation')}")
+    if status.copies:
+        copies = "1 compressed copy" if status.copies == 1 else f"{status.copies:,} compressed copies"
+        lines.append(f"{copies} of what the server holds not sent")
     if status.last_path:
         lines.append(f"last sent {status.agent}:/{shown(status.last_path)}")
     lines += [f"problem: {item}" for item in (status.registry_state, status.watching) if item]
