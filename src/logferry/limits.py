@@ -399,6 +399,24 @@ WATCH_COALESCE_S = 0.02
 FINDINGS_MAX = 100
 """Problems the status lists; more are only counted."""
 JOIN_REPLY_BYTES_MAX = 64 * KIB
+CONFIG_LOOK_S = 1.0
+"""How often the agent looks whether its settings have changed; so long a file that is being written has to be whole."""
+CONFIG_FILE_BYTES_MAX = 16 * MIB
+"""How much of a file that the settings name is compared with what it was: a bundle of all authorities has 0.3 MiB."""
+RETIRE_S = 10.0
+"""How long a transfer may go on under settings that count no more, before it is cut and resumed under the new ones."""
+RELOAD_ANSWER_S = 10.0
+"""How long ``agent reload`` waits for the running agent, which looks up once a second; a long walk takes more."""
+HEARTBEAT_S_MIN = 30.0
+"""Pause between two heartbeats; the server hears the agent over FTP more often."""
+HEARTBEAT_TIMEOUT_S = 10.0
+HEARTBEAT_ITEMS_MAX = 20
+HEARTBEAT_TEXT_CHARS_MAX = 500
+"""Sources and problems that a heartbeat names, and how much of each; ``agent status`` on the node knows them all."""
+HEARTBEAT_AGENTS_MAX = 20_000
+"""Agents whose last heartbeat the web part keeps in memory, some kilobytes each."""
+METRICS_CLIENT_S_MAX = 5.0
+"""A client of the metrics that does not ask or take its answer for so long is cut; others wait meanwhile."""
 CLOCK_SKEW_S_MAX = 5.0
 """More difference between two clocks is worth a warning."""
 

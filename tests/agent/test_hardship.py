@@ -18,7 +18,8 @@ from logferry.agent.config import load_config
 from logferry.agent.identity import Fingerprint
 from logferry.agent.registry import Registry
 from logferry.agent.runner import Agent
-from logferry.agent.status import is_running, read_status, text
+from logferry.agent.status import is_running, read_status
+from logferry.cli.agent_status import lines as told
 from logferry.errors import Conflict, Damaged, Full, NotFound
 from logferry.ftp import Filesystem, MemoryUsers, TlsIdentity, User
 from logferry.ftp.local import LocalFilesystem
@@ -225,7 +226,7 @@ def test_the_status_tells_what_the_agent_does(plain_node: Node) -> None:
         status = read_status(state_dir)
         assert (status.agent, status.link, status.files, status.waiting) == ("web-01", "connected", 1, 0)
         assert is_running(status)
-        assert any("connected" in line for line in text(status, running=True))
+        assert any("connected" in line for line in told(status, running=True, now_ns=status.written_ns))
     assert not is_running(read_status(state_dir))
     (state_dir / "status.json").write_text("{")
     with pytest.raises(Damaged):

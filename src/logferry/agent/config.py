@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from logferry.agent.https import parse_address
 from logferry.agent.patterns import Patterns
 from logferry.errors import BadConfig
 from logferry.limits import AGENT_CONNECTIONS_MAX, SECRET_BYTES_MAX
@@ -26,9 +28,17 @@ class AgentSettings:
     group: str = setting("", doc="agents of one group are listed together")
     state_dir: str = setting("", doc="folder of the registry; default: agent-state beside agent.toml")
     scan_interval: float = setting(10.0, unit="duration", doc="pause between two looks at all sources")
+    metrics_listen: str = setting("", doc="host:port where Prometheus may fetch /metrics; empty: nowhere")
+    metrics_file: str = setting("", doc="file that gets the metrics, for node_exporter's textfile collector")
 
     def __post_init__(self) -> None:
         checked_agent_id(self.id)
+        if self.metrics_listen:
+            listen_address(self.metrics_listen)
+        if self.metrics_file and not self.metrics_file.endswith(".prom"):
+            raise BadConfig(
+                f"metrics_file {self.metrics_file!r} must end in .prom", hint="node_exporter reads no other files"
+            )
         if not 0.01 <= self.scan_interval <= 86400:
             raise BadConfig("scan_interval must be between 10ms and 1d", hint='the usual value is "10s"')
 
@@ -43,9 +53,15 @@ class ServerSettings:
     ca_file: str = setting("", doc="trusted certificates (PEM) when nothing is pinned; default: the system's")
     user: str = setting("", doc="FTP user; default: the agent's id")
     password_file: str = setting("agent.secret", doc="file with the password on its first line")
+    heartbeat: str = setting("", doc="https:// address of the server's web part, told how the agent is; empty: not")
+    heartbeat_trust: str = setting(
+        "pin", choices=("pin", "authorities"), doc="its certificate: the pinned one, or one that authorities vouch for"
+    )
 
     def __post_init__(self) -> None:
         host_and_port(self.address)
+        if self.heartbeat:
+            parse_address(self.heartbeat, needs_scheme=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +166,15 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def listen_address(address: str) -> tuple[str, int]:
+    """``"127.0.0.1:9109"`` or ``"[::1]:9109"``; port 0 takes a free one. Raises BadConfig."""
+    host, colon, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or not port.isdecimal() or int(port) > 65535 or (":" in bare and bare == host):
+        raise BadConfig(f"metrics_listen {address!r} is not host:port", hint='write for example "127.0.0.1:9109"')
+    return bare, int(port)
+
+
 def load_config(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> AgentConfig:
     """Read and check ``agent.toml``; relative paths in it count from its folder.
 
@@ -170,6 +195,27 @@ def load_config(path: str | os.PathLike[str], environment: Mapping[str, str] | N
     return resolved(build(AgentConfig, _with_needed(values, str(where)), str(where)), where.absolute().parent)
 
 
+def state_dir_of(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Path:
+    """Where the agent of this ``agent.toml`` keeps its registry, as far as a file with mistakes tells.
+
+    Raises:
+        BadConfig: it does not tell, or there is nothing.
+    """
+    try:
+        return load_config(path, environment).state_dir
+    except BadConfig:
+        try:
+            values = tomllib.loads(Path(path).read_text("utf-8", "replace"))
+        except (OSError, tomllib.TOMLDecodeError):
+            values = {}
+        table = values.get("agent", {})
+        written = table.get("state_dir", "") if isinstance(table, dict) else ""
+        found = Path(path).absolute().parent / (written if isinstance(written, str) and written else "agent-state")
+        if not found.is_dir():
+            raise
+        return found
+
+
 def _with_needed(values: dict[str, Any], where: str) -> dict[str, Any]:
     for table, example in (("agent", 'id = "web-01"'), ("server", 'address = "logs.example:2121"')):
         if table not in values:
@@ -179,7 +225,11 @@ def _with_needed(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 def resolved(config: AgentConfig, folder: Path) -> AgentConfig:
     """``config`` with relative paths counted from ``folder``. Raises BadConfig for an impossible ``to``."""
-    state_dir = folder / (config.agent.state_dir or "agent-state")
+    agent = replace(
+        config.agent,
+        state_dir=str(folder / (config.agent.state_dir or "agent-state")),
+        metrics_file=str(folder / config.agent.metrics_file) if config.agent.metrics_file else "",
+    )
     server = replace(
         config.server,
         password_file=str(folder / config.server.password_file),
@@ -188,4 +238,4 @@ def resolved(config: AgentConfig, folder: Path) -> AgentConfig:
     sources = tuple(replace(s, path=str(folder / s.path)) for s in config.sources)
     for source in sources:
         checked_path(source.home)
-    return replace(config, agent=replace(config.agent, state_dir=str(state_dir)), server=server, sources=sources)
+    return replace(config, agent=agent, server=server, sources=sources)

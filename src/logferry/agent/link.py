@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from logferry.agent.journal import Journal
+from logferry.agent.tally import Tally
 from logferry.clock import Clock
 from logferry.errors import Busy, Full, LogferryError, NotSignedIn, Refused, TimedOut, Unreachable
 from logferry.ftp.cut import Aborted
@@ -30,7 +31,17 @@ class Link:
     Words: ``new`` (not tried yet), ``connected``, ``away``, ``full``, ``refused`` (password, certificate, permission).
     """
 
-    def __init__(self, server: str, journal: Journal, clock: Clock, dice: Dice | None = None) -> None:
+    def __init__(
+        self,
+        server: str,
+        journal: Journal,
+        clock: Clock,
+        dice: Dice | None = None,
+        *,
+        tally: Tally | None = None,
+        epoch: int = 0,
+    ) -> None:
+        """``tally`` is told of every outage, ``epoch`` is where counting connections begins."""
         self._server = server
         self._journal = journal
         self._clock = clock
@@ -39,7 +50,8 @@ class Link:
         self._long = Backoff(min_s=SIGN_IN_RETRY_S, max_s=FILE_BACKOFF_S_MAX, dice=dice)
         self._retry_s = 0.0
         self._status = LinkStatus("new", "", clock.now_ns(), 0)
-        self.epoch = 0
+        self._tally = tally if tally is not None else Tally()
+        self.epoch = epoch
         """Goes up whenever a connection was lost: what was known about sizes on the server is to be asked again."""
 
     @property
@@ -80,6 +92,7 @@ class Link:
             now_s = self._clock.monotonic_s()
             if self._retry_s > now_s and not refused:
                 return  # several workers fail together: one outage is one failure, and the pause runs already
+            self._tally.failed(error)
             wait_s = SIGN_IN_RETRY_S + self._long.next_s() if refused else self._short.next_s()
             if isinstance(error, Busy):
                 wait_s = max(wait_s, error.retry_after_s)

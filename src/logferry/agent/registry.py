@@ -262,6 +262,12 @@ class Registry:
             return cursor.rowcount
 
 
+def rows_where(db: sqlite3.Connection, where: str, arguments: Sequence[object]) -> list[Row]:
+    """Rows of an open registry, for who only reads. Raises sqlite3.Error; AssertionError, ValueError for nonsense."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608 (own text)
+    return [_row(values) for values in found]
+
+
 def _values(row: Row) -> tuple[object, ...]:
     seen, prints = row.seen, row.print
     return (

@@ -30,11 +30,28 @@ class Work:
     may_publish: bool = True
     failures: int = 0
     error: str = ""
+    since_s: float = 0.0
+    """Monotonic time at which the oldest byte that is not confirmed was seen first."""
+    younger: tuple[int, float] | None = None
+    """From this size on the bytes were seen at this time or later."""
 
     @property
     def lag(self) -> int:
         """Bytes not confirmed yet."""
         return max(0, self.size - self.row.offset)
+
+    def seen(self, size: int, now_s: float) -> None:
+        """The file was seen with ``size`` bytes."""
+        known = max(self.size, self.grown)
+        if not self.since_s or known <= self.row.offset:
+            self.since_s, self.younger = now_s, None
+        elif size > known and self.younger is None:
+            self.younger = (known, now_s)
+
+    def confirmed(self) -> None:
+        """``row`` has another offset now."""
+        if self.younger is not None and self.row.offset >= self.younger[0]:
+            self.since_s, self.younger = self.younger[1], None
 
 
 class Roster:
@@ -65,6 +82,7 @@ class Roster:
         if work is None:
             work = self.works[row.id] = Work(row, size)
         work.row, work.linked = row, linked
+        work.seen(size, self._clock.monotonic_s())
         if row.id in self.busy:
             work.grown = size
         else:
@@ -240,7 +258,10 @@ class Roster:
         """Whether nothing is under way and nothing could start now."""
         return not self.busy and not self._line and not self.misplaced
 
-    @property
-    def lag_bytes(self) -> int:
-        """All bytes known to be unsent."""
-        return sum(work.lag for work in self.works.values())
+    def lag(self) -> tuple[int, float]:
+        """All bytes known to be unsent, and how many seconds ago the oldest of them was seen first (0 = none)."""
+        total, oldest_s = 0, math.inf
+        for work in self.works.values():
+            total += work.lag
+            oldest_s = min(oldest_s, work.since_s)
+        return total, max(0.0, self._clock.monotonic_s() - oldest_s) if self.works else 0.0

@@ -77,6 +77,11 @@ class Scanner:
         self._never = frozenset(os.path.abspath(path) for path in never)
         self._links: dict[bytes, int] = {}
 
+    def change(self, sources: Iterable[Source], *, never: Iterable[bytes]) -> None:
+        """From the next look on take other sources; what is known stays known."""
+        self.sources = tuple(sources)
+        self._never = frozenset(os.path.abspath(path) for path in never)
+
     def source_of(self, path: bytes) -> Source | None:
         """The first source that ``path`` lies in and that wants it."""
         return next((s for s in self.sources if s.holds(path) and path != s.root and s.wants(path)), None)
@@ -115,6 +120,13 @@ class Scanner:
     def files(self) -> int:
         """How many files are known."""
         return sum(map(len, self.known.values()))
+
+    def paths(self) -> Iterator[bytes]:
+        """Every known file."""
+        for folder, names in self.known.items():
+            for name in names:
+                yield _join(folder, name)
+        yield from self._links
 
     def walk(self) -> Iterator[Look]:
         """Look at every folder of every source once. Folders that vanished give a Look with all their files missing."""

@@ -15,6 +15,7 @@ from logferry.agent.roster import Roster, Work
 from logferry.agent.rows import State
 from logferry.agent.shipper import Failed, Outcome, Sent, Waits
 from logferry.agent.slices import Disagrees, LookAgain
+from logferry.agent.tally import Tally
 from logferry.clock import Clock
 from logferry.limits import HANDLE_IDLE_S
 
@@ -23,7 +24,14 @@ class Settler:
     """Used by the runner's thread only."""
 
     def __init__(
-        self, registry: Registry, roster: Roster, lookout: Lookout, handles: Handles, journal: Journal, clock: Clock
+        self,
+        registry: Registry,
+        roster: Roster,
+        lookout: Lookout,
+        handles: Handles,
+        journal: Journal,
+        clock: Clock,
+        tally: Tally,
     ) -> None:
         self._registry = registry
         self._roster = roster
@@ -31,6 +39,7 @@ class Settler:
         self._handles = handles
         self._journal = journal
         self._clock = clock
+        self._tally = tally
         self._ended: dict[int, float] = {}
         """ENDED rows that are in their place, with the time until which they are remembered."""
         self.sent_slices = 0
@@ -89,6 +98,7 @@ class Settler:
             self._journal.state(text(row.path), "")
         work.failures, work.error, work.due_s, work.compare = 0, "", 0.0, False
         work.size = max(row.offset + outcome.left, work.grown)
+        work.confirmed()
         if work.lag == 0 and row.state is not State.NEW:
             self._roster.drop(row.id)
 
@@ -100,6 +110,7 @@ class Settler:
         self._roster.unchecked(row.id)
         if concerns_link(outcome.error):
             return
+        self._tally.failed(outcome.error)
         wait_s = self._roster.failed(work, str(outcome.error))
         thing = text(row.path or os.fsencode(row.want))
         self._journal.state(thing, "failing", level=WARNING, why=str(outcome.error), retry_s=round(wait_s, 1))

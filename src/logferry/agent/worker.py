@@ -99,6 +99,11 @@ class Worker:
         self._stopping = True
         self._jobs.put(None)
 
+    def retire(self) -> None:
+        """Ask the thread to end after the jobs it has; the agent goes on, so the server is told no goodbye."""
+        self._goodbye = ""
+        self._jobs.put(None)
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread; False if it is still busy."""
         self._thread.join(timeout_s)
