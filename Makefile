@@ -4,7 +4,7 @@
 #   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
-#   make docs     docs/reference/cli.md, ftp.md     make lock    new versions into requirements/
+#   make docs     generated pages of docs/reference     make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
 BIN := .venv/bin
@@ -65,6 +65,7 @@ look: venv programs
 docs: venv
 	$(BIN)/python tools/cli_reference.py >docs/reference/cli.md
 	$(BIN)/python tools/ftp_reference.py >docs/reference/ftp.md
+	$(BIN)/python tools/agent_reference.py >docs/reference/agent-metrics.md
 
 lock: venv
 	$(BIN)/python tools/lock.py $(ARGS)

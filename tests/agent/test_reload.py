@@ -21,7 +21,9 @@ from tests.agent.conftest import Node, eventually, lines
 from tests.agent.shelves import ArchiveShelf, LocalShelf
 
 
-def written(node: Node, *, sources: str = "", server: str = "", limits: str = "connections = 2", agent: str = "") -> None:
+def written(
+    node: Node, *, sources: str = "", server: str = "", limits: str = "connections = 2", agent: str = ""
+) -> None:
     """Put other settings into ``agent.toml``, by a rename as editors do."""
     host, port = node.address
     default = f'[[sources]]\npath = "{node.logs}"\nto = "/logs"\n'
@@ -112,7 +114,7 @@ def test_a_new_source_is_followed_and_one_taken_out_is_left_alone(plain_node: No
 def test_other_patterns_leave_out_what_they_exclude_but_not_what_was_renamed(plain_node: Node) -> None:
     """A rotated log whose name no pattern wants goes on being sent; an excluded one stops, also after a restart."""
     node = plain_node
-    wanted = '[[sources]]\npath = "{}"\nto = "/logs"\ninclude = ["*.log"]\n'.format(node.logs)
+    wanted = f'[[sources]]\npath = "{node.logs}"\nto = "/logs"\ninclude = ["*.log"]\n'
     node.write("app.log", b"app\n")
     node.write("debug.log", b"debug\n")
     written(node, sources=wanted)

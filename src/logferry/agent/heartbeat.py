@@ -20,6 +20,9 @@ from logferry.errors import LogferryError
 from logferry.limits import HEARTBEAT_ITEMS_MAX, HEARTBEAT_S_MIN, HEARTBEAT_TEXT_CHARS_MAX, HEARTBEAT_TIMEOUT_S, KIB
 
 _REPLY_BYTES_MAX = 4 * KIB
+_FIRST_S = 1.0
+"""There is something to tell once the sources have been looked at."""
+_CLOSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,12 @@ class Heartbeat:
         self._thread.start()
 
     def close(self) -> None:
-        """No more heartbeats. Does not wait for one that is under way."""
+        """No more heartbeats: one after the goodbye would raise the dead. One that hangs is not waited for."""
         self._stop.set()
+        self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
-        pause_s = 0.0
+        pause_s = _FIRST_S
         while not self._stop.wait(pause_s):
             pause_s = max(self._settings.interval_s, HEARTBEAT_S_MIN)
             try:

@@ -16,9 +16,11 @@ _POLL_S = 0.5
 class MetricsServer:
     """Runs between construction and ``close``."""
 
-    def __init__(self, address: tuple[str, int], text: Callable[[], str]) -> None:
+    def __init__(
+        self, address: tuple[str, int], text: Callable[[], str], *, client_s: float = METRICS_CLIENT_S_MAX
+    ) -> None:
         """``text`` makes the metrics, on the server's thread. Raises OSError if the address cannot be had."""
-        self._server = _Server(address, text)
+        self._server = _Server(address, text, client_s)
         self.address: tuple[str, int] = self._server.server_address[:2]  # type: ignore[assignment]  # host and port
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": _POLL_S}, name="metrics", daemon=True
@@ -33,8 +35,9 @@ class MetricsServer:
 
 
 class _Server(HTTPServer):
-    def __init__(self, address: tuple[str, int], text: Callable[[], str]) -> None:
+    def __init__(self, address: tuple[str, int], text: Callable[[], str], client_s: float) -> None:
         self.text = text
+        self.client_s = client_s
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         super().__init__(address, _Handler)
 
@@ -49,9 +52,13 @@ class _Server(HTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = METRICS_CLIENT_S_MAX
     server_version = "logferry-agent"
     sys_version = ""
+
+    def setup(self) -> None:
+        """A client gets so long for each of its steps."""
+        self.timeout = self.server.client_s
+        super().setup()
 
     def do_GET(self) -> None:
         """The metrics, whatever follows ``?``."""

@@ -11,6 +11,7 @@ from logging import WARNING
 from logferry.agent.journal import Journal
 
 _STATUS_CHARS_MAX = 200
+_SEND_S_MAX = 2.0
 
 
 class Notifier:
@@ -66,10 +67,10 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-                out.setblocking(False)
+                out.settimeout(_SEND_S_MAX)  # its queue is short: ten messages
                 out.sendto(message.encode("utf-8", "replace"), self._address)
         except OSError as error:
-            # It may be restarting itself, or its queue is full; it learns the rest with the next message.
+            # It may be restarting itself; it learns the rest with the next message.
             self._journal.state("service manager", "not told", level=WARNING, why=str(error.strerror or error))
         else:
             self._journal.state("service manager", "")

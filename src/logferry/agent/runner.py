@@ -239,10 +239,10 @@ class Agent:
     def _close(self) -> None:
         if self._stop.is_set():
             self._notifier.stopping()
+        self._attendants.close()
         end_all([self._crew, *self._leaving])
         with contextlib.suppress(Later, Full):  # the registry may be what made us stop; what was sent is compared again
             self._receive()
-        self._attendants.close()
         self._reporter.write(stopped=True)
         self._attendants.tell(self._reporter.latest, running=False)
         self._parts.close()
