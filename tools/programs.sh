@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A PACKAGE=(
   [lftp]=lftp [rclone]=rclone [curl]=curl [wget]=wget [ncftpput]=ncftp [tnftp]=tnftp [vsftpd]=vsftpd [zstd]=zstd
-  [strace]=strace
+  [strace]=strace [systemd-analyze]=systemd
   [chromium]=chromium
 )
 

@@ -17,7 +17,7 @@ from logferry.agent.parts import never_sent
 from logferry.agent.registry_view import rows_at, rows_ending_at
 from logferry.agent.rows import Row, State
 from logferry.agent.status import Status, is_running, read_status
-from logferry.agent.verdict import OWN_FILE, Verdict, judge
+from logferry.agent.verdict import OWN_FILE, SOURCE_FOLDER, Verdict, judge
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Damaged, Later, NotFound
 
@@ -162,13 +162,15 @@ def _regular(
 def _absent(made: Explanation, verdict: Verdict, row: Row | None) -> Explanation:
     if row is not None and row.remote:
         return replace(made, answer="kept", why="it is gone from the node; the archive keeps its copy", hint="")
+    if not verdict.wanted and verdict.why in (OWN_FILE, SOURCE_FOLDER):
+        return _unwanted(made, verdict.why, verdict.hint)
     if not verdict.wanted:
         return _unwanted(made, f"there is no such file, and if there were: {verdict.why}", verdict.hint)
     return _unwanted(made, "there is no such file", "it would be sent as soon as it is there")
 
 
 def _folder(made: Explanation, verdict: Verdict) -> Explanation:
-    if not verdict.source or (verdict.pattern and not verdict.wanted) or verdict.why == OWN_FILE:
+    if not verdict.source or (verdict.pattern and not verdict.wanted) or verdict.why in (OWN_FILE, SOURCE_FOLDER):
         return _unwanted(made, verdict.why, verdict.hint)
     return _unwanted(made, "it is a folder", "its files are looked at one by one; ask about one of them")
 

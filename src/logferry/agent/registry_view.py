@@ -31,8 +31,10 @@ def rows_ending_at(place: str, registry: Path) -> list[Row]:
 def _read(registry: Path, where: str, arguments: tuple[object, ...]) -> list[Row]:
     if not registry.exists():
         raise NotFound(f"there is no registry {registry}", hint="the agent has not run yet with this state folder")
+    # Without a write-ahead log nobody has it open; then it is read without leaving one behind.
+    how = "mode=ro" if registry.with_name(registry.name + "-wal").exists() else "immutable=1"
     try:
-        db = sqlite3.connect(f"file:{quote(str(registry))}?mode=ro", uri=True, timeout=_WAIT_S)
+        db = sqlite3.connect(f"file:{quote(str(registry))}?{how}", uri=True, timeout=_WAIT_S)
         try:
             return rows_where(db, where, arguments)
         finally:

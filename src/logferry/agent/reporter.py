@@ -167,6 +167,7 @@ class Reporter:
             parts.settler.sent_slices,
             len(parts.roster.works),
             len(parts.lookout.findings),
+            parts.tally.errors(),
             self.around.heartbeat(),
         )
         if now < self._quiet_s and key == self._written_key and not stopped:

@@ -12,6 +12,7 @@ from logferry.agent.sources import Source
 from logferry.errors import BadName
 
 OWN_FILE = "it is one of the agent's own files"
+SOURCE_FOLDER = "it is the source's folder itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _by_source(path: bytes, settings: SourceSettings) -> Verdict | None:
         return None
     said = Verdict(False, "", source=settings.path, mode=settings.mode, settle_s=source.settle_s)
     if path == source.root:
-        return replace(said, why="it is the source's folder itself", hint="what lies in it is sent; ask about a file")
+        return replace(said, why=SOURCE_FOLDER, hint="what lies in it is sent; ask about a file")
     relative = source.relative(path)
     for folder in _folders(relative):
         if pattern := _matching(settings.exclude, folder):
