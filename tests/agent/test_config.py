@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from logferry.agent.config import AgentConfig, host_and_port, load_config
+from logferry.agent.config import AgentConfig, host_and_port, load_config, state_dir_of
 from logferry.errors import BadConfig, LogferryError
 
 WHOLE = """
@@ -23,6 +23,7 @@ tls = "required"
 pin = ["sha256/9f2c"]
 user = "web-01"
 password_file = "/etc/logferry/agent.secret"
+heartbeat = "https://logs.example:8443"
 [[sources]]
 path = "/var/log/nginx"
 to = "/var/log/nginx"
@@ -75,6 +76,10 @@ def test_what_is_left_out_has_a_usual_value_and_paths_count_from_the_file(tmp_pa
         (SMALL + '[[sources]]\npath = "x"\nto = "/a"\n[[sources]]\npath = "y"\nto = "a"\n', "same place"),
         (SMALL + '[[sources]]\npath = "x"\nto = "/a/../b"\n', "not an archive name"),
         (SMALL + "[limits]\nconnections = 0\n", "connections must be between"),
+        (SMALL.replace('"a"', '"a"\nmetrics_listen = "9109"'), "127.0.0.1:9109"),
+        (SMALL.replace('"a"', '"a"\nmetrics_file = "x.txt"'), "must end in .prom"),
+        (SMALL + 'heartbeat = "logs.example:8443"\n', "https://logs.example:8443"),
+        (SMALL + 'heartbeat = "http://logs.example"\n', "plain HTTP"),
         ("[agent\n", "agent.toml"),
     ],
 )
@@ -83,6 +88,19 @@ def test_a_wrong_setting_is_named_with_the_next_step(tmp_path: Path, text: str, 
     with pytest.raises(LogferryError, match=r"[\s\S]*") as caught:
         load(tmp_path, text)
     assert says in str(caught.value)
+
+
+def test_the_state_folder_is_found_in_settings_with_mistakes(tmp_path: Path) -> None:
+    """That is when one wants to see the status of the agent that goes on with the old ones."""
+    path = tmp_path / "agent.toml"
+    path.write_text(SMALL.replace('"a"', '"a"\nstate_dir = "here"') + "mistake = 1\n")
+    with pytest.raises(BadConfig, match="mistake"):
+        state_dir_of(path)
+    (tmp_path / "here").mkdir()
+    assert state_dir_of(path) == tmp_path / "here"
+    path.write_text("[agent\n")
+    (tmp_path / "agent-state").mkdir()
+    assert state_dir_of(path) == tmp_path / "agent-state"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -62,7 +62,12 @@ def test_every_state_has_its_message(manager: Manager) -> None:
     told.status("connected,\n12 files")
     told.stopping()
     manager.heard("")
-    assert manager.told == ["READY=1", "RELOADING=1\nMONOTONIC_USEC=7000000", "STATUS=connected, 12 files", "STOPPING=1"]
+    assert manager.told == [
+        "READY=1",
+        "RELOADING=1\nMONOTONIC_USEC=7000000",
+        "STATUS=connected, 12 files",
+        "STOPPING=1",
+    ]
 
 
 def test_the_watchdog_is_fed_twice_as_often_as_it_wants(manager: Manager) -> None:

@@ -24,7 +24,7 @@ ODD = replace(
     config_path='/etc/odd "name" 100%/$HOME/a\\b.toml',
     state_dir="/srv/state dir",
     writes=("/var/lib/prometheus/node-exporter",),
-    reads=("/tmp/logs",),  # noqa: S108
+    reads=("/tmp/logs",),
 )
 
 

@@ -57,8 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         """A client gets so long for each of its steps."""
-        self.timeout = self.server.client_s
         super().setup()
+        self.connection.settimeout(self.server.client_s)
 
     def do_GET(self) -> None:
         """The metrics, whatever follows ``?``."""

@@ -150,7 +150,7 @@ def reload(file: str, as_json: bool) -> int:
             {"taken": not found.config_error, "error": found.config_error, "loaded_ns": found.config_loaded_ns}
         )
     elif found.config_error:
-        failures.say("the agent goes on with the settings it had", found.config_error)
+        failures.say(f"not taken: {found.config_error}", "the agent goes on with the settings it had")
     else:
         text.out("the agent has taken its settings")
     return failures.REFUSED if found.config_error else failures.OK

@@ -104,7 +104,7 @@ class _Handler(logging.Handler):
 
 def is_through(status: Status) -> bool:
     """Whether everything that was found has been sent."""
-    return status.looks > 0 and not status.waiting and not status.misplaced and status.link == "connected"
+    return status.looks > 0 and not status.waiting and not status.misplaced
 
 
 def through(status: Status) -> str:

@@ -16,7 +16,7 @@ def lines(status: Status, *, running: bool, now_ns: int) -> list[str]:
     """Lines for people. Text of others in it is made safe for a terminal."""
     age_s = max(0.0, (now_ns - status.written_ns) / 1e9) if running else 0.0
     told = [f"{status.agent} → {shown(status.server)}   {_link(status, running=running, age_s=age_s)}"]
-    told += [line for line in _facts(status, age_s) if line]
+    told += [line for line in _facts(status, age_s, running=running) if line]
     told += [f"problem: {shown(item)}" for item in _problems(status)]
     told += _list("cannot look", [shown(finding) for finding in status.findings], len(status.findings))
     failing = [
@@ -41,7 +41,7 @@ def _next(seconds: float) -> str:
     return f", next try in {text.duration(seconds)}" if seconds >= 1 else ""
 
 
-def _facts(status: Status, age_s: float) -> Iterator[str]:
+def _facts(status: Status, age_s: float, *, running: bool) -> Iterator[str]:
     lag = "nothing waiting"
     if status.waiting:
         oldest = text.duration(status.lag_s + age_s)
@@ -53,8 +53,8 @@ def _facts(status: Status, age_s: float) -> Iterator[str]:
         (status.renames, f"{count(status.renames, 'rename')} followed"),
         (status.generations, count(status.generations, "new generation")),
         (status.misplaced, f"{count(status.misplaced, 'rename')} to do on the server"),
-        (status.held, f"{count(status.held, 'file')} kept open"),
-        (status.held_gone, f"{status.held_gone:,} of them deleted or rotated"),
+        (running and status.held, f"{count(status.held, 'file')} kept open"),
+        (running and status.held_gone, f"{status.held_gone:,} of them deleted or rotated"),
     ]
     yield " · ".join(words for number, words in parts if number)
     if status.watcher:
@@ -65,8 +65,8 @@ def _facts(status: Status, age_s: float) -> Iterator[str]:
     if status.errors:
         yield "errors so far: " + ", ".join(f"{kind} {number:,}" for kind, number in sorted(status.errors.items()))
     if status.clock_skew_s is not None:
-        yield f"this clock is {status.clock_skew_s:+.1f} s off the server's"
-    if status.heartbeat == "ok":
+        yield f"this clock is {round(status.clock_skew_s, 1) + 0.0:+.1f} s off the server's"
+    if running and status.heartbeat == "ok":
         yield "the server's web part hears us"
 
 
