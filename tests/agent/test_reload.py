@@ -99,7 +99,8 @@ def test_a_new_source_is_followed_and_one_taken_out_is_left_alone(plain_node: No
         written(node, sources=other)
         assert not reloaded(agent).config_error
         node.write("a.log", b"two\n")
-        (more / "new.log").open("ab").write(b"newer\n")
+        with (more / "new.log").open("ab") as log:
+            log.write(b"newer\n")
         eventually(lambda: holds(node, "more/new.log", b"new\nnewer\n"), timeout_s=60)
         assert holds(node, "a.log", b"one\n")
         assert agent._lookout.scanner.files() == 1
@@ -176,6 +177,32 @@ def test_another_place_in_the_archive_is_reached_by_renames(kind: type[LocalShel
         shelf.stop()
         if isinstance(shelf, ArchiveShelf):
             shelf.catalog.close()
+
+
+def test_places_that_follow_one_another_are_reached_in_turn(tmp_path: Path) -> None:
+    """One source takes the place that another one leaves at the same moment."""
+    base = tmp_path / "server"
+    base.mkdir()
+    shelf = LocalShelf(base)
+    try:
+        node = Node(tmp_path / "node", shelf)
+        for folder in ("a", "b"):
+            node.write(f"{folder}/x.log", folder.encode() * 100)
+
+        def sources(a: str, b: str) -> str:
+            named = [("a", a), ("b", b)]
+            return "".join(f'[[sources]]\npath = "{node.logs}/{name}"\nto = "/logs/{to}"\n' for name, to in named)
+
+        written(node, sources=sources("1", "2"))
+        with following(node) as agent:
+            eventually(lambda: node.current() == {"1/x.log": b"a" * 100, "2/x.log": b"b" * 100}, timeout_s=60)
+            written(node, sources=sources("2", "3"))
+            assert not reloaded(agent).config_error
+            eventually(lambda: node.current() == {"2/x.log": b"a" * 100, "3/x.log": b"b" * 100}, timeout_s=60)
+            node.write("a/x.log", b"more")
+            eventually(lambda: node.current().get("2/x.log") == b"a" * 100 + b"more", timeout_s=60)
+    finally:
+        shelf.stop()
 
 
 def test_settings_change_again_and_again_under_load_and_every_byte_arrives_once(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ class Crew:
 
 def end_all(crews: Sequence[Crew]) -> None:
     """Stop the workers of all crews within ``STOP_S_MAX``; jobs that take longer are cut."""
-    end_s = time.monotonic() + STOP_S_MAX * 0.6
+    end_s = time.monotonic() + STOP_S_MAX * 0.5
     for crew in crews:
         crew.stop()
     late = [crew for crew in crews if not crew.join(end_s)]

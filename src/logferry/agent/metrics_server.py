@@ -10,7 +10,8 @@ from socket import AF_INET, AF_INET6
 from logferry.agent.metrics import CONTENT_TYPE
 from logferry.limits import METRICS_CLIENT_S_MAX
 
-_POLL_S = 0.5
+_POLL_S = 0.1
+_CLOSE_S = 0.5
 
 
 class MetricsServer:
@@ -28,10 +29,11 @@ class MetricsServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
+        """Stop listening. A client that is being served is not waited for long."""
+        ender = threading.Thread(target=self._server.shutdown, daemon=True)
+        ender.start()
+        ender.join(_CLOSE_S)
         self._server.server_close()
-        self._thread.join()
 
 
 class _Server(HTTPServer):

@@ -7,7 +7,9 @@ when it is wanted again; one whose source got another ``to`` is renamed on the s
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,10 @@ from logferry.limits import SCAN_CHUNK_FILES
 from logferry.settings import build
 
 FILE_NAME = "sources.json"
+_AGAIN_S = 0.2
+"""Pause after a turn in which nothing could be done."""
+_TRIES_MAX = 300
+"""How often a file waits for another one to leave its place: a minute, then it stays where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Regroup:
         self._journal = journal
         self._clock = clock
         self._waiting: dict[bytes, Fate] = {}
+        self._tries: dict[bytes, int] = {}
+        self._due_s = -math.inf
 
     @property
     def waiting(self) -> bool:
@@ -120,35 +128,57 @@ class Regroup:
         for path in self._waiting.keys() - decided.keys():  # decided under the sources before, not carried out yet
             self._waiting.pop(path)
         self._waiting |= decided
+        self._tries.clear()
+        self._due_s = -math.inf
         self.tend()
 
     def tend(self) -> None:
-        """Do what can be done now."""
+        """Do what can be done now, a part of it at a time: other files go on meanwhile."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due_s:
+            return
         changed: list[Row] = []
         removed: list[int] = []
         left_out = moved = 0
-        for fate in list(self._waiting.values()):
+        turn = [self._waiting[path] for path in itertools.islice(self._waiting, SCAN_CHUNK_FILES)]
+        for fate in turn:
+            del self._waiting[fate.path]
             row = self._registry.by_path(fate.path)
             if row is not None and row.id in self._roster.busy:
                 self._roster.held.add(row.id)
+                self._waiting[fate.path] = fate  # behind the others
                 continue
-            del self._waiting[fate.path]
             if row is not None:
                 self._roster.held.discard(row.id)
             if fate.place is None:
                 left_out += 1
                 self._leave_out(fate.path, row, changed, removed)
-            elif row is not None and row.want == fate.was and row.want != fate.place and self._is_free(fate, row):
+            elif row is None or row.want != fate.was or row.want == fate.place:
+                continue
+            elif taken := [other for other in self._registry.by_place(fate.place) if other.id != row.id]:
+                self._put_off(fate, taken)
+            else:
                 moved += 1
+                self._tries.pop(fate.path, None)
                 self._scanner.note(fate.path, 0)
                 changed.append(dataclasses.replace(row, want=fate.place))
                 self._roster.update(changed[-1])
-            if len(changed) + len(removed) >= SCAN_CHUNK_FILES:
-                self._record(changed, removed)
-                changed, removed = [], []
         self._record(changed, removed)
         if left_out or moved:
             self._journal.event("sources changed", left_out=left_out, moved=moved, waiting=len(self._waiting))
+            self._due_s = -math.inf
+        else:
+            self._due_s = now_s + _AGAIN_S
+
+    def _put_off(self, fate: Fate, taken: list[Row]) -> None:
+        """Another file has that place. If it is about to leave, this one waits for it; in a ring, both stay."""
+        leaving = any(other.misplaced or (other.path in self._waiting and other.path != fate.path) for other in taken)
+        self._tries[fate.path] = self._tries.get(fate.path, 0) + 1
+        if leaving and self._tries[fate.path] < _TRIES_MAX:
+            self._waiting[fate.path] = fate
+            return
+        self._tries.pop(fate.path)
+        self._journal.event("stays where it is", level=WARNING, path=fate.path, taken=fate.place or "")
 
     def _leave_out(self, path: bytes, row: Row | None, changed: list[Row], removed: list[int]) -> None:
         self._scanner.forget(path)
@@ -165,13 +195,6 @@ class Regroup:
         else:
             removed.append(row.id)
             self._roster.forget(row.id)
-
-    def _is_free(self, fate: Fate, row: Row) -> bool:
-        assert fate.place is not None
-        taken = [other for other in self._registry.by_place(fate.place) if other.id != row.id]
-        if taken:
-            self._journal.event("stays where it is", level=WARNING, path=fate.path, taken=fate.place)
-        return not taken
 
     def _record(self, changed: list[Row], removed: list[int]) -> None:
         if not self._registry.apply(changed, remove=removed, now_ns=self._clock.now_ns()):
