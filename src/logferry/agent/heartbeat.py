@@ -114,7 +114,7 @@ def message(status: Status, now_ns: int) -> dict[str, Any]:
         "sent_bytes": status.sent_bytes,
         "generations": status.generations,
         "renames": status.renames,
-        "mismatches": status.mismatches,
+        "differences": status.differences,
         "looks": status.looks,
         "overflows": status.overflows,
         "watcher": status.watcher,

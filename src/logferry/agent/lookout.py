@@ -69,7 +69,7 @@ class Lookout:
         self.findings: dict[bytes, Finding] = {}
         self.generations = 0
         self.moves = 0
-        self.mismatches = 0
+        self.differences = 0
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
@@ -308,7 +308,7 @@ class Lookout:
 
     def disagreed(self, task: Task, file: OpenFile, why: str) -> int | None:
         """A worker found other content under a row's path: begin the next generation. Returns the new row's id."""
-        self.mismatches += 1
+        self.differences += 1
         row = task.row
         there = lstat(row.path) if row.path and not task.linked else None
         if task.linked and row.path:

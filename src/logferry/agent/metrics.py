@@ -60,7 +60,7 @@ def _metrics(status: Status, *, running: bool) -> Iterator[Metric]:
     yield counter("sent_slices_total", "Pieces of files the server confirmed since the start.", status.sent_files)
     yield counter("generations_total", "Files that began anew: truncated, replaced, rewritten.", status.generations)
     yield counter("renames_total", "Renames on the node that were followed.", status.renames)
-    yield counter("mismatches_total", "Files that did not begin with what was confirmed of them.", status.mismatches)
+    yield counter("differences_total", "Files that did not begin with what was confirmed of them.", status.differences)
     yield counter("rescans_total", "Looks at all sources.", status.looks)
     yield counter(
         "watch_overflows_total", "Times the watcher lost events, so that all was looked at.", status.overflows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,33 +61,30 @@ class Parts:
             Conflict: another agent runs with the same state folder.
             Later, Full: the registry cannot be opened at all.
         """
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(watcher.close)
             config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = StateLock(config.state_dir)
-            try:
-                registry = Registry(config.state_dir / "registry.db", clock.now_ns())
-            except BaseException:
-                lock.release()
-                raise
-        except BaseException:
-            watcher.close()
-            raise
-        if registry.set_aside is not None:
-            journal.event(
-                "registry was damaged",
-                level=WARNING,
-                kept_as=str(registry.set_aside),
-                hint="a new one is begun; every file is compared with the server before anything is sent",
-            )
-        registry.forget(gone_before_ns=clock.now_ns() - int(GONE_KEEP_S * 1e9))
-        roster = Roster(clock, dice)
-        handles = Handles()
-        scanner = Scanner(sources_of(config), never=never_sent(config, config_path), entering=watcher.watch)
-        scanner.load(registry.marks())
-        lookout = Lookout(scanner, registry, roster, handles, journal, clock, stamp)
-        settler = Settler(registry, roster, lookout, handles, journal, clock, tally)
-        settler.load_unsettled()
-        regroup = Regroup(lookout, registry, roster, handles, journal, clock)
+            undo.callback(lock.release)
+            registry = Registry(config.state_dir / "registry.db", clock.now_ns())
+            undo.callback(registry.close)
+            if registry.set_aside is not None:
+                journal.event(
+                    "registry was damaged",
+                    level=WARNING,
+                    kept_as=str(registry.set_aside),
+                    hint="a new one is begun; every file is compared with the server before anything is sent",
+                )
+            registry.forget(gone_before_ns=clock.now_ns() - int(GONE_KEEP_S * 1e9))
+            roster = Roster(clock, dice)
+            handles = Handles()
+            scanner = Scanner(sources_of(config), never=never_sent(config, config_path), entering=watcher.watch)
+            scanner.load(registry.marks())
+            lookout = Lookout(scanner, registry, roster, handles, journal, clock, stamp)
+            settler = Settler(registry, roster, lookout, handles, journal, clock, tally)
+            settler.load_unsettled()
+            regroup = Regroup(lookout, registry, roster, handles, journal, clock)
+            undo.pop_all()
         return cls(lock, registry, watcher, roster, handles, lookout, settler, regroup, journal, clock, tally)
 
     def close(self) -> None:

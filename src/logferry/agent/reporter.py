@@ -118,7 +118,7 @@ class Reporter:
             sent_bytes=settler.sent_bytes,
             generations=lookout.generations,
             renames=lookout.moves,
-            mismatches=lookout.mismatches,
+            differences=lookout.differences,
             looks=parts.tally.looks,
             overflows=parts.tally.overflows,
             errors=parts.tally.errors(),

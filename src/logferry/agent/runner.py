@@ -1,7 +1,8 @@
 """The agent: one thread that looks, plans and hands out work, a few workers that deliver it.
 
 The runner's thread owns scanner, roster and handles (``Parts``); the registry is shared with the workers (``Crew``),
-which record what the server confirmed before they report it. New settings replace the crew and regroup the parts.
+which record what the server confirmed before they report it. ``Dispatch`` stands between the two. New settings replace
+the crew and regroup the parts.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from logging import WARNING
 
 from logferry.agent.attendants import Attendants
 from logferry.agent.config import AgentConfig
-from logferry.agent.configfile import ConfigFile, ConfigState, changed_names, check_same_agent, connection_key
-from logferry.agent.crew import Crew, end_all
+from logferry.agent.configfile import ConfigFile, ConfigState, changed_names, check_same_agent
+from logferry.agent.crew import Crew
+from logferry.agent.dispatch import Dispatch
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
@@ -30,12 +32,10 @@ from logferry.agent.parts import Parts, never_sent, sources_of
 from logferry.agent.registry import Registry
 from logferry.agent.regroup import remember, remembered
 from logferry.agent.reporter import Reporter, Summary, Surroundings
-from logferry.agent.roster import Roster, Work
-from logferry.agent.slices import Task
+from logferry.agent.roster import Roster
 from logferry.agent.status import Status
 from logferry.agent.tally import Tally
 from logferry.agent.watch import Watcher, best_watcher
-from logferry.agent.worker import MoveJob, ShipJob
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.reconnect import Backoff, Dice
@@ -45,7 +45,6 @@ __all__ = ["Agent", "Summary"]
 
 _WAKE_S_MAX = 1.0
 """The runner looks up at least this often."""
-_ONCE_LINK_FAILURES_MAX = 3
 
 
 class Agent:
@@ -170,7 +169,7 @@ class Agent:
             try:
                 while not self._stop.is_set():
                     self._turn()
-                    if self._nothing_more():
+                    if self._dispatch.nothing_more(self._clock.monotonic_s()):
                         break
                     self._sleep()
                 return self._reporter.summary()
@@ -191,28 +190,31 @@ class Agent:
             self._tally,
             config_path=self._config_path,
         )
+        before, sources = remembered(config.state_dir), sources_of(config)
+        self._to_remember = before != sources
+        try:
+            if before is not None and before != sources:
+                parts.regroup.change(before, sources, never_sent(config, self._config_path))
+        except BaseException:
+            parts.close()
+            raise
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         if (fd := watcher.fileno()) is not None:
             self._selector.register(fd, selectors.EVENT_READ)
-        before, sources = remembered(config.state_dir), sources_of(config)
-        if before is not None and before != sources:
-            parts.regroup.change(before, sources, never_sent(config, self._config_path))
-        self._to_remember = before != sources
-        self._leaving: list[Crew] = []
-        self._crew = self._new_crew(epoch=0)
+        self._dispatch = Dispatch(parts, self._new_crew, config)
         self._reporter = Reporter(parts, self._surroundings(), self._started_ns)
         self._opened = True
-        self._attendants.attend(config, self._crew.alive_s)
+        self._attendants.attend(config, self._dispatch.crew.alive_s)
         self._look_s = -math.inf
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event(
             "started", agent=config.agent.id, server=config.server.address, files=parts.lookout.scanner.files()
         )
 
-    def _new_crew(self, *, epoch: int) -> Crew:
+    def _new_crew(self, config: AgentConfig, epoch: int) -> Crew:
         crew = Crew(
-            self._config,
+            config,
             self._parts.registry,
             self._journal,
             self._clock,
@@ -222,14 +224,13 @@ class Agent:
             self._tally,
             epoch=epoch,
         )
-        self._key = connection_key(self._config)
         crew.start()
         return crew
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
             self._config,
-            self._crew.link,
+            self._link,
             self._settings,
             self._config_path,
             self._attendants.heartbeat,
@@ -240,9 +241,9 @@ class Agent:
         if self._stop.is_set():
             self._notifier.stopping()
         self._attendants.close()
-        end_all([self._crew, *self._leaving])
+        self._dispatch.end()
         with contextlib.suppress(Later, Full):  # the registry may be what made us stop; what was sent is compared again
-            self._receive()
+            self._dispatch.receive()
         self._reporter.write(stopped=True)
         self._attendants.tell(self._reporter.latest, running=False)
         self._parts.close()
@@ -264,7 +265,7 @@ class Agent:
         parts = self._parts
         if self._file is not None and (self._reload.is_set() or self._file.changed()):
             self._reread(self._file)
-        self._receive()
+        self._dispatch.receive()
         hints = parts.watcher.read()
         parts.tally.overflows += hints.everywhere
         if self._clock.monotonic_s() >= self._look_s or hints.everywhere:
@@ -279,7 +280,8 @@ class Agent:
             self._sweep_s = self._clock.monotonic_s() + min(1.0, self._config.agent.scan_interval)
             parts.settler.sweep()
         parts.roster.wake()
-        self._hand_out()
+        if not self._stop.is_set():
+            self._dispatch.hand_out()
         if self._reporter.write():
             self._tell(self._reporter.latest)
         self._notifier.alive()
@@ -302,7 +304,7 @@ class Agent:
             self._journal.state("registry", "")
 
     def _sleep(self) -> None:
-        roster, crew = self._parts.roster, self._crew
+        roster, crew = self._parts.roster, self._dispatch.crew
         now = self._clock.monotonic_s()
         until = min(self._look_s, roster.next_due_s(), now + _WAKE_S_MAX)
         if roster.waiting or roster.misplaced:
@@ -348,21 +350,15 @@ class Agent:
     def _take(self, config: AgentConfig) -> None:
         old, self._config = self._config, config
         names = changed_names(old, config)
-        crew = self._crew
-        renewed = connection_key(config) != self._key
-        if renewed:
-            # Whoever is at work finishes its job under the old settings; its files are nobody else's until then.
-            crew.retire()
-            self._leaving.append(crew)
-            self._crew = self._new_crew(epoch=crew.link.epoch + 1)
-            if old.server.address != config.server.address:
-                self._journal.forget(f"server {old.server.address}")
+        renewed = self._dispatch.renew(config)
+        if old.server.address != config.server.address:
+            self._journal.forget(f"server {old.server.address}")
         if old.sources != config.sources or old.server.password_file != config.server.password_file:
             never = never_sent(config, self._config_path)
             self._parts.regroup.change(sources_of(old), sources_of(config), never)
             self._to_remember = True
         self._look_s = -math.inf
-        self._attendants.attend(config, self._crew.alive_s)
+        self._attendants.attend(config, self._dispatch.crew.alive_s)
         self._journal.event("settings taken", changed=names, reconnects=renewed)
 
     def _remember_sources(self) -> None:
@@ -378,62 +374,11 @@ class Agent:
         except OSError as error:
             self._journal.event("sources not remembered", level=WARNING, why=str(error.strerror or error))
 
-    # Handing out ------------------------------------------------------------------------------------------------------
-
-    def _hand_out(self) -> None:
-        roster, crew = self._parts.roster, self._crew
-        if self._stop.is_set() or crew.link.wait_s() > 0:
-            return
-        if self._parts.registry.behind is None and crew.may_take() and (rows := roster.next_moves()):
-            crew.submit(MoveJob(rows))
-        while roster.waiting and crew.may_take():
-            batch = roster.next_batch(crew.free)
-            if not batch:
-                break
-            crew.submit(ShipJob([self._task(work) for work in batch]))
-
-    def _task(self, work: Work) -> Task:
-        row = work.row
-        return Task(
-            row,
-            self._parts.handles.take(row.id),
-            linked=work.linked,
-            checked=self._parts.roster.check(row.id, self._crew.link.epoch),
-            compare=work.compare,
-            if_unknown_same=work.if_unknown_same,
-            may_publish=work.may_publish,
-            failures=work.failures,
-        )
-
-    def _nothing_more(self) -> bool:
-        """For ``once``: everything is sent, or what is left cannot be sent now."""
-        roster, link = self._parts.roster, self._crew.link.status
-        if roster.busy or self._crew.busy or self._parts.lookout.deferred:
-            return False
-        if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
-            return True
-        if roster.misplaced and roster.move_due_s <= self._clock.monotonic_s():
-            return False
-        return not roster.waiting
-
-    # Taking back ------------------------------------------------------------------------------------------------------
-
-    def _receive(self) -> None:
-        settler = self._parts.settler
-        for crew in (self._crew, *self._leaving):
-            for done in crew.received():
-                for outcome in done.outcomes:
-                    settler.settle(outcome)
-                if isinstance(done.job, MoveJob):
-                    settler.settle_moves(done.moves)
-        if self._leaving:
-            self._leaving = [crew for crew in self._leaving if not crew.is_gone()]
-
     # For whoever looks closely ----------------------------------------------------------------------------------------
 
     @property
     def _link(self) -> Link:
-        return self._crew.link
+        return self._dispatch.link
 
     @property
     def _registry(self) -> Registry:

@@ -70,7 +70,7 @@ class Status:
     """Files to be renamed on the server."""
     failing_count: int = 0
     """Files that cannot be sent now; ``failing`` lists the first of them."""
-    mismatches: int = 0
+    differences: int = 0
     """How often a file did not begin with what the server had confirmed of it."""
     looks: int = 0
     """Looks at everything."""

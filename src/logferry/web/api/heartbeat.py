@@ -43,7 +43,7 @@ class Beat(BaseModel):
     sent_bytes: _Count = 0
     generations: _Count = 0
     renames: _Count = 0
-    mismatches: _Count = 0
+    differences: _Count = 0
     looks: _Count = 0
     overflows: _Count = 0
     watcher: _Word = ""

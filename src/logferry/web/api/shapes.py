@@ -61,7 +61,7 @@ class OwnWords(Shape):
     sent_bytes: int
     generations: int
     renames: int
-    mismatches: int
+    differences: int
     looks: int
     overflows: int
     watcher: str

@@ -1,0 +1,104 @@
+"""Who sends what: work from the roster goes to the crew, what became of it to the settler; a crew may be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from logferry.agent.config import AgentConfig
+from logferry.agent.configfile import connection_key
+from logferry.agent.crew import Crew, end_all
+from logferry.agent.link import Link
+from logferry.agent.parts import Parts
+from logferry.agent.roster import Work
+from logferry.agent.slices import Task
+from logferry.agent.worker import MoveJob, ShipJob
+
+_ONCE_LINK_FAILURES_MAX = 3
+
+
+class Dispatch:
+    """Used by the runner's thread only."""
+
+    def __init__(self, parts: Parts, make_crew: Callable[[AgentConfig, int], Crew], config: AgentConfig) -> None:
+        """``make_crew`` starts a crew for settings, with the epoch from which its link counts."""
+        self._parts = parts
+        self._make_crew = make_crew
+        self._key = connection_key(config)
+        self._leaving: list[Crew] = []
+        self.crew = make_crew(config, 0)
+
+    @property
+    def link(self) -> Link:
+        """That of the crew that gets new work."""
+        return self.crew.link
+
+    def renew(self, config: AgentConfig) -> bool:
+        """Another crew, if the connections are to be others under ``config``; returns whether.
+
+        Whoever is at work finishes its job under the old settings; its files are nobody else's until then.
+        """
+        key = connection_key(config)
+        if key == self._key:
+            return False
+        old, self._key = self.crew, key
+        old.retire()
+        self._leaving.append(old)
+        self.crew = self._make_crew(config, old.link.epoch + 1)
+        return True
+
+    def end(self) -> None:
+        """Stop all workers."""
+        end_all([self.crew, *self._leaving])
+
+    # Handing out ------------------------------------------------------------------------------------------------------
+
+    def hand_out(self) -> None:
+        """Give what waits to whoever is free."""
+        roster, crew = self._parts.roster, self.crew
+        if crew.link.wait_s() > 0:
+            return
+        if self._parts.registry.behind is None and crew.may_take() and (rows := roster.next_moves()):
+            crew.submit(MoveJob(rows))
+        while roster.waiting and crew.may_take():
+            batch = roster.next_batch(crew.free)
+            if not batch:
+                break
+            crew.submit(ShipJob([self._task(work) for work in batch]))
+
+    def _task(self, work: Work) -> Task:
+        row = work.row
+        return Task(
+            row,
+            self._parts.handles.take(row.id),
+            linked=work.linked,
+            checked=self._parts.roster.check(row.id, self.crew.link.epoch),
+            compare=work.compare,
+            if_unknown_same=work.if_unknown_same,
+            may_publish=work.may_publish,
+            failures=work.failures,
+        )
+
+    def nothing_more(self, now_s: float) -> bool:
+        """For ``once``: everything is sent, or what is left cannot be sent now."""
+        roster, link = self._parts.roster, self.crew.link.status
+        if roster.busy or self.crew.busy or self._parts.lookout.deferred:
+            return False
+        if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
+            return True
+        if roster.misplaced and roster.move_due_s <= now_s:
+            return False
+        return not roster.waiting
+
+    # Taking back ------------------------------------------------------------------------------------------------------
+
+    def receive(self) -> None:
+        """Settle what came back. Raises Later, Full when the registry fails."""
+        settler = self._parts.settler
+        for crew in (self.crew, *self._leaving):
+            for done in crew.received():
+                for outcome in done.outcomes:
+                    settler.settle(outcome)
+                if isinstance(done.job, MoveJob):
+                    settler.settle_moves(done.moves)
+        if self._leaving:
+            self._leaving = [crew for crew in self._leaving if not crew.is_gone()]
