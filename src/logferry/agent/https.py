@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from logferry.errors import (
     BadConfig,
@@ -43,6 +41,8 @@ def parse_address(address: str, *, pinned: bool = False, needs_scheme: bool = Fa
 
     Raises BadConfig, Refused (plain HTTP).
     """
+    from urllib.parse import urlsplit  # a megabyte of modules, for agents that have a heartbeat
+
     parts = urlsplit(address if "://" in address else f"//{address}")
     example = "https://logs.example:8443" if needs_scheme else "logs.example:8443"
     known = ("http", "https") if needs_scheme else ("", "http", "https")
@@ -129,6 +129,8 @@ def _exchange(
 ) -> tuple[int, bytes]:
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if user:
+        import base64
+
         pair = f"{user}:{password}".encode("utf-8", "surrogateescape")
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
     connection.request("POST", path, json.dumps(body), headers)
