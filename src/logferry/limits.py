@@ -229,6 +229,40 @@ BUNDLE_REFUSALS_SHOWN_MAX = 1_000
 BUNDLE_REPORT_BYTES_MAX = 1 * MIB
 """Refused members that the reply names, and its bytes: below what clients accept of one reply."""
 
+# Compressed files ----------------------------------------------------------------------------------------------------
+UNPACK_PIECE_BYTES = 256 * KIB
+"""Unpacked at a time, whatever the stream expands to."""
+UNPACK_INPUT_BYTES = 64 * KIB
+UNPACK_STEP_BYTES = 512
+"""Input that zstandard gets at a time: it may expand to 22 MiB, all of which is given at once."""
+UNPACK_MEMORY_BYTES_MAX = 80 * MIB
+"""Memory that xz may ask of us: ``xz -9`` needs 65 MiB."""
+UNPACK_WINDOW_BYTES_MAX = 8 * MIB
+"""The same for zstd; what RFC 8878 3.1.1.1.2 recommends, and all levels up to 19 keep to it."""
+UNPACK_RATIO_MAX = 1_100
+"""How many times larger a text may be than its file: gzip reaches 1,032 at most, logs 10 to 100, bombs 32,000."""
+UNPACK_RATIO_FREE_BYTES = 64 * MIB
+"""So much may come out before the ratio counts."""
+TEXT_BYTES_MAX = 4 * GIB
+"""The longest text of a compressed file that is unpacked to be searched and viewed: it takes as much disk meanwhile."""
+TEXTS_KEPT_BYTES_MAX = 1 * GIB
+"""Unpacked texts kept on disk for the next who asks; the longest unused goes first, the newest always stays."""
+TEXTS_KEPT_MAX = 64
+"""How many of them: each holds a descriptor."""
+COPIES_QUIET_S = 10.0
+"""A compressed file is looked into when nothing was added to it for so long."""
+COPIES_LOOK_S = 2.0
+"""How often the server asks whether one is due."""
+COPIES_BATCH = 100
+COPIES_BYTES_PER_S = 96 * MIB
+"""How fast the server unpacks and hashes for this: a third of a core, so that uploads and searches do not notice."""
+COPIES_AGAIN_S_MIN = 60.0
+COPIES_AGAIN_S_MAX = 7 * 86400.0
+"""A file that is no copy yet is compared again after this, then after twice that and so on: its original may still be
+on its way."""
+COPIES_HASHED_MAX = 64
+"""Generations of the right size that are hashed to find an original: those nearest first."""
+
 # Archive -----------------------------------------------------------------------------------------------------------
 COPY_BYTES = 1 * MIB
 """Block size for reading, comparing and hashing files."""
@@ -385,6 +419,13 @@ BATCH_NEW_FILES = 256
 """New files of one batch: more than grown ones, since nobody waits for their next line, and they go as one bundle."""
 CHECKED_MAX = 10_000
 """Files whose size on the server the agent trusts without asking again, as long as the connection lasts."""
+COPY_WAIT_S_MIN = 0.25
+COPY_WAIT_S_MAX = 10.0
+COPY_DIGEST_BYTES_MAX = 4 * GIB
+"""Of a longer generation no digest is asked for before it moves aside: the server would read for too long."""
+COPY_TRIES_MAX = 10
+"""How often, and how long apart, a compressed file waits to be told a copy (about a minute in all): its original may
+still be on its way. Then it is sent."""
 HANDLES_MAX = 256
 HANDLE_IDLE_S = 60.0
 """Files that grew lately stay open, so that what is written after a rotation or deletion is still read."""
@@ -428,6 +469,8 @@ assert BUNDLE_MEMBER_BYTES_MAX < BUNDLE_BATCH_BYTES
 assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
 assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
 assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
+assert UNPACK_RATIO_FREE_BYTES < TEXT_BYTES_MAX
+assert COPIES_QUIET_S < COPIES_AGAIN_S_MIN < COPIES_AGAIN_S_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0

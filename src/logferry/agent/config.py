@@ -74,6 +74,9 @@ class SourceSettings:
     exclude: tuple[str, ...] = setting((), doc="patterns of files and folders to pass over")
     mode: str = setting("grow", choices=("grow", "complete"), doc="complete: send when unchanged for settle")
     settle: float = setting(5.0, unit="duration", doc="how long a file is left alone in mode complete")
+    compressed: str = setting(
+        "ship", choices=("ship", "skip-copies"), doc="skip-copies: no .gz of a log that the server holds whole"
+    )
 
     def __post_init__(self) -> None:
         Patterns.of(self.include)

@@ -103,7 +103,12 @@ def connection_key(config: AgentConfig) -> tuple[object, ...]:
     """Equal for settings under which the connections to the server may stay as they are."""
     server = replace(config.server, heartbeat="", heartbeat_trust="pin")
     files = [_content(path) for path in _named(config)]
-    return (server, config.limits, config.user, config.agent.scan_interval, *files)
+    return (server, config.limits, config.user, config.agent.scan_interval, skips_copies(config), *files)
+
+
+def skips_copies(config: AgentConfig) -> bool:
+    """Whether some source does not want compressed copies of what the server holds."""
+    return any(source.compressed == "skip-copies" for source in config.sources)
 
 
 def _content(path: str) -> bytes:

@@ -38,12 +38,14 @@ class Crew:
         wake: Callable[[], None],
         tally: Tally,
         *,
+        skips_copies: bool = False,
         epoch: int = 0,
     ) -> None:
         """``epoch`` is that of the link: higher than any before, so that sizes on the server are asked for again."""
         self._config = config
         self._clock = clock
         self._wake = wake
+        self.skips_copies = skips_copies
         self.alive_s = min(max(config.agent.scan_interval, ALIVE_S_MIN), ALIVE_S_MAX)
         self.link = Link(config.server.address, journal, clock, dice, tally=tally, epoch=epoch)
         self._rate = TokenBucket(config.limits.upload_rate, clock=clock) if config.limits.upload_rate else None
@@ -60,6 +62,7 @@ class Crew:
                 alive_s=self.alive_s,
                 calls=number == 0,
                 goodbye=f"{_INTRODUCTION} stopping",
+                skips_copies=skips_copies,
             )
             for number in range(config.limits.connections)
         ]

@@ -10,6 +10,7 @@ from logferry.agent.crew import Crew, end_all
 from logferry.agent.link import Link
 from logferry.agent.parts import Parts
 from logferry.agent.roster import Work
+from logferry.agent.rows import Row, State
 from logferry.agent.slices import Task
 from logferry.agent.worker import MoveJob, ShipJob
 
@@ -76,7 +77,17 @@ class Dispatch:
             if_unknown_same=work.if_unknown_same,
             may_publish=work.may_publish,
             failures=work.failures,
+            maybe_copy=self.crew.skips_copies and self._may_be_copy(row),
+            copy_tries=work.copy_tries,
+            copy_seen=work.copy_seen,
         )
+
+    def _may_be_copy(self, row: Row) -> bool:
+        """Whether nothing of the file was sent yet and nothing is to be, if it is a compressed copy."""
+        if row.state is not State.NEW or row.offset or row.remote or row.going or not row.path:
+            return False
+        source = self._parts.lookout.scanner.source_at(row.path)
+        return source is not None and source.may_skip(row.path)
 
     def nothing_more(self, now_s: float) -> bool:
         """For ``once``: everything is sent, or what is left cannot be sent now."""
@@ -85,6 +96,8 @@ class Dispatch:
             return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
+        if roster.any_undecided:
+            return False
         if roster.misplaced and roster.move_due_s <= now_s:
             return False
         return not roster.waiting

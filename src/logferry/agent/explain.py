@@ -141,6 +141,9 @@ def _regular(
         return replace(made, answer="kept", why=f"{verdict.why}; the archive keeps what was sent before")
     if not verdict.wanted and not (followed and verdict.source):
         return _unwanted(made, verdict.why, verdict.hint)
+    if row is not None and row.state is State.SKIPPED:
+        why = "it is a compressed copy of what the server holds"
+        return _unwanted(made, why, 'compressed = "ship" in its source sends it')
     if not verdict.wanted:
         made = replace(made, hint="", why=f"it had a wanted name before it was renamed ({verdict.why})")
     unsent = max(0, status.st_size - (row.offset if row is not None else 0))

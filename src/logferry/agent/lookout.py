@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from logging import WARNING
 
@@ -368,6 +369,12 @@ class Lookout:
         elif row.id not in self._roster.busy:
             self._roster.drop(row.id)
 
+    def _unskip(self, row: Row) -> Row:
+        """A compressed copy that was not sent is to be: the settings have changed."""
+        row = dataclasses.replace(row, state=State.NEW)
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return row
+
     def _enlist(self, decision: Decision, by_path: dict[bytes, Row]) -> None:
         if isinstance(decision, Gone):
             return
@@ -381,6 +388,8 @@ class Lookout:
         self.scanner.note(sight.path, sight.stat.mark)
         match decision:
             case Same():
+                if row.state is State.SKIPPED and (source is None or not source.may_skip(sight.path)):
+                    row = self._unskip(row)
                 if row.state is State.NEW:  # everything is there, but not under its name yet
                     self._roster.add(row, sight.stat.size, linked=linked)
                 else:
@@ -392,7 +401,7 @@ class Lookout:
             case Move():
                 self._journal.event("renamed", path=sight.path, was=decision.row.path, archive=row.want)
                 self.held_gone.discard(row.id)
-                if sight.stat.size > row.offset or row.state is State.NEW:
+                if row.state is not State.SKIPPED and (sight.stat.size > row.offset or row.state is State.NEW):
                     self._roster.add(row, sight.stat.size, linked=linked)
         if isinstance(decision, NewGeneration):
             self._journal.event(

@@ -36,8 +36,17 @@ class Mover:
     """Brings misplaced rows to where they belong, on one connection."""
 
     def __init__(
-        self, client: FtpClient, registry: Registry, journal: Journal, clock: Clock, stamp: Callable[[], str]
+        self,
+        client: FtpClient,
+        registry: Registry,
+        journal: Journal,
+        clock: Clock,
+        stamp: Callable[[], str],
+        *,
+        leaving: Callable[[Row], None] | None = None,
     ) -> None:
+        """``leaving`` hears of each generation that is about to be filed under an aside name."""
+        self._leaving = leaving
         self._client = client
         self._registry = registry
         self._journal = journal
@@ -81,6 +90,8 @@ class Mover:
     def _one(self, row: Row, target: str, now: dict[int, Row | None]) -> Row | None:
         if self._client.size(wire(row.remote)) is None:
             return self._lost(row)
+        if self._leaving is not None and target == row.want and row.state is State.ENDED:
+            self._leaving(row)
         if whole_size(self._client, target) is not None:
             self._clear(row, target)
         ensure_parent(self._client, target)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from logging import WARNING
 
 from logferry.agent.config import AgentConfig
+from logferry.agent.configfile import skips_copies
 from logferry.agent.files import Handles
 from logferry.agent.journal import Journal
 from logferry.agent.lock import StateLock
@@ -22,6 +23,7 @@ from logferry.agent.sources import Source
 from logferry.agent.tally import Tally
 from logferry.agent.watch import Watcher
 from logferry.clock import Clock
+from logferry.errors import Full, Later
 from logferry.ftp.reconnect import Dice
 from logferry.limits import GONE_KEEP_S
 
@@ -86,6 +88,17 @@ class Parts:
             regroup = Regroup(lookout, registry, roster, handles, journal, clock)
             undo.pop_all()
         return cls(lock, registry, watcher, roster, handles, lookout, settler, regroup, journal, clock, tally)
+
+    def prepare_copies(self, config: AgentConfig) -> bool:
+        """Whether compressed copies of what the server holds are not sent."""
+        if not skips_copies(config):
+            return False
+        try:
+            self.registry.prepare_copies(noted_before_ns=self.clock.now_ns() - int(GONE_KEEP_S * 1e9))
+        except (Later, Full) as error:  # a disk that is full stops nothing: they are sent
+            self.journal.event("compressed copies are sent, too", level=WARNING, why=str(error))
+            return False
+        return True
 
     def close(self) -> None:
         """Release everything."""

@@ -95,6 +95,12 @@ def same_inode(row: Row, sight: Sight) -> bool:
     return row.inode_generation == sight.inode_generation or 0 in (row.inode_generation, sight.inode_generation)
 
 
+def _still_skipped(row: Row, sight: Sight) -> bool:
+    """Whether the file is the compressed copy that was not sent; a rename leaves size and time as they were."""
+    seen = row.seen
+    return row.state is State.SKIPPED and (seen.size, seen.mtime_ns) == (sight.stat.size, sight.stat.mtime_ns)
+
+
 def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees) -> Decision:
     """Judge one file.
 
@@ -109,11 +115,13 @@ def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees)
         # An inode is a hint and is used again; so a rename is believed only if the content agrees. Where nothing is
         # confirmed yet there is nothing to agree with and nothing to lose: the first upload may just be in doubt.
         for row in sorted(astray, key=lambda r: -r.offset):
-            unsent = row.state is State.NEW and row.offset == 0
+            unsent = (row.state is State.NEW and row.offset == 0) or _still_skipped(row, sight)
             if same_inode(row, sight) and (unsent or (row.offset > 0 and agrees(sight, row))):
                 return Move(row, sight)
     if own is None:
         return New(sight)
+    if own.state is State.SKIPPED and own.seen == sight.stat:
+        return Same(own, sight)
     if own.offset == 0:
         return Ship(own, sight)
     if sight.stat.size < own.offset or not agrees(sight, own):
@@ -226,11 +234,13 @@ def same(row: Row, sight: Sight) -> Row:
 
 def _alive(row: Row, sight: Sight) -> Row:
     """``row`` with its file in sight again; one without confirmed bytes belongs to whatever file is there now."""
-    state = State.LIVE if row.state is State.GONE else row.state
+    state = {State.GONE: State.LIVE, State.SKIPPED: State.NEW}.get(row.state, row.state)
     return dataclasses.replace(row, state=state, inode=row.inode if row.offset else sight.stat.inode)
 
 
 def _moved(row: Row, sight: Sight) -> Row:
+    if row.state is State.SKIPPED:
+        return dataclasses.replace(row, path=sight.path, want=sight.archive, inode=sight.stat.inode, seen=sight.stat)
     whole = row.state is not State.NEW and (row.state is not State.ENDED or row.offset >= row.target)
     return dataclasses.replace(
         row,

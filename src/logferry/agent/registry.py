@@ -43,6 +43,16 @@ CREATE INDEX files_inode ON files (inode);
 CREATE INDEX files_remote ON files (remote) WHERE remote <> '';
 CREATE INDEX files_going ON files (going) WHERE going <> '';
 """
+_COPIES_SCHEMA = """
+CREATE TABLE IF NOT EXISTS copies (row_id INTEGER PRIMARY KEY, original TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS filed (
+    sha256 TEXT PRIMARY KEY, offset INTEGER NOT NULL, head BLOB NOT NULL, tail BLOB NOT NULL, place TEXT NOT NULL,
+    noted_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+DELETE FROM copies WHERE row_id NOT IN (SELECT id FROM files);
+CREATE INDEX IF NOT EXISTS files_offset ON files (offset);
+CREATE INDEX IF NOT EXISTS files_head ON files (head);
+"""
 _COLUMNS = (
     "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, "
     "going, target, base"
@@ -201,6 +211,61 @@ class Registry:
         """Sum of the offsets of all rows, in bytes."""
         with self._using() as db:
             return int(db.execute("SELECT coalesce(sum(offset), 0) FROM files").fetchone()[0])
+
+    # Compressed copies --------------------------------------------------------------------------------------------
+
+    def prepare_copies(self, *, noted_before_ns: int = 0) -> None:
+        """Make what the methods below need, once at the start; only where compressed copies are to be skipped.
+
+        What was noted of filed generations before ``noted_before_ns`` is forgotten.
+
+        Raises:
+            Full, Later: it cannot be written.
+        """
+        with self._using() as db:
+            db.executescript(f"BEGIN IMMEDIATE;{_COPIES_SCHEMA}COMMIT;")
+            db.execute("DELETE FROM filed WHERE noted_ns < ?", (noted_before_ns,))
+
+    def largest_offset(self) -> int:
+        """The largest number of bytes that was confirmed of one file."""
+        with self._using() as db:
+            found = int(db.execute("SELECT coalesce(max(offset), 0) FROM files").fetchone()[0])
+            return max([found, *(row.offset for row in self._unsaved.values())])
+
+    def by_print(self, prints: Fingerprint) -> list[Row]:
+        """All rows whose confirmed bytes have this length, head and tail."""
+        where = "WHERE offset = ? AND head = ? AND tail = ?"
+        return self._select(where, (prints.offset, prints.head, prints.tail), lambda row: row.print == prints)
+
+    def by_head(self, head: bytes) -> list[Row]:
+        """All rows whose confirmed bytes begin like this (a hash of the head)."""
+        return self._select("WHERE head = ?", (head,), lambda row: row.print.head == head)
+
+    def note_copy(self, row_id: int, original: str) -> None:
+        """The file of this row is a compressed copy of what is archived at ``original``. For whoever asks why."""
+        with self._using() as db:
+            db.execute("INSERT OR REPLACE INTO copies (row_id, original) VALUES (?, ?)", (row_id, original))
+
+    def note_filed(self, row: Row, sha256: str, now_ns: int) -> None:
+        """The server said that what ``row`` confirmed, now to be filed as an earlier generation, has this SHA-256."""
+        values = (sha256, row.offset, row.print.head, row.print.tail, row.remote, now_ns)
+        with self._using() as db:
+            db.execute("INSERT OR REPLACE INTO filed VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def filed_as(self, prints: Fingerprint, sha256: str) -> str:
+        """The place of which the generation with this SHA-256, length, head and tail was filed; empty if none was."""
+        query = "SELECT place FROM filed WHERE sha256 = ? AND offset = ? AND head = ? AND tail = ?"
+        with self._using() as db:
+            row = db.execute(query, (sha256, prints.offset, prints.head, prints.tail)).fetchone()
+            return str(row[0]) if row else ""
+
+    def copy_of(self, row_id: int) -> str:
+        """What a SKIPPED row is a compressed copy of (archive path); empty if nobody noted it."""
+        with self._using() as db:
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'copies'").fetchone() is None:
+                return ""
+            row = db.execute("SELECT original FROM copies WHERE row_id = ?", (row_id,)).fetchone()
+            return str(row[0]) if row else ""
 
     # Writing ------------------------------------------------------------------------------------------------------
 

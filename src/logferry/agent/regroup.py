@@ -124,6 +124,10 @@ class Regroup:
     def change(self, old: Sequence[Source], new: Sequence[Source], never: Sequence[bytes]) -> None:
         """From now on look at ``new``."""
         self._scanner.change(new, never=never)
+        for path in self._scanner.paths():
+            before, after = _source_at(path, old), _source_at(path, new)
+            if before is not None and after is not None and before.may_skip(path) != after.may_skip(path):
+                self._scanner.note(path, 0)  # whether a compressed copy is sent is decided anew
         decided = {fate.path: fate for fate in fates(self._scanner.paths(), old, new)}
         for path in self._waiting.keys() - decided.keys():  # decided under the sources before, not carried out yet
             self._waiting.pop(path)

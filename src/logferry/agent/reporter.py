@@ -130,6 +130,7 @@ class Reporter:
             failing=tuple(failing[:FINDINGS_MAX]),
             failing_count=len(failing),
             findings=tuple(finding.text() for finding in lookout.findings.values()),
+            copies=settler.copies,
             sources=tuple(text(source.root) for source in lookout.scanner.sources),
             config_path=around.config_path,
             config_loaded_ns=around.settings.loaded_ns,

@@ -6,11 +6,21 @@ import heapq
 import math
 from dataclasses import dataclass
 
+from logferry.agent.identity import Stat
 from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
-from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, BATCH_NEW_FILES, CHECKED_MAX, FILE_BACKOFF_S_MAX
+from logferry.limits import (
+    BACKOFF_S_MIN,
+    BATCH_BYTES,
+    BATCH_FILES,
+    BATCH_NEW_FILES,
+    CHECKED_MAX,
+    COPY_WAIT_S_MAX,
+    COPY_WAIT_S_MIN,
+    FILE_BACKOFF_S_MAX,
+)
 
 _BATCH_FILES_MIN = 8
 
@@ -28,6 +38,9 @@ class Work:
     compare: bool = False
     if_unknown_same: bool = False
     may_publish: bool = True
+    copy_tries: int = 0
+    copy_seen: Stat | None = None
+    """How often it could not be told yet whether it is a compressed copy, and what the file was the last time."""
     failures: int = 0
     error: str = ""
     since_s: float = 0.0
@@ -150,6 +163,17 @@ class Roster:
         wait_s = self._dice.uniform(BACKOFF_S_MIN / 2, ceiling_s)
         work.due_s = self._clock.monotonic_s() + wait_s
         return wait_s
+
+    def undecided(self, work: Work, seen: Stat) -> None:
+        """It may be a compressed copy: ask again after ``release``, later each time."""
+        work.copy_tries += 1
+        work.copy_seen = seen
+        work.due_s = self._clock.monotonic_s() + min(COPY_WAIT_S_MAX, COPY_WAIT_S_MIN * 2**work.copy_tries)
+
+    @property
+    def any_undecided(self) -> bool:
+        """Whether some file waits only for such an answer."""
+        return any(work.copy_tries and work.row.offset == 0 and not work.error for work in self.works.values())
 
     def moves_failed(self) -> None:
         """A job of renames did not get through."""

@@ -20,6 +20,8 @@ class State(enum.IntEnum):
     """The node's file is gone; the archive keeps its copy. The row waits in case the file comes back."""
     ENDED = 3
     """Its path holds another generation now. It is to be moved aside on the server, then forgotten."""
+    SKIPPED = 4
+    """A compressed copy of what the server holds; not sent. Looked at again when it changes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,7 @@ class Agent:
             self._stamp,
             self._wake,
             self._tally,
+            skips_copies=self._parts.prepare_copies(config),
             epoch=epoch,
         )
         crew.start()

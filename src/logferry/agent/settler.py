@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from logging import WARNING
 
+from logferry.agent.copies import Skipped, Undecided
 from logferry.agent.files import Handles
 from logferry.agent.journal import Journal, text
 from logferry.agent.link import concerns_link
@@ -44,6 +45,8 @@ class Settler:
         """ENDED rows that are in their place, with the time until which they are remembered."""
         self.sent_slices = 0
         self.sent_bytes = 0
+        self.copies = 0
+        """Compressed copies that were not sent."""
         self.last_path = ""
 
     def load_unsettled(self) -> None:
@@ -54,7 +57,7 @@ class Settler:
             else:
                 self._roster.update(row)
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: Outcome | Skipped | Undecided) -> None:
         """One task came back."""
         task = outcome.task
         row_id = task.row.id
@@ -73,6 +76,14 @@ class Settler:
                 if made is None and task.file is not None:
                     task.file.close()
                     task.file = None
+            case Skipped():
+                self._roster.update(outcome.row)
+                self._roster.drop(row_id)
+                self._lookout.scanner.note(outcome.row.path, outcome.row.seen.mark)
+                self.copies += 1
+            case Undecided():
+                if work is not None:
+                    self._roster.undecided(work, outcome.seen)
             case Waits():
                 self._roster.update(outcome.row)
             case LookAgain():

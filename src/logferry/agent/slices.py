@@ -31,6 +31,11 @@ class Task:
     """Whether the final name is free: another generation may still have to leave it."""
     failures: int = 0
     """How often it did not work so far."""
+    maybe_copy: bool = False
+    """Whether it is not sent if it is a compressed copy; ``copies`` judges, for the ``copy_tries``-th time."""
+    copy_tries: int = 0
+    copy_seen: identity.Stat | None = None
+    """What it was when it could not be told the last time."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from logferry.agent.config import SourceSettings
 from logferry.agent.patterns import Patterns
+from logferry.compressed import form_by_name
 from logferry.errors import BadName
 from logferry.limits import NAME_BYTES_MAX
 from logferry.names import checked_path, escape
@@ -53,6 +54,8 @@ class Source:
     exclude: Patterns
     settle_s: float
     """0 = mode grow; else how long a file must be unchanged before it is sent."""
+    skips_copies: bool = False
+    """Whether a compressed copy of what the server holds is not sent."""
 
     @classmethod
     def of(cls, settings: SourceSettings) -> Source:
@@ -63,6 +66,7 @@ class Source:
             include=Patterns.of(settings.include),
             exclude=Patterns.of(settings.exclude),
             settle_s=settings.settle if settings.mode == "complete" else 0.0,
+            skips_copies=settings.compressed == "skip-copies",
         )
 
     def holds(self, path: bytes) -> bool:
@@ -78,6 +82,10 @@ class Source:
         relative = self.relative(path)
         name = relative.rpartition(b"/")[2]
         return self.include.match(relative, name) and not self.exclude.match(relative, name)
+
+    def may_skip(self, path: bytes) -> bool:
+        """Whether a file at ``path`` is not sent if it turns out to be a compressed copy."""
+        return self.skips_copies and form_by_name(path.rpartition(b"/")[2].decode("latin-1")) != ""
 
     def enters(self, folder: bytes) -> bool:
         """Whether the folder at ``folder`` (below the root) is looked into."""

@@ -95,6 +95,8 @@ class Status:
     """How far this clock is ahead of the server's, as far as a heartbeat has told."""
     metrics: str = ""
     """Where the metrics are, or why not."""
+    copies: int = 0
+    """Compressed copies of what the server holds that were not sent, since the start."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

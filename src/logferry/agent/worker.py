@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logferry.agent.copies import Copies, Skipped, Undecided, note_digest
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link, concerns_link
 from logferry.agent.mover import Moved, Mover
@@ -19,7 +20,7 @@ from logferry.agent.rows import Row
 from logferry.agent.shipper import Failed, Outcome, Sent, Shipper
 from logferry.agent.slices import Task
 from logferry.clock import Clock
-from logferry.errors import Later, LogferryError
+from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.client import FtpClient
 
 
@@ -45,7 +46,7 @@ class Done:
     """A job's end: outcomes of a ShipJob or moves of a MoveJob."""
 
     job: Job
-    outcomes: list[Outcome]
+    outcomes: list[Outcome | Skipped | Undecided]
     moves: list[Moved]
 
 
@@ -65,11 +66,13 @@ class Worker:
         alive_s: float = math.inf,
         calls: bool = False,
         goodbye: str = "",
+        skips_copies: bool = False,
     ) -> None:
         """``connect`` makes a client (not yet connected); ``finished`` hears of every job, on the worker's thread.
 
         After ``alive_s`` without a job the server hears that we live; a worker that ``calls`` connects for that.
         ``goodbye`` is what the server is told (CLNT) before the connection ends for good.
+        ``skips_copies``: some compressed copies are not to be sent.
         """
         self._connect = connect
         self._registry = registry
@@ -81,6 +84,7 @@ class Worker:
         self._alive_s = alive_s
         self._calls = calls
         self._goodbye = goodbye
+        self._skips_copies = skips_copies
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._client: FtpClient | None = None
         self._stopping = False
@@ -172,9 +176,37 @@ class Worker:
     def _do(self, job: Job, client: FtpClient) -> Done:
         if isinstance(job, ShipJob):
             shipper = Shipper(client, self._registry, self._journal, self._clock, self._stamp)
-            return Done(job, shipper.ship(job.tasks), [])
-        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp)
+            held, tasks = self._without_copies(job.tasks, client)
+            return Done(job, [*held, *shipper.ship(tasks)], [])
+        leaving = (lambda row: self._note_digest(client, row)) if self._skips_copies else None
+        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp, leaving=leaving)
         return Done(job, [], mover.move(job.rows))
+
+    def _note_digest(self, client: FtpClient, row: Row) -> None:
+        try:
+            note_digest(client, self._registry, row, self._clock.now_ns())
+        except Full as error:  # then its compressed copy is sent
+            self._journal.state("copies", "not recorded", level=logging.WARNING, why=str(error))
+
+    def _without_copies(
+        self, tasks: list[Task], client: FtpClient
+    ) -> tuple[list[Outcome | Skipped | Undecided], list[Task]]:
+        """Outcomes of those that are compressed copies, or may yet be, and the tasks that are left to send."""
+        if not any(task.maybe_copy for task in tasks):
+            return [], tasks
+        copies = Copies(client, self._registry, self._journal, self._clock, lambda: not self._stopping)
+        outcomes: list[Outcome | Skipped | Undecided] = []
+        left: list[Task] = []
+        for task in tasks:
+            try:
+                outcome: Outcome | Skipped | Undecided | None = copies.judge(task) if task.maybe_copy else None
+            except LogferryError as error:
+                outcome = Failed(task, task.row, error)
+            if outcome is None:
+                left.append(task)
+            else:
+                outcomes.append(outcome)
+        return outcomes, left
 
     def _none_done(self, job: Job, error: LogferryError) -> Done:
         if isinstance(job, ShipJob):

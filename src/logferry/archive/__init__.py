@@ -8,5 +8,6 @@ from logferry.archive.incoming import Incoming
 from logferry.archive.lines import LineRow, Lines
 from logferry.archive.many import WholeFile
 from logferry.archive.reader import GenerationReader
+from logferry.archive.texts import Text
 
-__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LineRow", "Lines", "WholeFile"]
+__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LineRow", "Lines", "Text", "WholeFile"]

@@ -23,7 +23,9 @@ from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.records import Node, Received
 from logferry.archive.renames import Renames
 from logferry.archive.rooms import Rooms
+from logferry.archive.siblings import Pace, Siblings
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
+from logferry.archive.texts import Check, Text, Texts, no_check
 from logferry.archive.tree import Tree
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
@@ -50,7 +52,8 @@ class Archive:
         self._rooms = Rooms.at(data_dir, catalog, disk or Disk(), clock, min_free_bytes)
         self._tree = Tree(self._rooms)
         self._renames = Renames(self._rooms, self._tree, self._supersede)
-        self._indexes = LineIndexes(self.open, clock)
+        self._texts = Texts(self._rooms)
+        self._indexes = LineIndexes(lambda generation_id: self.text(generation_id).reader, clock)
         self._lock = threading.Lock()
         self._active: dict[tuple[str, str], Incoming] = {}
 
@@ -154,9 +157,23 @@ class Archive:
         """Open a generation for reading, as long as it is now. Raises NotFound, Damaged."""
         return open_generation(self._rooms, generation_id)
 
+    def text(self, generation_id: int, check: Check = no_check) -> Text:
+        """A generation as people read it: a compressed one (.gz .xz .bz2 .zst) unpacked, any other as it is.
+
+        Close its reader. ``check`` is called while it is being unpacked and may raise to break that off.
+
+        Raises:
+            NotFound, Damaged.
+        """
+        return self._texts.open(generation_id, check)
+
     def lines(self, generation_id: int) -> Lines:
-        """A generation as lines, as long as it is now. Close it. Raises NotFound, Damaged."""
-        return Lines(self.open(generation_id), self._indexes, generation_id)
+        """The text of a generation as lines, as long as it is now. Close it. Raises NotFound, Damaged."""
+        return Lines(self.text(generation_id).reader, self._indexes, generation_id)
+
+    def siblings(self, pace: Pace) -> Siblings:
+        """What looks into compressed generations and records of which others they are copies."""
+        return Siblings(self._rooms, pace)
 
     def digest(self, generation_id: int) -> str:
         """The SHA-256 of a generation as long as it is now, in hexadecimal; computed at most once per length.
@@ -182,6 +199,7 @@ class Archive:
         for incoming in active:
             incoming.abandon()
         self._indexes.close()
+        self._texts.close()
         for tree in (self._rooms.live, self._rooms.kept, self._rooms.incoming):
             tree.close()
 

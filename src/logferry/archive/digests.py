@@ -10,7 +10,9 @@ from logferry.archive.rooms import Rooms
 from logferry.limits import COPY_BYTES
 
 
-class _Remember(Change[None]):
+class Remember(Change[None]):
+    """The SHA-256 of a generation of ``size`` bytes is known."""
+
     def __init__(self, rooms: Rooms, generation_id: int, sha256: str, size: int) -> None:
         self._rooms = rooms
         self._facts = (generation_id, sha256, size)
@@ -31,7 +33,7 @@ def digest(rooms: Rooms, generation_id: int) -> str:
         return state.sha256
     with open_generation(rooms, generation_id) as reader:
         sha256, size = hashed(reader), reader.size
-    rooms.catalog.writer.run(_Remember(rooms, generation_id, sha256, size))
+    rooms.catalog.writer.run(Remember(rooms, generation_id, sha256, size))
     return sha256
 
 

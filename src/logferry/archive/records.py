@@ -92,6 +92,56 @@ class GenerationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyRecord:
+    """A compressed generation whose text is that of another generation of its agent, the original.
+
+    ``text_size`` and ``text_sha256`` are those of the text. The original may have grown since: ``is_whole`` says
+    whether it still holds exactly the text; else the text is its beginning.
+    """
+
+    generation_id: int
+    text_size: int
+    text_sha256: str
+    original_id: int
+    file_id: int
+    agent: str
+    path: str
+    number: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the original is the text, no more."""
+        return self.size == self.text_size
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRecord:
+    """A compressed generation that is due to be looked into.
+
+    ``size`` is how many bytes it has; ``text`` is its text's (length, SHA-256) where that is known for this size.
+    ``wait_ns`` is how long it waited for an original to appear, the last time.
+    """
+
+    generation_id: int
+    agent: str
+    path: str
+    size: int
+    wait_ns: int
+    text: tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CopySums:
+    """How far the look into compressed files is: how many are known, still wait, are copies, cannot be unpacked."""
+
+    files: int
+    waiting: int
+    copies: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True)
 class FolderPage:
     """One page of a folder: its folders, then its files, by name. ``next`` is the cursor of the next page."""
 

@@ -57,6 +57,9 @@ def _facts(status: Status, age_s: float, *, running: bool) -> Iterator[str]:
         (running and status.held_gone, f"{status.held_gone:,} of them deleted or rotated"),
     ]
     yield " · ".join(words for number, words in parts if number)
+    if status.copies:
+        copies = "1 compressed copy" if status.copies == 1 else f"{status.copies:,} compressed copies"
+        yield f"{copies} of what the server holds not sent"
     if status.watcher:
         over = f", {count(status.overflows, 'overflow')}" if status.overflows else ""
         yield f"watching by {status.watcher} · {count(status.looks, 'look')} at everything{over}"

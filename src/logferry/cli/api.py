@@ -155,10 +155,14 @@ class Api:
                 else:
                     yield row
 
-    def raw(self, fid: int, *, gen: int | None = None, first: int = 0, last: int | None = None) -> Answer:
+    def raw(
+        self, fid: int, *, gen: int | None = None, first: int = 0, last: int | None = None, text: bool = False
+    ) -> Answer:
         """Bytes ``first`` to ``last`` (inclusive; None: the end) of a generation, as a stream."""
         ranged = {"Range": f"bytes={first}-{'' if last is None else last}"} if first or last is not None else {}
-        return self._http.request("GET", f"{ROOT}/files/{fid}/raw", query={"gen": gen}, headers=ranged)
+        return self._http.request(
+            "GET", f"{ROOT}/files/{fid}/raw", query={"gen": gen, "text": text or None}, headers=ranged
+        )
 
     def lines(self, fid: int, **query: Any) -> Row:
         """One page of lines."""

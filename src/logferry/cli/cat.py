@@ -41,7 +41,7 @@ def open_lines(api: Api, fid: int, gen: int, first: int, last: int | None) -> An
     if start is None:
         return None
     end = None if last is None else byte_of_line(api, fid, gen, last + 1)
-    return api.raw(fid, gen=gen, first=start, last=None if end is None else end - 1)
+    return api.raw(fid, gen=gen, first=start, last=None if end is None else end - 1, text=True)
 
 
 def copy_out(answer: Answer, *, as_text: bool) -> None:
@@ -60,14 +60,18 @@ def copy_out(answer: Answer, *, as_text: bool) -> None:
 @click.option("--lines", "wanted", metavar="A-B", help="Only these lines, from 1; A- to the end.")
 @click.option("--gen", type=click.IntRange(min=1), help="An older generation.")
 @click.option("--raw", is_flag=True, help="The exact bytes on a terminal too (they may steer it).")
-def cat(place: Place, wanted: str | None, gen: int | None, raw: bool) -> int:
-    """Write a file, or some of its lines: byte for byte into a pipe or file, made harmless on a terminal."""
+@click.option("-z", "--unpack", is_flag=True, help="The text of a compressed file; without it only with --lines.")
+def cat(place: Place, wanted: str | None, gen: int | None, raw: bool, unpack: bool) -> int:
+    """Write a file, or some of its lines: byte for byte into a pipe or file, made harmless on a terminal.
+
+    Lines of a compressed file (.gz .xz .bz2 .zst) are those of its text.
+    """
     first, last = line_range(wanted) if wanted else (1, None)
     with Api() as api:
         file = api.file(place)
         generation = gen or file["generation"]
         if first == 1 and last is None:
-            answer: Answer | None = api.raw(file["fid"], gen=generation)
+            answer: Answer | None = api.raw(file["fid"], gen=generation, text=unpack)
         else:
             answer = open_lines(api, file["fid"], generation, first, last)
         if answer is None:

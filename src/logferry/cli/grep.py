@@ -85,6 +85,8 @@ def summary(done: Row, files: int, seconds: float) -> str:
     scanned = f"scanned {text.size(done['scanned_bytes'])} of {text.size(done['total_bytes'])}"
     stopped = _WORDS.get(done["reason"], "").format(hits=hits)
     told = f"{hits:,} hit{'s' * (hits != 1)} in {files} file{'s' * (files != 1)}, {scanned}, {seconds:.1f} s"
+    if copies := done.get("copies", 0):
+        told += f"; {copies:,} compressed {'copies' if copies != 1 else 'copy'} not searched twice"
     return f"{told}; {stopped}" if stopped else told
 
 

@@ -14,8 +14,26 @@ def _file_cells(row: Row) -> tuple[str, ...]:
         row["generations"] - 1
     )  # numbers are never used again, so the last one says nothing about how many there are
     generations = f"gen {row['generation']}" + (f" +{older} older" if older > 0 else "")
+    original = row.get("copy_of")
+    copy = ""
+    if original:
+        what = "same content as" if original["whole"] else "the beginning of"
+        copy = f"  ({what} {_beside(row['path'], original['path'])}, compressed)"
     mark = "✓" if row.get("sha256") else "-"
-    return (mark, text.size(row["size"]), generations, text.minute(row.get("modified_at")), row["state"], row["name"])
+    return (
+        mark,
+        text.size(row["size"]),
+        generations,
+        text.minute(row.get("modified_at")),
+        row["state"],
+        row["name"] + copy,
+    )
+
+
+def _beside(path: str, other: str) -> str:
+    """Another path as one says it beside ``path``: the name alone where it lies in the same folder."""
+    folder, _, name = other.rpartition("/")
+    return name if folder == path.rpartition("/")[0] else f"/{other}"
 
 
 def _folder_cells(row: Row) -> tuple[str, ...]:

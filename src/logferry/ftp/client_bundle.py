@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from logferry.compressed import zstd_library
 from logferry.errors import BadName, Conflict, Later, LogferryError, Refused, Unreachable
 from logferry.ftp.client_data import DataConnection, Progress, Refusal
 from logferry.ftp.client_session import ClientSession
@@ -18,7 +19,6 @@ from logferry.ftp.client_store import StoreItem, StoreResult, patience_s
 from logferry.ftp.cut import Aborted
 from logferry.ftp.protocol import tar_writer
 from logferry.ftp.protocol.bundle import Report, member_path, read_report
-from logferry.ftp.protocol.expand import zstd_library
 from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.sending import SendSource

@@ -56,7 +56,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Why it ended and what it looked at. ``errors`` names each file that could not be read, with the reason."""
+    """Why it ended and what it looked at. ``errors`` names each file that could not be read, with the reason.
+
+    ``copies`` is how many compressed copies of files that were searched anyway were left out, so that no line counts
+    twice.
+    """
 
     reason: Reason
     hits: int
@@ -66,6 +70,7 @@ class Done:
     files_total: int
     seconds: float
     errors: tuple[str, ...]
+    copies: int = 0
 
 
 Event: TypeAlias = Hit | Progress | Done

@@ -14,7 +14,21 @@ from logferry.archive import Catalog
 from logferry.archive.records import FileRecord
 from logferry.errors import BadQuery
 from logferry.search.filters import Candidate, Test, candidate_of, filter_test, path_test
-from logferry.search.query import Everything, Filter, Glob, Literal, Node, Text, Value, Wild, all_of, leaves, parse
+from logferry.search.query import (
+    And,
+    Everything,
+    Filter,
+    Glob,
+    Literal,
+    Node,
+    Or,
+    Text,
+    Value,
+    Wild,
+    all_of,
+    leaves,
+    parse,
+)
 from logferry.search.simplify import Known, simplify
 
 
@@ -69,6 +83,10 @@ class Planner:
         """What remains of ``node`` for one file."""
         return node if isinstance(node, bool) else simplify(node, self._known(file))
 
+    def chosen(self, copy: Candidate, original: Candidate) -> bool:
+        """Whether a term of the query, not negated, names the copy and not its original."""
+        return any(self._tests[leaf](copy) and not self._tests[leaf](original) for leaf in _naming(self.root))
+
     def _known(self, file: Candidate) -> Known:
         def known(leaf: Text | Filter) -> bool | None:
             test = self._tests.get(leaf)
@@ -111,6 +129,15 @@ def _file_units(catalog: Catalog, planner: Planner, node: Node | bool, file: Fil
         left = planner.for_file(node, candidate)
         if left is not False and candidate.size:
             yield Unit(candidate, Everything() if left is True else left)
+
+
+def _naming(node: Node) -> Iterator[Filter]:
+    """The filters by name, path or content that are not negated."""
+    if isinstance(node, Filter) and node.name in ("path", "file", "ext", "sha256"):
+        yield node
+    elif isinstance(node, (And, Or)):
+        for child in node.children:
+            yield from _naming(child)
 
 
 def _restricted(root: Node, agent: str, path: str) -> Node:

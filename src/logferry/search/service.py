@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from logferry.archive import Archive, Catalog, GenerationReader
 from logferry.archive.records import FilePage, FileRecord
 from logferry.clock import SYSTEM, Clock
+from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import (
     CATALOG_PAGE_ROWS,
@@ -22,6 +23,7 @@ from logferry.limits import (
     SEARCH_HITS_DEFAULT,
     SEARCH_S_MAX,
 )
+from logferry.search.copies import without_copies
 from logferry.search.events import Done, Event, Progress, Reason
 from logferry.search.filters import candidate_of
 from logferry.search.hits import HitMaker
@@ -132,12 +134,15 @@ class _Search:
         self._files_total = 0
         self._errors: list[str] = []
         self._failed = 0
+        self._copies: dict[int, list[Unit]] = {}
+        """Copies left out, by the id of their original."""
+        self._left_out = 0
         self._scanners: dict[Node, tuple[Scanner, Marker]] = {}
 
     def events(self) -> Iterator[Event]:
         reason: Reason = "complete"
         try:
-            found = self._plan()
+            found = self._without_copies(self._plan())
             self._files_total = len(found)
             self._total_bytes = sum(unit.file.size for unit in found)
             yield self._progress()
@@ -155,6 +160,7 @@ class _Search:
             self._files_total,
             self._clock.monotonic_s() - self._started_s,
             self._account(),
+            self._left_out,
         )
 
     def _plan(self) -> list[Unit]:
@@ -168,38 +174,65 @@ class _Search:
             return []
         return file_units(self._catalog, self._planner, file, request.generation)
 
+    def _without_copies(self, found: list[Unit]) -> list[Unit]:
+        """What is left when compressed copies of files that are searched anyway are left out; all of one named file."""
+        packed = [unit.file.generation_id for unit in found if form_by_name(unit.file.name)]
+        if self._request.file_id is not None or not packed:
+            return found
+        links = self._catalog.copies.links(packed)
+        kept, self._copies = without_copies(found, links, self._planner.chosen)
+        self._left_out = len(found) - len(kept)
+        return kept
+
     def _unit(self, unit: Unit) -> Iterator[Event]:
-        """Scan one generation; what cannot be read is noted and left."""
-        before = self._scanned_bytes
+        """Scan one generation; what cannot be read is noted and left. Then a copy of it is read in its place."""
+        before, hits = self._scanned_bytes, self._hits
         try:
             yield from self._scan(unit)
         except NotFound:
             self._total_bytes -= unit.file.size  # removed since it was planned: nothing to look at
         except (LogferryError, OSError) as error:
-            self._note(f"{unit.file.agent}/{unit.file.path} generation {unit.file.number}: {error}")
+            self._note(f"{self._named(unit)}: {error}")
         else:
             self._scanned_bytes = before + unit.file.size
+            return
+        instead = self._copies.pop(unit.file.generation_id, [])
+        if instead and self._hits == hits:  # else some of its lines were told already
+            self._copies[instead[0].file.generation_id] = instead[1:]
+            self._left_out -= 1
+            self._files_total += 1
+            self._total_bytes += instead[0].file.size
+            yield from self._unit(instead[0])
+            self._files_done += 1
+
+    @staticmethod
+    def _named(unit: Unit) -> str:
+        return f"{unit.file.agent}/{unit.file.path} generation {unit.file.number}"
 
     def _scan(self, unit: Unit) -> Iterator[Event]:
-        with (
-            self._archive.open(unit.file.generation_id) as reader,
-            self._archive.lines(unit.file.generation_id) as lines,
-        ):
-            size = unit.file.size
+        before = self._scanned_bytes
+        text = self._archive.text(unit.file.generation_id, self._check)
+        with text.reader as reader, self._archive.lines(unit.file.generation_id) as lines:
+            if text.why:
+                self._note(f"{self._named(unit)}: {text.why}")
+            size = reader.size if text.form else unit.file.size
             encoding = utf16_of(reader.read_at(0, 4))
             scanner, marker = self._scanner(unit.node)
             maker = HitMaker(
                 unit.file, reader, lines, marker, context=self._request.context, encoding=encoding, go_on=self._go_on
             )
             starts = range(0, size, SCAN_BLOCK_BYTES)
-            for start in reversed(starts) if self._request.newest_first else starts:
+            for done, start in enumerate(reversed(starts) if self._request.newest_first else starts, start=1):
                 end = min(start + SCAN_BLOCK_BYTES, size)
                 for match in self._matches(scanner, reader, start, end, encoding):
                     if self._hits >= self._request.limit:
                         raise _Stop("limit")
                     self._hits += 1
                     yield maker.hit(match, start)
-                self._scanned_bytes += end - start
+                if text.form:  # the share of its text that is done, in bytes as they are stored
+                    self._scanned_bytes = before + unit.file.size * done // len(starts)
+                else:
+                    self._scanned_bytes += end - start
                 self._check()
                 if self._clock.monotonic_s() - self._told_s >= PROGRESS_S:
                     yield self._progress()

@@ -25,6 +25,7 @@ from logferry.server.accounts import CatalogUsers
 from logferry.server.activity import Activity
 from logferry.server.chores import Chores
 from logferry.server.config import ServerConfig, config_from_json
+from logferry.server.copies import CopyFinder
 from logferry.server.disk import disk_room
 from logferry.server.first_run import catalog_url, identity
 from logferry.server.ingest import filesystems
@@ -117,6 +118,11 @@ class FtpPart:
         chores = Chores(self._config, People(catalog, clock=self._clock))
         stack.callback(chores.stop)
         chores.start()
+        archive = Archive(self._config.data_dir, catalog, clock=self._clock)
+        stack.callback(archive.close)
+        finder = CopyFinder(archive, catalog, self._clock)
+        stack.callback(finder.stop)
+        finder.start()
 
     def _server(self, parts: WorkerParts | None) -> FtpServer:
         """The server on ``parts``; None: each of its processes makes its own."""

@@ -20,6 +20,7 @@ from logferry.ftp import TlsIdentity
 from logferry.limits import STOP_S_MAX
 from logferry.search.service import SearchService
 from logferry.server.config import ServerConfig
+from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment
 from logferry.server.first_run import catalog_url, identity
 from logferry.server.lifeline import announce
@@ -42,7 +43,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
     """
     with (
         Catalog.open(catalog_url(config.data_dir), clock) as catalog,
-        Archive(config.data_dir, catalog, clock=clock) as archive,
+        Archive(config.data_dir, catalog, clock=clock, min_free_bytes=disk_room(config).floor) as archive,
     ):
         people = People(catalog, clock=clock, session_s=config.web.session_ttl)
         yield WebContext(

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from logferry.archive import Archive, Catalog
-from logferry.archive.records import AgentRecord, FileRecord, FolderPage, FolderRecord, GenerationRecord
+from logferry.archive.records import (
+    AgentRecord,
+    CopyRecord,
+    FileRecord,
+    FolderPage,
+    FolderRecord,
+    GenerationRecord,
+)
+from logferry.compressed import form_by_name
 from logferry.errors import NotFound
 from logferry.limits import FOLDER_PAGE_ENTRIES
 from logferry.server.people import Identity
@@ -139,6 +147,14 @@ class Sight:
                 hint="the list of its generations shows those kept",
             )
         return file, found
+
+    def originals(self, files: Iterable[FileRecord]) -> dict[int, CopyRecord]:
+        """Those of the files whose shown generation is a compressed copy of one that may be seen, by generation id."""
+        packed = [file.generation_id for file in files if form_by_name(file.name)]
+        if not packed:
+            return {}
+        links = self._catalog.copies.links(packed)
+        return {made: link for made, link in links.items() if self.scope.sees(link.agent, link.path)}
 
     def generations(self, file_id: int) -> list[GenerationRecord]:
         """All generations held under a file, oldest first. Raises NotFound."""

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from logferry.archive.catalog.agents import Agents
+from logferry.archive.catalog.copies import Copies
 from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
@@ -29,7 +30,7 @@ __all__ = ["Catalog"]
 
 
 class Catalog:
-    """An open catalog: ``agents``, ``files``, ``people``. Close it, or use it in a ``with`` statement."""
+    """An open catalog: ``agents``, ``files``, ``copies``, ``people``. Close it, or use it in a ``with`` statement."""
 
     def __init__(self, engine: Engine, clock: Clock, disk: Disk) -> None:
         self.clock = clock
@@ -40,6 +41,7 @@ class Catalog:
         self.filing = Filing(engine.dialect, sums)
         self.agents = Agents(engine, self.writer, clock)
         self.files = Files(engine, self.readers)
+        self.copies = Copies(engine, self.writer)
         self.people = People(engine, self.readers, self.writer)
 
     @classmethod

@@ -12,12 +12,15 @@ from sqlalchemy import Dialect, bindparam, func, insert, null, select, update
 
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.sums import FolderSums
-from logferry.archive.catalog.tables import files, former_names, generations
+from logferry.archive.catalog.tables import compressed, files, former_names, generations
 from logferry.archive.catalog.writer import Transaction
+from logferry.compressed import form_by_name
 from logferry.errors import Conflict
+from logferry.limits import COPIES_QUIET_S
 from logferry.names import split
 
 LIVE, KEPT = "live", "kept"
+_QUIET_NS = int(COPIES_QUIET_S * 1e9)
 
 
 class PathState(NamedTuple):
@@ -128,6 +131,17 @@ class Filing:
             .where(this_generation)
         )
 
+        self._watch = prepared(insert(compressed), _columns(compressed, with_id=True))
+        self._watch_again = prepared(
+            update(compressed)
+            .values(state="waiting", due_ns=bindparam("ns"), wait_ns=0, copy_of=null(), why="")
+            .where(compressed.c.generation_id == bindparam("generation"))
+            .returning(compressed.c.generation_id)
+        )
+        self._watched = prepared(
+            select(compressed.c.generation_id).where(compressed.c.generation_id == bindparam("generation"))
+        )
+
     # Reading ---------------------------------------------------------------------------------------------------------
 
     def at(self, cursor: Any, agent: str, path: str) -> PathState | None:
@@ -157,7 +171,10 @@ class Filing:
             modified_ns=modified_ns, sha256=sha256, sha256_size=size if sha256 else 0, state=LIVE, place="",
         )  # fmt: skip
         self._sums.uploaded(agent, path, now_ns)
-        return NewGeneration(file_id, int(row[0]) if row else 0, number, file is None)
+        generation_id = int(row[0]) if row else 0
+        if form_by_name(path):
+            self._begin_watching(cursor, generation_id, now_ns)
+        return NewGeneration(file_id, generation_id, number, file is None)
 
     def grow(self, transaction: Transaction, generation: PathState, size: int, now_ns: int) -> None:
         """The current ``generation`` has ``size`` bytes now. Raises Conflict when it is no longer as it says."""
@@ -169,6 +186,8 @@ class Filing:
         chain = self._sums.chain(transaction.cursor, generation.agent, split(generation.path)[0])
         self._sums.add(chain, 0, size - generation.size, now_ns)
         self._sums.uploaded(generation.agent, generation.path, now_ns)
+        if form_by_name(generation.path):
+            self._keep_watching(transaction.cursor, generation.generation_id or 0, now_ns)
 
     def end(self, transaction: Transaction, generation: PathState, place: str, now_ns: int) -> None:
         """The current ``generation`` ends; its bytes lie at ``place`` from now on. Its path keeps showing it.
@@ -214,6 +233,8 @@ class Filing:
             until_ns=now_ns,
         )  # fmt: skip
         self._leave(transaction, generation, now_ns)
+        if form_by_name(path) and self._watched.one(cursor, generation=generation.generation_id) is None:
+            self._begin_watching(cursor, generation.generation_id or 0, now_ns)
         return NewGeneration(file_id, generation.generation_id or 0, number, target is None)
 
     def set_modified(self, transaction: Transaction, generation_id: int, ns: int) -> None:
@@ -223,6 +244,18 @@ class Filing:
     def set_digest(self, transaction: Transaction, generation_id: int, sha256: str, size: int) -> None:
         """Record the SHA-256 of the first ``size`` bytes."""
         self._digest.run(transaction.cursor, generation=generation_id, digest=sha256, bytes=size)
+
+    def _begin_watching(self, cursor: Any, generation_id: int, now_ns: int) -> None:
+        """A compressed file is looked into when it has been quiet for a while."""
+        self._watch.run(
+            cursor, generation_id=generation_id, state="waiting", due_ns=now_ns + _QUIET_NS, wait_ns=0, size=0,
+            text_size=0, text_sha256="", copy_of=None, why="",
+        )  # fmt: skip
+
+    def _keep_watching(self, cursor: Any, generation_id: int, now_ns: int) -> None:
+        """It grew: what is known of its text is no longer so."""
+        if self._watch_again.one(cursor, generation=generation_id, ns=now_ns + _QUIET_NS) is None:
+            self._begin_watching(cursor, generation_id, now_ns)
 
     def _numbered(
         self, transaction: Transaction, agent: str, path: str, file: PathState | None, size: int, now_ns: int

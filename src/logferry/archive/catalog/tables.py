@@ -34,6 +34,8 @@ def _flag(name: str) -> Column[int]:
 
 # Only older generations have a place of their own, so this index stays small.
 _KEPT_PLACE = text("place <> ''")
+_DUE = text("due_ns IS NOT NULL")
+_COPY = text("copy_of IS NOT NULL")
 
 agents = Table(
     "agents",
@@ -107,7 +109,27 @@ generations = Table(
     _text("place"),
     Index("generations_by_file", "file_id", "number", unique=True),
     Index("generations_by_place", "place", sqlite_where=_KEPT_PLACE, postgresql_where=_KEPT_PLACE),
+    Index("generations_by_size", "size"),
     sqlite_autoincrement=True,
+)
+
+# What is known of generations whose names say that they are compressed. A row comes with its generation; ``due_ns``
+# says when it is looked into (again). ``copy_of`` is the generation that holds the same text. ``size`` and ``text_*``
+# are as of the last look.
+compressed = Table(
+    "compressed",
+    metadata,
+    Column("generation_id", _ID, ForeignKey("generations.id", ondelete="CASCADE"), primary_key=True),
+    _text("state"),
+    _ns("due_ns", nullable=True),
+    _ns("wait_ns"),
+    Column("size", BigInteger, nullable=False),
+    Column("text_size", BigInteger, nullable=False),
+    _text("text_sha256"),
+    Column("copy_of", _ID, ForeignKey("generations.id", ondelete="SET NULL"), nullable=True),
+    _text("why"),
+    Index("compressed_by_due", "due_ns", sqlite_where=_DUE, postgresql_where=_DUE),
+    Index("compressed_by_original", "copy_of", sqlite_where=_COPY, postgresql_where=_COPY),
 )
 
 former_names = Table(

@@ -6,12 +6,11 @@ offered without. Streams that follow each other (``cat a.gz b.gz``) are one, as 
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Protocol
 
+from logferry.compressed import zstd_library
 from logferry.ftp.protocol.tar_headers import BadBundle
 from logferry.limits import BUNDLE_PIECE_BYTES, BUNDLE_WINDOW_BYTES_MAX
 
@@ -162,17 +161,6 @@ def _bad_zstd(error: Exception) -> BadBundle:
 _PROBE = b"logferry: the end"
 # Magic, a descriptor that says "one segment, size in one byte", that size, one last raw block.
 _PROBE_FRAME = b"\x28\xb5\x2f\xfd\x20" + bytes([len(_PROBE)]) + (len(_PROBE) << 3 | 1).to_bytes(3, "little") + _PROBE
-
-
-@lru_cache(maxsize=1)
-def zstd_library() -> Any | None:
-    """``zstandard`` or ``compression.zstd``, or None where there is neither."""
-    for name in ("zstandard", "compression.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    return None
 
 
 def _zstd(take: Take) -> Expander:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from logferry.archive.records import FileRecord
 from logferry.errors import Refused
 from logferry.limits import FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
 from logferry.web.api.shapes import (
@@ -18,6 +19,7 @@ from logferry.web.api.shapes import (
     generation_shape,
 )
 from logferry.web.auth import Context, Viewer
+from logferry.web.context import WebContext
 from logferry.web.sight import Sight
 
 router = APIRouter(tags=["files"])
@@ -46,14 +48,16 @@ def tree(
 ) -> Tree:
     """One page of a folder: its folders with the sums of everything below, then its files."""
     now_ns = context.clock.now_ns()
-    folder, page = Sight.of(context, who).folder(agent, archive_path(path), cursor=cursor, limit=limit)
+    sight = Sight.of(context, who)
+    folder, page = sight.folder(agent, archive_path(path), cursor=cursor, limit=limit)
+    originals = sight.originals(page.files)
     return Tree(
         agent=agent,
         path=folder.path,
         files=folder.files,
         bytes=folder.bytes,
         folders=[folder_shape(record) for record in page.folders],
-        items=[file_shape(record, now_ns) for record in page.files],
+        items=[file_shape(record, now_ns, originals.get(record.generation_id)) for record in page.files],
         next=page.next,
     )
 
@@ -61,7 +65,8 @@ def tree(
 @router.get("/file", response_model_exclude_unset=True)
 def file_at(context: Context, who: Viewer, agent: AgentId, path: FilePath) -> File:
     """The file at a path."""
-    return file_shape(Sight.of(context, who).file_at(agent, archive_path(path)), context.clock.now_ns())
+    sight = Sight.of(context, who)
+    return _one(context, sight, sight.file_at(agent, archive_path(path)))
 
 
 @router.get("/files", response_model_exclude_unset=True)
@@ -76,13 +81,16 @@ def find_files(
     """Files by name, size, time and the like; fields of lines are refused."""
     page = context.search.find_files(q, agent=agent, scope=who.scope, cursor=cursor, limit=limit)
     now_ns = context.clock.now_ns()
-    return FileList(items=[file_shape(record, now_ns) for record in page.files], next=page.next)
+    originals = Sight.of(context, who).originals(page.files)
+    items = [file_shape(record, now_ns, originals.get(record.generation_id)) for record in page.files]
+    return FileList(items=items, next=page.next)
 
 
 @router.get("/files/{fid}", response_model_exclude_unset=True)
 def get_file(fid: int, context: Context, who: Viewer) -> File:
     """One file by its number."""
-    return file_shape(Sight.of(context, who).file(checked_id(fid)), context.clock.now_ns())
+    sight = Sight.of(context, who)
+    return _one(context, sight, sight.file(checked_id(fid)))
 
 
 @router.get("/files/{fid}/generations")
@@ -102,6 +110,10 @@ def list_generations(
             for g in found
         ]
     )
+
+
+def _one(context: WebContext, sight: Sight, record: FileRecord) -> File:
+    return file_shape(record, context.clock.now_ns(), sight.originals([record]).get(record.generation_id))
 
 
 def checked_id(number: int) -> int:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from logferry.archive import Archive
+from logferry.archive import Archive, GenerationReader
 from logferry.archive.records import FileRecord, GenerationRecord
 from logferry.limits import COPY_BYTES
 from logferry.web.api.files import Generation, checked_id
@@ -39,12 +39,13 @@ def raw(
     who: Viewer,
     gen: Generation = None,
     download: Annotated[bool, Query(description="as a download, under its own name")] = False,
+    text: Annotated[bool, Query(description="a compressed file unpacked; any other as it is")] = False,
 ) -> Response:
     """The bytes as they arrived; `Range`, `If-Range`, `If-None-Match` are understood. Never rendered as a page."""
     file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
-    with context.archive.open(generation.id) as reader:  # what cannot be read is told before the answer begins
+    with _opened(context.archive, generation.id, text=text) as reader:  # what cannot be read is told first
         size = reader.size
-    headers = _headers(file, generation, size, download=download)
+    headers = _headers(file, generation, size, download=download, text=text)
     etag = headers["ETag"]
     if not none_match(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
@@ -62,27 +63,33 @@ def raw(
     status = 206 if wanted else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_blocks(context.archive, generation.id, part), status, headers)
+    return StreamingResponse(_blocks(context.archive, generation.id, part, text=text), status, headers)
 
 
-def _headers(file: FileRecord, generation: GenerationRecord, size: int, *, download: bool) -> dict[str, str]:
-    digest = generation.sha256 if generation.size == size else None
+def _opened(archive: Archive, generation_id: int, *, text: bool) -> GenerationReader:
+    return archive.text(generation_id).reader if text else archive.open(generation_id)
+
+
+def _headers(
+    file: FileRecord, generation: GenerationRecord, size: int, *, download: bool, text: bool
+) -> dict[str, str]:
+    digest = generation.sha256 if generation.size == size and not text else None
     return {
         "Content-Type": "text/plain; charset=utf-8",
         "Content-Disposition": disposition("attachment" if download else "inline", file.name),
         "Content-Security-Policy": RAW_SECURITY_POLICY,
         "Accept-Ranges": "bytes",
         # Bytes of a generation never change, they only become more: number and length name them as well as a digest.
-        "ETag": f'"{digest or f"{generation.id}-{size}"}"',
+        "ETag": f'"{digest or f"{generation.id}-{size}"}{"-text" * text}"',
         "Last-Modified": formatdate(generation.modified_ns / 1e9, usegmt=True),
         "Cache-Control": "private, no-cache",
         "X-Logferry-Generation": str(generation.number),
     }
 
 
-def _blocks(archive: Archive, generation_id: int, part: ByteRange) -> Iterator[bytes]:
+def _blocks(archive: Archive, generation_id: int, part: ByteRange, *, text: bool) -> Iterator[bytes]:
     """The bytes of the part. Opened here, so that an answer nobody waits for any more leaves nothing open."""
-    with archive.open(generation_id) as reader:
+    with _opened(archive, generation_id, text=text) as reader:
         at = part.start
         while at < part.end:
             block = reader.read_at(at, min(COPY_BYTES, part.end - at))

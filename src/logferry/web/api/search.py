@@ -189,7 +189,8 @@ def event_json(event: Event) -> dict[str, Any]:
     if isinstance(event, Progress):
         return {"type": "progress", **counted}
     seconds = round(event.seconds, 3)
-    return {"type": "done", "reason": event.reason, **counted, "seconds": seconds, "errors": list(event.errors)}
+    told = {"seconds": seconds, "errors": list(event.errors), "copies": event.copies}
+    return {"type": "done", "reason": event.reason, **counted, **told}
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from logferry import names
-from logferry.archive.records import AgentRecord, FileRecord, FolderRecord, GenerationRecord
+from logferry.archive.records import AgentRecord, CopyRecord, FileRecord, FolderRecord, GenerationRecord
 from logferry.clock import rfc3339
 from logferry.limits import FILE_GROWING_S
 from logferry.server.health import Heard, State, agent_state
@@ -95,6 +95,15 @@ class Folder(Shape):
     changed_at: str
 
 
+class Original(Shape):
+    """The file whose content a compressed one holds. ``whole`` is false when it has grown since: then its beginning."""
+
+    fid: int
+    path: str
+    generation: int
+    whole: bool
+
+
 class File(Shape):
     """One path of an agent, with the facts of its current (or last) generation."""
 
@@ -112,6 +121,9 @@ class File(Shape):
     state: FileState
     raw_name_b64: str = Field(
         default="", description="the name as the node has it, base64; absent when it is the one shown"
+    )
+    copy_of: Original | None = Field(
+        default=None, description="what a compressed file holds, where that is archived too; absent for all others"
     )
 
 
@@ -259,6 +271,23 @@ class ParsedQuery(Shape):
     hints: list[QueryHint]
 
 
+class Job(Shape):
+    """A background job: how much it has to do in all, how much waits, what it found, what it could not do."""
+
+    name: str
+    about: str
+    items: int
+    waiting: int
+    found: int
+    failed: int
+
+
+class JobList(Shape):
+    """The background jobs."""
+
+    items: list[Job]
+
+
 class Problem(BaseModel):
     """RFC 9457. ``column`` is there for query errors."""
 
@@ -315,11 +344,15 @@ def folder_shape(record: FolderRecord) -> Folder:
     )
 
 
-def file_shape(record: FileRecord, now_ns: int) -> File:
-    """A file as JSON has it."""
+def file_shape(record: FileRecord, now_ns: int, copy: CopyRecord | None = None) -> File:
+    """A file as JSON has it; ``copy`` for one that is the compressed copy of another."""
     raw = names.unescape(record.name)
-    # Left unset, and so out of the JSON, for the many names that are shown as they are.
-    other = {} if raw == record.name.encode() else {"raw_name_b64": base64.b64encode(raw).decode()}
+    # Left unset, and so out of the JSON, for the many names that are shown as they are and that are no copies.
+    other: dict[str, Any] = {}
+    if raw != record.name.encode():
+        other["raw_name_b64"] = base64.b64encode(raw).decode()
+    if copy is not None:
+        other["copy_of"] = Original(fid=copy.file_id, path=copy.path, generation=copy.number, whole=copy.is_whole)
     return File(
         fid=record.id,
         agent=record.agent,

@@ -11,8 +11,8 @@ from starlette.responses import Response
 import logferry
 from logferry.errors import Later, LogferryError, NotFound
 from logferry.server.config import is_loopback
-from logferry.web.api.shapes import Version
-from logferry.web.auth import Context, client_address, identify
+from logferry.web.api.shapes import Job, JobList, Version
+from logferry.web.auth import Context, Operator, client_address, identify
 from logferry.web.metrics import REGISTRY
 
 router = APIRouter(tags=["system"])
@@ -24,6 +24,18 @@ plain = APIRouter(tags=["system"])
 def version() -> Version:
     """What runs here."""
     return Version(name="logferry", version=logferry.__version__, api="v1")
+
+
+@router.get("/system/jobs")
+def jobs(context: Context, _who: Operator) -> JobList:
+    """What the server does in the background, and how far it is."""
+    sums = context.catalog.copies.sums()
+    about = "looks into compressed files; found: those that hold the text of another file, which is not searched twice"
+    copies = Job(
+        name="compressed-copies", about=about, items=sums.files, waiting=sums.waiting, found=sums.copies,
+        failed=sums.broken,
+    )  # fmt: skip
+    return JobList(items=[copies])
 
 
 @plain.get("/healthz")

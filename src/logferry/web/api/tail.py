@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 
 from logferry.archive import LineRow
 from logferry.archive.records import GenerationRecord
+from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound, NotSignedIn, Refused
 from logferry.limits import TAIL_IDENTITY_S, TAIL_PING_S, TAIL_POLL_S, TAIL_ROWS, TAIL_ROWS_BYTES
 from logferry.server.people import Identity
@@ -123,13 +124,14 @@ def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece
     sight = Sight.of(context, who)
     following = _following(sight, fid, place)
     try:
-        _, generation = sight.generation(fid, place.gen)
+        file, generation = sight.generation(fid, place.gen)
     except NotFound:
         # It moved out of sight, or retention took it; between the halves of a rotation there is nothing to go to yet.
         return _Piece(place) if following is None else _Piece(_Place(following, 0), new_generation=True)
     # A generation that moved on to another path (rotation) is over for this one.
     is_over = not generation.current or generation.file_id != fid
-    rows = _rows(context, generation, place, unfinished=is_over)
+    # A compressed file has no new lines before it is whole.
+    rows = () if form_by_name(file.name) else _rows(context, generation, place, unfinished=is_over)
     if rows:
         return _Piece(replace(place, byte=rows[-1].byte + rows[-1].length), rows)
     if is_over and following is not None:

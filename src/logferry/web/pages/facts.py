@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from logferry.archive.records import AgentRecord, FileRecord
+from logferry.archive.records import AgentRecord, CopyRecord, FileRecord
 from logferry.names import split
 from logferry.server.health import Health, agent_state
 from logferry.web.api.shapes import file_state, heard_of
@@ -38,6 +38,8 @@ class File:
 
     record: FileRecord
     state: str
+    original: CopyRecord | None = None
+    """What it is a compressed copy of."""
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.record, name)
@@ -56,9 +58,9 @@ def agent_at(record: AgentRecord, now_ns: int) -> Agent:
     return Agent(record, agent_state(heard_of(record), now_ns))
 
 
-def file_at(record: FileRecord, now_ns: int) -> File:
-    """The file as it stands at ``now_ns``."""
-    return File(record, file_state(record, now_ns))
+def file_at(record: FileRecord, now_ns: int, original: CopyRecord | None = None) -> File:
+    """The file as it stands at ``now_ns``; ``original`` for a compressed copy."""
+    return File(record, file_state(record, now_ns), original)
 
 
 def crumbs(root: str, agent: str, path: str) -> list[Crumb]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import RedirectResponse, Response
 
-from logferry.archive.records import FileRecord, GenerationRecord
+from logferry.archive.records import CopyRecord, FileRecord, GenerationRecord
+from logferry.compressed import form_by_name
 from logferry.errors import NotFound
 from logferry.limits import LINE_BYTES_SHOWN_MAX
 from logferry.web.api.shapes import file_state
@@ -46,7 +47,9 @@ def view(visit: Visit) -> Response:
     number = _number(visit.asked("gen"))
     generation = visit.sight.generation(file.id, number)[1]
     number = file.number if number is None else number
-    live = generation.current and file.has_current and file.number == number
+    packed = form_by_name(file.name)
+    # A compressed file is shown unpacked, and its text does not grow line by line.
+    live = generation.current and file.has_current and file.number == number and not packed
     return visit.page(
         "view.html",
         file=file,
@@ -56,9 +59,11 @@ def view(visit: Visit) -> Response:
         crumbs=crumbs(root_of(visit.request), agent, path),
         shown_state=file_state(file, visit.now_ns) if live else "ended",
         live=live,
-        still=_still(generation),
+        still="compressed, shown unpacked" if packed and generation.current else _still(generation),
+        packed=packed,
+        original=_original(visit, generation) if packed else None,
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
-        raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number),
+        raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, **({"text": 1} if packed else {})),
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
         line_bytes=LINE_BYTES_SHOWN_MAX,
         modules=MODULES,
@@ -84,6 +89,12 @@ def _number(asked: str) -> int | None:
 def _still(generation: GenerationRecord) -> str:
     """Why this generation is not followed."""
     return f"ended {stamp(generation.ended_ns)}" if generation.ended_ns else "moved to another path"
+
+
+def _original(visit: Visit, generation: GenerationRecord) -> CopyRecord | None:
+    """What a compressed generation is the copy of, if that may be seen."""
+    link = visit.context.catalog.copies.links([generation.id]).get(generation.id)
+    return link if link is not None and visit.sight.scope.sees(link.agent, link.path) else None
 
 
 def _held(visit: Visit, file: FileRecord) -> list[dict[str, object]]:

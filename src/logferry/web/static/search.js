@@ -210,7 +210,9 @@ class Results {
       cancelled: "stopped by you",
       cut: "the connection broke: there may be more",
     }[event.reason] ?? event.reason;
-    const facts = [this.#scanned(event), `${seconds} s`, why].filter(Boolean).join(" · ");
+    const copies = event.copies
+      ? `${count(event.copies)} compressed ${event.copies === 1 ? "copy" : "copies"} not searched twice` : "";
+    const facts = [this.#scanned(event), copies, `${seconds} s`, why].filter(Boolean).join(" · ");
     this.words.replaceChildren(el("strong", {}, this.#counted()), ` · ${facts}`);
     if (event.reason === "cut" || event.reason === "time") this.#offerRetry();
     if (event.errors?.length) this.#showErrors(event.errors);

@@ -69,7 +69,7 @@ export class Source {
    * the server left out; `bytes` is how far the text now reaches from `from`.
    */
   async more(from, length, { signal } = {}) {
-    const bytes = await getBytes(`files/${this.#fid}/raw`, { gen: this.#gen }, from - 4, length + 4, { signal });
+    const bytes = await getBytes(`files/${this.#fid}/raw`, { gen: this.#gen, text: 1 }, from - 4, length + 4, { signal });
     const begin = 4 - halfCharacter(bytes.subarray(0, 4));
     const end = bytes.length - halfCharacter(bytes);
     return { text: decode(bytes.subarray(begin, end)), bytes: end - 4 };
