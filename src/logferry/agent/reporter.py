@@ -17,6 +17,7 @@ from logferry.agent.registry import Registry
 from logferry.agent.roster import Roster
 from logferry.agent.settler import Settler
 from logferry.agent.status import Failing, Status, write_status
+from logferry.agent.watch import Watcher
 from logferry.clock import Clock
 from logferry.limits import FINDINGS_MAX
 
@@ -52,6 +53,7 @@ class Parts:
     roster: Roster
     lookout: Lookout
     handles: Handles
+    watcher: Watcher
     settler: Settler
     link: Link
     journal: Journal
@@ -79,8 +81,8 @@ class Reporter:
             sent_slices=parts.settler.sent_slices,
             sent_bytes=parts.settler.sent_bytes,
             files=parts.lookout.scanner.files(),
-            left=len(works),
-            left_bytes=parts.roster.lag_bytes,
+            left=len(works) + parts.lookout.put_off.files,
+            left_bytes=parts.roster.lag_bytes + parts.lookout.put_off.bytes,
             renames=parts.lookout.moves,
             generations=parts.lookout.generations,
             problems=tuple(problems[:FINDINGS_MAX]),
@@ -105,9 +107,9 @@ class Reporter:
             written_ns=parts.clock.now_ns(),
             stopped=stopped,
             files=lookout.scanner.files(),
-            waiting=len(works),
+            waiting=len(works) + lookout.put_off.files,
             held=len(parts.handles),
-            lag_bytes=parts.roster.lag_bytes,
+            lag_bytes=parts.roster.lag_bytes + lookout.put_off.bytes,
             sent_files=settler.sent_slices,
             sent_bytes=settler.sent_bytes,
             generations=lookout.generations,
@@ -115,6 +117,11 @@ class Reporter:
             last_path=settler.last_path,
             registry_state=str(behind) if behind else "",
             watching=parts.journal.states().get("watching", ""),
+            polled=len(parts.watcher.polled),
+            held_deleted=settler.held_files,
+            held_bytes=settler.held_bytes,
+            dropped_files=parts.handles.dropped_files,
+            dropped_bytes=parts.handles.dropped_bytes,
             failing=tuple(failing[:FINDINGS_MAX]),
             findings=tuple(finding.text() for finding in lookout.findings.values()),
         )

@@ -24,9 +24,11 @@ from logging import WARNING
 from logferry import __version__
 from logferry.agent.config import AgentConfig, host_and_port
 from logferry.agent.files import Handles
+from logferry.agent.holding import HeldLimits
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
+from logferry.agent.pace import Pace
 from logferry.agent.registry import Registry
 from logferry.agent.reporter import Parts, Reporter, Summary
 from logferry.agent.roster import Roster, Work
@@ -44,7 +46,11 @@ from logferry.ftp.throttle import TokenBucket
 from logferry.limits import (
     ALIVE_S_MAX,
     ALIVE_S_MIN,
+    FORGET_S,
     GONE_KEEP_S,
+    HANDLES_NAMELESS_SHARE,
+    POLL_CPU_SHARE,
+    POLL_S_MIN,
     SCAN_CPU_SHARE,
     STOP_S_MAX,
     WATCH_COALESCE_S,
@@ -192,9 +198,8 @@ class Agent:
                 kept_as=str(self._registry.set_aside),
                 hint="a new one is begun; every file is compared with the server before anything is sent",
             )
-        self._registry.forget(gone_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
         self._roster = Roster(self._clock, self._dice)
-        self._handles = Handles()
+        self._handles = Handles(config.limits.open_files)
         scanner = Scanner(
             [Source.of(s) for s in config.sources],
             never=[os.fsencode(p) for p in self._never if p],
@@ -205,7 +210,15 @@ class Agent:
             scanner, self._registry, self._roster, self._handles, self._journal, self._clock, self._stamp
         )
         self._link = Link(config.server.address, self._journal, self._clock, self._dice)
-        self._settler = Settler(self._registry, self._roster, self._lookout, self._handles, self._journal, self._clock)
+        self._lookout.hold_open = lambda: not self._link.up
+        held = HeldLimits(
+            config.limits.held_bytes,
+            config.limits.held_time,
+            int(config.limits.open_files * HANDLES_NAMELESS_SHARE),
+        )
+        self._settler = Settler(
+            self._registry, self._roster, self._lookout, self._handles, self._journal, self._clock, held
+        )
         self._settler.load_unsettled()
         self._reporter = Reporter(
             Parts(
@@ -214,6 +227,7 @@ class Agent:
                 self._roster,
                 self._lookout,
                 self._handles,
+                self._watcher,
                 self._settler,
                 self._link,
                 self._journal,
@@ -225,7 +239,9 @@ class Agent:
         self._jobs: dict[int, Worker] = {}
         for worker in self._workers:
             worker.start()
-        self._look_s = -math.inf
+        self._looks = Pace(config.agent.scan_interval, SCAN_CPU_SHARE)
+        self._polls = Pace(min(POLL_S_MIN, config.agent.scan_interval), POLL_CPU_SHARE)
+        self._forget_s = -math.inf
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event("started", agent=config.agent.id, server=config.server.address, files=scanner.files())
 
@@ -296,10 +312,14 @@ class Agent:
     def _turn(self) -> None:
         self._receive()
         hints = self._watcher.read()
-        if self._clock.monotonic_s() >= self._look_s or hints.everywhere:
+        if hints.names:
+            self._lookout.look_at(hints.names.items(), hints.renamed)
+        if hints.everywhere or self._clock.monotonic_s() >= self._looks.due_s:
             self._look_everywhere()
-        elif hints:
-            self._lookout.look_at(hints.names.items())
+        elif self._watcher.polled and self._clock.monotonic_s() >= self._polls.due_s:
+            self._paced(self._polls, lambda: self._lookout.look_in(list(self._watcher.polled)))
+        if self._lookout.put_off and self._roster.has_room:
+            self._lookout.look_put_off()
         if self._lookout.deferred:
             self._lookout.look_deferred()
         if self._clock.monotonic_s() >= self._sweep_s:
@@ -310,18 +330,24 @@ class Agent:
         self._reporter.write()
 
     def _look_everywhere(self) -> None:
-        before_s = time.thread_time()
-        self._lookout.look_everywhere()
-        cost_s = time.thread_time() - before_s
-        # A look that costs much is made less often, so that it stays a small share of one core.
-        pause_s = max(self._config.agent.scan_interval, cost_s / SCAN_CPU_SHARE)
-        self._look_s = self._clock.monotonic_s() + pause_s
+        self._paced(self._looks, self._lookout.look_everywhere)
+        self._watcher.looked()
         if self._registry.behind is not None and self._registry.apply(now_ns=self._clock.now_ns()):
             self._journal.state("registry", "")
+        if self._clock.monotonic_s() >= self._forget_s:
+            self._forget_s = self._clock.monotonic_s() + FORGET_S
+            self._lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
+
+    def _paced(self, pace: Pace, look: Callable[[], None]) -> None:
+        before_s = time.thread_time()
+        look()
+        pace.looked(self._clock.monotonic_s(), time.thread_time() - before_s)
 
     def _sleep(self) -> None:
         now = self._clock.monotonic_s()
-        until = min(self._look_s, self._roster.next_due_s(), now + _WAKE_S_MAX)
+        until = min(self._looks.due_s, self._roster.next_due_s(), now + _WAKE_S_MAX)
+        if self._watcher.polled:
+            until = min(until, self._polls.due_s)
         if self._roster.waiting or self._roster.misplaced:
             until = min(until, now + max(self._link.wait_s(), 0.02 if self._free else _WAKE_S_MAX))
         ready = self._selector.select(max(0.0, until - now))
@@ -380,6 +406,8 @@ class Agent:
         """For ``once``: everything is sent, or what is left cannot be sent now."""
         link = self._link.status
         if self._roster.busy or self._jobs or self._lookout.deferred:
+            return False
+        if self._lookout.put_off and self._roster.has_room:
             return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True

@@ -54,6 +54,14 @@ class Status:
     last_path: str
     registry_state: str
     watching: str
+    polled: int = 0
+    """Folders that cannot be watched and are looked at often instead."""
+    held_deleted: int = 0
+    """Deleted files kept open, and the room they take on the disk."""
+    held_bytes: int = 0
+    dropped_files: int = 0
+    """Files closed or lost before all was sent, and how many bytes that were."""
+    dropped_bytes: int = 0
     failing: tuple[Failing, ...] = ()
     findings: tuple[str, ...] = ()
 
@@ -119,6 +127,14 @@ def text(status: Status, *, running: bool) -> list[str]:
         lines.append(f"{_count(status.renames, 'rename')} followed · {_count(status.generations, 'new generation')}")
     if status.last_path:
         lines.append(f"last sent {status.agent}:/{shown(status.last_path)}")
+    if status.held_deleted:
+        lines.append(
+            f"{_count(status.held_deleted, 'deleted file')} kept open, {status.held_bytes:,} bytes on the disk"
+        )
+    if status.dropped_files:
+        lines.append(f"lost: {status.dropped_bytes:,} unsent bytes of {_count(status.dropped_files, 'file')}")
+    if status.polled:
+        lines.append(f"{_count(status.polled, 'folder')} polled")
     lines += [f"problem: {item}" for item in (status.registry_state, status.watching) if item]
     lines += [f"cannot look: {shown(finding)}" for finding in status.findings]
     lines += [f"cannot send: {shown(item.path)}: {item.why} (tried {item.failures}x)" for item in status.failing]
