@@ -440,6 +440,7 @@ class Lookout:
         self.moves += made.moved
         self.generations += made.generations
         for row in made.remove:
+            self._say_lost(row)
             self._roster.forget(row.id)
             self._handles.close(row.id)
         for row in updated:
@@ -460,6 +461,7 @@ class Lookout:
         """Send what an open handle still has of a file without a path."""
         file = self._handles.get(row.id)
         if file is None:
+            self._say_lost(row)
             self._roster.drop(row.id)
             return
         self._handles.nameless.setdefault(row.id, self._clock.monotonic_s())
@@ -467,6 +469,14 @@ class Lookout:
             self._roster.add(row, file.stat.size)
         elif row.id not in self._roster.busy:
             self._roster.drop(row.id)
+
+    def _say_lost(self, row: Row) -> None:
+        """What was known to be unsent of a file that is gone, and that nobody has open, cannot be sent any more."""
+        work = self._roster.works.get(row.id)
+        if work is None or work.lag == 0 or self._handles.get(row.id) is not None:
+            return
+        self._handles.dropped(work.lag)
+        self._journal.event("gone with unsent bytes", level=WARNING, path=row.path or row.want, bytes=work.lag)
 
     def _hold(self, row: Row, path: bytes, *, linked: bool) -> None:
         """Open a file that cannot be sent just now, before it is deleted; see ``hold_open``."""
