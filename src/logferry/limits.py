@@ -386,16 +386,38 @@ BATCH_NEW_FILES = 256
 CHECKED_MAX = 10_000
 """Files whose size on the server the agent trusts without asking again, as long as the connection lasts."""
 HANDLES_MAX = 256
+HANDLES_MIN = 8
+HANDLES_LIMIT = 65_536
+HANDLES_NAMELESS_SHARE = 0.75
+"""How much of the open files may be ones that were deleted; the rest is for those that grow."""
 HANDLE_IDLE_S = 60.0
 """Files that grew lately stay open, so that what is written after a rotation or deletion is still read."""
 SCAN_CPU_SHARE = 0.01
 """The pause between two full looks grows until they take no more than this share of one core."""
 SCAN_CHUNK_FILES = 1_000
 """New files recorded in one transaction, and looked at before the results of workers are read again."""
+LOOK_FILES_MAX = 20_000
+"""Files that differ which one look at one folder takes up: a folder may hold millions."""
+JUDGED_FILES_MAX = 5_000
+"""Files of one look whose identity is judged together; a mass rename or change of owners is taken in parts."""
+WORKS_MAX = 20_000
+"""Files that could be sent now and are in memory for it (about 1 KB each); others are looked at again later."""
+WORKS_NEW_MAX = 60_000
+"""From here on no new file is taken up, even if none of these can be sent now: they settle, fail or wait for others."""
+MARKS_UNPACKED_MAX = 131_072
+"""Files whose names and marks are held for quick use (about 150 bytes each); those of all others are packed."""
 GONE_KEEP_S = 30 * 86400.0
 """How long the registry remembers a file that is gone from the node."""
+FORGET_S = 3600.0
+"""How often rows are looked through for files gone for that long."""
+POLL_S_MIN = 0.25
+POLL_CPU_SHARE = 0.01
+"""Folders without a watch are looked at this often, less often when it would take more than this share of one core."""
 WATCH_COALESCE_S = 0.02
 """Wait after the first event, so that the kernel merges those that follow."""
+NOTIFY_STEP_MS = 50
+NOTIFY_GROUP_MS = 200
+"""Windows and macOS: how often the watcher's thread looks up, and for how long at most it gathers changes."""
 FINDINGS_MAX = 100
 """Problems the status lists; more are only counted."""
 JOIN_REPLY_BYTES_MAX = 64 * KIB
@@ -429,6 +451,7 @@ assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
 assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
 assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
+assert JUDGED_FILES_MAX <= LOOK_FILES_MAX <= WORKS_MAX <= WORKS_NEW_MAX
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX

@@ -45,8 +45,8 @@ def _sources(config: AgentConfig) -> Iterator[Finding]:
         files = size = 0
         findings: list[_Problem] = []
         for look in scanner.walk():
-            files += len(look.seen)
-            size += sum(seen.stat.size for seen in look.seen)
+            files += len(look.seen) + look.left_out
+            size += sum(seen.stat.size for seen in look.seen) + look.left_out_bytes
             findings += [_Problem(f.what, f.why, f.hint) for f in look.findings]
             findings += [f for seen in look.seen for f in _unreadable(seen.path)]
         name = shown(settings.path)

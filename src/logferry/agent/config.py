@@ -13,7 +13,7 @@ from typing import Any
 from logferry.agent.https import parse_address
 from logferry.agent.patterns import Patterns
 from logferry.errors import BadConfig
-from logferry.limits import AGENT_CONNECTIONS_MAX, SECRET_BYTES_MAX
+from logferry.limits import AGENT_CONNECTIONS_MAX, HANDLES_LIMIT, HANDLES_MIN, SECRET_BYTES_MAX
 from logferry.names import checked_agent_id, checked_path
 from logferry.settings import build, from_environment, merge, read_toml, setting
 
@@ -93,8 +93,19 @@ class LimitSettings:
 
     upload_rate: int = setting(0, unit="rate", doc="all connections together; 0 = no limit")
     connections: int = setting(4, doc="connections to the server at the same time")
+    open_files: int = setting(256, doc="files kept open because they grew lately or were deleted before all was sent")
+    held_bytes: int = setting(
+        1 << 30, unit="size", doc="room on the disk that deleted files may take by being kept open"
+    )
+    held_time: float = setting(6 * 3600.0, unit="duration", doc="how long a deleted file is kept open without progress")
 
     def __post_init__(self) -> None:
+        if not HANDLES_MIN <= self.open_files <= HANDLES_LIMIT:
+            raise BadConfig(
+                f"open_files must be between {HANDLES_MIN} and {HANDLES_LIMIT}", hint="the usual value is 256"
+            )
+        if self.held_bytes < 0 or self.held_time < 0:
+            raise BadConfig("held_bytes and held_time cannot be negative", hint="0 keeps no deleted file open")
         if not 1 <= self.connections <= AGENT_CONNECTIONS_MAX:
             raise BadConfig(f"connections must be between 1 and {AGENT_CONNECTIONS_MAX}", hint="the usual value is 4")
 

@@ -83,6 +83,8 @@ class Dispatch:
         roster, link = self._parts.roster, self.crew.link.status
         if roster.busy or self.crew.busy or self._parts.lookout.deferred:
             return False
+        if self._parts.lookout.put_off and roster.has_room:
+            return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
         if roster.misplaced and roster.move_due_s <= now_s:

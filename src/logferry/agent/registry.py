@@ -47,6 +47,7 @@ _COLUMNS = (
     "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, "
     "going, target, base"
 )
+_FORGET_ROWS = 1_000
 
 
 def _signed(inode: int) -> int:
@@ -252,14 +253,26 @@ class Registry:
                 db.execute("ROLLBACK")
             raise
 
-    def forget(self, *, gone_before_ns: int) -> int:
-        """Drop rows of files that have been gone from the node since before ``gone_before_ns``; returns how many."""
-        with self._using() as db:
-            cursor = db.execute(
-                "DELETE FROM files WHERE state = ? AND remote = want AND going = '' AND changed_ns < ?",
-                (State.GONE, gone_before_ns),
-            )
-            return cursor.rowcount
+    def forget(self, *, gone_before_ns: int, is_gone: Callable[[bytes], bool], now_ns: int) -> int:
+        """Drop rows of files that have been gone from the node since before ``gone_before_ns``; returns how many.
+
+        ``is_gone`` is asked about the raw path of each: the row of a file that is back stays.
+        """
+        after, forgotten = 0, 0
+        while True:
+            with self._using() as db:
+                found = db.execute(
+                    "SELECT id, path FROM files WHERE id > ? AND state = ? AND remote = want AND going = '' "
+                    "AND changed_ns < ? ORDER BY id LIMIT ?",
+                    (after, State.GONE, gone_before_ns, _FORGET_ROWS),
+                ).fetchall()
+            if not found:
+                return forgotten
+            after = found[-1][0]
+            gone = [row_id for row_id, path in found if row_id not in self._unsaved and is_gone(path)]
+            if gone and not self.apply(remove=gone, now_ns=now_ns):
+                return forgotten  # no room to write; the next time will do
+            forgotten += len(gone)
 
 
 def rows_where(db: sqlite3.Connection, where: str, arguments: Sequence[object]) -> list[Row]:

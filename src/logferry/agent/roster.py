@@ -10,7 +10,16 @@ from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
-from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, BATCH_NEW_FILES, CHECKED_MAX, FILE_BACKOFF_S_MAX
+from logferry.limits import (
+    BACKOFF_S_MIN,
+    BATCH_BYTES,
+    BATCH_FILES,
+    BATCH_NEW_FILES,
+    CHECKED_MAX,
+    FILE_BACKOFF_S_MAX,
+    WORKS_MAX,
+    WORKS_NEW_MAX,
+)
 
 _BATCH_FILES_MIN = 8
 
@@ -252,6 +261,21 @@ class Roster:
         self.busy.update(ready)
         self.moving = bool(ready)
         return list(ready.values())
+
+    @property
+    def full(self) -> bool:
+        """Whether it has enough to do, so that further files had better wait outside, where they cost no memory."""
+        return len(self._line) + len(self.busy) >= WORKS_MAX
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no place for new files, be it because too many settle, fail or wait for others."""
+        return self.full or len(self.works) >= WORKS_NEW_MAX
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth a look to fill it up again."""
+        return len(self._line) + len(self.busy) < WORKS_MAX // 2 and len(self.works) < WORKS_NEW_MAX
 
     @property
     def idle(self) -> bool:

@@ -5,28 +5,33 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 
 from logferry.agent.config import SourceSettings
 from logferry.agent.patterns import Patterns
 from logferry.errors import BadName
 from logferry.limits import NAME_BYTES_MAX
-from logferry.names import checked_path, escape
+from logferry.names import checked_component, checked_path, escape
 
 _LONG_MARK = ".~long-"
 _DIGEST_CHARS = 16
+_CUT = re.compile(rf"{re.escape(_LONG_MARK)}[0-9a-f]{{{_DIGEST_CHARS}}}\Z")
+_OWN_MARK = re.compile(r"\.~(?=(?:lf|up|gen|late|long)-)")
+_BUNDLES = ".bundles"
 
 
 def archive_component(raw: bytes) -> str:
-    """The archive name of one raw component; one that gets too long by escaping is cut and marked with a hash.
+    """The archive name of one raw component; ``names.unescape`` leads back to ``raw``.
 
-    The raw name of such a file stays in the registry.
+    Names that would mean something on the way (a temporary name, an aside name, the folder of bundles) are escaped too.
+    One that gets too long by escaping is cut and marked with a hash; only the registry has the raw name of such a file.
 
     Raises:
         BadName: ``raw`` can be no file name.
     """
     try:
-        return escape(raw)
+        return checked_component(_plain(escape(raw)))
     except BadName:
         if len(raw) > NAME_BYTES_MAX or not raw or raw in (b".", b"..") or b"/" in raw or b"\x00" in raw:
             raise
@@ -36,6 +41,16 @@ def archive_component(raw: bytes) -> str:
         end -= 1
     digest = hashlib.blake2b(raw, digest_size=_DIGEST_CHARS // 2).hexdigest()
     return f"{_escaped(raw[:end]).decode()}{_LONG_MARK}{digest}"
+
+
+def _plain(name: str) -> str:
+    """``name`` so written that nobody takes it for one of our own."""
+    return "%2E" + name[1:] if name == _BUNDLES else _OWN_MARK.sub(".%7E", name)
+
+
+def is_cut(name: str) -> bool:
+    """Whether an archive name is one that ``archive_component`` cut: then the raw name is in the registry alone."""
+    return _CUT.search(name) is not None
 
 
 def _escaped(raw: bytes) -> bytes:
