@@ -27,6 +27,10 @@ class Node:
         self.address = server.address
         self.include = '["*"]'
         self.extra = ""
+        self.limits = ""
+        self.server_settings = ""
+        self.to = "/logs"
+        self.user, self.password = AGENT, PASSWORD
         self.scan_interval = "50ms"
         (base / "agent.secret").write_text(PASSWORD + "\n")
         (base / "agent.secret").chmod(0o600)
@@ -39,9 +43,9 @@ class Node:
         """Write ``agent.toml`` and read it."""
         host, port = self.address
         self.config_path.write_text(
-            f'limits.connections = 3\n[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
-            f'[server]\naddress = "{host}:{port}"\ntls = "off"\n'
-            f'[[sources]]\npath = "{self.logs}"\nto = "/logs"\ninclude = {self.include}\n{self.extra}'
+            f'limits.connections = 3\n{self.limits}[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
+            f'[server]\naddress = "{host}:{port}"\ntls = "off"\n{self.server_settings}'
+            f'[[sources]]\npath = "{self.logs}"\nto = "{self.to}"\ninclude = {self.include}\n{self.extra}'
         )
         return load_config(self.config_path)
 

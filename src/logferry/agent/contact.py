@@ -15,9 +15,11 @@ from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, Task
 from logferry.errors import Conflict, LogferryError, Refused
 from logferry.ftp.client import FtpClient
+from logferry.ftp.client_digest import file_digest
 from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.ftp.sending import SendSource
-from logferry.limits import TAIL_BYTES
+from logferry.limits import DIGEST_WHOLE_BYTES_MAX, TAIL_BYTES
+from logferry.names import is_temporary, split
 
 OVERLAP_BYTES = 16 * TAIL_BYTES
 """How much of what the server has is compared when the registry knows nothing of it."""
@@ -26,8 +28,17 @@ OVERLAP_BYTES = 16 * TAIL_BYTES
 class Contact:
     """Compares registry, node and server, and corrects ``task.row`` to what is true. Errors of FtpClient go through."""
 
-    def __init__(self, client: FtpClient, registry: Registry, journal: Journal, stamp: Callable[[], str]) -> None:
-        """``stamp`` makes stamps for ``names.aside_name``."""
+    def __init__(
+        self,
+        client: FtpClient,
+        registry: Registry,
+        journal: Journal,
+        stamp: Callable[[], str],
+        *,
+        verify: bool = False,
+    ) -> None:
+        """``stamp`` makes stamps for ``names.aside_name``. ``verify``: compare digests where the server has them."""
+        self._verify = verify
         self._client = client
         self._registry = registry
         self._journal = journal
@@ -62,6 +73,30 @@ class Contact:
         if have > file.stat.size:
             return Disagrees(task, file, f"the server has {have} bytes, the file {file.stat.size}")
         return have - row.offset
+
+    def prove(self, task: Task, file: OpenFile) -> int:
+        """The row speaks of another server: find out what this one has of the file, under any of the row's names.
+
+        Returns how long the next slice must be at least. What it has and is something else is moved aside.
+        """
+        row = task.row
+        try:
+            return self._prove(task, file, row)
+        except LogferryError:
+            task.row = row  # nothing is known yet
+            raise
+
+    def _prove(self, task: Task, file: OpenFile, row: Row) -> int:
+        task.row = dataclasses.replace(
+            row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=State.NEW, target=0, base=0
+        )
+        for path in dict.fromkeys((row.remote, row.going)):
+            if not path or path == row.want or is_temporary(split(path)[1]) or self.taken(row, path):
+                continue
+            at_least = self._continue_at(task, file, path, whole_size(self._client, path))
+            if task.row.remote and at_least is not None:
+                return at_least
+        return self.adopt(task, file)
 
     def resolve(self, task: Task, file: OpenFile) -> int:
         """A first upload or its publishing was begun, nobody recorded its end, and perhaps the file was renamed since.
@@ -108,10 +143,13 @@ class Contact:
         if not have:
             return 0
         start = max(0, have - OVERLAP_BYTES)
-        if have > file.stat.size or not (self._keeps or self._equal_tail(path, file, start, have)):
+        if have > file.stat.size:
+            return None
+        same = self._same_digest(path, file, have)
+        if same is False or (same is None and not self._keeps and not self._equal_tail(path, file, start, have)):
             return None
         # A server that keeps generations compares the overlap itself and refuses if it differs.
-        known = start if self._keeps else have
+        known = start if self._keeps and same is None else have
         prints = identity.take(file.read, known)
         if prints is None:
             return None
@@ -147,6 +185,21 @@ class Contact:
         except Refused:
             return False
         return True
+
+    def _same_digest(self, path: str, file: OpenFile, have: int) -> bool | None:
+        """Whether all the server has is the beginning of the file; None: it computes no digest of it, or is not asked.
+
+        A part that is not published yet has none; nor may a log be read as a whole that is longer than a few slices.
+        """
+        if not self._verify or have > DIGEST_WHOLE_BYTES_MAX:
+            return None
+        try:
+            there = self._client.digest(wire(path), length=have)
+        except CONNECTION_OVER:
+            raise
+        except LogferryError:
+            return None
+        return None if there is None else there == file_digest(file.fd, there.algorithm, have)
 
     def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
         parts: list[bytes] = []

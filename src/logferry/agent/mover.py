@@ -36,8 +36,16 @@ class Mover:
     """Brings misplaced rows to where they belong, on one connection."""
 
     def __init__(
-        self, client: FtpClient, registry: Registry, journal: Journal, clock: Clock, stamp: Callable[[], str]
+        self,
+        client: FtpClient,
+        registry: Registry,
+        journal: Journal,
+        clock: Clock,
+        stamp: Callable[[], str],
+        unproved: Callable[[int], bool] = lambda _: False,
     ) -> None:
+        """``unproved``: whether a row speaks of another server than this one."""
+        self._unproved = unproved
         self._client = client
         self._registry = registry
         self._journal = journal
@@ -79,7 +87,9 @@ class Mover:
                 row = after
 
     def _one(self, row: Row, target: str, now: dict[int, Row | None]) -> Row | None:
-        if self._client.size(wire(row.remote)) is None:
+        have = self._client.size(wire(row.remote))
+        # Of a file that is gone from the node its size is all there is to compare.
+        if have is None or (have != row.remote_size and self._unproved(row.id)):
             return self._lost(row)
         if whole_size(self._client, target) is not None:
             self._clear(row, target)

@@ -13,6 +13,7 @@ from logferry.agent.files import Handles
 from logferry.agent.journal import Journal, text
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
+from logferry.agent.pace import Pace
 from logferry.agent.registry import Registry
 from logferry.agent.roster import Roster
 from logferry.agent.settler import Settler
@@ -56,6 +57,7 @@ class Parts:
     link: Link
     journal: Journal
     clock: Clock
+    pace: Pace
 
 
 class Reporter:
@@ -73,6 +75,8 @@ class Reporter:
         works = parts.roster.works.values()
         problems = [f"{text(w.row.path)}: {w.error}" for w in works if w.error]
         problems += [finding.text() for finding in parts.lookout.findings.values()]
+        if parts.pace.quiet and works:
+            problems.insert(0, f"{parts.pace}: unsent files wait for their end")
         if not parts.link.up and parts.link.status.why:
             problems.insert(0, parts.link.status.why)
         return Summary(
@@ -97,7 +101,7 @@ class Reporter:
             agent=parts.config.agent.id,
             version=__version__,
             pid=os.getpid(),
-            server=parts.config.server.address,
+            server=parts.link.address,
             link=link.word,
             link_why=link.why,
             link_since_ns=link.since_ns,
@@ -114,6 +118,7 @@ class Reporter:
             renames=lookout.moves,
             last_path=settler.last_path,
             registry_state=str(behind) if behind else "",
+            mismatches=settler.mismatches,
             watching=parts.journal.states().get("watching", ""),
             failing=tuple(failing[:FINDINGS_MAX]),
             findings=tuple(finding.text() for finding in lookout.findings.values()),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
+from logferry.agent.sources import Priorities
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
 from logferry.limits import BACKOFF_S_MIN, BATCH_BYTES, BATCH_FILES, BATCH_NEW_FILES, CHECKED_MAX, FILE_BACKOFF_S_MAX
@@ -30,6 +32,7 @@ class Work:
     may_publish: bool = True
     failures: int = 0
     error: str = ""
+    priority: int = 0
 
     @property
     def lag(self) -> int:
@@ -40,7 +43,16 @@ class Work:
 class Roster:
     """Used by the runner's thread only."""
 
-    def __init__(self, clock: Clock, dice: Dice) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        dice: Dice,
+        priorities: Priorities | None = None,
+        unproved: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        """``unproved``: whether a row has still to be compared with the server in use, before it is renamed there."""
+        self._unproved = unproved
+        self._priorities = priorities or Priorities()
         self._clock = clock
         self._dice = dice
         self.works: dict[int, Work] = {}
@@ -63,7 +75,7 @@ class Roster:
         """There is something to send for ``row``; its file has ``size`` bytes. ``wait_s``: leave it alone that long."""
         work = self.works.get(row.id)
         if work is None:
-            work = self.works[row.id] = Work(row, size)
+            work = self.works[row.id] = Work(row, size, priority=self._priorities.of(row.path))
         work.row, work.linked = row, linked
         if row.id in self.busy:
             work.grown = size
@@ -151,7 +163,7 @@ class Roster:
             self._line.discard(work.row.id)
             heapq.heappush(self._later, (work.due_s, work.row.id))
         else:
-            self._line.add(work.row.id, work.lag, again=again)
+            self._line.add(work.row.id, work.lag, again=again, priority=work.priority)
 
     # Taking -----------------------------------------------------------------------------------------------------------
 
@@ -222,7 +234,9 @@ class Roster:
         ready = {
             row.id: row
             for row in self.misplaced.values()
-            if row.id not in self.busy | self.held and (row.state is State.LIVE or row.id not in self.works)
+            if row.id not in self.busy | self.held
+            and (row.state is State.LIVE or row.id not in self.works)
+            and not (row.path and self._unproved(row.id))
         }
         while True:
             staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}

@@ -19,10 +19,11 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from logging import WARNING
+from logging import INFO, WARNING
 
 from logferry import __version__
 from logferry.agent.config import AgentConfig, host_and_port
+from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.files import Handles
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
@@ -33,17 +34,17 @@ from logferry.agent.roster import Roster, Work
 from logferry.agent.scan import Scanner
 from logferry.agent.settler import Settler
 from logferry.agent.slices import Task
-from logferry.agent.sources import Source
+from logferry.agent.sources import Priorities, Source
 from logferry.agent.watch import Watcher, best_watcher
 from logferry.agent.worker import Done, MoveJob, ShipJob, Worker
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Conflict, Full, Later
 from logferry.ftp.client import FtpClient
 from logferry.ftp.reconnect import Backoff, Dice
-from logferry.ftp.throttle import TokenBucket
 from logferry.limits import (
     ALIVE_S_MAX,
     ALIVE_S_MIN,
+    BATCH_NEW_FILES,
     GONE_KEEP_S,
     SCAN_CPU_SHARE,
     STOP_S_MAX,
@@ -88,7 +89,7 @@ class Agent:
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
-        self._rate = TokenBucket(config.limits.upload_rate, clock=clock) if config.limits.upload_rate else None
+        self._pace = config.limits.pace(clock)
         self._never = [config.agent.state_dir, config.server.password_file, config_path]
 
     # Life -----------------------------------------------------------------------------------------------------------
@@ -193,10 +194,12 @@ class Agent:
                 hint="a new one is begun; every file is compared with the server before anything is sent",
             )
         self._registry.forget(gone_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
-        self._roster = Roster(self._clock, self._dice)
+        sources = [Source.of(s) for s in config.sources]
+        self._elsewhere = Elsewhere(self._registry)
+        self._roster = Roster(self._clock, self._dice, Priorities(sources), self._elsewhere.holds)
         self._handles = Handles()
         scanner = Scanner(
-            [Source.of(s) for s in config.sources],
+            sources,
             never=[os.fsencode(p) for p in self._never if p],
             entering=watcher.watch,
         )
@@ -204,7 +207,7 @@ class Agent:
         self._lookout = Lookout(
             scanner, self._registry, self._roster, self._handles, self._journal, self._clock, self._stamp
         )
-        self._link = Link(config.server.address, self._journal, self._clock, self._dice)
+        self._link = Link(config.server.addresses, self._journal, self._clock, self._dice)
         self._settler = Settler(self._registry, self._roster, self._lookout, self._handles, self._journal, self._clock)
         self._settler.load_unsettled()
         self._reporter = Reporter(
@@ -218,6 +221,7 @@ class Agent:
                 self._link,
                 self._journal,
                 self._clock,
+                self._pace,
             )
         )
         self._workers = [self._make_worker(number) for number in range(config.limits.connections)]
@@ -226,6 +230,7 @@ class Agent:
         for worker in self._workers:
             worker.start()
         self._look_s = -math.inf
+        self._compare_s = -math.inf
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event("started", agent=config.agent.id, server=config.server.address, files=scanner.files())
 
@@ -241,6 +246,8 @@ class Agent:
             alive_s=self._alive_s,
             calls=number == 0,
             goodbye=f"{_INTRODUCTION} stopping",
+            verify=self._config.server.verify == "hash",
+            elsewhere=self._elsewhere,
         )
 
     @property
@@ -248,9 +255,9 @@ class Agent:
         """How often the server hears from us at least."""
         return min(max(self._config.agent.scan_interval, ALIVE_S_MIN), ALIVE_S_MAX)
 
-    def _client(self) -> FtpClient:
+    def _client(self, address: str) -> FtpClient:
         server = self._config.server
-        host, port = host_and_port(server.address)
+        host, port = host_and_port(address)
         return FtpClient(
             host,
             port,
@@ -260,7 +267,7 @@ class Agent:
             pins=server.pin,
             ca_file=server.ca_file,
             clock=self._clock,
-            rate=self._rate,
+            rate=self._pace if self._pace.limited else None,
             introduction=f"{_INTRODUCTION} interval={math.ceil(self._alive_s)}",
         )
 
@@ -306,8 +313,24 @@ class Agent:
             self._sweep_s = self._clock.monotonic_s() + min(1.0, self._config.agent.scan_interval)
             self._settler.sweep()
         self._roster.wake()
+        if self._elsewhere.any and self._link.up:
+            self._compare_some()
         self._hand_out()
         self._reporter.write()
+
+    def _compare_some(self) -> None:
+        """After another server was met, files with nothing to send are compared too, a few hundred at a time."""
+        now = self._clock.monotonic_s()
+        if self._roster.waiting >= BATCH_NEW_FILES or now < self._compare_s:
+            return
+        found = 0
+        for row_id in self._elsewhere.some(2 * BATCH_NEW_FILES):
+            row = self._registry.by_id(row_id)
+            if row is not None and row_id not in self._roster.works:
+                self._roster.add(row, row.offset, linked=self._lookout.scanner.is_link(row.path))
+                found += 1
+        if not found:
+            self._compare_s = now + min(_STATUS_S, self._config.agent.scan_interval)
 
     def _look_everywhere(self) -> None:
         before_s = time.thread_time()
@@ -348,11 +371,17 @@ class Agent:
             return
         if self._registry.behind is None and self._may_submit() and (rows := self._roster.next_moves()):
             self._submit(MoveJob(rows))
-        while self._roster.waiting and self._may_submit():
+        while self._roster.waiting and self._may_submit() and not self._quiet():
             batch = self._roster.next_batch(len(self._free))
             if not batch:
                 break
             self._submit(ShipJob([self._task(work) for work in batch]))
+
+    def _quiet(self) -> bool:
+        """Whether it is an hour in which nothing new is sent; renames and signs of life go on."""
+        quiet = self._pace.quiet
+        self._journal.state("sending", "quiet hours" if quiet else "", level=INFO)
+        return quiet
 
     def _may_submit(self) -> bool:
         """A free worker; while the server is not known to be there, one worker finds out for all."""
@@ -374,6 +403,7 @@ class Agent:
             if_unknown_same=work.if_unknown_same,
             may_publish=work.may_publish,
             failures=work.failures,
+            prove=self._elsewhere.any and self._elsewhere.holds(row.id),
         )
 
     def _nothing_more(self) -> bool:
@@ -385,7 +415,7 @@ class Agent:
             return True
         if self._roster.misplaced and self._roster.move_due_s <= self._clock.monotonic_s():
             return False
-        return not self._roster.waiting
+        return not self._roster.waiting or self._pace.quiet
 
     def _finished(self, done: Done) -> None:
         self._done.put(done)

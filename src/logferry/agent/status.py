@@ -54,6 +54,8 @@ class Status:
     last_path: str
     registry_state: str
     watching: str
+    mismatches: int = 0
+    """Uploads that arrived with other bytes and were sent again."""
     failing: tuple[Failing, ...] = ()
     findings: tuple[str, ...] = ()
 

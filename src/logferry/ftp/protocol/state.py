@@ -69,6 +69,8 @@ class State:
     rest: int = 0
     range: tuple[int, int] | None = None
     """First and last byte that RANG has set for the next RETR or HASH."""
+    failed_upload: str = ""
+    """The path of the upload before, when that failed: a MFMT sent ahead of its reply is not meant for the old file."""
     allocated: int | None = None
     """What ALLO announced for the next upload, in bytes."""
     facts: tuple[str, ...] = FACTS
@@ -110,6 +112,7 @@ class State:
         self.rename_from = ""
         self.rest = 0
         self.range = None
+        self.failed_upload = ""
         self.allocated = None
         self.facts = FACTS
         self.algorithm = ALGORITHMS[0]

@@ -29,7 +29,8 @@ def features(state: State, _argument: str) -> Reply:
     if state.user:
         if state.terms.bundles and state.letters(bundle.FOLDER).allow("w"):
             found.append(f"{bundle.FEATURE} {bundle.FOLDER} {';'.join(state.terms.bundles)}")
-        found.append(" ".join(["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", *["keeps"] * state.keeps]))
+        words = ["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", "guards", *["keeps"] * state.keeps]
+        found.append(" ".join(words))
     return Reply(211, ("Extensions:", *found, "End"))
 
 
