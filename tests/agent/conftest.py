@@ -30,10 +30,15 @@ class Node:
         self.limits = ""
         self.server_settings = ""
         self.to = "/logs"
-        self.user, self.password = AGENT, PASSWORD
+        self.tls = "off"
         self.scan_interval = "50ms"
         (base / "agent.secret").write_text(PASSWORD + "\n")
         (base / "agent.secret").chmod(0o600)
+
+    def sign_in(self, user: str, password: str) -> None:
+        """Use another account than the agent's own."""
+        self.server_settings += f'user = "{user}"\n'
+        (self.base / "agent.secret").write_text(password + "\n")
 
     @property
     def config_path(self) -> Path:
@@ -44,7 +49,7 @@ class Node:
         host, port = self.address
         self.config_path.write_text(
             f'limits.connections = 3\n{self.limits}[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
-            f'[server]\naddress = "{host}:{port}"\ntls = "off"\n{self.server_settings}'
+            f'[server]\naddress = "{host}:{port}"\ntls = "{self.tls}"\n{self.server_settings}'
             f'[[sources]]\npath = "{self.logs}"\nto = "{self.to}"\ninclude = {self.include}\n{self.extra}'
         )
         return load_config(self.config_path)

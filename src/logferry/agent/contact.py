@@ -19,7 +19,6 @@ from logferry.ftp.client_digest import file_digest
 from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.ftp.sending import SendSource
 from logferry.limits import DIGEST_WHOLE_BYTES_MAX, TAIL_BYTES
-from logferry.names import is_temporary, split
 
 OVERLAP_BYTES = 16 * TAIL_BYTES
 """How much of what the server has is compared when the registry knows nothing of it."""
@@ -74,28 +73,37 @@ class Contact:
             return Disagrees(task, file, f"the server has {have} bytes, the file {file.stat.size}")
         return have - row.offset
 
-    def prove(self, task: Task, file: OpenFile) -> int:
-        """The row speaks of another server: find out what this one has of the file, under any of the row's names.
+    def prove(self, task: Task, file: OpenFile) -> int | Disagrees:
+        """The row speaks of another server: find this one's bytes as usual, then compare them with the file's.
 
-        Returns how long the next slice must be at least. What it has and is something else is moved aside.
+        Returns how long the next slice must be at least. Where this server has nothing, or something else (which is
+        moved aside), the file is sent from the beginning.
         """
         row = task.row
         try:
-            return self._prove(task, file, row)
+            found = self.resolve(task, file) if row.going else self.reconcile(task, file)
+            if isinstance(found, Disagrees) or not task.row.remote:
+                return found
+            return self._compared(task, file, found)
         except LogferryError:
             task.row = row  # nothing is known yet
             raise
 
-    def _prove(self, task: Task, file: OpenFile, row: Row) -> int:
+    def _compared(self, task: Task, file: OpenFile, beyond: int) -> int:
+        """``task.row`` is what sizes say, and the server has ``beyond`` bytes more: is it the content, too?"""
+        row, have = task.row, task.row.offset + beyond
+        start = max(0, have - OVERLAP_BYTES)
+        same = self._same_digest(row.remote, file, have)
+        if same is None and self._keeps and (prints := identity.take(file.read, start)) is not None:
+            # The server compares by itself what is sent once more, and refuses if it differs.
+            task.row = dataclasses.replace(row, print=prints, seen=identity.UNSEEN)
+            return have - start
+        if same or (same is None and not self._keeps and self._equal_tail(row.remote, file, start, have)):
+            return beyond
+        self._journal.event("other content on this server", level=WARNING, path=row.remote, bytes=have)
         task.row = dataclasses.replace(
-            row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=State.NEW, target=0, base=0
+            row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=State.NEW, target=0
         )
-        for path in dict.fromkeys((row.remote, row.going)):
-            if not path or path == row.want or is_temporary(split(path)[1]) or self.taken(row, path):
-                continue
-            at_least = self._continue_at(task, file, path, whole_size(self._client, path))
-            if task.row.remote and at_least is not None:
-                return at_least
         return self.adopt(task, file)
 
     def resolve(self, task: Task, file: OpenFile) -> int:

@@ -1,8 +1,8 @@
 """Which rows speak of another server than the one in use: to be compared with this one before anything else is done.
 
 All servers of an agent are taken to lead to one archive, but that is not relied on. When the agent meets another server
-than the last time, every row counts as confirmed elsewhere until its file was compared there: then it is found, or sent.
-The list lies beside the rows in the registry, so that it outlives the agent.
+than the last time, every row counts as confirmed elsewhere until its file was compared there: it is found, or sent. The
+list lies beside the rows in the registry, so that it outlives the agent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Elsewhere:
         return self._any
 
     def met(self, address: str) -> bool:
-        """The agent is signed in at ``address``. True: it is another server than before, and nothing is proved there."""
+        """The agent is signed in at ``address``. True: it is another server than before; nothing is proved there."""
         if address == self._address:
             return False
         with self._registry.using() as db:

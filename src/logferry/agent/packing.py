@@ -1,4 +1,4 @@
-"""Whether bundles are compressed: only where the link is slower than the machine. Pure: measured numbers in, a form out.
+"""Whether bundles are compressed: only where the link is slower than the machine. Pure: measurements in, a form out.
 
 Plain ``tar`` is the beginning, and stays on a fast link. When it goes slower than a link is worth having, the next
 bundle goes compressed; that stays while it moves clearly more bytes of files per second than plain did, since a bundle

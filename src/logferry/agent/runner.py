@@ -90,6 +90,7 @@ class Agent:
         self._wake_in.setblocking(False)
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._pace = config.limits.pace(clock)
+        self._link = Link(config.server.addresses, self._journal, self._clock, self._dice)
         self._never = [config.agent.state_dir, config.server.password_file, config_path]
 
     # Life -----------------------------------------------------------------------------------------------------------
@@ -207,7 +208,6 @@ class Agent:
         self._lookout = Lookout(
             scanner, self._registry, self._roster, self._handles, self._journal, self._clock, self._stamp
         )
-        self._link = Link(config.server.addresses, self._journal, self._clock, self._dice)
         self._settler = Settler(self._registry, self._roster, self._lookout, self._handles, self._journal, self._clock)
         self._settler.load_unsettled()
         self._reporter = Reporter(

@@ -151,22 +151,23 @@ class Shipper:
         if task.compare and not prove:
             return self._compare(task, file)
         at_least = 0
-        if prove:
-            at_least = self._contact.prove(task, file)
-        elif task.row.going:
-            at_least = self._contact.resolve(task, file)
+        if task.row.going:
+            found = self._contact.prove(task, file) if prove else self._contact.resolve(task, file)
+            if isinstance(found, Disagrees):
+                return found
+            at_least = found
             if not task.row.remote:
                 # From here on it may be under ``want`` and nowhere else. Unless that is known, a crash and a rename
                 # later nobody would look for it there.
                 self._registry.apply([task.row], now_ns=self._clock.now_ns())
                 if not task.may_publish:
                     return Waits(task, task.row)
-        elif task.row.remote and not task.checked:
-            found = self._contact.reconcile(task, file)
+        elif task.row.remote and (prove or not task.checked):
+            found = self._contact.prove(task, file) if prove else self._contact.reconcile(task, file)
             if isinstance(found, Disagrees):
                 return found
             at_least = found
-        if not prove and not task.row.remote and (not self._keeps or file.stat.size > READ_WHOLE_BYTES):
+        if not task.row.remote and (not self._keeps or file.stat.size > READ_WHOLE_BYTES):
             at_least = self._contact.adopt(task, file)
         piece = next_slice(task, file, at_least=at_least)
         if isinstance(piece, Disagrees):
