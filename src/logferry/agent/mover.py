@@ -18,9 +18,9 @@ from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
-from logferry.errors import Conflict, LogferryError
+from logferry.errors import BadName, Conflict, LogferryError
 from logferry.ftp.client import FtpClient
-from logferry.names import split
+from logferry.names import plain_path, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,14 @@ class Mover:
         if not self._record([begun]):
             assert self._registry.behind is not None
             raise self._registry.behind  # what may be in doubt afterwards must be known first
-        self._client.rename(wire(row.remote), wire(target))
+        try:
+            self._client.rename(wire(row.remote), wire(target))
+        except BadName:
+            plain = plain_path(row.want)
+            if target != row.want or plain == row.want or row.state is State.ENDED:
+                raise
+            self._journal.event("name refused", level=WARNING, path=row.want, instead=plain)
+            return self._noted(dataclasses.replace(row, want=plain, going=""))
         done = dataclasses.replace(row, remote=target, going="")
         self._unrecorded.append(done)
         return done

@@ -23,13 +23,13 @@ from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, LookAgain, Slice, Task, Unreadable, confirmed, next_slice, opened
 from logferry.clock import Clock
-from logferry.errors import Conflict, Damaged, Later, LogferryError, Refused
+from logferry.errors import BadName, Conflict, Damaged, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
 from logferry.ftp.protocol.expand import zstd_library
 from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
-from logferry.names import split, temporary_name
+from logferry.names import plain_path, split, temporary_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,20 @@ class Shipper:
         self._registry.apply([sent.row for _, sent in done], now_ns=self._clock.now_ns())
         if self._tell_confirmed is not None and done:
             self._tell_confirmed([sent.row.id for _, sent in done])
-        return outcomes + self._publish_all(done)
+        return [self._other_name(outcome) for outcome in outcomes + self._publish_all(done)]
+
+    def _other_name(self, outcome: Outcome) -> Outcome:
+        """Some servers refuse names that others take: the file is to stand there under a plainer one of that meaning."""
+        if not isinstance(outcome, Failed) or not isinstance(outcome.error, BadName):
+            return outcome
+        row = outcome.row
+        plain = plain_path(row.want)
+        if plain == row.want or row.state is State.ENDED:
+            return outcome
+        row = dataclasses.replace(row, want=plain, going="")
+        self._journal.event("name refused", level=WARNING, path=outcome.row.want, instead=plain)
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return dataclasses.replace(outcome, row=row)
 
     # Before sending ---------------------------------------------------------------------------------------------------
 
