@@ -150,6 +150,8 @@ FTP_REPLY_BYTES_MAX = 4 * MIB
 """All lines of one reply a client accepts."""
 FTP_COMMANDS_AHEAD_MAX = 128
 """Commands a client sends before their replies have come."""
+FTP_SMALL_DIGEST_BYTES_MAX = 256 * KIB
+"""Up to here the digest of an upload comes with its reply: hashed where the bytes pass anyway, not read again."""
 FTP_FILES_AHEAD_MAX = 8
 """Files whose commands a pipelining client sends ahead: fills every round trip; more gains nothing."""
 FTP_AHEAD_BYTES_MAX = 32 * KIB
@@ -432,6 +434,7 @@ assert FTP_LOGIN_DELAY_S <= FTP_LOGIN_DELAY_S_MAX < FTP_LOGIN_S_MAX
 assert BUNDLE_MEMBER_BYTES_MAX < BUNDLE_BATCH_BYTES
 assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
 assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
+assert FTP_SMALL_DIGEST_BYTES_MAX <= FTP_SPLICE_FROM_BYTES
 assert FTP_FILES_AHEAD_MAX * 7 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert TAIL_BYTES <= SLICE_BYTES

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from logferry.errors import BadName, NotPermitted, Refused
-from logferry.ftp import FtpClient, StoreItem, UploadRequest
+from logferry.ftp import FtpClient, StoreItem, TlsIdentity, UploadRequest
+from logferry.ftp.client_session import TlsMode
+from logferry.limits import FTP_SMALL_DIGEST_BYTES_MAX
 from tests.ftp.faulty import Faults, FaultyServer
 from tests.ftp.kit import Serving, serving
 
@@ -117,6 +120,41 @@ def test_other_bytes_than_were_sent_are_found_by_their_digest(features: tuple[st
         assert [result.agrees for result in (good, bad, other, busy)] == [True, False, None, None]
         (unasked,) = client.store_many([item("/a")])
         assert unasked.agrees is None
+
+
+def test_the_digest_of_a_small_upload_comes_with_its_reply() -> None:
+    """No HASH is asked for; what the reply says decides, and one that says nothing proves nothing."""
+    faults = Faults(features=(*DIGESTING[:-1], "X-LOGFERRY atomic pipelining guards digests"))
+    with FaultyServer(faults) as server, server.client() as client:
+        (silent,) = client.store_many([item("/a", digest=True)])
+        right = hashlib.sha256(b"new content of /a").hexdigest().encode()
+        faults.stored = b"226 SHA-256 0-16 " + right + b" stored\r\n"
+        (good,) = client.store_many([item("/a", digest=True)])
+        faults.stored = b"226 SHA-256 0-16 " + right[::-1] + b" stored\r\n"
+        (bad,) = client.store_many([item("/a", digest=True)])
+        assert [result.agrees for result in (silent, good, bad)] == [None, True, False]
+        assert "HASH" not in server.verbs()
+        assert server.commands.count("OPTS STOR SHA-256") == 1
+        data = bytes(FTP_SMALL_DIGEST_BYTES_MAX + 1)
+        (large,) = client.store_many([StoreItem("/b", data, 0, len(data), want_digest=True)])
+        assert large.agrees
+        assert server.verbs().count("HASH") == 1
+
+
+@pytest.mark.parametrize("tls", ["off", "required"])
+def test_small_and_large_uploads_of_any_pace_are_compared(tmp_path: Path, tls: TlsMode) -> None:
+    """Encrypted or not, at full speed or slowed down, appended or new, empty or large."""
+    with serving(tmp_path, tls=tls) as house:
+        for rate in (0, 3_000_000):
+            house.users.change("ann", upload_rate=rate)
+            pins = (TlsIdentity.ensure(str(tmp_path / "identity")).pin,) if tls != "off" else ()
+            with FtpClient("127.0.0.1", house.port, user="ann", password="secret", tls=tls, pins=pins) as client:
+                sizes = [1, 5000, FTP_SMALL_DIGEST_BYTES_MAX, FTP_SMALL_DIGEST_BYTES_MAX + 1, 700_000]
+                items = [StoreItem(f"/{n}", b"x" * n, 0, n, want_digest=True) for n in sizes]
+                items += [StoreItem("/5000", b"more", 0, 4, rest=5000, want_digest=True), StoreItem("/e", b"", 0, 0)]
+                results = list(client.store_many(items))
+                assert [result.error for result in results] == [None] * 7
+                assert [result.agrees for result in results] == [True] * 6 + [None]
 
 
 def test_a_part_is_compared_by_its_range_on_a_server_of_ours(tmp_path: Path) -> None:

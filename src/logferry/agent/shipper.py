@@ -140,7 +140,7 @@ class Shipper:
         return [self._other_name(outcome) for outcome in outcomes + self._publish_all(done)]
 
     def _other_name(self, outcome: Outcome) -> Outcome:
-        """Some servers refuse names that others take: the file is to stand there under a plainer one of that meaning."""
+        """Some servers refuse names that others take: the file is to stand there under a plainer one of that sense."""
         if not isinstance(outcome, Failed) or not isinstance(outcome.error, BadName):
             return outcome
         row = outcome.row

@@ -73,6 +73,11 @@ def question(session: ClientSession, method: DigestMethod, path: str, start: int
     return RangeQuestion(method, (("RANG", f"{start} {stop - 1}"), ask), start, stop)
 
 
+def small_question(start: int, stop: int) -> RangeQuestion:
+    """What the reply to a small upload answers by itself, once OPTS STOR SHA-256 was agreed to."""
+    return RangeQuestion(DigestMethod("STOR", "SHA-256"), (), start, stop)
+
+
 def source_digest(source: SendSource, algorithm: str) -> str:
     """The digest of all bytes of ``source``, which is no stream, in hexadecimal. Raises Shrank, Refused."""
     checksum = 0

@@ -67,6 +67,8 @@ class ClientSession:
         self._extended = True
         self.digest_algorithm = ""
         """What OPTS HASH chose on this connection; empty: the server's first choice."""
+        self.upload_digests = False
+        """Replies to small uploads tell their digests."""
 
         self.control = ControlConnection(login.host, login.port, timeout_s=login.timeout_s, cutter=cutter, clock=clock)
         try:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from logferry.errors import BadName, Busy, LogferryError, TimedOut, Unreachable
 from logferry.ftp.client_data import DataConnection, Progress, Refusal
-from logferry.ftp.client_range import RangeQuestion, choose_method, question
+from logferry.ftp.client_range import RangeQuestion, choose_method, question, small_question
 from logferry.ftp.client_session import ClientSession
 from logferry.ftp.cut import Aborted
 from logferry.ftp.protocol.client import Command
@@ -21,7 +21,12 @@ from logferry.ftp.protocol.passive_reader import extended_passive_port
 from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.sending import Content, SendSource
-from logferry.limits import FTP_AHEAD_BYTES_MAX, FTP_CONFIRM_BYTES_S_MIN, FTP_FILES_AHEAD_MAX
+from logferry.limits import (
+    FTP_AHEAD_BYTES_MAX,
+    FTP_CONFIRM_BYTES_S_MIN,
+    FTP_FILES_AHEAD_MAX,
+    FTP_SMALL_DIGEST_BYTES_MAX,
+)
 
 CONNECTION_OVER = (Unreachable, TimedOut, Busy, Aborted)
 """Errors after which the connection is of no more use."""
@@ -183,7 +188,13 @@ class Pipeline:
             self._method = best_method(self._session.features)
         if self._method is not None and self._method.verb == "HASH" and self._sent == 0 and self._ahead[0].want_digest:
             self._method = choose_method(self._session)
+            self._ask_for_digests(self._session)
         return self._session
+
+    @staticmethod
+    def _ask_for_digests(session: ClientSession) -> None:
+        if session.features.digests and not session.upload_digests:
+            session.upload_digests = session.control.command("OPTS", "STOR SHA-256").completed
 
     def _drop(self) -> None:
         if self._session is not None:
@@ -228,7 +239,7 @@ class Pipeline:
             error = refused
         size = control.final() if item.want_size else None
         modified = control.final() if _sets_modified_ahead(session, item) else None
-        agrees, unread = self._compare(session, item) if error is None else self._pass_over(session, item)
+        agrees, unread = self._compare(session, item, stored) if error is None else self._pass_over(session, item)
         if error is None and _sets_modified_later(session, item):
             assert item.modified_ns is not None
             modified = control.command("MFMT", f"{wire_time(session, item.modified_ns)} {item.path}")
@@ -243,7 +254,7 @@ class Pipeline:
         )
 
     def _question(self, session: ClientSession, item: StoreItem) -> RangeQuestion | None:
-        if self._method is None or not item.want_digest or not item.length:
+        if self._method is None or not item.want_digest or not item.length or _has_small_digest(session, item):
             return None
         return question(session, self._method, item.path, item.rest, item.rest + item.length)
 
@@ -251,14 +262,19 @@ class Pipeline:
         asked = self._question(session, item)
         return asked.commands if asked is not None else ()
 
-    def _compare(self, session: ClientSession, item: StoreItem) -> tuple[bool | None, LogferryError | None]:
+    def _compare(
+        self, session: ClientSession, item: StoreItem, stored: Reply | None
+    ) -> tuple[bool | None, LogferryError | None]:
         """Whether the server's digest is ours; or why the source cannot be read again."""
         asked = self._question(session, item)
-        if asked is None:
+        if asked is not None:
+            for _ in asked.commands[1:]:
+                session.control.final()
+            reply = session.control.final(patience_s=patience_s(item.length))
+        elif item.want_digest and item.length and stored is not None and _has_small_digest(session, item):
+            asked, reply = small_question(item.rest, item.rest + item.length), stored
+        else:
             return None, None
-        for _ in asked.commands[1:]:
-            session.control.final()
-        reply = session.control.final(patience_s=patience_s(item.length))
         try:
             return asked.agrees(reply, item.source), None
         except LogferryError as error:
@@ -294,6 +310,10 @@ class Pipeline:
 def _must_wait(session: ClientSession, item: StoreItem) -> bool:
     """Sending finds out by itself whether a connection came about; a handshake, or nothing to send, does not."""
     return session.control.encrypted or item.length == 0
+
+
+def _has_small_digest(session: ClientSession, item: StoreItem) -> bool:
+    return session.upload_digests and item.length <= FTP_SMALL_DIGEST_BYTES_MAX
 
 
 def _sets_modified_ahead(session: ClientSession, item: StoreItem) -> bool:

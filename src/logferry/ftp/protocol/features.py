@@ -10,7 +10,8 @@ from logferry.ftp.protocol.replies import Reply
 LOGFERRY_FEATURE = "X-LOGFERRY"
 """Announces how uploads are published: ``atomic`` (never visible before whole), ``pipelining`` (commands may wait),
 ``guards`` (what was said for an upload ends with it: when it fails, its REST is forgotten and a MFMT for its path right
-behind it is refused), ``keeps`` (what is overwritten stays as a generation, and bytes that differ from stored ones are
+behind it is refused), ``digests`` (after OPTS STOR SHA-256 the reply to a small STOR tells the digest of what came, in
+the words of HASH), ``keeps`` (what is overwritten stays as a generation, and bytes that differ from stored ones are
 refused)."""
 
 
@@ -42,6 +43,11 @@ class Features:
     def guards(self) -> bool:
         """An upload that fails takes along its REST and the MFMT behind it."""
         return "guards" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def digests(self) -> bool:
+        """The reply to a small upload can tell its digest."""
+        return "digests" in self.words(LOGFERRY_FEATURE)
 
     @property
     def keeps(self) -> bool:

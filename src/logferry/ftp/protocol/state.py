@@ -76,6 +76,8 @@ class State:
     facts: tuple[str, ...] = FACTS
     algorithm: str = ALGORITHMS[0]
     """Of HASH."""
+    upload_digests: bool = False
+    """The reply to a small STOR tells its digest."""
     listens: bool = False
     """A passive port is open and unused."""
     target: Target | None = None
@@ -116,5 +118,6 @@ class State:
         self.allocated = None
         self.facts = FACTS
         self.algorithm = ALGORITHMS[0]
+        self.upload_digests = False
         self.target = None
         self.epsv_all = False
