@@ -28,6 +28,7 @@ class Node:
         self.include = '["*"]'
         self.extra = ""
         self.limits = ""
+        self.connections = 3
         self.server_settings = ""
         self.to = "/logs"
         self.tls = "off"
@@ -48,7 +49,8 @@ class Node:
         """Write ``agent.toml`` and read it."""
         host, port = self.address
         self.config_path.write_text(
-            f'limits.connections = 3\n{self.limits}[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
+            f'limits.connections = {self.connections}\n{self.limits}'
+            f'[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
             f'[server]\naddress = "{host}:{port}"\ntls = "{self.tls}"\n{self.server_settings}'
             f'[[sources]]\npath = "{self.logs}"\nto = "{self.to}"\ninclude = {self.include}\n{self.extra}'
         )
