@@ -150,6 +150,8 @@ FTP_REPLY_BYTES_MAX = 4 * MIB
 """All lines of one reply a client accepts."""
 FTP_COMMANDS_AHEAD_MAX = 128
 """Commands a client sends before their replies have come."""
+FTP_SMALL_DIGEST_BYTES_MAX = 256 * KIB
+"""Up to here the digest of an upload comes with its reply: hashed where the bytes pass anyway, not read again."""
 FTP_FILES_AHEAD_MAX = 8
 """Files whose commands a pipelining client sends ahead: fills every round trip; more gains nothing."""
 FTP_AHEAD_BYTES_MAX = 32 * KIB
@@ -361,6 +363,13 @@ CLEANUP_S = 600.0
 # Agent -------------------------------------------------------------------------------------------------------------
 SLICE_BYTES = 16 * MIB
 """One turn of a file: large enough to fill the line, small enough to be fair."""
+PRIORITY_MAX = 9
+PRIORITY_RATIO = 8
+PRIORITY_STEPS_MAX = 3
+"""Of the bytes sent while several priorities wait each gets one eighth of what the next higher gets; from the fourth
+on they get the same, so that the lowest is slow and never stands still."""
+TURN_BYTES_MIN = 64 * KIB
+"""What the turn of a small file counts between priorities: its commands cost, too."""
 HEAD_BYTES = 4 * KIB
 TAIL_BYTES = 4 * KIB
 """What identifies a generation: its head, and the bytes before the offset (32 bytes were too few)."""
@@ -371,6 +380,22 @@ before the server ends an idle session."""
 BACKOFF_S_MIN = 1.0
 BACKOFF_S_MAX = 60.0
 FILE_BACKOFF_S_MAX = 300.0
+FULL_BACKOFF_S_MAX = 4.0
+"""A full server is asked this often at least: what waits goes on within five seconds of room being there."""
+SERVERS_MAX = 16
+SERVER_TRIES = 3
+"""Failures in a row after which the agent turns to the next of its servers: a restart is no reason to change."""
+DIGEST_WHOLE_BYTES_MAX = 256 * MIB
+"""Up to here all of what a server has of a file is compared by digest when the registry knows nothing of it; beyond
+it the last bytes decide, so that a lost registry does not mean reading every large log twice."""
+SLOW_LINK_BYTES_S = 12 * MIB
+"""Bundles are tried compressed when they go slower than this: zlib packs several times as fast on one core."""
+PACKED_GAIN_MIN = 1.2
+"""Compression stays while it moves at least so many times the bytes of files per second."""
+PACKED_SAMPLE_BYTES_MIN = 256 * KIB
+"""Smaller bundles say nothing about a link: their time is that of the round trips."""
+PACKED_AGAIN_BUNDLES = 64
+"""After so many bundles the other form is tried again: links change."""
 SIGN_IN_RETRY_S = 60.0
 """The agent's first pause after a refused password: no guessing, no ban."""
 STOP_S_MAX = 5.0
@@ -449,7 +474,8 @@ assert FTP_LOGIN_DELAY_S <= FTP_LOGIN_DELAY_S_MAX < FTP_LOGIN_S_MAX
 assert BUNDLE_MEMBER_BYTES_MAX < BUNDLE_BATCH_BYTES
 assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
 assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
-assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
+assert FTP_SMALL_DIGEST_BYTES_MAX <= FTP_SPLICE_FROM_BYTES
+assert FTP_FILES_AHEAD_MAX * 7 <= FTP_COMMANDS_AHEAD_MAX
 assert HEAD_BYTES <= SLICE_BYTES
 assert JUDGED_FILES_MAX <= LOOK_FILES_MAX <= WORKS_MAX <= WORKS_NEW_MAX
 assert TAIL_BYTES <= SLICE_BYTES

@@ -65,6 +65,9 @@ def _metrics(status: Status, *, running: bool) -> Iterator[Metric]:
     yield counter("generations_total", "Files that began anew: truncated, replaced, rewritten.", status.generations)
     yield counter("renames_total", "Renames on the node that were followed.", status.renames)
     yield counter("differences_total", "Files that did not begin with what was confirmed of them.", status.differences)
+    yield counter(
+        "mismatches_total", "Uploads whose digest on the server was another one than here.", status.mismatches
+    )
     yield counter("rescans_total", "Looks at all sources.", status.looks)
     yield counter(
         "watch_overflows_total", "Times the watcher lost events, so that all was looked at.", status.overflows

@@ -18,9 +18,9 @@ from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
-from logferry.errors import Conflict, LogferryError
+from logferry.errors import BadName, Conflict, LogferryError
 from logferry.ftp.client import FtpClient
-from logferry.names import split
+from logferry.names import plain_path, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,16 @@ class Mover:
     """Brings misplaced rows to where they belong, on one connection."""
 
     def __init__(
-        self, client: FtpClient, registry: Registry, journal: Journal, clock: Clock, stamp: Callable[[], str]
+        self,
+        client: FtpClient,
+        registry: Registry,
+        journal: Journal,
+        clock: Clock,
+        stamp: Callable[[], str],
+        unproved: Callable[[int], bool] = lambda _: False,
     ) -> None:
+        """``unproved``: whether a row speaks of another server than this one."""
+        self._unproved = unproved
         self._client = client
         self._registry = registry
         self._journal = journal
@@ -79,7 +87,9 @@ class Mover:
                 row = after
 
     def _one(self, row: Row, target: str, now: dict[int, Row | None]) -> Row | None:
-        if self._client.size(wire(row.remote)) is None:
+        have = self._client.size(wire(row.remote))
+        # Of a file that is gone from the node its size is all there is to compare.
+        if have is None or (have != row.remote_size and self._unproved(row.id)):
             return self._lost(row)
         if whole_size(self._client, target) is not None:
             self._clear(row, target)
@@ -88,7 +98,14 @@ class Mover:
         if not self._record([begun]):
             assert self._registry.behind is not None
             raise self._registry.behind  # what may be in doubt afterwards must be known first
-        self._client.rename(wire(row.remote), wire(target))
+        try:
+            self._client.rename(wire(row.remote), wire(target))
+        except BadName:
+            plain = plain_path(row.want)
+            if target != row.want or plain == row.want or row.state is State.ENDED:
+                raise
+            self._journal.event("name refused", level=WARNING, path=row.want, instead=plain)
+            return self._noted(dataclasses.replace(row, want=plain, going=""))
         done = dataclasses.replace(row, remote=target, going="")
         self._unrecorded.append(done)
         return done

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from logging import WARNING
 
 from logferry.agent.config import AgentConfig
+from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.files import Handles
 from logferry.agent.holding import HeldLimits
 from logferry.agent.journal import Journal
@@ -19,7 +20,7 @@ from logferry.agent.regroup import Regroup
 from logferry.agent.roster import Roster
 from logferry.agent.scan import Scanner
 from logferry.agent.settler import Settler
-from logferry.agent.sources import Source
+from logferry.agent.sources import Priorities, Source
 from logferry.agent.tally import Tally
 from logferry.agent.watch import Watcher
 from logferry.clock import Clock
@@ -34,6 +35,7 @@ class Parts:
     lock: StateLock
     registry: Registry
     watcher: Watcher
+    elsewhere: Elsewhere
     roster: Roster
     handles: Handles
     lookout: Lookout
@@ -76,19 +78,24 @@ class Parts:
                     kept_as=str(registry.set_aside),
                     hint="a new one is begun; every file is compared with the server before anything is sent",
                 )
-            roster = Roster(clock, dice)
+            sources = sources_of(config)
+            elsewhere = Elsewhere(registry)
+            roster = Roster(clock, dice, Priorities(sources), elsewhere.holds)
             handles = Handles(config.limits.open_files)
-            scanner = Scanner(sources_of(config), never=never_sent(config, config_path), entering=watcher.watch)
+            scanner = Scanner(sources, never=never_sent(config, config_path), entering=watcher.watch)
             scanner.load(registry.marks())
             lookout = Lookout(scanner, registry, roster, handles, journal, clock, stamp)
             settler = Settler(registry, roster, lookout, handles, journal, clock, held_limits(config), tally)
             settler.load_unsettled()
             regroup = Regroup(lookout, registry, roster, handles, journal, clock)
             undo.pop_all()
-        return cls(lock, registry, watcher, roster, handles, lookout, settler, regroup, journal, clock, tally)
+        return cls(
+            lock, registry, watcher, elsewhere, roster, handles, lookout, settler, regroup, journal, clock, tally
+        )
 
     def retune(self, config: AgentConfig) -> None:
-        """Other limits for what is kept open."""
+        """Other limits for what is kept open, other priorities for what is sent from now on."""
+        self.roster.prefer(Priorities(sources_of(config)))
         self.handles.limit = config.limits.open_files
         self.settler.limits = held_limits(config)
 

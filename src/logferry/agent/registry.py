@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from logferry.agent.identity import DIGEST_BYTES, UNSEEN, Fingerprint, Stat
@@ -128,6 +128,16 @@ class Registry:
                 yield self._db
             except sqlite3.Error as error:
                 raise _translated(error, self.path) from error
+
+    @property
+    def unsaved_ids(self) -> list[int]:
+        """Rows whose newest state is in memory only."""
+        with self._lock:
+            return list(self._unsaved)
+
+    def using(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The database for what lies beside the rows (``Elsewhere``); others wait meanwhile. Raises Later, Full."""
+        return self._using()
 
     # Reading ------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from logferry.agent.config import AgentConfig
 from logferry.agent.configfile import ConfigState
 from logferry.agent.journal import text
 from logferry.agent.link import Link
+from logferry.agent.pace import Pace
 from logferry.agent.parts import Parts
 from logferry.agent.status import Failing, Status, write_status
 from logferry.limits import FINDINGS_MAX, SCAN_CPU_SHARE
@@ -47,6 +48,7 @@ class Surroundings:
 
     config: AgentConfig
     link: Link
+    pace: Pace
     settings: ConfigState
     config_path: str
     heartbeat: Callable[[], tuple[str, float | None]]
@@ -73,6 +75,8 @@ class Reporter:
         works = parts.roster.works.values()
         problems = [f"{text(w.row.path)}: {w.error}" for w in works if w.error]
         problems += [finding.text() for finding in parts.lookout.findings.values()]
+        if self.around.pace.quiet and works:
+            problems.insert(0, f"{self.around.pace}: unsent files wait for their end")
         if not link.up and link.status.why:
             problems.insert(0, link.status.why)
         return Summary(
@@ -98,7 +102,7 @@ class Reporter:
             agent=around.config.agent.id,
             version=__version__,
             pid=os.getpid(),
-            server=around.config.server.address,
+            server=around.link.address,
             link=link.word,
             link_why=link.why,
             link_since_ns=link.since_ns,
@@ -124,6 +128,7 @@ class Reporter:
             last_path=settler.last_path,
             registry_state=str(behind) if behind else "",
             registry_bytes=_size_of(parts.registry.path) + _size_of(f"{parts.registry.path}-wal"),
+            mismatches=settler.mismatches,
             watcher="polling" if parts.watcher.fileno() is None else "inotify",
             watching=parts.journal.states().get("watching", ""),
             polled=len(parts.watcher.polled),

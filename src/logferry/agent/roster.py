@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
+from logferry.agent.sources import Priorities
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
 from logferry.limits import (
@@ -39,6 +41,7 @@ class Work:
     may_publish: bool = True
     failures: int = 0
     error: str = ""
+    priority: int = 0
     since_s: float = 0.0
     """Monotonic time at which the oldest byte that is not confirmed was seen first."""
     younger: tuple[int, float] | None = None
@@ -66,7 +69,16 @@ class Work:
 class Roster:
     """Used by the runner's thread only."""
 
-    def __init__(self, clock: Clock, dice: Dice) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        dice: Dice,
+        priorities: Priorities | None = None,
+        unproved: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        """``unproved``: whether a row has still to be compared with the server in use, before it is renamed there."""
+        self._unproved = unproved
+        self._priorities = priorities or Priorities()
         self._clock = clock
         self._dice = dice
         self.works: dict[int, Work] = {}
@@ -83,13 +95,17 @@ class Roster:
         self._line = Rounds()
         self._later: list[tuple[float, int]] = []
 
+    def prefer(self, priorities: Priorities) -> None:
+        """From now on other sources go first."""
+        self._priorities = priorities
+
     # Adding ---------------------------------------------------------------------------------------------------------
 
     def add(self, row: Row, size: int, *, linked: bool = False, wait_s: float = 0.0) -> Work:
         """There is something to send for ``row``; its file has ``size`` bytes. ``wait_s``: leave it alone that long."""
         work = self.works.get(row.id)
         if work is None:
-            work = self.works[row.id] = Work(row, size)
+            work = self.works[row.id] = Work(row, size, priority=self._priorities.of(row.path))
         work.row, work.linked = row, linked
         work.seen(size, self._clock.monotonic_s())
         if row.id in self.busy:
@@ -178,7 +194,7 @@ class Roster:
             self._line.discard(work.row.id)
             heapq.heappush(self._later, (work.due_s, work.row.id))
         else:
-            self._line.add(work.row.id, work.lag, again=again)
+            self._line.add(work.row.id, work.lag, again=again, priority=work.priority)
 
     # Taking -----------------------------------------------------------------------------------------------------------
 
@@ -249,7 +265,9 @@ class Roster:
         ready = {
             row.id: row
             for row in self.misplaced.values()
-            if row.id not in self.busy | self.held and (row.state is State.LIVE or row.id not in self.works)
+            if row.id not in self.busy | self.held
+            and (row.state is State.LIVE or row.id not in self.works)
+            and not (row.path and self._unproved(row.id))
         }
         while True:
             staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}

@@ -28,8 +28,8 @@ from logferry.agent.files import Handles
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
+from logferry.agent.looks import LookPace
 from logferry.agent.notify import Notifier
-from logferry.agent.pace import Pace
 from logferry.agent.parts import Parts, never_sent, sources_of
 from logferry.agent.registry import Registry
 from logferry.agent.regroup import remember, remembered
@@ -234,6 +234,7 @@ class Agent:
             self._stamp,
             self._wake,
             self._tally,
+            self._parts.elsewhere,
             epoch=epoch,
         )
         crew.start()
@@ -243,6 +244,7 @@ class Agent:
         return Surroundings(
             self._config,
             self._link,
+            self._dispatch.crew.pace,
             self._settings,
             self._config_path,
             self._attendants.heartbeat,
@@ -251,8 +253,8 @@ class Agent:
 
     def _set_paces(self, config: AgentConfig) -> None:
         """How often to look under these settings; the first look is due now."""
-        self._looks = Pace(config.agent.scan_interval, SCAN_CPU_SHARE)
-        self._polls = Pace(min(POLL_S_MIN, config.agent.scan_interval), POLL_CPU_SHARE)
+        self._looks = LookPace(config.agent.scan_interval, SCAN_CPU_SHARE)
+        self._polls = LookPace(min(POLL_S_MIN, config.agent.scan_interval), POLL_CPU_SHARE)
 
     def _close(self) -> None:
         if self._stop.is_set():
@@ -302,6 +304,7 @@ class Agent:
             parts.settler.sweep()
         parts.roster.wake()
         if not self._stop.is_set():
+            self._dispatch.compare_some(self._config.agent.scan_interval)
             self._dispatch.hand_out()
         if self._reporter.write():
             self._tell(self._reporter.latest)
@@ -323,7 +326,7 @@ class Agent:
             self._forget_s = self._clock.monotonic_s() + FORGET_S
             parts.lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
 
-    def _paced(self, pace: Pace, look: Callable[[], None]) -> None:
+    def _paced(self, pace: LookPace, look: Callable[[], None]) -> None:
         before_s = time.thread_time()
         look()
         pace.looked(self._clock.monotonic_s(), time.thread_time() - before_s)
@@ -378,8 +381,6 @@ class Agent:
         old, self._config = self._config, config
         names = changed_names(old, config)
         renewed = self._dispatch.renew(config)
-        if old.server.address != config.server.address:
-            self._journal.forget(f"server {old.server.address}")
         if old.sources != config.sources or old.server.password_file != config.server.password_file:
             never = never_sent(config, self._config_path)
             self._parts.regroup.change(sources_of(old), sources_of(config), never)

@@ -18,6 +18,7 @@ from logferry.agent.shipper import Failed, Outcome, Sent, Waits
 from logferry.agent.slices import Disagrees, LookAgain
 from logferry.agent.tally import Tally
 from logferry.clock import Clock
+from logferry.errors import Damaged
 from logferry.limits import HANDLE_IDLE_S
 
 
@@ -51,6 +52,8 @@ class Settler:
         self.sent_slices = 0
         self.sent_bytes = 0
         self.last_path = ""
+        self.mismatches = 0
+        """Uploads whose digest on the server was another one than here."""
 
     def load_unsettled(self) -> None:
         """At the start: what the last run left to do on the server."""
@@ -116,6 +119,7 @@ class Settler:
             return
         self._roster.update(row)
         self._roster.unchecked(row.id)
+        self.mismatches += isinstance(outcome.error, Damaged)
         if concerns_link(outcome.error):
             return
         self._tally.failed(outcome.error)

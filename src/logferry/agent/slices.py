@@ -31,6 +31,8 @@ class Task:
     """Whether the final name is free: another generation may still have to leave it."""
     failures: int = 0
     """How often it did not work so far."""
+    prove: bool = False
+    """What the row says was confirmed by another server: compare with this one first."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from logferry.agent.config import SourceSettings
@@ -68,6 +69,7 @@ class Source:
     exclude: Patterns
     settle_s: float
     """0 = mode grow; else how long a file must be unchanged before it is sent."""
+    priority: int = 0
 
     @classmethod
     def of(cls, settings: SourceSettings) -> Source:
@@ -78,6 +80,7 @@ class Source:
             include=Patterns.of(settings.include),
             exclude=Patterns.of(settings.exclude),
             settle_s=settings.settle if settings.mode == "complete" else 0.0,
+            priority=settings.priority,
         )
 
     def holds(self, path: bytes) -> bool:
@@ -108,6 +111,20 @@ class Source:
         folder, _, name = self.relative(path).rpartition(b"/")
         above = _archive_folder(self.home, folder)
         return checked_path(f"{above}/{archive_component(name)}" if above else archive_component(name))
+
+
+class Priorities:
+    """The priority of a file by its path: that of the first source that holds it, which is also where it goes."""
+
+    def __init__(self, sources: Sequence[Source] = ()) -> None:
+        self._sources = tuple(sources)
+        self._all_alike = all(source.priority == 0 for source in sources)
+
+    def of(self, path: bytes) -> int:
+        """0 for a file that no source holds, or that has no path any more."""
+        if self._all_alike:
+            return 0
+        return next((source.priority for source in self._sources if source.holds(path)), 0)
 
 
 @functools.lru_cache(maxsize=1024)

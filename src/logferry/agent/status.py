@@ -64,6 +64,8 @@ class Status:
     dropped_files: int = 0
     """Files closed or lost before all was sent, and how many bytes that were."""
     dropped_bytes: int = 0
+    mismatches: int = 0
+    """Uploads that arrived with other bytes and were sent again."""
     failing: tuple[Failing, ...] = ()
     findings: tuple[str, ...] = ()
     lag_s: float = 0.0
