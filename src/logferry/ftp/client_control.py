@@ -37,7 +37,11 @@ class ControlConnection:
         self._session: ssl.SSLSession | None = None
         self.sock: socket.socket = dial(host, port, timeout_s=timeout_s, cutter=cutter, clock=clock)
         self.family = self.sock.family
-        self.peer: Address = self.sock.getpeername()
+        try:
+            self.peer: Address = self.sock.getpeername()
+        except OSError as error:  # it was accepted and reset at once, as by a server that just died
+            self.sock.close()
+            raise Unreachable(f"{self.where} closed the connection", hint="connect again") from error
 
     # State -----------------------------------------------------------------------------------------------------------
 
