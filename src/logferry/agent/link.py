@@ -11,7 +11,7 @@ from logferry.clock import Clock
 from logferry.errors import Busy, Full, LogferryError, NotSignedIn, Refused, TimedOut, Unreachable
 from logferry.ftp.cut import Aborted
 from logferry.ftp.reconnect import Backoff, Dice
-from logferry.limits import BACKOFF_S_MAX, FILE_BACKOFF_S_MAX, SIGN_IN_RETRY_S
+from logferry.limits import BACKOFF_S_MAX, FILE_BACKOFF_S_MAX, FULL_RETRY_S_MAX, SIGN_IN_RETRY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Link:
         self._clock = clock
         self._lock = threading.Lock()
         self._short = Backoff(max_s=BACKOFF_S_MAX, dice=dice)
+        self._room = Backoff(min_s=FULL_RETRY_S_MAX, max_s=FULL_RETRY_S_MAX, dice=dice)
         self._long = Backoff(min_s=SIGN_IN_RETRY_S, max_s=FILE_BACKOFF_S_MAX, dice=dice)
         self._retry_s = 0.0
         self._status = LinkStatus("new", "", clock.now_ns(), 0)
@@ -73,18 +74,20 @@ class Link:
             self.epoch += 1
 
     def failed(self, error: LogferryError) -> None:
-        """The server could not be reached or took nothing: wait, longer each time."""
+        """The server could not be reached or took nothing: wait, longer each time. Room may be there any moment."""
         with self._lock:
             self.epoch += 1
             refused = isinstance(error, Refused)
             now_s = self._clock.monotonic_s()
             if self._retry_s > now_s and not refused:
                 return  # several workers fail together: one outage is one failure, and the pause runs already
-            wait_s = SIGN_IN_RETRY_S + self._long.next_s() if refused else self._short.next_s()
+            full = isinstance(error, Full)
+            short = self._room if full else self._short
+            wait_s = SIGN_IN_RETRY_S + self._long.next_s() if refused else short.next_s()
             if isinstance(error, Busy):
                 wait_s = max(wait_s, error.retry_after_s)
             self._retry_s = now_s + wait_s
-            word = "full" if isinstance(error, Full) else "refused" if refused else "away"
+            word = "full" if full else "refused" if refused else "away"
             self._set(word, str(error), self._status.failures + 1)
 
     def try_now(self) -> None:

@@ -18,7 +18,7 @@ from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
-from logferry.errors import Conflict, LogferryError
+from logferry.errors import Conflict, Later, LogferryError
 from logferry.ftp.client import FtpClient
 from logferry.names import split
 
@@ -59,7 +59,7 @@ class Mover:
         except LogferryError as failure:
             error = failure
         if not self._record([]) and error is None:
-            error = self._registry.behind
+            error = self._unrecordable()
         return [
             Moved(row, after, error if after is not None and after.misplaced else None)
             for row in rows
@@ -86,8 +86,7 @@ class Mover:
         ensure_parent(self._client, target)
         now[row.id] = begun = dataclasses.replace(row, going=target)
         if not self._record([begun]):
-            assert self._registry.behind is not None
-            raise self._registry.behind  # what may be in doubt afterwards must be known first
+            raise self._unrecordable()  # what may be in doubt afterwards must be known first
         self._client.rename(wire(row.remote), wire(target))
         done = dataclasses.replace(row, remote=target, going="")
         self._unrecorded.append(done)
@@ -136,6 +135,12 @@ class Mover:
         rows = [*self._unrecorded, *rows]
         self._unrecorded.clear()
         return self._registry.apply(rows, now_ns=self._clock.now_ns())
+
+    def _unrecordable(self) -> Later:
+        """The registry is behind. That says nothing about the server, however full the disk here is."""
+        why = self._registry.behind
+        assert why is not None
+        return Later(why.message, hint=why.hint)
 
     def _waiting_place(self, row: Row) -> str:
         folder, _ = split(row.want)

@@ -75,6 +75,8 @@ class Reporter:
         problems += [finding.text() for finding in parts.lookout.findings.values()]
         if not parts.link.up and parts.link.status.why:
             problems.insert(0, parts.link.status.why)
+        if parts.registry.behind is not None:
+            problems.insert(0, str(parts.registry.behind))
         return Summary(
             sent_slices=parts.settler.sent_slices,
             sent_bytes=parts.settler.sent_bytes,

@@ -44,6 +44,7 @@ from logferry.ftp.throttle import TokenBucket
 from logferry.limits import (
     ALIVE_S_MAX,
     ALIVE_S_MIN,
+    FULL_RETRY_S_MAX,
     GONE_KEEP_S,
     SCAN_CPU_SHARE,
     STOP_S_MAX,
@@ -108,21 +109,24 @@ class Agent:
 
         Raises:
             Conflict: another agent runs with the same state folder.
-            Later, Full: the registry cannot be opened at all.
+            Later: the registry cannot be opened at all. (For room on a full disk the agent waits.)
         """
-        backoff = Backoff(dice=self._dice)
+        backoff = Backoff(max_s=FULL_RETRY_S_MAX, dice=self._dice)
+        begun = False
         try:
-            self._open(self._make_watcher(self._journal))
-            while not self._followed(stop):
-                # The registry could not be read. Opening it anew sets a damaged one aside.
-                while not self._pause(backoff.next_s(), stop):
-                    try:
-                        self._open(self._make_watcher(self._journal))
-                        break
-                    except (Later, Full) as error:
-                        self._journal.event("cannot start over yet", level=WARNING, why=str(error))
+            while not self._told_to_stop(stop):
+                try:
+                    self._open(self._make_watcher(self._journal))
+                except (Later, Full) as error:
+                    if not begun and not isinstance(error, Full):
+                        raise
+                    self._journal.event("cannot start yet", level=WARNING, why=str(error))
                 else:
-                    return
+                    begun = True
+                    if self._followed(stop):
+                        return
+                # The registry could not be read or begun. Opening it anew sets a damaged one aside.
+                self._pause(backoff.next_s(), stop)
         finally:
             self._close_wake()
 
@@ -192,7 +196,8 @@ class Agent:
                 kept_as=str(self._registry.set_aside),
                 hint="a new one is begun; every file is compared with the server before anything is sent",
             )
-        self._registry.forget(gone_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
+        with contextlib.suppress(Later, Full):  # tidying up can wait for a disk with room
+            self._registry.forget(gone_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
         self._roster = Roster(self._clock, self._dice)
         self._handles = Handles()
         scanner = Scanner(
@@ -316,8 +321,6 @@ class Agent:
         # A look that costs much is made less often, so that it stays a small share of one core.
         pause_s = max(self._config.agent.scan_interval, cost_s / SCAN_CPU_SHARE)
         self._look_s = self._clock.monotonic_s() + pause_s
-        if self._registry.behind is not None and self._registry.apply(now_ns=self._clock.now_ns()):
-            self._journal.state("registry", "")
 
     def _sleep(self) -> None:
         now = self._clock.monotonic_s()
@@ -383,6 +386,8 @@ class Agent:
             return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
+        if self._roster.misplaced and self._registry.behind is not None:
+            return self._link.wait_s() <= 0  # renames wait for the registry, and files for renames
         if self._roster.misplaced and self._roster.move_due_s <= self._clock.monotonic_s():
             return False
         return not self._roster.waiting
