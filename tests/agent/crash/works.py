@@ -16,7 +16,7 @@ from tests.agent.crash.keepers import Target
 from tests.agent.truth import differences
 
 LOG = b"app.log"
-MANY = tuple(b"many/%02d.log" % number for number in range(12))
+MANY = tuple(b"many/%02d.log" % number for number in range(9))
 
 
 class Place:
@@ -123,7 +123,7 @@ WORKS = {
              lambda p: p.append(5_000), lambda p: p.rotate(2_000)),
         Work("new generation", "5,000 bytes are delivered; the file is truncated and filled with 2,000 others",
              lambda p: p.append(5_000), lambda p: p.refill(2_000)),
-        Work("bundle", "12 new small files, sent as one", _nothing, _several),
+        Work("bundle", "nine new small files, sent as one", _nothing, _several),
     )
 }  # fmt: skip
 
