@@ -30,7 +30,7 @@ from tests.agent.crash.mortal import Hasty, Moments, Order
 from tests.agent.crash.works import Place
 from tests.agent.shelves import ArchiveShelf
 
-QUIET_S_MAX = 60.0
+QUIET_S_MAX = 8.0
 NAMES = (b"app.log", b"app.log.1", b"app.log.2", b"sys.log", b"d/deep.log", b"d/e/odd %41.log")
 SIZES = (0, 1, 40, 900, 5_000, 30_000, 70_000)
 _WIRE = ("STOR", "REST", "SIZE", "RNFR", "RNTO", "MKD", "MLST", "MFMT", "reply", "226", "data", "first", "all", "end")
@@ -108,7 +108,8 @@ class ArchivePlaceTarget:
 class Puppet:
     """An agent whose turns the test makes."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, fate: Fate) -> None:
+        self.fate = fate
         self.agent: Any = Agent(load_config(place.config), dice=Hasty())
         self.agent._open(NoWatcher())
 
@@ -128,7 +129,10 @@ class Puppet:
             roster = agent._roster
             if not (agent._jobs or roster.busy or agent._lookout.deferred or roster.works or roster.misplaced):
                 return
-            assert time.monotonic() < end, (agent._reporter.summary(), roster.works, roster.misplaced)
+            assert time.monotonic() < end, (
+                f"never quiet: {agent._reporter.summary()}; {roster.works}; {roster.misplaced}; {agent._link.status}; "
+                f"busy {roster.busy}, held {roster.held}, deferred {agent._lookout.deferred}; {self.fate.steps[-20:]}"
+            )
             if not agent._free or roster.busy or agent._jobs:
                 agent._selector.select(0.02)
             elif not roster.waiting:
@@ -292,7 +296,7 @@ class Machine(RuleBasedStateMachine):
 
     def _start(self) -> None:
         self.world.fate.dead = False
-        self.puppet = Puppet(self.place)
+        self.puppet = Puppet(self.place, self.world.fate)
 
     def _awake(self) -> Puppet:
         if self.puppet is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.agent.crash.machine import ArchivePlaceTarget, Fate, Machine, World, dying_quietly
@@ -26,6 +26,7 @@ _SETTINGS = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
+    phases=(Phase.generate,),
 )
 
 
