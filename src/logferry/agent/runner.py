@@ -111,7 +111,7 @@ class Agent:
             Conflict: another agent runs with the same state folder.
             Later: the registry cannot be opened at all. (For room on a full disk the agent waits.)
         """
-        backoff = Backoff(max_s=FULL_RETRY_S_MAX, dice=self._dice)
+        backoff = Backoff(max_s=FULL_RETRY_S_MAX / 2, dice=self._dice)
         begun = False
         try:
             while not self._told_to_stop(stop):

@@ -135,14 +135,15 @@ class ArchiveTarget(_Program):
 
     user, password, home = AGENT, PASSWORD, ""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *, reserve: bool = True) -> None:
+        """Without a ``reserve`` its disk may get full to the last byte."""
         self.data = base / "data"
         self.data.mkdir(parents=True)
         self.control = Control(base / "control")
         self.catalog = Catalog.open(f"sqlite:///{self.data}/catalog.db")
         self.catalog.agents.add(AGENT)
         self.archive = Archive(str(self.data), self.catalog)
-        super().__init__("tests.agent.crash.serving", base / "server.log", str(base))
+        super().__init__("tests.agent.crash.serving", base / "server.log", str(base), *([] if reserve else ["no-reserve"]))
         self.address = ("127.0.0.1", 0)
         self._pid = 0
         self.start()

@@ -16,7 +16,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from logferry.archive import Archive, Catalog
+from logferry.archive import Archive, Catalog, rooms
 from logferry.archive.durable import Disk
 from logferry.ftp import MemoryUsers, User
 from logferry.ftp.server import FtpServer
@@ -79,8 +79,13 @@ def serve(base: Path, port: int) -> None:
 
 
 def main() -> None:
-    """``start PORT`` forks a server, ``reap PID`` waits until one is gone."""
+    """``start PORT`` forks a server, ``reap PID`` waits until one is gone.
+
+    With a second argument servers keep no room in reserve, so that a small disk really gets full under them.
+    """
     base = Path(sys.argv[1])
+    if len(sys.argv) > 2:
+        rooms.DISK_RESERVE_BYTES = 0  # type: ignore[attr-defined]
     while line := listen():
         word, number = line.split()
         if word == "reap":

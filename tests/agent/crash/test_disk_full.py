@@ -119,10 +119,10 @@ def _told(what: str, times: list[float]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_server_whose_disk_is_full_again_and_again_gets_every_byte(memory: Path) -> None:
-    """10 MB for archive and catalog. Growth, a new file, a rename and a replacement wait each time."""
+    """10 MB for archive and catalog, full to the last byte. Growth, new files, renames and replacements wait each time."""
     times: list[float] = []
     with disk(memory / "archive-disk", SERVER_DISK_BYTES) as mounted:
-        target = ArchiveTarget(mounted / "server")
+        target = ArchiveTarget(mounted / "server", reserve=False)
         place = Place(memory / "full-server", "node", target, address=target.address, state=memory / "state1")
         place.append(50_000)
         program = Program(place)
