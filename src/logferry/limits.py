@@ -380,8 +380,9 @@ before the server ends an idle session."""
 BACKOFF_S_MIN = 1.0
 BACKOFF_S_MAX = 60.0
 FILE_BACKOFF_S_MAX = 300.0
-FULL_BACKOFF_S_MAX = 4.0
-"""A full server is asked this often at least: what waits goes on within five seconds of room being there."""
+FULL_RETRY_S_MAX = 4.0
+"""A server without room answers at once and at little cost, so it is asked again this soon: delivery goes on within
+5 s of room being there, however long that took. One connection asks for all."""
 SERVERS_MAX = 16
 SERVER_TRIES = 3
 """Failures in a row after which the agent turns to the next of its servers: a restart is no reason to change."""
@@ -482,4 +483,4 @@ assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
 assert QUERY_CHARS_MAX * 4 < SCAN_OVERLAP_BYTES < SCAN_BLOCK_BYTES
-assert BACKOFF_S_MIN < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
+assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

@@ -27,6 +27,11 @@ _HIDDEN = re.compile(r"\.~gen-|(^|/)\.~up-[0-9a-f]{16}")
 _LIGHT_HASH = User.with_password(AGENT, PASSWORD, home="/").password_hash
 
 
+def light_hash() -> str:
+    """The hash of ``PASSWORD``, made once."""
+    return _LIGHT_HASH
+
+
 class Shelf(Protocol):
     """A running server."""
 
@@ -112,8 +117,16 @@ class ArchiveShelf(LocalShelf):
     def current(self) -> dict[str, bytes]:
         return _tree(self.data / "live" / AGENT / "logs")
 
+    def below(self, folder: str) -> dict[str, bytes]:
+        """What is current below another folder than ``logs``."""
+        return _tree(self.data / "live" / AGENT / folder)
+
     def generations(self, name: str) -> list[bytes]:
-        file = self.catalog.files.at(AGENT, f"logs/{name}")
+        return self.generations_at(f"logs/{name}")
+
+    def generations_at(self, path: str) -> list[bytes]:
+        """The kept generations of an archive path, oldest first."""
+        file = self.catalog.files.at(AGENT, path)
         if file is None:
             return []
         kept = [g for g in self.catalog.files.generations(file.id) if not g.current]

@@ -12,7 +12,7 @@ from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.clock import ManualClock
 from logferry.errors import Full, LogferryError, NotSignedIn, Unreachable
-from logferry.limits import BACKOFF_S_MAX, FULL_BACKOFF_S_MAX, SERVER_TRIES, SIGN_IN_RETRY_S
+from logferry.limits import BACKOFF_S_MAX, FULL_RETRY_S_MAX, SERVER_TRIES, SIGN_IN_RETRY_S
 
 
 def pauses(error: LogferryError, count: int) -> list[float]:
@@ -40,7 +40,7 @@ def test_a_server_that_is_away_is_asked_with_full_jitter_up_to_a_minute() -> Non
 
 def test_a_full_server_is_asked_often_enough_to_go_on_within_five_seconds() -> None:
     """However long it has been full."""
-    assert max(pauses(Full("no room"), 500)) <= FULL_BACKOFF_S_MAX < 5
+    assert max(pauses(Full("no room"), 500)) <= FULL_RETRY_S_MAX < 5
 
 
 def test_a_refused_password_is_tried_seldom() -> None:

@@ -118,6 +118,8 @@ class Dispatch:
             return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
+        if roster.misplaced and self._parts.registry.behind is not None:
+            return self.link.wait_s() <= 0  # renames wait for the registry, and files for renames
         if roster.misplaced and roster.move_due_s <= now_s:
             return False
         return not roster.waiting or self.crew.pace.quiet

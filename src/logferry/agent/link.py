@@ -14,7 +14,7 @@ from logferry.clock import Clock
 from logferry.errors import Busy, Full, LogferryError, NotSignedIn, Refused, TimedOut, Unreachable
 from logferry.ftp.cut import Aborted
 from logferry.ftp.reconnect import Backoff, Dice
-from logferry.limits import BACKOFF_S_MAX, FILE_BACKOFF_S_MAX, FULL_BACKOFF_S_MAX, SIGN_IN_RETRY_S
+from logferry.limits import BACKOFF_S_MAX, FILE_BACKOFF_S_MAX, FULL_RETRY_S_MAX, SIGN_IN_RETRY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Link:
         self._clock = clock
         self._lock = threading.Lock()
         self._short = Backoff(max_s=BACKOFF_S_MAX, dice=dice)
+        self._room = Backoff(min_s=FULL_RETRY_S_MAX, max_s=FULL_RETRY_S_MAX, dice=dice)
         self._long = Backoff(min_s=SIGN_IN_RETRY_S, max_s=FILE_BACKOFF_S_MAX, dice=dice)
-        self._full = Backoff(max_s=FULL_BACKOFF_S_MAX, dice=dice)
         self._retry_s = 0.0
         self._status = LinkStatus("new", "", clock.now_ns(), 0)
         self._tally = tally if tally is not None else Tally()
@@ -87,7 +87,7 @@ class Link:
                 return
             self._short.reset()
             self._long.reset()
-            self._full.reset()
+            self._room.reset()
             self._servers.worked()
             self._retry_s = 0.0
             self._set("connected", "", 0)
@@ -98,7 +98,7 @@ class Link:
             self.epoch += 1
 
     def failed(self, error: LogferryError) -> None:
-        """The server could not be reached or took nothing: wait, longer each time."""
+        """The server could not be reached or took nothing: wait, longer each time. Room may be there any moment."""
         with self._lock:
             self.epoch += 1
             refused = isinstance(error, Refused)
@@ -106,19 +106,20 @@ class Link:
             if self._retry_s > now_s and not refused:
                 return  # several workers fail together: one outage is one failure, and the pause runs already
             self._tally.failed(error)
+            full = isinstance(error, Full)
             wait_s = self._pause_s(error)
             self._retry_s = now_s + wait_s
-            word = "full" if isinstance(error, Full) else "refused" if refused else "away"
+            word = "full" if full else "refused" if refused else "away"
             self._set(word, str(error), self._status.failures + 1)
             before = self._servers.address
-            if word != "full" and self._servers.failed():
+            if not full and self._servers.failed():
                 self._journal.event("another server", level=logging.WARNING, was=before, now=self._servers.address)
 
     def _pause_s(self, error: LogferryError) -> float:
         if isinstance(error, Refused):
             return SIGN_IN_RETRY_S + self._long.next_s()
         if isinstance(error, Full):
-            return self._full.next_s()
+            return self._room.next_s()
         wait_s = self._short.next_s()
         return max(wait_s, error.retry_after_s) if isinstance(error, Busy) else wait_s
 

@@ -18,6 +18,8 @@ from logferry.agent.rows import Row, State
 from logferry.errors import Full, Later
 
 SCHEMA_VERSION = 1
+_ROOM_BYTES = 64 * 1024
+"""SQLite's shared-memory file beside the registry takes 32 KiB."""
 _SCHEMA = """
 CREATE TABLE files (
     id INTEGER PRIMARY KEY,
@@ -93,7 +95,10 @@ class Registry:
                 raise _translated(error, path) from error
             self.set_aside = _put_aside(path, now_ns)
             self.is_new = True
-            self._db = self._open()
+            try:
+                self._db = self._open()
+            except sqlite3.Error as again:
+                raise _translated(again, path) from again
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
@@ -351,9 +356,17 @@ def _is_damage(error: sqlite3.OperationalError) -> bool:
 
 
 def _translated(error: sqlite3.Error, path: Path) -> Full | Later:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or not _has_room(path.parent):
         return Full(f"no room for the registry {path}", hint="make room on that disk; shipping goes on meanwhile")
     return Later(f"registry {path}: {error}", hint="shipping goes on; what is sent now may be compared again later")
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether the disk has room for a page or two: SQLite calls some failures on a full disk an input/output error."""
+    if os.name != "posix":
+        return True
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize >= _ROOM_BYTES
 
 
 def _put_aside(path: Path, now_ns: int) -> Path:

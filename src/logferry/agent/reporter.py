@@ -79,6 +79,8 @@ class Reporter:
             problems.insert(0, f"{self.around.pace}: unsent files wait for their end")
         if not link.up and link.status.why:
             problems.insert(0, link.status.why)
+        if parts.registry.behind is not None:
+            problems.insert(0, str(parts.registry.behind))
         return Summary(
             sent_slices=parts.settler.sent_slices,
             sent_bytes=parts.settler.sent_bytes,

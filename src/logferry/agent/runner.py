@@ -44,6 +44,7 @@ from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.reconnect import Backoff, Dice
 from logferry.limits import (
     FORGET_S,
+    FULL_RETRY_S_MAX,
     GONE_KEEP_S,
     POLL_CPU_SHARE,
     POLL_S_MIN,
@@ -124,22 +125,26 @@ class Agent:
 
         Raises:
             Conflict: another agent runs with the same state folder.
-            Later, Full: the registry cannot be opened at all.
+            Later: the registry cannot be opened at all. (For room on a full disk the agent waits.)
         """
-        backoff = Backoff(dice=self._dice)
+        backoff = Backoff(max_s=FULL_RETRY_S_MAX / 2, dice=self._dice)
+        begun = False
         try:
-            self._open(self._make_watcher(self._journal))
-            self._notifier.ready()
-            while not self._followed(stop):
-                # The registry could not be read. Opening it anew sets a damaged one aside.
-                while not self._pause(backoff.next_s(), stop):
-                    try:
-                        self._open(self._make_watcher(self._journal))
-                        break
-                    except (Later, Full) as error:
-                        self._journal.event("cannot start over yet", level=WARNING, why=str(error))
+            while not self._told_to_stop(stop):
+                try:
+                    self._open(self._make_watcher(self._journal))
+                except (Later, Full) as error:
+                    if not begun and not isinstance(error, Full):
+                        raise
+                    self._journal.event("cannot start yet", level=WARNING, why=str(error))
                 else:
-                    return
+                    if not begun:
+                        begun = True
+                        self._notifier.ready()
+                    if self._followed(stop):
+                        return
+                # The registry could not be read or begun. Opening it anew sets a damaged one aside.
+                self._pause(backoff.next_s(), stop)
         finally:
             self._close_wake()
 
@@ -320,11 +325,10 @@ class Agent:
         self._paced(self._looks, parts.lookout.look_everywhere)
         parts.watcher.looked()
         parts.tally.looks += 1
-        if parts.registry.behind is not None and parts.registry.apply(now_ns=self._clock.now_ns()):
-            self._journal.state("registry", "")
         if self._clock.monotonic_s() >= self._forget_s:
             self._forget_s = self._clock.monotonic_s() + FORGET_S
-            parts.lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
+            with contextlib.suppress(Later, Full):  # tidying up can wait for a disk with room
+                parts.lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
 
     def _paced(self, pace: LookPace, look: Callable[[], None]) -> None:
         before_s = time.thread_time()

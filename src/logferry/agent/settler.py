@@ -153,7 +153,8 @@ class Settler:
     # Open files ------------------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Files without a name that are still written to; handles that have been idle for long. Now and then."""
+        """What is not recorded yet, files without a name that are still written to, idle handles. Now and then."""
+        self._record_the_rest()
         now = self._clock.monotonic_s()
         held = [one for row_id in list(self._handles.nameless) if (one := self._nameless(row_id)) is not None]
         self.held_files, self.held_bytes = len(held), sum(one.space for one in held)
@@ -167,6 +168,15 @@ class Settler:
             if row_id not in self._roster.works:
                 self._handles.close(row_id)
                 self._closed(row_id, "")
+
+    def _record_the_rest(self) -> None:
+        """What the registry could not write, at a full disk for example, is written as soon as it can be."""
+        if self._registry.behind is not None:
+            self._registry.apply(now_ns=self._clock.now_ns())
+        if (why := self._registry.behind) is None:
+            self._journal.state("registry", "")
+        else:
+            self._journal.state("registry", "behind", level=WARNING, why=str(why))
 
     def _nameless(self, row_id: int) -> Held | None:
         """A file that only an open handle still has, as it is now; None while a worker is busy with it, or for ever."""

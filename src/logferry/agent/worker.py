@@ -21,7 +21,7 @@ from logferry.agent.rows import Row
 from logferry.agent.shipper import Failed, Outcome, Sent, Shipper
 from logferry.agent.slices import Task
 from logferry.clock import Clock
-from logferry.errors import Later, LogferryError
+from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.client import FtpClient
 
 
@@ -173,7 +173,8 @@ class Worker:
         if troubles:
             if not self._stopping:
                 self._link.failed(troubles[0])
-            self._drop()
+            if not all(isinstance(trouble, Full) for trouble in troubles):  # a full server is still there to be asked
+                self._drop()
         elif any(isinstance(o, Sent) for o in done.outcomes) or done.moves:
             self._link.worked()
         return done
