@@ -4,7 +4,8 @@
 #   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
-#   make docs     generated pages of docs/reference     make lock    new versions into requirements/
+#   make crash    every kill, cut and full disk of delivery (root): all cases, 10^5 steps, 1,000 kills; CRASH="…" some
+#   make docs     generated pages of docs     make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
 BIN := .venv/bin
@@ -15,7 +16,7 @@ ONCE ?=
 LOGS ?=
 M ?= 1
 
-.PHONY: quick lint types format test fuzz attack demo bench serve look docs lock venv programs clean
+.PHONY: quick lint types format test fuzz attack crash demo bench serve look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -48,6 +49,11 @@ fuzz: venv
 attack: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
 
+CRASH ?= tests/agent/crash tests/voyage/test_kills.py
+crash: venv
+	@tools/programs.sh vsftpd
+	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)
+
 demo: venv
 	@tools/programs.sh lftp
 	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
@@ -66,6 +72,7 @@ docs: venv
 	$(BIN)/python tools/cli_reference.py >docs/reference/cli.md
 	$(BIN)/python tools/ftp_reference.py >docs/reference/ftp.md
 	$(BIN)/python tools/agent_reference.py >docs/reference/agent-metrics.md
+	$(BIN)/python tools/delivery_page.py >docs/design/delivery.md
 
 lock: venv
 	$(BIN)/python tools/lock.py $(ARGS)

@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from logferry.agent.https import parse_address
+from logferry.agent.pace import Pace, quiet_timetable
 from logferry.agent.patterns import Patterns
+from logferry.clock import Clock
 from logferry.errors import BadConfig
-from logferry.limits import AGENT_CONNECTIONS_MAX, SECRET_BYTES_MAX
+from logferry.ftp.timetable import check_rates, timetable
+from logferry.limits import (
+    AGENT_CONNECTIONS_MAX,
+    HANDLES_LIMIT,
+    HANDLES_MIN,
+    PRIORITY_MAX,
+    SECRET_BYTES_MAX,
+    SERVERS_MAX,
+)
 from logferry.names import checked_agent_id, checked_path
 from logferry.settings import build, from_environment, merge, read_toml, setting
 
@@ -57,11 +67,25 @@ class ServerSettings:
     heartbeat_trust: str = setting(
         "pin", choices=("pin", "authorities"), doc="its certificate: the pinned one, or one that authorities vouch for"
     )
+    fallback: tuple[str, ...] = setting((), doc="other addresses of the archive, tried in turn when address is away")
+    verify: str = setting(
+        "hash", choices=("hash", "size"), doc="hash: digests of what was sent, where the server has them"
+    )
 
     def __post_init__(self) -> None:
-        host_and_port(self.address)
+        for address in self.addresses:
+            host_and_port(address)
+        if len(set(self.addresses)) < len(self.addresses):
+            raise BadConfig("fallback names an address twice", hint="each server once, address itself not again")
+        if len(self.addresses) > SERVERS_MAX:
+            raise BadConfig(f"fallback has more than {SERVERS_MAX - 1} addresses", hint="name the nearest ones")
         if self.heartbeat:
             parse_address(self.heartbeat, needs_scheme=True)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All servers, the preferred one first."""
+        return (self.address, *self.fallback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +101,15 @@ class SourceSettings:
     compressed: str = setting(
         "ship", choices=("ship", "skip-copies"), doc="skip-copies: no .gz of a log that the server holds whole"
     )
+    priority: int = setting(0, doc="higher goes first, lower gets an eighth of the line meanwhile; -9 to 9")
 
     def __post_init__(self) -> None:
         Patterns.of(self.include)
         Patterns.of(self.exclude)
         if not self.include:
             raise BadConfig("include = [] sends nothing", hint='leave it out for everything, or write ["*.log"]')
+        if abs(self.priority) > PRIORITY_MAX:
+            raise BadConfig(f"priority must be between -{PRIORITY_MAX} and {PRIORITY_MAX}", hint="the usual value is 0")
 
     @property
     def home(self) -> str:
@@ -94,12 +121,35 @@ class SourceSettings:
 class LimitSettings:
     """``limits``: what the agent may take."""
 
-    upload_rate: int = setting(0, unit="rate", doc="all connections together; 0 = no limit")
+    upload_rate: str = setting(
+        "0", unit="schedule", doc="all connections together: a rate, or a timetable; 0 = no limit"
+    )
+    quiet_hours: str = setting("", doc="hours in which nothing is sent, or at most the rate behind them")
     connections: int = setting(4, doc="connections to the server at the same time")
+    open_files: int = setting(256, doc="files kept open because they grew lately or were deleted before all was sent")
+    held_bytes: int = setting(
+        1 << 30, unit="size", doc="room on the disk that deleted files may take by being kept open"
+    )
+    held_time: float = setting(6 * 3600.0, unit="duration", doc="how long a deleted file is kept open without progress")
 
     def __post_init__(self) -> None:
+        if not HANDLES_MIN <= self.open_files <= HANDLES_LIMIT:
+            raise BadConfig(
+                f"open_files must be between {HANDLES_MIN} and {HANDLES_LIMIT}", hint="the usual value is 256"
+            )
+        if self.held_bytes < 0 or self.held_time < 0:
+            raise BadConfig("held_bytes and held_time cannot be negative", hint="0 keeps no deleted file open")
         if not 1 <= self.connections <= AGENT_CONNECTIONS_MAX:
             raise BadConfig(f"connections must be between 1 and {AGENT_CONNECTIONS_MAX}", hint="the usual value is 4")
+        check_rates(upload_rate=self.upload_rate)
+        try:
+            quiet_timetable(self.quiet_hours)
+        except BadConfig as error:
+            raise BadConfig(f"quiet_hours: {error.message}", hint=error.hint) from error
+
+    def pace(self, clock: Clock) -> Pace:
+        """What these limits allow by the time of day."""
+        return Pace(timetable(self.upload_rate), quiet_timetable(self.quiet_hours), clock)
 
 
 @dataclass(frozen=True, slots=True)

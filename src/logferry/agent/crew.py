@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from logferry import __version__
 from logferry.agent.config import AgentConfig, host_and_port
+from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.registry import Registry
@@ -17,7 +18,6 @@ from logferry.agent.worker import Done, Job, Worker
 from logferry.clock import Clock
 from logferry.ftp.client import FtpClient
 from logferry.ftp.reconnect import Dice
-from logferry.ftp.throttle import TokenBucket
 from logferry.limits import ALIVE_S_MAX, ALIVE_S_MIN, RETIRE_S, STOP_S_MAX
 
 _INTRODUCTION = f"logferry-agent/{__version__}"
@@ -37,6 +37,7 @@ class Crew:
         stamp: Callable[[], str],
         wake: Callable[[], None],
         tally: Tally,
+        elsewhere: Elsewhere,
         *,
         skips_copies: bool = False,
         epoch: int = 0,
@@ -47,8 +48,8 @@ class Crew:
         self._wake = wake
         self.skips_copies = skips_copies
         self.alive_s = min(max(config.agent.scan_interval, ALIVE_S_MIN), ALIVE_S_MAX)
-        self.link = Link(config.server.address, journal, clock, dice, tally=tally, epoch=epoch)
-        self._rate = TokenBucket(config.limits.upload_rate, clock=clock) if config.limits.upload_rate else None
+        self.link = Link(config.server.addresses, journal, clock, dice, tally=tally, epoch=epoch)
+        self.pace = config.limits.pace(clock)
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._workers = [
             Worker(
@@ -63,6 +64,8 @@ class Crew:
                 calls=number == 0,
                 goodbye=f"{_INTRODUCTION} stopping",
                 skips_copies=skips_copies,
+                verify=config.server.verify == "hash",
+                elsewhere=elsewhere,
             )
             for number in range(config.limits.connections)
         ]
@@ -112,9 +115,9 @@ class Crew:
         self._done.put(done)
         self._wake()
 
-    def _client(self) -> FtpClient:
+    def _client(self, address: str) -> FtpClient:
         server = self._config.server
-        host, port = host_and_port(server.address)
+        host, port = host_and_port(address)
         return FtpClient(
             host,
             port,
@@ -124,7 +127,7 @@ class Crew:
             pins=server.pin,
             ca_file=server.ca_file,
             clock=self._clock,
-            rate=self._rate,
+            rate=self.pace if self.pace.limited else None,
             introduction=f"{_INTRODUCTION} interval={math.ceil(self.alive_s)}",
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from logging import INFO
 
 from logferry.agent.config import AgentConfig
 from logferry.agent.configfile import connection_key
@@ -13,8 +15,11 @@ from logferry.agent.roster import Work
 from logferry.agent.rows import Row, State
 from logferry.agent.slices import Task
 from logferry.agent.worker import MoveJob, ShipJob
+from logferry.limits import BATCH_NEW_FILES
 
 _ONCE_LINK_FAILURES_MAX = 3
+_COMPARE_S = 1.0
+"""Pause after a look for files to compare that found none."""
 
 
 class Dispatch:
@@ -26,6 +31,7 @@ class Dispatch:
         self._make_crew = make_crew
         self._key = connection_key(config)
         self._leaving: list[Crew] = []
+        self._compare_s = -math.inf
         self.crew = make_crew(config, 0)
 
     @property
@@ -60,11 +66,35 @@ class Dispatch:
             return
         if self._parts.registry.behind is None and crew.may_take() and (rows := roster.next_moves()):
             crew.submit(MoveJob(rows))
-        while roster.waiting and crew.may_take():
+        while roster.waiting and crew.may_take() and not self._quiet():
             batch = roster.next_batch(crew.free)
             if not batch:
                 break
             crew.submit(ShipJob([self._task(work) for work in batch]))
+
+    def _quiet(self) -> bool:
+        """Whether it is an hour in which nothing new is sent; renames and signs of life go on."""
+        quiet = self.crew.pace.quiet
+        self._parts.journal.state("sending", "quiet hours" if quiet else "", level=INFO)
+        return quiet
+
+    def compare_some(self, pause_s: float) -> None:
+        """After another server was met, files with nothing to send are compared too, a few hundred at a time."""
+        parts, now = self._parts, self._parts.clock.monotonic_s()
+        if (
+            not (parts.elsewhere.any and self.link.up)
+            or parts.roster.waiting >= BATCH_NEW_FILES
+            or now < self._compare_s
+        ):
+            return
+        found = 0
+        for row_id in parts.elsewhere.some(2 * BATCH_NEW_FILES):
+            row = parts.registry.by_id(row_id)
+            if row is not None and row_id not in parts.roster.works:
+                parts.roster.add(row, row.offset, linked=parts.lookout.scanner.is_link(row.path))
+                found += 1
+        if not found:
+            self._compare_s = now + min(_COMPARE_S, pause_s)
 
     def _task(self, work: Work) -> Task:
         row = work.row
@@ -80,6 +110,7 @@ class Dispatch:
             maybe_copy=self.crew.skips_copies and self._may_be_copy(row),
             copy_tries=work.copy_tries,
             copy_seen=work.copy_seen,
+            prove=self._parts.elsewhere.any and self._parts.elsewhere.holds(row.id),
         )
 
     def _may_be_copy(self, row: Row) -> bool:
@@ -94,13 +125,17 @@ class Dispatch:
         roster, link = self._parts.roster, self.crew.link.status
         if roster.busy or self.crew.busy or self._parts.lookout.deferred:
             return False
+        if self._parts.lookout.put_off and roster.has_room:
+            return False
         if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
             return True
         if roster.any_undecided:
             return False
+        if roster.misplaced and self._parts.registry.behind is not None:
+            return self.link.wait_s() <= 0  # renames wait for the registry, and files for renames
         if roster.misplaced and roster.move_due_s <= now_s:
             return False
-        return not roster.waiting
+        return not roster.waiting or self.crew.pace.quiet
 
     # Taking back ------------------------------------------------------------------------------------------------------
 

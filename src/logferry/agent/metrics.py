@@ -52,7 +52,11 @@ def _metrics(status: Status, *, running: bool) -> Iterator[Metric]:
     yield gauge("files_known", "Files the agent knows on the node.", status.files)
     yield gauge("files_dirty", "Files with bytes that are not confirmed.", status.waiting)
     yield gauge("files_held", "Files kept open.", status.held)
-    yield gauge("files_held_gone", "Files kept open that were deleted or rotated away.", status.held_gone)
+    yield gauge("files_held_deleted", "Files kept open that were deleted or rotated away.", status.held_deleted)
+    yield gauge("held_bytes", "Room on the disk that those take.", status.held_bytes)
+    yield counter("dropped_files_total", "Files closed or lost before all of them was sent.", status.dropped_files)
+    yield counter("dropped_bytes_total", "Bytes of those that were not sent.", status.dropped_bytes)
+    yield gauge("folders_polled", "Folders that cannot be watched and are looked at often instead.", status.polled)
     yield gauge("files_failing", "Files that could not be sent when last tried.", status.failing_count)
     yield gauge("files_unreadable", "Folders and files that cannot be looked at.", len(status.findings))
     yield gauge("files_misplaced", "Files still to be renamed on the server.", status.misplaced)
@@ -61,11 +65,14 @@ def _metrics(status: Status, *, running: bool) -> Iterator[Metric]:
     yield counter("generations_total", "Files that began anew: truncated, replaced, rewritten.", status.generations)
     yield counter("renames_total", "Renames on the node that were followed.", status.renames)
     yield counter("differences_total", "Files that did not begin with what was confirmed of them.", status.differences)
+    yield counter(
+        "mismatches_total", "Uploads whose digest on the server was another one than here.", status.mismatches
+    )
     yield counter("rescans_total", "Looks at all sources.", status.looks)
     yield counter(
         "watch_overflows_total", "Times the watcher lost events, so that all was looked at.", status.overflows
     )
-    polling = float(status.watcher == "polling" or status.watching != "")
+    polling = float(status.watcher == "polling" or status.polled > 0)
     yield gauge("polling", "1 while some or all folders are not watched but looked at now and then.", polling)
     kinds = tuple(({"kind": kind}, float(number)) for kind, number in sorted(status.errors.items()))
     yield Metric("errors_total", "counter", "What did not work, by kind.", kinds)

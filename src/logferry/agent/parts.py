@@ -10,7 +10,9 @@ from logging import WARNING
 
 from logferry.agent.config import AgentConfig
 from logferry.agent.configfile import skips_copies
+from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.files import Handles
+from logferry.agent.holding import HeldLimits
 from logferry.agent.journal import Journal
 from logferry.agent.lock import StateLock
 from logferry.agent.lookout import Lookout
@@ -19,13 +21,13 @@ from logferry.agent.regroup import Regroup
 from logferry.agent.roster import Roster
 from logferry.agent.scan import Scanner
 from logferry.agent.settler import Settler
-from logferry.agent.sources import Source
+from logferry.agent.sources import Priorities, Source
 from logferry.agent.tally import Tally
 from logferry.agent.watch import Watcher
 from logferry.clock import Clock
 from logferry.errors import Full, Later
 from logferry.ftp.reconnect import Dice
-from logferry.limits import GONE_KEEP_S
+from logferry.limits import GONE_KEEP_S, HANDLES_NAMELESS_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Parts:
     lock: StateLock
     registry: Registry
     watcher: Watcher
+    elsewhere: Elsewhere
     roster: Roster
     handles: Handles
     lookout: Lookout
@@ -77,17 +80,26 @@ class Parts:
                     kept_as=str(registry.set_aside),
                     hint="a new one is begun; every file is compared with the server before anything is sent",
                 )
-            registry.forget(gone_before_ns=clock.now_ns() - int(GONE_KEEP_S * 1e9))
-            roster = Roster(clock, dice)
-            handles = Handles()
-            scanner = Scanner(sources_of(config), never=never_sent(config, config_path), entering=watcher.watch)
+            sources = sources_of(config)
+            elsewhere = Elsewhere(registry)
+            roster = Roster(clock, dice, Priorities(sources), elsewhere.holds)
+            handles = Handles(config.limits.open_files)
+            scanner = Scanner(sources, never=never_sent(config, config_path), entering=watcher.watch)
             scanner.load(registry.marks())
             lookout = Lookout(scanner, registry, roster, handles, journal, clock, stamp)
-            settler = Settler(registry, roster, lookout, handles, journal, clock, tally)
+            settler = Settler(registry, roster, lookout, handles, journal, clock, held_limits(config), tally)
             settler.load_unsettled()
             regroup = Regroup(lookout, registry, roster, handles, journal, clock)
             undo.pop_all()
-        return cls(lock, registry, watcher, roster, handles, lookout, settler, regroup, journal, clock, tally)
+        return cls(
+            lock, registry, watcher, elsewhere, roster, handles, lookout, settler, regroup, journal, clock, tally
+        )
+
+    def retune(self, config: AgentConfig) -> None:
+        """Other limits for what is kept open, other priorities for what is sent from now on."""
+        self.roster.prefer(Priorities(sources_of(config)))
+        self.handles.limit = config.limits.open_files
+        self.settler.limits = held_limits(config)
 
     def prepare_copies(self, config: AgentConfig) -> bool:
         """Whether compressed copies of what the server holds are not sent."""
@@ -106,6 +118,12 @@ class Parts:
         self.registry.close()
         self.watcher.close()
         self.lock.release()
+
+
+def held_limits(config: AgentConfig) -> HeldLimits:
+    """What files without a name may take."""
+    limits = config.limits
+    return HeldLimits(limits.held_bytes, limits.held_time, int(limits.open_files * HANDLES_NAMELESS_SHARE))
 
 
 def sources_of(config: AgentConfig) -> list[Source]:

@@ -233,9 +233,11 @@ def same(row: Row, sight: Sight) -> Row:
 
 
 def _alive(row: Row, sight: Sight) -> Row:
-    """``row`` with its file in sight again; one without confirmed bytes belongs to whatever file is there now."""
+    """``row`` with its file in sight again, which may be another one by now: a grown copy that took its name."""
     state = {State.GONE: State.LIVE, State.SKIPPED: State.NEW}.get(row.state, row.state)
-    return dataclasses.replace(row, state=state, inode=row.inode if row.offset else sight.stat.inode)
+    if row.inode == sight.stat.inode:
+        return dataclasses.replace(row, state=state)
+    return dataclasses.replace(row, state=state, inode=sight.stat.inode, inode_generation=sight.inode_generation)
 
 
 def _moved(row: Row, sight: Sight) -> Row:

@@ -14,6 +14,7 @@ from logferry.agent.config import AgentConfig
 from logferry.agent.configfile import ConfigState
 from logferry.agent.journal import text
 from logferry.agent.link import Link
+from logferry.agent.pace import Pace
 from logferry.agent.parts import Parts
 from logferry.agent.status import Failing, Status, write_status
 from logferry.limits import FINDINGS_MAX, SCAN_CPU_SHARE
@@ -47,6 +48,7 @@ class Surroundings:
 
     config: AgentConfig
     link: Link
+    pace: Pace
     settings: ConfigState
     config_path: str
     heartbeat: Callable[[], tuple[str, float | None]]
@@ -73,14 +75,18 @@ class Reporter:
         works = parts.roster.works.values()
         problems = [f"{text(w.row.path)}: {w.error}" for w in works if w.error]
         problems += [finding.text() for finding in parts.lookout.findings.values()]
+        if self.around.pace.quiet and works:
+            problems.insert(0, f"{self.around.pace}: unsent files wait for their end")
         if not link.up and link.status.why:
             problems.insert(0, link.status.why)
+        if parts.registry.behind is not None:
+            problems.insert(0, str(parts.registry.behind))
         return Summary(
             sent_slices=parts.settler.sent_slices,
             sent_bytes=parts.settler.sent_bytes,
             files=parts.lookout.scanner.files(),
-            left=len(works),
-            left_bytes=parts.roster.lag()[0],
+            left=len(works) + parts.lookout.put_off.files,
+            left_bytes=parts.roster.lag()[0] + parts.lookout.put_off.bytes,
             renames=parts.lookout.moves,
             generations=parts.lookout.generations,
             problems=tuple(problems[:FINDINGS_MAX]),
@@ -98,7 +104,7 @@ class Reporter:
             agent=around.config.agent.id,
             version=__version__,
             pid=os.getpid(),
-            server=around.config.server.address,
+            server=around.link.address,
             link=link.word,
             link_why=link.why,
             link_since_ns=link.since_ns,
@@ -108,11 +114,10 @@ class Reporter:
             written_ns=parts.clock.now_ns(),
             stopped=stopped,
             files=lookout.scanner.files(),
-            waiting=len(parts.roster.works),
+            waiting=len(parts.roster.works) + lookout.put_off.files,
             held=len(parts.handles),
-            held_gone=sum(parts.handles.get(row_id) is not None for row_id in lookout.held_gone),
             misplaced=len(parts.roster.misplaced),
-            lag_bytes=lag_bytes,
+            lag_bytes=lag_bytes + lookout.put_off.bytes,
             lag_s=round(lag_s, 1),
             sent_files=settler.sent_slices,
             sent_bytes=settler.sent_bytes,
@@ -125,8 +130,14 @@ class Reporter:
             last_path=settler.last_path,
             registry_state=str(behind) if behind else "",
             registry_bytes=_size_of(parts.registry.path) + _size_of(f"{parts.registry.path}-wal"),
+            mismatches=settler.mismatches,
             watcher="polling" if parts.watcher.fileno() is None else "inotify",
             watching=parts.journal.states().get("watching", ""),
+            polled=len(parts.watcher.polled),
+            held_deleted=settler.held_files,
+            held_bytes=settler.held_bytes,
+            dropped_files=parts.handles.dropped_files,
+            dropped_bytes=parts.handles.dropped_bytes,
             failing=tuple(failing[:FINDINGS_MAX]),
             failing_count=len(failing),
             findings=tuple(finding.text() for finding in lookout.findings.values()),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from logferry.agent.identity import Stat
 from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
+from logferry.agent.sources import Priorities
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
 from logferry.limits import (
@@ -20,6 +22,8 @@ from logferry.limits import (
     COPY_WAIT_S_MAX,
     COPY_WAIT_S_MIN,
     FILE_BACKOFF_S_MAX,
+    WORKS_MAX,
+    WORKS_NEW_MAX,
 )
 
 _BATCH_FILES_MIN = 8
@@ -43,6 +47,7 @@ class Work:
     """How often it could not be told yet whether it is a compressed copy, and what the file was the last time."""
     failures: int = 0
     error: str = ""
+    priority: int = 0
     since_s: float = 0.0
     """Monotonic time at which the oldest byte that is not confirmed was seen first."""
     younger: tuple[int, float] | None = None
@@ -70,7 +75,16 @@ class Work:
 class Roster:
     """Used by the runner's thread only."""
 
-    def __init__(self, clock: Clock, dice: Dice) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        dice: Dice,
+        priorities: Priorities | None = None,
+        unproved: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        """``unproved``: whether a row has still to be compared with the server in use, before it is renamed there."""
+        self._unproved = unproved
+        self._priorities = priorities or Priorities()
         self._clock = clock
         self._dice = dice
         self.works: dict[int, Work] = {}
@@ -87,13 +101,17 @@ class Roster:
         self._line = Rounds()
         self._later: list[tuple[float, int]] = []
 
+    def prefer(self, priorities: Priorities) -> None:
+        """From now on other sources go first."""
+        self._priorities = priorities
+
     # Adding ---------------------------------------------------------------------------------------------------------
 
     def add(self, row: Row, size: int, *, linked: bool = False, wait_s: float = 0.0) -> Work:
         """There is something to send for ``row``; its file has ``size`` bytes. ``wait_s``: leave it alone that long."""
         work = self.works.get(row.id)
         if work is None:
-            work = self.works[row.id] = Work(row, size)
+            work = self.works[row.id] = Work(row, size, priority=self._priorities.of(row.path))
         work.row, work.linked = row, linked
         work.seen(size, self._clock.monotonic_s())
         if row.id in self.busy:
@@ -193,7 +211,7 @@ class Roster:
             self._line.discard(work.row.id)
             heapq.heappush(self._later, (work.due_s, work.row.id))
         else:
-            self._line.add(work.row.id, work.lag, again=again)
+            self._line.add(work.row.id, work.lag, again=again, priority=work.priority)
 
     # Taking -----------------------------------------------------------------------------------------------------------
 
@@ -264,7 +282,9 @@ class Roster:
         ready = {
             row.id: row
             for row in self.misplaced.values()
-            if row.id not in self.busy | self.held and (row.state is State.LIVE or row.id not in self.works)
+            if row.id not in self.busy | self.held
+            and (row.state is State.LIVE or row.id not in self.works)
+            and not (row.path and self._unproved(row.id))
         }
         while True:
             staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}
@@ -276,6 +296,21 @@ class Roster:
         self.busy.update(ready)
         self.moving = bool(ready)
         return list(ready.values())
+
+    @property
+    def full(self) -> bool:
+        """Whether it has enough to do, so that further files had better wait outside, where they cost no memory."""
+        return len(self._line) + len(self.busy) >= WORKS_MAX
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no place for new files, be it because too many settle, fail or wait for others."""
+        return self.full or len(self.works) >= WORKS_NEW_MAX
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth a look to fill it up again."""
+        return len(self._line) + len(self.busy) < WORKS_MAX // 2 and len(self.works) < WORKS_NEW_MAX
 
     @property
     def idle(self) -> bool:

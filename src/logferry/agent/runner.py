@@ -24,22 +24,33 @@ from logferry.agent.config import AgentConfig
 from logferry.agent.configfile import ConfigFile, ConfigState, changed_names, check_same_agent
 from logferry.agent.crew import Crew
 from logferry.agent.dispatch import Dispatch
+from logferry.agent.files import Handles
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
+from logferry.agent.looks import LookPace
 from logferry.agent.notify import Notifier
 from logferry.agent.parts import Parts, never_sent, sources_of
 from logferry.agent.registry import Registry
 from logferry.agent.regroup import remember, remembered
 from logferry.agent.reporter import Reporter, Summary, Surroundings
 from logferry.agent.roster import Roster
+from logferry.agent.settler import Settler
 from logferry.agent.status import Status
 from logferry.agent.tally import Tally
 from logferry.agent.watch import Watcher, best_watcher
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.reconnect import Backoff, Dice
-from logferry.limits import SCAN_CPU_SHARE, WATCH_COALESCE_S
+from logferry.limits import (
+    FORGET_S,
+    FULL_RETRY_S_MAX,
+    GONE_KEEP_S,
+    POLL_CPU_SHARE,
+    POLL_S_MIN,
+    SCAN_CPU_SHARE,
+    WATCH_COALESCE_S,
+)
 
 __all__ = ["Agent", "Summary"]
 
@@ -114,22 +125,26 @@ class Agent:
 
         Raises:
             Conflict: another agent runs with the same state folder.
-            Later, Full: the registry cannot be opened at all.
+            Later: the registry cannot be opened at all. (For room on a full disk the agent waits.)
         """
-        backoff = Backoff(dice=self._dice)
+        backoff = Backoff(max_s=FULL_RETRY_S_MAX / 2, dice=self._dice)
+        begun = False
         try:
-            self._open(self._make_watcher(self._journal))
-            self._notifier.ready()
-            while not self._followed(stop):
-                # The registry could not be read. Opening it anew sets a damaged one aside.
-                while not self._pause(backoff.next_s(), stop):
-                    try:
-                        self._open(self._make_watcher(self._journal))
-                        break
-                    except (Later, Full) as error:
-                        self._journal.event("cannot start over yet", level=WARNING, why=str(error))
+            while not self._told_to_stop(stop):
+                try:
+                    self._open(self._make_watcher(self._journal))
+                except (Later, Full) as error:
+                    if not begun and not isinstance(error, Full):
+                        raise
+                    self._journal.event("cannot start yet", level=WARNING, why=str(error))
                 else:
-                    return
+                    if not begun:
+                        begun = True
+                        self._notifier.ready()
+                    if self._followed(stop):
+                        return
+                # The registry could not be read or begun. Opening it anew sets a damaged one aside.
+                self._pause(backoff.next_s(), stop)
         finally:
             self._close_wake()
 
@@ -203,10 +218,12 @@ class Agent:
         if (fd := watcher.fileno()) is not None:
             self._selector.register(fd, selectors.EVENT_READ)
         self._dispatch = Dispatch(parts, self._new_crew, config)
+        parts.lookout.hold_open = lambda: not self._link.up
         self._reporter = Reporter(parts, self._surroundings(), self._started_ns)
         self._opened = True
         self._attendants.attend(config, self._dispatch.crew.alive_s)
-        self._look_s = -math.inf
+        self._set_paces(config)
+        self._forget_s = -math.inf
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event(
             "started", agent=config.agent.id, server=config.server.address, files=parts.lookout.scanner.files()
@@ -222,6 +239,7 @@ class Agent:
             self._stamp,
             self._wake,
             self._tally,
+            self._parts.elsewhere,
             skips_copies=self._parts.prepare_copies(config),
             epoch=epoch,
         )
@@ -232,11 +250,17 @@ class Agent:
         return Surroundings(
             self._config,
             self._link,
+            self._dispatch.crew.pace,
             self._settings,
             self._config_path,
             self._attendants.heartbeat,
             self._attendants.metrics,
         )
+
+    def _set_paces(self, config: AgentConfig) -> None:
+        """How often to look under these settings; the first look is due now."""
+        self._looks = LookPace(config.agent.scan_interval, SCAN_CPU_SHARE)
+        self._polls = LookPace(min(POLL_S_MIN, config.agent.scan_interval), POLL_CPU_SHARE)
 
     def _close(self) -> None:
         if self._stop.is_set():
@@ -269,10 +293,14 @@ class Agent:
         self._dispatch.receive()
         hints = parts.watcher.read()
         parts.tally.overflows += hints.everywhere
-        if self._clock.monotonic_s() >= self._look_s or hints.everywhere:
+        if hints.names:
+            parts.lookout.look_at(hints.names.items(), hints.renamed)
+        if hints.everywhere or self._clock.monotonic_s() >= self._looks.due_s:
             self._look_everywhere()
-        elif hints:
-            parts.lookout.look_at(hints.names.items())
+        elif parts.watcher.polled and self._clock.monotonic_s() >= self._polls.due_s:
+            self._paced(self._polls, lambda: parts.lookout.look_in(list(parts.watcher.polled)))
+        if parts.lookout.put_off and parts.roster.has_room:
+            parts.lookout.look_put_off()
         if parts.lookout.deferred:
             parts.lookout.look_deferred()
         if self._to_remember:
@@ -282,6 +310,7 @@ class Agent:
             parts.settler.sweep()
         parts.roster.wake()
         if not self._stop.is_set():
+            self._dispatch.compare_some(self._config.agent.scan_interval)
             self._dispatch.hand_out()
         if self._reporter.write():
             self._tell(self._reporter.latest)
@@ -294,20 +323,25 @@ class Agent:
 
     def _look_everywhere(self) -> None:
         parts = self._parts
-        before_s = time.thread_time()
-        parts.lookout.look_everywhere()
+        self._paced(self._looks, parts.lookout.look_everywhere)
+        parts.watcher.looked()
         parts.tally.looks += 1
-        cost_s = time.thread_time() - before_s
-        # A look that costs much is made less often, so that it stays a small share of one core.
-        pause_s = max(self._config.agent.scan_interval, cost_s / SCAN_CPU_SHARE)
-        self._look_s = self._clock.monotonic_s() + pause_s
-        if parts.registry.behind is not None and parts.registry.apply(now_ns=self._clock.now_ns()):
-            self._journal.state("registry", "")
+        if self._clock.monotonic_s() >= self._forget_s:
+            self._forget_s = self._clock.monotonic_s() + FORGET_S
+            with contextlib.suppress(Later, Full):  # tidying up can wait for a disk with room
+                parts.lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
+
+    def _paced(self, pace: LookPace, look: Callable[[], None]) -> None:
+        before_s = time.thread_time()
+        look()
+        pace.looked(self._clock.monotonic_s(), time.thread_time() - before_s)
 
     def _sleep(self) -> None:
         roster, crew = self._parts.roster, self._dispatch.crew
         now = self._clock.monotonic_s()
-        until = min(self._look_s, roster.next_due_s(), now + _WAKE_S_MAX)
+        until = min(self._looks.due_s, roster.next_due_s(), now + _WAKE_S_MAX)
+        if self._parts.watcher.polled:
+            until = min(until, self._polls.due_s)
         if roster.waiting or roster.misplaced:
             until = min(until, now + max(crew.link.wait_s(), 0.02 if crew.free else _WAKE_S_MAX))
         ready = self._selector.select(max(0.0, until - now))
@@ -352,13 +386,12 @@ class Agent:
         old, self._config = self._config, config
         names = changed_names(old, config)
         renewed = self._dispatch.renew(config)
-        if old.server.address != config.server.address:
-            self._journal.forget(f"server {old.server.address}")
         if old.sources != config.sources or old.server.password_file != config.server.password_file:
             never = never_sent(config, self._config_path)
             self._parts.regroup.change(sources_of(old), sources_of(config), never)
             self._to_remember = True
-        self._look_s = -math.inf
+        self._parts.retune(config)
+        self._set_paces(config)
         self._attendants.attend(config, self._dispatch.crew.alive_s)
         self._journal.event("settings taken", changed=names, reconnects=renewed)
 
@@ -392,3 +425,15 @@ class Agent:
     @property
     def _lookout(self) -> Lookout:
         return self._parts.lookout
+
+    @property
+    def _handles(self) -> Handles:
+        return self._parts.handles
+
+    @property
+    def _settler(self) -> Settler:
+        return self._parts.settler
+
+    @property
+    def _watcher(self) -> Watcher:
+        return self._parts.watcher

@@ -1,6 +1,6 @@
 """Looking: a walk over byte paths that reports only what differs from the last look.
 
-In memory there is one number per file (its mark) in one dictionary per folder; everything else stays in the registry.
+In memory there are a name and one number per file (its mark), see ``known.py``; everything else stays in the registry.
 Folders are listed, never followed through links; a linked file is taken only where its target lies inside a source
 and is not sent under its own name.
 """
@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from logferry.agent.identity import Stat, mark_of
+from logferry.agent.known import Known
 from logferry.agent.sources import Source
+from logferry.limits import LOOK_FILES_MAX
 from logferry.names import shown
+
+_LISTING_TELLS = sys.platform != "win32"
+"""Whether a listing knows the size of files that are being written; that of Windows is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,24 @@ class Look:
     findings: list[Finding] = field(default_factory=list)
     listed: bool = True
     """False if the folder could not be read: then nothing is known about what it holds."""
+    left_out: int = 0
+    """Files that differ too, but were more than one look takes; the next look at the folder sees them."""
+    left_out_bytes: int = 0
+    """The sizes of those."""
+
+    def add(self, path: bytes, stat: Stat, at_most: int) -> None:
+        """A file that differs; it is left out if there are ``at_most`` already."""
+        if len(self.seen) < at_most:
+            self.seen.append(Seen(path, stat, self.source))
+        else:
+            self.left_out += 1
+            self.left_out_bytes += stat.size
 
 
 class Scanner:
     """Walks the sources. One thread uses it.
 
-    ``known[folder][name]`` is the mark of the file as it was last planned for; 0 = look again.
+    ``known`` has the mark of each file as it was last planned for; 0 = look again.
     """
 
     def __init__(
@@ -66,14 +84,17 @@ class Scanner:
         *,
         never: Iterable[bytes] = (),
         entering: Callable[[bytes], object] | None = None,
+        look_files_max: int = LOOK_FILES_MAX,
     ) -> None:
         """``never``: raw absolute paths that are not sent whatever the patterns say (the agent's own files).
 
         ``entering`` is called with each folder before it is listed, so that a watcher misses nothing.
+        ``look_files_max``: how many files that differ one look at a folder takes up.
         """
+        self._look_files_max = look_files_max
         self._entering = entering
         self.sources = tuple(sources)
-        self.known: dict[bytes, dict[bytes, int]] = {}
+        self.known = Known()
         self._never = frozenset(os.path.abspath(path) for path in never)
         self._links: dict[bytes, int] = {}
 
@@ -90,6 +111,10 @@ class Scanner:
         """The first source that ``path`` lies in, wanted or not: renames are followed out of the patterns."""
         return next((s for s in self.sources if s.holds(path)), None)
 
+    def wants(self, path: bytes) -> bool:
+        """Whether a file at ``path`` is to be sent under that name."""
+        return path not in self._never and self.source_of(path) is not None
+
     def is_link(self, path: bytes) -> bool:
         """Whether ``path`` is a followed link to a file."""
         return path in self._links
@@ -98,8 +123,7 @@ class Scanner:
         """Begin with what the registry knows; returns how many files."""
         count = 0
         for path, stat in marks:
-            folder, _, name = path.rpartition(b"/")
-            self.known.setdefault(folder or b"/", {})[name] = stat.mark if stat.mtime_ns or stat.size else 0
+            self.known.load(*_split(path), stat.mark if stat.mtime_ns or stat.size else 0)
             count += 1
         return count
 
@@ -108,23 +132,25 @@ class Scanner:
         if path in self._links:
             self._links[path] = mark
             return
-        folder, _, name = path.rpartition(b"/")
-        self.known.setdefault(folder or b"/", {})[name] = mark
+        self.known.set(*_split(path), mark)
+
+    def mark(self, path: bytes) -> int | None:
+        """As what the file at ``path`` was planned for; None if it is not known."""
+        return self._links.get(path) or self.known.get(*_split(path))
 
     def forget(self, path: bytes) -> None:
         """The file at ``path`` is no longer expected."""
         self._links.pop(path, None)
-        folder, _, name = path.rpartition(b"/")
-        self.known.get(folder or b"/", {}).pop(name, None)
+        self.known.forget(*_split(path))
 
     def files(self) -> int:
         """How many files are known."""
-        return sum(map(len, self.known.values()))
+        return len(self.known)
 
     def paths(self) -> Iterator[bytes]:
         """Every known file."""
-        for folder, names in self.known.items():
-            for name in names:
+        for folder in list(self.known):
+            for name in list(self.known.folder(folder)):
                 yield _join(folder, name)
         yield from self._links
 
@@ -161,12 +187,14 @@ class Scanner:
         return True
 
     def _vanished(self, reached: set[bytes], unread: list[bytes]) -> Iterator[Look]:
-        for folder in [f for f in self.known if f not in reached]:
+        for folder in self.known:
+            if folder in reached:
+                continue
             source = next((s for s in self.sources if s.holds(folder)), None)
             below_unread = any(folder.startswith(u + b"/") for u in unread)
             if source is None or below_unread:
                 continue
-            names = self.known.pop(folder)
+            names = self.known.take(folder)
             if names:
                 yield Look(folder, source, missing=[_join(folder, name) for name in names])
         for path in [p for p in self._links if not os.path.lexists(p)]:
@@ -186,55 +214,70 @@ class Scanner:
             if not (isinstance(error, FileNotFoundError) and folder != source.root):
                 look.findings.append(_unreadable(folder, error, is_source=folder == source.root))
             return look
-        known = self.known.get(folder)
-        if known is None:
-            known = self.known[folder] = {}
+        try:
+            with entries:
+                self._compare(entries, look)
+        except OSError as error:  # the file system failed in the middle: what was not reached is not missing
+            look.listed = False
+            look.findings.append(_unreadable(folder, error, is_source=folder == source.root))
+        return look
+
+    def _compare(self, entries: Iterable[os.DirEntry[bytes]], look: Look) -> None:
+        folder = look.folder
+        known = self.known.folder(folder)
         found = 0
-        with entries:
-            for entry in entries:
-                name = entry.name
-                old = known.get(name)
-                if old is None:
-                    self._unknown(entry, look)
-                    continue
-                found += 1
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    found -= 1
-                    continue
-                # The hot line: unchanged files end here.
-                if mark_of(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == old:
-                    continue
-                if stat_module.S_ISREG(status.st_mode):
-                    look.seen.append(Seen(entry.path, _stat(status), source))
-                    continue
+        for entry in entries:
+            name = entry.name
+            old = known.get(name)
+            if old is None:
+                self._unknown(entry, look)
+                continue
+            found += 1
+            try:
+                status = entry.stat(follow_symlinks=False) if _LISTING_TELLS else os.lstat(entry.path)
+            except FileNotFoundError:
                 found -= 1
-                if stat_module.S_ISLNK(status.st_mode):  # its target is what counts; see _link
-                    self._links.setdefault(entry.path, known.pop(name))
-                    self._link(entry.path, look)
+                continue
+            except OSError as error:
+                look.findings.append(_unreadable(_join(folder, name), error, is_source=False))
+                continue
+            # The hot line: unchanged files end here.
+            if mark_of(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == old:
+                continue
+            if stat_module.S_ISREG(status.st_mode):
+                look.add(_join(folder, name), _stat(status), self._look_files_max)
+                continue
+            found -= 1
+            if stat_module.S_ISLNK(status.st_mode):  # its target is what counts; see _link
+                self.known.forget(folder, name)
+                self._links.setdefault(_join(folder, name), old)
+                self._link(_join(folder, name), look)
         if found != len(known):
             self._find_missing(look, known)
-        return look
 
     def _find_missing(self, look: Look, known: Mapping[bytes, int]) -> None:
         for name in list(known):
             path = _join(look.folder, name)
-            if lstat(path) is None:
+            if _is_gone(path):
                 look.missing.append(path)
 
     def look_names(self, folder: bytes, source: Source, names: Iterable[bytes]) -> Look:
         """Look only at these names of one folder (a watcher said that they changed)."""
         look = Look(folder, source)
-        known = self.known.setdefault(folder, {})
+        known = self.known.folder(folder)
         for name in names:
             path = _join(folder, name)
             try:
                 status = os.lstat(path)
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 if name in known or path in self._links:
                     look.missing.append(path)
+                elif path in self.known:
+                    look.missing += self.vanished(path)
+                    known = self.known.folder(folder)
                 continue
+            except OSError:
+                continue  # it cannot be looked at just now; the full look says so
             if stat_module.S_ISDIR(status.st_mode):
                 if source.enters(path) and path not in self._never:
                     look.folders.append(path)
@@ -249,11 +292,15 @@ class Scanner:
                 look.seen.append(Seen(path, _stat(status), source))
         return look
 
+    def vanished(self, folder: bytes) -> list[bytes]:
+        """A folder is gone with all below it: the files that were known there, which are known no more."""
+        return [_join(each, name) for each in self.known.below(folder) for name in self.known.take(each)]
+
     def _wanted(self, path: bytes, source: Source) -> bool:
         return source.wants(path) and path not in self._never and self.source_of(path) is source
 
     def _unknown(self, entry: os.DirEntry[bytes], look: Look) -> None:
-        path = entry.path
+        path = _join(look.folder, entry.name)
         try:
             if entry.is_dir(follow_symlinks=False):
                 if look.source.enters(path) and path not in self._never:
@@ -261,7 +308,8 @@ class Scanner:
             elif entry.is_symlink():
                 self._link(path, look)
             elif entry.is_file(follow_symlinks=False) and self._wanted(path, look.source):
-                look.seen.append(Seen(path, _stat(entry.stat(follow_symlinks=False)), look.source))
+                status = entry.stat(follow_symlinks=False) if _LISTING_TELLS else os.lstat(path)
+                look.add(path, _stat(status), self._look_files_max)
         except FileNotFoundError:
             return  # gone between the listing and the look
         except OSError as error:
@@ -299,7 +347,7 @@ class Scanner:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.is_file(follow_symlinks=False):
-                        yield entry.path, entry.inode()
+                        yield _join(folder, entry.name), entry.inode()
         except OSError:
             return  # the walk has reported it
 
@@ -313,12 +361,27 @@ def lstat(path: bytes) -> Stat | None:
     return _stat(status) if stat_module.S_ISREG(status.st_mode) else None
 
 
+def _is_gone(path: bytes) -> bool:
+    """Whether there is surely no regular file; what cannot be looked at just now may be there."""
+    try:
+        return not stat_module.S_ISREG(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
 def _stat(status: os.stat_result) -> Stat:
     return Stat(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _join(folder: bytes, name: bytes) -> bytes:
     return folder + name if folder.endswith(b"/") else folder + b"/" + name
+
+
+def _split(path: bytes) -> tuple[bytes, bytes]:
+    folder, _, name = path.rpartition(b"/")
+    return folder or b"/", name
 
 
 def _unreadable(path: bytes, error: OSError, *, is_source: bool) -> Finding:

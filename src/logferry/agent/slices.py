@@ -36,6 +36,8 @@ class Task:
     copy_tries: int = 0
     copy_seen: identity.Stat | None = None
     """What it was when it could not be told the last time."""
+    prove: bool = False
+    """What the row says was confirmed by another server: compare with this one first."""
 
 
 @dataclass(slots=True)

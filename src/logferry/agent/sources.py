@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from logferry.agent.config import SourceSettings
@@ -12,22 +14,26 @@ from logferry.agent.patterns import Patterns
 from logferry.compressed import form_by_name
 from logferry.errors import BadName
 from logferry.limits import NAME_BYTES_MAX
-from logferry.names import checked_path, escape
+from logferry.names import checked_component, checked_path, escape
 
 _LONG_MARK = ".~long-"
 _DIGEST_CHARS = 16
+_CUT = re.compile(rf"{re.escape(_LONG_MARK)}[0-9a-f]{{{_DIGEST_CHARS}}}\Z")
+_OWN_MARK = re.compile(r"\.~(?=(?:lf|up|gen|late|long)-)")
+_BUNDLES = ".bundles"
 
 
 def archive_component(raw: bytes) -> str:
-    """The archive name of one raw component; one that gets too long by escaping is cut and marked with a hash.
+    """The archive name of one raw component; ``names.unescape`` leads back to ``raw``.
 
-    The raw name of such a file stays in the registry.
+    Names that would mean something on the way (a temporary name, an aside name, the folder of bundles) are escaped too.
+    One that gets too long by escaping is cut and marked with a hash; only the registry has the raw name of such a file.
 
     Raises:
         BadName: ``raw`` can be no file name.
     """
     try:
-        return escape(raw)
+        return checked_component(_plain(escape(raw)))
     except BadName:
         if len(raw) > NAME_BYTES_MAX or not raw or raw in (b".", b"..") or b"/" in raw or b"\x00" in raw:
             raise
@@ -37,6 +43,16 @@ def archive_component(raw: bytes) -> str:
         end -= 1
     digest = hashlib.blake2b(raw, digest_size=_DIGEST_CHARS // 2).hexdigest()
     return f"{_escaped(raw[:end]).decode()}{_LONG_MARK}{digest}"
+
+
+def _plain(name: str) -> str:
+    """``name`` so written that nobody takes it for one of our own."""
+    return "%2E" + name[1:] if name == _BUNDLES else _OWN_MARK.sub(".%7E", name)
+
+
+def is_cut(name: str) -> bool:
+    """Whether an archive name is one that ``archive_component`` cut: then the raw name is in the registry alone."""
+    return _CUT.search(name) is not None
 
 
 def _escaped(raw: bytes) -> bytes:
@@ -56,6 +72,7 @@ class Source:
     """0 = mode grow; else how long a file must be unchanged before it is sent."""
     skips_copies: bool = False
     """Whether a compressed copy of what the server holds is not sent."""
+    priority: int = 0
 
     @classmethod
     def of(cls, settings: SourceSettings) -> Source:
@@ -67,6 +84,7 @@ class Source:
             exclude=Patterns.of(settings.exclude),
             settle_s=settings.settle if settings.mode == "complete" else 0.0,
             skips_copies=settings.compressed == "skip-copies",
+            priority=settings.priority,
         )
 
     def holds(self, path: bytes) -> bool:
@@ -101,6 +119,20 @@ class Source:
         folder, _, name = self.relative(path).rpartition(b"/")
         above = _archive_folder(self.home, folder)
         return checked_path(f"{above}/{archive_component(name)}" if above else archive_component(name))
+
+
+class Priorities:
+    """The priority of a file by its path: that of the first source that holds it, which is also where it goes."""
+
+    def __init__(self, sources: Sequence[Source] = ()) -> None:
+        self._sources = tuple(sources)
+        self._all_alike = all(source.priority == 0 for source in sources)
+
+    def of(self, path: bytes) -> int:
+        """0 for a file that no source holds, or that has no path any more."""
+        if self._all_alike:
+            return 0
+        return next((source.priority for source in self._sources if source.holds(path)), 0)
 
 
 @functools.lru_cache(maxsize=1024)

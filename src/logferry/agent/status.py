@@ -56,6 +56,16 @@ class Status:
     registry_state: str
     watching: str
     """Why not everything is watched, empty if it is."""
+    polled: int = 0
+    """Folders that cannot be watched and are looked at often instead."""
+    held_deleted: int = 0
+    """Deleted files kept open, and the room they take on the disk."""
+    held_bytes: int = 0
+    dropped_files: int = 0
+    """Files closed or lost before all was sent, and how many bytes that were."""
+    dropped_bytes: int = 0
+    mismatches: int = 0
+    """Uploads that arrived with other bytes and were sent again."""
     failing: tuple[Failing, ...] = ()
     findings: tuple[str, ...] = ()
     lag_s: float = 0.0
@@ -64,8 +74,6 @@ class Status:
     """Seconds from ``written_ns`` until the server is tried again; 0 = no pause."""
     link_failures: int = 0
     """Failures of the connection in a row."""
-    held_gone: int = 0
-    """Files kept open that have no name of their own any more: deleted, or rotated away."""
     misplaced: int = 0
     """Files to be renamed on the server."""
     failing_count: int = 0
@@ -80,7 +88,7 @@ class Status:
     """Kind of error -> how often."""
     registry_bytes: int = 0
     watcher: str = ""
-    """``inotify`` or ``polling``."""
+    """``inotify``, ``watchfiles`` or ``polling``."""
     sources: tuple[str, ...] = ()
     """Watched folders (shown form)."""
     config_path: str = ""

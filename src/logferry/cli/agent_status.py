@@ -54,15 +54,19 @@ def _facts(status: Status, age_s: float, *, running: bool) -> Iterator[str]:
         (status.generations, count(status.generations, "new generation")),
         (status.misplaced, f"{count(status.misplaced, 'rename')} to do on the server"),
         (running and status.held, f"{count(status.held, 'file')} kept open"),
-        (running and status.held_gone, f"{status.held_gone:,} of them deleted or rotated"),
     ]
     yield " · ".join(words for number, words in parts if number)
     if status.copies:
         copies = "1 compressed copy" if status.copies == 1 else f"{status.copies:,} compressed copies"
         yield f"{copies} of what the server holds not sent"
+    if running and status.held_deleted:
+        yield f"{count(status.held_deleted, 'deleted file')} kept open, {text.size(status.held_bytes)} on the disk"
+    if status.dropped_files:
+        yield f"lost: {text.size(status.dropped_bytes)} unsent of {count(status.dropped_files, 'file')}"
     if status.watcher:
         over = f", {count(status.overflows, 'overflow')}" if status.overflows else ""
-        yield f"watching by {status.watcher} · {count(status.looks, 'look')} at everything{over}"
+        polled = f", {count(status.polled, 'folder')} polled" if status.polled else ""
+        yield f"watching by {status.watcher}{polled} · {count(status.looks, 'look')} at everything{over}"
     if status.last_path:
         yield f"last sent {status.agent}:/{shown(status.last_path)}"
     if status.errors:

@@ -49,6 +49,10 @@ class ControlConnection:
     def encrypted(self) -> bool:
         return isinstance(self.sock, ssl.SSLSocket)
 
+    def trust_restarts(self) -> None:
+        """The server announced that a restart position never outlives its transfer."""
+        self._protocol.restarts_end = True
+
     def tls_session(self) -> ssl.SSLSession | None:
         """The session data connections take over; its ticket came behind the handshake (TLS 1.3).
 
