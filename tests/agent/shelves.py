@@ -28,7 +28,6 @@ def light_hash() -> str:
     return _LIGHT_HASH
 
 
-
 class Shelf(Protocol):
     """A running server."""
 

@@ -143,7 +143,9 @@ class ArchiveTarget(_Program):
         self.catalog = Catalog.open(f"sqlite:///{self.data}/catalog.db")
         self.catalog.agents.add(AGENT)
         self.archive = Archive(str(self.data), self.catalog)
-        super().__init__("tests.agent.crash.serving", base / "server.log", str(base), *([] if reserve else ["no-reserve"]))
+        super().__init__(
+            "tests.agent.crash.serving", base / "server.log", str(base), *([] if reserve else ["no-reserve"])
+        )
         self.address = ("127.0.0.1", 0)
         self._pid = 0
         self.start()

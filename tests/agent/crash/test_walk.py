@@ -49,7 +49,9 @@ def test_broken_at(ground: Callable[[str], Ground], case: Case) -> None:
     told = recorded()[case.server][case.work]["found"][case.moment]
     here_and_now = dataclasses.asdict(found)
     if in_flight(case.moment):  # how much of it arrived is chance
-        told, here_and_now = ({k: v for k, v in d.items() if k not in ("stored", "again")} for d in (told, here_and_now))
+        told, here_and_now = (
+            {k: v for k, v in d.items() if k not in ("stored", "again")} for d in (told, here_and_now)
+        )
     assert here_and_now == told
 
 
