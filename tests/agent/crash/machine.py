@@ -216,7 +216,7 @@ class Machine(RuleBasedStateMachine):
     def hold(self, name: bytes) -> None:
         """A program opens its log and keeps it open."""
         if self._exists(name) and name not in self.held:
-            self.held[name] = open(self.place.tree.absolute(name), "ab")
+            self.held[name] = open(self.place.tree.absolute(name), "ab")  # noqa: SIM115 (that is the point)
 
     @rule(size=st.sampled_from(SIZES[1:]))
     def write_through_an_old_handle(self, size: int) -> None:

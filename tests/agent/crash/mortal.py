@@ -193,7 +193,7 @@ def _watch_signing_in(moments: Moments) -> None:
 
 
 def _watch_commands(moments: Moments) -> None:
-    """Commands that travel together are one step, ``STOR + SIZE``; each reply is one, the one after the data ``226``."""
+    """Commands that travel together are one step, ``STOR + SIZE``; each reply is one, that after the data ``226``."""
     queue, flush, following = ControlConnection.queue, ControlConnection.flush, ControlConnection.next
     waiting: dict[int, list[str]] = {}
 

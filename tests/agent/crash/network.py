@@ -1,7 +1,7 @@
 """A network between agent and server that breaks at one chosen place, and is whole again afterwards.
 
-Control and data connections both go through it. Three ways to break: ``reset`` (RST to both sides), ``end`` (FIN to both
-sides) and ``stall`` (not a packet gets through any more, and nobody is told).
+Control and data connections both go through it. Three ways to break: ``reset`` (RST to both sides), ``end`` (FIN to
+both sides) and ``stall`` (not a packet gets through any more, and nobody is told).
 """
 
 from __future__ import annotations

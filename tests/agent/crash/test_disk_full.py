@@ -119,7 +119,7 @@ def _told(what: str, times: list[float]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_server_whose_disk_is_full_again_and_again_gets_every_byte(memory: Path) -> None:
-    """10 MB for archive and catalog, full to the last byte. Growth, new files, renames and replacements wait each time."""
+    """10 MB for archive and catalog, full to the last byte: growth, new files, renames and replacements wait."""
     times: list[float] = []
     with disk(memory / "archive-disk", SERVER_DISK_BYTES) as mounted:
         target = ArchiveTarget(mounted / "server", reserve=False)

@@ -109,7 +109,7 @@ def _cases(server: str, work: str, facts: dict[str, Any]) -> Iterator[Case]:
 
 
 def _meanwhile(server: str, moment: str, first: str) -> list[str]:
-    """What may happen to the source: after a step as before the next one, so it is walked once; less on other servers."""
+    """What may happen to the source: walked once between two steps, and less on other servers."""
     if moment.startswith("before") and moment != f"before {first}":
         return ["nothing"]
     return list(MEANWHILE) if server == "archive" else ["nothing", "rotated"]
@@ -119,10 +119,9 @@ def _cuts(steps: list[str]) -> Iterator[str]:
     """Places where the network may break: each command and each reply, and four within the data."""
     seen: dict[str, int] = {}
     for step in steps:
-        verbs = step.split(" + ") if step.upper() == step or step.split(" ")[0].isupper() else []
-        for verb in (v.split()[0] for v in verbs):
-            if not verb.isalpha():
-                continue
+        if not step.split()[0].isupper():  # no command
+            continue
+        for verb in (command.split()[0] for command in step.split(" + ")):
             nth = seen[verb] = seen.get(verb, 0) + 1
             for where in ("command", "reply"):
                 yield f"{where} {verb} {nth}"
