@@ -463,6 +463,8 @@ SCAN_CPU_SHARE = 0.01
 """The pause between two full looks grows until they take no more than this share of one core."""
 SCAN_CHUNK_FILES = 1_000
 """New files recorded in one transaction, and looked at before the results of workers are read again."""
+LOOK_SLICE_S = 0.05
+"""A look at a large tree stops this often to hear what the watcher and the workers have to say."""
 LOOK_FILES_MAX = 20_000
 """Files that differ which one look at one folder takes up: a folder may hold millions."""
 JUDGED_FILES_MAX = 5_000

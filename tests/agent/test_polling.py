@@ -219,3 +219,32 @@ def test_an_agent_without_any_watcher_follows_by_looking(plain_node: Node) -> No
         plain_node.write("app.log", b"b")
         delivered(plain_node, {"app.log": b"ab"})
         assert isinstance(running.agent, Agent)
+
+
+def test_a_long_look_lets_the_rest_go_on(plain_node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted after every folder: what is written, renamed and deleted meanwhile arrives once and right."""
+    monkeypatch.setattr("logferry.agent.lookout.LOOK_SLICE_S", 0.0)
+    expected = {}
+    for number in range(60):
+        name = f"d{number // 6}/{number}.log"
+        plain_node.write(name, lines(number, 5))
+        expected[name] = lines(number, 5)
+    plain_node.scan_interval = "10ms"
+    with RunningAgent(plain_node, watcher=True) as running:
+        delivered(plain_node, expected)
+        for turn in range(10):
+            old, new = f"d{turn}/{turn * 6}.log", f"d{(turn + 5) % 10}/{turn}.moved"
+            os.rename(plain_node.path(old), plain_node.path(new))
+            expected[new] = expected.pop(old)
+            for number in range(turn * 6 + 1, turn * 6 + 6):
+                plain_node.write(f"d{turn}/{number}.log", b"more\n")
+                expected[f"d{turn}/{number}.log"] += b"more\n"
+            plain_node.write(f"new{turn}/deep/x.log", b"x\n")
+            expected[f"new{turn}/deep/x.log"] = b"x\n"
+        os.rename(plain_node.path("d3"), plain_node.path("e3"))
+        expected = {name.replace("d3/", "e3/"): data for name, data in expected.items()}
+        delivered(plain_node, expected)
+        assert running.agent._lookout.generations == 0
+    again = plain_node.once()
+    assert (again.complete, again.sent_slices) == (True, 0)
+    assert plain_node.current() == expected

@@ -32,7 +32,7 @@ from logferry.agent.scan import Finding, Look, Scanner, Seen, lstat
 from logferry.agent.slices import Task
 from logferry.clock import Clock
 from logferry.errors import BadName, LogferryError, NotFound
-from logferry.limits import FINDINGS_MAX, JUDGED_FILES_MAX, SCAN_CHUNK_FILES
+from logferry.limits import FINDINGS_MAX, JUDGED_FILES_MAX, LOOK_SLICE_S, SCAN_CHUNK_FILES
 
 _STEADY_TRIES = 8
 
@@ -81,12 +81,21 @@ class Lookout:
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
-    def look_everywhere(self) -> None:
-        """One look at all sources."""
+    def look_everywhere(self, breathe: Callable[[], bool] = lambda: True) -> None:
+        """One look at all sources.
+
+        A long one is interrupted for ``breathe``, which may do anything here but look everywhere; False: no further.
+        """
         found: dict[bytes, Finding] = {}
         self.put_off.clear()
+        due_s = self._clock.monotonic_s() + LOOK_SLICE_S
         for look in self.scanner.walk():
             self._take(look, found)
+            if self._clock.monotonic_s() >= due_s:
+                self._finish()
+                if not breathe():
+                    return
+                due_s = self._clock.monotonic_s() + LOOK_SLICE_S
         for path in self.findings.keys() - found.keys():
             self._journal.state(f"look {text(path)}", "")
         self.findings = found

@@ -95,6 +95,7 @@ class Agent:
         self._started_ns = clock.now_ns()
         self._stop = threading.Event()
         self._reload = threading.Event()
+        self._stop_too: threading.Event | None = None
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
@@ -129,6 +130,7 @@ class Agent:
         """
         backoff = Backoff(max_s=FULL_RETRY_S_MAX / 2, dice=self._dice)
         begun = False
+        self._stop_too = stop
         try:
             while not self._told_to_stop(stop):
                 try:
@@ -160,6 +162,9 @@ class Agent:
         finally:
             self._close()
         return True
+
+    def _stopping(self) -> bool:
+        return self._told_to_stop(self._stop_too)
 
     def _told_to_stop(self, stop: threading.Event | None) -> bool:
         return self._stop.is_set() or (stop is not None and stop.is_set())
@@ -224,6 +229,8 @@ class Agent:
         self._attendants.attend(config, self._dispatch.crew.alive_s)
         self._set_paces(config)
         self._forget_s = -math.inf
+        self._look_again = False
+        self._breathing_s = 0.0
         self._sweep_s = self._clock.monotonic_s()
         self._journal.event(
             "started", agent=config.agent.id, server=config.server.address, files=parts.lookout.scanner.files()
@@ -323,7 +330,12 @@ class Agent:
 
     def _look_everywhere(self) -> None:
         parts = self._parts
-        self._paced(self._looks, parts.lookout.look_everywhere)
+        self._look_again = False
+        self._paced(self._looks, lambda: parts.lookout.look_everywhere(self._breathe))
+        if self._look_again:
+            self._looks.due_s = -math.inf
+        if self._stopping():
+            return
         parts.watcher.looked()
         parts.tally.looks += 1
         if self._clock.monotonic_s() >= self._forget_s:
@@ -331,10 +343,31 @@ class Agent:
             with contextlib.suppress(Later, Full):  # tidying up can wait for a disk with room
                 parts.lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
 
+    def _breathe(self) -> bool:
+        """In the middle of a long look: what cannot wait. Returns whether to go on looking."""
+        before_s = time.thread_time()
+        parts = self._parts
+        self._dispatch.receive()
+        hints = parts.watcher.read()
+        parts.tally.overflows += hints.everywhere
+        if hints.names:
+            parts.lookout.look_at(hints.names.items(), hints.renamed)
+        self._look_again |= hints.everywhere
+        if parts.lookout.deferred:
+            parts.lookout.look_deferred()
+        parts.roster.wake()
+        if not self._stopping():
+            self._dispatch.hand_out()
+        if self._reporter.write():
+            self._tell(self._reporter.latest)
+        self._breathing_s += time.thread_time() - before_s
+        return not self._stopping()
+
     def _paced(self, pace: LookPace, look: Callable[[], None]) -> None:
+        self._breathing_s = 0.0
         before_s = time.thread_time()
         look()
-        pace.looked(self._clock.monotonic_s(), time.thread_time() - before_s)
+        pace.looked(self._clock.monotonic_s(), time.thread_time() - before_s - self._breathing_s)
 
     def _sleep(self) -> None:
         roster, crew = self._parts.roster, self._dispatch.crew

@@ -155,7 +155,10 @@ class Scanner:
         yield from self._links
 
     def walk(self) -> Iterator[Look]:
-        """Look at every folder of every source once. Folders that vanished give a Look with all their files missing."""
+        """Look at every folder of every source once; most of these looks find nothing.
+
+        Folders that vanished give a Look with all their files missing. Between two of them anything may happen here.
+        """
         visited: set[tuple[int, int]] = set()
         unread: list[bytes] = []
         reached: set[bytes] = set()
@@ -171,8 +174,7 @@ class Scanner:
                 if not look.listed:
                     unread.append(folder)
                 waiting.extend(reversed(look.folders))
-                if look.seen or look.missing or look.findings:
-                    yield look
+                yield look
         yield from self._vanished(reached, unread)
 
     def _first_visit(self, folder: bytes, visited: set[tuple[int, int]]) -> bool:
@@ -192,7 +194,7 @@ class Scanner:
                 continue
             source = next((s for s in self.sources if s.holds(folder)), None)
             below_unread = any(folder.startswith(u + b"/") for u in unread)
-            if source is None or below_unread:
+            if source is None or below_unread or os.path.isdir(folder):  # a new one, if it exists
                 continue
             names = self.known.take(folder)
             if names:
