@@ -51,7 +51,6 @@ class Inotify:
         self._leaving: dict[int, tuple[bytes, bool]] = {}
         self._left: dict[int, tuple[bytes, bool]] = {}
         self.overflows = 0
-        """How often events were lost since the start."""
         self._begin()
 
     def _begin(self) -> int:

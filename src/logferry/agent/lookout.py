@@ -200,6 +200,9 @@ class Lookout:
 
     def _sight(self, seen: Seen, findings: dict[bytes, Finding]) -> None:
         path, stat = seen.path, seen.stat
+        if self._roster.crowded and self.scanner.mark(path) is None:
+            self._leave_out(seen, 0)  # nor is the registry asked; it may be one of a million
+            return
         own = self._registry.by_path(path)
         if own is not None and self._simply_grown(own, seen):
             if self._roster.full and own.id not in self._roster.works:
@@ -213,8 +216,6 @@ class Lookout:
             self._doubtful[path] = seen
             if len(self._doubtful) >= JUDGED_FILES_MAX:
                 self._judge()
-        elif self._roster.crowded:
-            self._leave_out(seen, 0)
         else:
             try:
                 self._fresh[path] = self._sight_of(seen)

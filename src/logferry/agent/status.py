@@ -58,6 +58,8 @@ class Status:
     """Why not everything is watched, empty if it is."""
     polled: int = 0
     """Folders that cannot be watched and are looked at often instead."""
+    overflows: int = 0
+    """How often events of the watcher were lost, each time followed by a full look."""
     held_deleted: int = 0
     """Deleted files kept open, and the room they take on the disk."""
     held_bytes: int = 0

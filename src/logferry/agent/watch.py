@@ -51,6 +51,9 @@ class Hints:
 class Watcher(Protocol):
     """Says where to look. A watcher may miss things (the full look finds them), but never blocks."""
 
+    overflows: int
+    """How often it knows that events were lost, since its start."""
+
     def fileno(self) -> int | None:
         """A descriptor that gets readable when there are hints, or None: then only looking finds changes."""
         ...
@@ -81,6 +84,7 @@ class NoWatcher:
     """Looking only."""
 
     polled: Set[bytes] = frozenset()
+    overflows = 0
 
     def fileno(self) -> int | None:
         return None
