@@ -66,6 +66,14 @@ class OpenFile:
         os.close(self.fd)
 
 
+def _open(path: bytes, *, linked: bool) -> int:
+    if sys.platform == "win32" and os.name == "nt":
+        from logferry.agent.sharing import open_shared
+
+        return open_shared(path)
+    return os.open(path, _FLAGS | (0 if linked else _NO_LINK))
+
+
 def open_file(path: bytes, *, linked: bool = False) -> OpenFile:
     """Open a regular file for reading; a link is followed only if ``linked``.
 
@@ -74,7 +82,7 @@ def open_file(path: bytes, *, linked: bool = False) -> OpenFile:
         Later: it cannot be read now (permission, input/output error, too many open files).
     """
     try:
-        fd = os.open(path, _FLAGS | (0 if linked else _NO_LINK))
+        fd = _open(path, linked=linked)
     except FileNotFoundError as error:
         raise NotFound("the file is gone") from error
     except PermissionError as error:

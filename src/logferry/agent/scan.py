@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from logferry.agent.identity import Stat, mark_of
 from logferry.agent.known import Known
-from logferry.agent.sources import Source
+from logferry.agent.sources import Source, slashes
 from logferry.limits import LOOK_FILES_MAX
 from logferry.names import shown
 
@@ -95,7 +95,7 @@ class Scanner:
         self._entering = entering
         self.sources = tuple(sources)
         self.known = Known()
-        self._never = frozenset(os.path.abspath(path) for path in never)
+        self._never = frozenset(slashes(os.path.abspath(path)) for path in never)
         self._links: dict[bytes, int] = {}
 
     def change(self, sources: Iterable[Source], *, never: Iterable[bytes]) -> None:
@@ -320,7 +320,7 @@ class Scanner:
     def _link(self, path: bytes, look: Look) -> None:
         if not self._wanted(path, look.source):
             return
-        target = os.path.realpath(path)
+        target = slashes(os.path.realpath(path))
         if self.source_of(target) is not None or not any(s.holds(target) for s in self.sources):
             return
         try:

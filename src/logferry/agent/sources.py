@@ -23,6 +23,11 @@ _OWN_MARK = re.compile(r"\.~(?=(?:lf|up|gen|late|long)-)")
 _BUNDLES = ".bundles"
 
 
+def slashes(path: bytes) -> bytes:
+    """``path`` with the slashes that are used inside the agent; Windows understands them, too."""
+    return path.replace(b"\\", b"/") if os.sep == "\\" else path
+
+
 def archive_component(raw: bytes) -> str:
     """The archive name of one raw component; ``names.unescape`` leads back to ``raw``.
 
@@ -78,7 +83,7 @@ class Source:
     def of(cls, settings: SourceSettings) -> Source:
         """The source that ``settings`` describe."""
         return cls(
-            root=os.fsencode(settings.path).rstrip(b"/") or b"/",
+            root=slashes(os.fsencode(settings.path)).rstrip(b"/") or b"/",
             home=settings.home,
             include=Patterns.of(settings.include),
             exclude=Patterns.of(settings.exclude),

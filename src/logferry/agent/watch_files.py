@@ -16,6 +16,7 @@ from logging import WARNING
 from watchfiles._rust_notify import RustNotify
 
 from logferry.agent.journal import Journal
+from logferry.agent.sources import slashes
 from logferry.agent.watch import Hints
 from logferry.limits import NOTIFY_GROUP_MS, NOTIFY_STEP_MS
 
@@ -178,7 +179,7 @@ class _Tree:
         self.folder = folder
         self._changed = changed
         self._ended = ended
-        self._real = _slashes(os.fsencode(os.path.realpath(os.fsdecode(folder))))
+        self._real = slashes(os.fsencode(os.path.realpath(os.fsdecode(folder))))
         self._place = os.stat(folder).st_ino
         self._stop = threading.Event()
         self._notify = RustNotify([os.fsdecode(self._real)], False, False, 0, True, True)
@@ -207,7 +208,7 @@ class _Tree:
             self._ended(self.folder, str(error))
 
     def _path(self, reported: str) -> bytes:
-        raw = _slashes(reported.encode("utf-8", "surrogateescape"))
+        raw = slashes(reported.encode("utf-8", "surrogateescape"))
         return self.folder + raw[len(self._real) :] if raw.startswith(self._real) else raw
 
     def close(self) -> None:
@@ -215,7 +216,3 @@ class _Tree:
         self._stop.set()
         self._thread.join(_JOIN_S)
         self._notify.close()
-
-
-def _slashes(path: bytes) -> bytes:
-    return path.replace(b"\\", b"/") if os.sep == "\\" else path
