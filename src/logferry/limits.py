@@ -461,6 +461,10 @@ HANDLE_IDLE_S = 60.0
 """Files that grew lately stay open, so that what is written after a rotation or deletion is still read."""
 SCAN_CPU_SHARE = 0.01
 """The pause between two full looks grows until they take no more than this share of one core."""
+SCAN_WATCHED_CPU_SHARE = 0.0005
+SCAN_WATCHED_S_MAX = 600.0
+"""The same where every folder is watched, so that 10,000 quiet files cost 0.05 % of a core; within ten minutes what no
+event told of (a write through a mapping of memory, one on another machine) is found all the same."""
 SCAN_CHUNK_FILES = 1_000
 """New files recorded in one transaction, and looked at before the results of workers are read again."""
 LOOK_SLICE_S = 0.05
@@ -480,8 +484,7 @@ GONE_KEEP_S = 30 * 86400.0
 FORGET_S = 3600.0
 """How often rows are looked through for files gone for that long."""
 POLL_S_MIN = 0.25
-POLL_CPU_SHARE = 0.01
-"""Folders without a watch are looked at this often, less often when it would take more than this share of one core."""
+"""Folders without a watch are looked at this often, less often when it would take more than SCAN_CPU_SHARE."""
 WATCH_COALESCE_S = 0.02
 """Wait after the first event, so that the kernel merges those that follow."""
 NOTIFY_STEP_MS = 50
@@ -528,4 +531,5 @@ assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
 assert QUERY_CHARS_MAX * 4 < SCAN_OVERLAP_BYTES < SCAN_BLOCK_BYTES
+assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

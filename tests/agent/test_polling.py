@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from logferry.agent.inotify import Inotify
 from logferry.agent.journal import Journal
-from logferry.agent.looks import LookPace
+from logferry.agent.rhythm import Rhythm
 from logferry.agent.runner import Agent
 from logferry.agent.status import read_status
 from logferry.agent.watch import Watcher
@@ -200,7 +200,7 @@ def test_nothing_is_missed_when_the_queue_overflows(plain_node: Node) -> None:
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.floats(0.01, 1000))
 def test_looking_takes_no_more_than_its_share_of_a_core(costs: list[float], interval_s: float) -> None:
     """Whatever each look costs, over any run of looks with the pauses behind them; and none is made too soon."""
-    pace = LookPace(interval_s, SCAN_CPU_SHARE)
+    pace = Rhythm(interval_s)
     now = spent = 0.0
     for cost in costs:
         now += cost

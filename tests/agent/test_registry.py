@@ -36,7 +36,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     again = Registry(tmp_path / "r.db", NOW)
     assert again.by_id(row.id) == again.by_path(row.path) == row
     assert again.by_inode(2**64 - 3) == again.by_place("logs/a") == [row]
-    assert dict(again.marks()) == {row.path: row.seen}
+    assert dict(again.marks()) == {row.path: row.seen.mark}
     assert again.new_id() > row.id
     again.close()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from logferry.agent.config import SourceSettings
-from logferry.agent.identity import UNSEEN
 from logferry.agent.patterns import Patterns
 from logferry.agent.scan import Scanner
 from logferry.agent.sources import Source, archive_component
@@ -96,7 +95,7 @@ def test_what_the_registry_knows_is_not_reported_unless_a_look_is_due(tmp_path: 
     stats = {one.path: one.stat for look in first.walk() for one in look.seen}
     path_a, path_b = sorted(stats)
     second = Scanner([source(tmp_path)])
-    assert second.load([(path_a, stats[path_a]), (path_b, UNSEEN)]) == 2
+    assert second.load([(path_a, stats[path_a].mark), (path_b, 0)]) == 2
     assert seen(second) == ["logs/b"]
 
 

@@ -22,6 +22,7 @@ if sys.platform != "linux":
     pytest.skip("inotify is Linux's", allow_module_level=True)
 
 from logferry.agent.inotify import Inotify
+from logferry.agent.mounts import Remote
 from logferry.agent.watch_files import WatchFiles
 
 MAKERS: dict[str, Callable[[Journal], Watcher]] = {"inotify": Inotify, "watchfiles": WatchFiles}
@@ -419,6 +420,31 @@ def test_an_unmounted_folder_asks_for_a_full_look(tmp_path: Path) -> None:
     command = ["unshare", "-Urm", sys.executable, "-c", _UNMOUNT, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_network_file_system_is_known_by_its_kind(inotify: Inotify, tmp_path: Path) -> None:
+    """Events are not all there is: the watcher does not call itself complete then."""
+    device = os.stat(tmp_path).st_dev
+    line = "36 35 {}:{} / /mnt rw,noatime master:1 - {} host:/logs rw\n"
+    mounts = tmp_path / "mountinfo"
+    for kind, remote in (("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False), ("fuseblk", False)):
+        mounts.write_text(line.format(7, 77, "nfs") + line.format(os.major(device), os.minor(device), kind))
+        found = Remote(str(mounts))
+        assert (found(raw(tmp_path)), kind) == (remote, kind)
+    assert not Remote(str(tmp_path / "nothing"))(raw(tmp_path))
+    seen = []
+    inotify.watch(raw(tmp_path))
+    seen.append(inotify.complete)
+    mounts.write_text(line.format(os.major(device), os.minor(device), "nfs"))
+    inotify._remote = Remote(str(mounts))
+    (tmp_path / "d").mkdir()
+    inotify.watch(raw(tmp_path / "d"))
+    seen.append(inotify.complete)
+    inotify.looked()
+    inotify.watch(raw(tmp_path))
+    inotify.looked()
+    seen.append(inotify.complete)
+    assert seen == [True, False, True]
 
 
 def test_a_watchlist_knows_each_by_the_other() -> None:

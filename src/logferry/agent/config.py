@@ -37,7 +37,11 @@ class AgentSettings:
     id: str = setting(doc="the agent's id: its FTP user's home on the server")
     group: str = setting("", doc="agents of one group are listed together")
     state_dir: str = setting("", doc="folder of the registry; default: agent-state beside agent.toml")
-    scan_interval: float = setting(10.0, unit="duration", doc="pause between two looks at all sources")
+    scan_interval: float = setting(
+        10.0,
+        unit="duration",
+        doc="pause between two looks at all sources; longer when a look costs much, or all is watched",
+    )
     metrics_listen: str = setting("", doc="host:port where Prometheus may fetch /metrics; empty: nowhere")
     metrics_file: str = setting("", doc="file that gets the metrics, for node_exporter's textfile collector")
 

@@ -11,6 +11,7 @@ from collections.abc import Set
 from logging import WARNING
 
 from logferry.agent.journal import Journal
+from logferry.agent.mounts import Remote
 from logferry.agent.watch import Hints
 from logferry.agent.watchlist import Watchlist
 
@@ -48,6 +49,9 @@ class Inotify:
         self._wanting: set[bytes] = set()
         self._vanished: set[bytes] = set()
         self._asked: set[bytes] = set()
+        self._unheard: set[bytes] = set()
+        """Folders on network file systems: what other machines do there makes no events."""
+        self._remote = Remote()
         self._leaving: dict[int, tuple[bytes, bool]] = {}
         self._left: dict[int, tuple[bytes, bool]] = {}
         self.overflows = 0
@@ -70,6 +74,11 @@ class Inotify:
     def polled(self) -> Set[bytes]:
         """Folders without a watch: the system has none left, or a source's folder itself vanished and may come back."""
         return self._wanting | self._vanished if self._vanished else self._wanting
+
+    @property
+    def complete(self) -> bool:
+        """Whether every folder has a watch, and none lies where other machines write unheard."""
+        return self._fd >= 0 and not self._wanting and not self._vanished and not self._unheard
 
     def watch(self, folder: bytes) -> None:
         """Watch ``folder``; a folder that has been renamed meanwhile gets its new path."""
@@ -94,6 +103,8 @@ class Inotify:
         descriptor = self._libc.inotify_add_watch(self._fd, ctypes.c_char_p(folder), ctypes.c_uint32(_MASK))
         if descriptor < 0:
             return ctypes.get_errno()
+        if folder not in self._list and self._remote(folder):
+            self._unheard.add(folder)
         useless = self._list.put(descriptor, folder)
         if useless is not None:
             self._remove(useless)
@@ -128,6 +139,7 @@ class Inotify:
             self._remove(descriptor)
         self._wanting &= self._asked
         self._vanished &= self._asked
+        self._unheard &= self._asked
         self._asked = set()
         self._tell(0)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from logferry.agent.identity import DIGEST_BYTES, UNSEEN, Fingerprint, Stat
+from logferry.agent.identity import DIGEST_BYTES, UNSEEN, Fingerprint, Stat, mark_of
 from logferry.agent.rows import Row, State
 from logferry.errors import Full, Later
 
@@ -204,18 +204,21 @@ class Registry:
             lambda row: row.state in (State.NEW, State.ENDED) or row.misplaced,
         )
 
-    def marks(self) -> Iterator[tuple[bytes, Stat]]:
-        """Raw path and last look of every file still on the node; UNSEEN where a look is due. For the start."""
+    def marks(self) -> Iterator[tuple[bytes, int]]:
+        """Raw path and mark (see ``identity.mark_of``) of every file still on the node; 0 where a look is due.
+
+        For the start, where there may be a million of them: what is to be decided is decided by SQLite.
+        """
         with self._using() as db:
             cursor = db.execute(
-                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote AND going = '' "
-                "AND length(head) = ?1 * (offset > 0) AND length(tail) = length(head) FROM files "
-                "WHERE path IS NOT NULL AND state <> ?2",
-                (DIGEST_BYTES, State.GONE),
+                "SELECT path, inode, size, mtime_ns, ctime_ns, state = ?1 AND size = offset AND want = remote "
+                "AND going = '' AND (size <> 0 OR mtime_ns <> 0) "
+                "AND length(head) = ?2 * (offset > 0) AND length(tail) = length(head) FROM files "
+                "WHERE path IS NOT NULL AND state <> ?3",
+                (State.LIVE, DIGEST_BYTES, State.GONE),
             )
-            for path, inode, size, mtime_ns, ctime_ns, offset, state, placed in cursor:
-                done = state == State.LIVE and placed and size == offset
-                yield path, Stat(_unsigned(inode), size, mtime_ns, ctime_ns) if done else UNSEEN
+            for path, inode, size, mtime_ns, ctime_ns, done in cursor:
+                yield path, mark_of(size, mtime_ns, ctime_ns, _unsigned(inode)) if done else 0
 
     def counts(self) -> dict[State, int]:
         """How many rows there are in each state."""

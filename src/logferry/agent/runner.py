@@ -28,12 +28,12 @@ from logferry.agent.files import Handles
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
-from logferry.agent.looks import LookPace
 from logferry.agent.notify import Notifier
 from logferry.agent.parts import Parts, never_sent, sources_of
 from logferry.agent.registry import Registry
 from logferry.agent.regroup import remember, remembered
 from logferry.agent.reporter import Reporter, Summary, Surroundings
+from logferry.agent.rhythm import Rhythm
 from logferry.agent.roster import Roster
 from logferry.agent.settler import Settler
 from logferry.agent.status import Status
@@ -46,9 +46,7 @@ from logferry.limits import (
     FORGET_S,
     FULL_RETRY_S_MAX,
     GONE_KEEP_S,
-    POLL_CPU_SHARE,
     POLL_S_MIN,
-    SCAN_CPU_SHARE,
     WATCH_COALESCE_S,
 )
 
@@ -266,8 +264,8 @@ class Agent:
 
     def _set_paces(self, config: AgentConfig) -> None:
         """How often to look under these settings; the first look is due now."""
-        self._looks = LookPace(config.agent.scan_interval, SCAN_CPU_SHARE)
-        self._polls = LookPace(min(POLL_S_MIN, config.agent.scan_interval), POLL_CPU_SHARE)
+        self._looks = Rhythm(config.agent.scan_interval)
+        self._polls = Rhythm(min(POLL_S_MIN, config.agent.scan_interval))
 
     def _close(self) -> None:
         if self._stop.is_set():
@@ -363,11 +361,13 @@ class Agent:
         self._breathing_s += time.thread_time() - before_s
         return not self._stopping()
 
-    def _paced(self, pace: LookPace, look: Callable[[], None]) -> None:
+    def _paced(self, pace: Rhythm, look: Callable[[], None]) -> None:
         self._breathing_s = 0.0
         before_s = time.thread_time()
         look()
-        pace.looked(self._clock.monotonic_s(), time.thread_time() - before_s - self._breathing_s)
+        cost_s = time.thread_time() - before_s - self._breathing_s
+        watched = pace is self._looks and self._parts.watcher.complete
+        pace.looked(self._clock.monotonic_s(), cost_s, watched=watched)
 
     def _sleep(self) -> None:
         roster, crew = self._parts.roster, self._dispatch.crew

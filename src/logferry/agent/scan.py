@@ -119,11 +119,11 @@ class Scanner:
         """Whether ``path`` is a followed link to a file."""
         return path in self._links
 
-    def load(self, marks: Iterable[tuple[bytes, Stat]]) -> int:
+    def load(self, marks: Iterable[tuple[bytes, int]]) -> int:
         """Begin with what the registry knows; returns how many files."""
         count = 0
-        for path, stat in marks:
-            self.known.load(*_split(path), stat.mark if stat.mtime_ns or stat.size else 0)
+        for path, mark in marks:
+            self.known.load(*_split(path), mark)
             count += 1
         return count
 

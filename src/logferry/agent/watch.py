@@ -71,6 +71,11 @@ class Watcher(Protocol):
         """Folders of which it cannot tell: they have to be looked at often. ``watch`` tries again each time."""
         ...
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing can happen to any of the folders that it would not tell, as far as it knows."""
+        ...
+
     def looked(self) -> None:
         """A full look is over: every folder that still matters was given to ``watch`` since the last call."""
         ...
@@ -85,6 +90,7 @@ class NoWatcher:
 
     polled: Set[bytes] = frozenset()
     overflows = 0
+    complete = False
 
     def fileno(self) -> int | None:
         return None

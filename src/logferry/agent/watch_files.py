@@ -53,6 +53,11 @@ class WatchFiles:
         """Folders whose tree cannot be watched now, and those to be looked at once."""
         return self._unwatched | self._unclear
 
+    @property
+    def complete(self) -> bool:
+        """Never: the systems' own interfaces lose events without a word."""
+        return False
+
     def watch(self, folder: bytes) -> None:
         """Watch ``folder``: with its tree if it is not part of one that is watched."""
         self._asked.add(folder)
