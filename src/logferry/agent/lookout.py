@@ -275,7 +275,7 @@ class Lookout:
     def _still_open(self, row: Row) -> bool:
         """A file of which nothing was sent yet was deleted, but is open here: it is sent as if it were there."""
         file = self._handles.get(row.id)
-        if row.remote or file is None or file.refresh().size == 0:
+        if not row.untouched or file is None or file.refresh().size == 0:
             return False
         self._handles.nameless.setdefault(row.id, self._clock.monotonic_s())
         self._roster.add(row, file.stat.size)
@@ -515,7 +515,7 @@ class Lookout:
     def _let_go_of_another(self, row: Row, sight: Sight) -> None:
         """A row of which nothing was sent has got another file: what the one before it held is lost."""
         file = self._handles.get(row.id)
-        if row.remote or file is None or file.stat.inode == sight.stat.inode:
+        if not row.untouched or file is None or file.stat.inode == sight.stat.inode:
             return
         self._handles.nameless.pop(row.id, None)
         self._handles.close(row.id)

@@ -194,10 +194,10 @@ class Settler:
         if row_id in self._roster.busy:
             return None
         row, file = self._registry.by_id(row_id), self._handles.get(row_id)
-        if row is None or file is None or (row.remote and row.state not in (State.GONE, State.ENDED)):
+        if row is None or file is None or not (row.untouched or row.state in (State.GONE, State.ENDED)):
             self._handles.nameless.pop(row_id, None)
             return None
-        if row.remote:
+        if not row.untouched:
             self._lookout.watch_held(row)
         space = file.space if file.deleted else 0
         return Held(row_id, self._handles.nameless[row_id], space, max(0, file.stat.size - row.offset))
@@ -218,6 +218,6 @@ class Settler:
                 self._journal.event(
                     "unsent bytes were dropped", level=WARNING, path=path, bytes=work.lag, why=why, hint=hint
                 )
-        if not row.remote or (row.state is State.ENDED and not row.misplaced and row_id not in self._ended):
+        if row.untouched or (row.state is State.ENDED and not row.misplaced and row_id not in self._ended):
             self._registry.apply(remove=[row_id], now_ns=self._clock.now_ns())
             self._roster.forget(row_id)
