@@ -125,7 +125,6 @@ class Reporter:
             renames=lookout.moves,
             differences=lookout.differences,
             looks=parts.tally.looks,
-            overflows=parts.tally.overflows,
             errors=parts.tally.errors(),
             last_path=settler.last_path,
             registry_state=str(behind) if behind else "",

@@ -297,7 +297,6 @@ class Agent:
             self._reread(self._file)
         self._dispatch.receive()
         hints = parts.watcher.read()
-        parts.tally.overflows += hints.everywhere
         if hints.names:
             parts.lookout.look_at(hints.names.items(), hints.renamed)
         if hints.everywhere or self._clock.monotonic_s() >= self._looks.due_s:
@@ -347,7 +346,6 @@ class Agent:
         parts = self._parts
         self._dispatch.receive()
         hints = parts.watcher.read()
-        parts.tally.overflows += hints.everywhere
         if hints.names:
             parts.lookout.look_at(hints.names.items(), hints.renamed)
         self._look_again |= hints.everywhere

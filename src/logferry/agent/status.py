@@ -84,8 +84,6 @@ class Status:
     """How often a file did not begin with what the server had confirmed of it."""
     looks: int = 0
     """Looks at everything."""
-    overflows: int = 0
-    """How often the watcher lost events."""
     errors: dict[str, int] = field(default_factory=dict)
     """Kind of error -> how often."""
     registry_bytes: int = 0

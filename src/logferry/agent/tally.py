@@ -19,8 +19,6 @@ class Tally:
         self._errors: Counter[str] = Counter()
         self.looks = 0
         """Looks at everything."""
-        self.overflows = 0
-        """How often the watcher lost events, so that everything had to be looked at."""
 
     def failed(self, error: LogferryError) -> None:
         """Something did not work."""
