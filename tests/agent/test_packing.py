@@ -14,7 +14,7 @@ def forms(packing: Packing, speeds: dict[str, float], bundles: int, *, zstd: boo
     """The forms of so many bundles of 8 MiB where each form moves so many bytes of files per second."""
     made = []
     for _ in range(bundles):
-        form = packing.form(ALL, zstd=zstd)
+        form = packing.form(ALL, lambda: zstd)
         packing.note(form.name, 8 * MIB, 8 * MIB / speeds[form.name])
         made.append(form.name)
     return made
@@ -30,10 +30,10 @@ def test_a_slow_link_is_noticed_with_the_first_bundle() -> None:
     assert forms(Packing(), {"tar": MIB, "tar.zst": 3.5 * MIB}, 4) == ["tar", "tar.zst", "tar.zst", "tar.zst"]
     packing = Packing()
     assert forms(packing, {"tar": MIB, "tar.gz": 3 * MIB}, 3, zstd=False) == ["tar", "tar.gz", "tar.gz"]
-    assert packing.form(ALL, zstd=False).level == 6
+    assert packing.form(ALL, lambda: False).level == 6
     packing = Packing()
     forms(packing, {"tar": 8 * MIB, "tar.gz": 20 * MIB}, 3, zstd=False)
-    assert packing.form(ALL, zstd=False).level == 1
+    assert packing.form(ALL, lambda: False).level == 1
 
 
 def test_where_it_gains_nothing_compression_is_given_up_and_tried_seldom() -> None:
@@ -57,7 +57,7 @@ def test_small_bundles_say_nothing_about_the_link() -> None:
     packing = Packing()
     for _ in range(100):
         packing.note("tar", 1000, 1.0)
-    assert packing.form(ALL, zstd=True).name == "tar"
+    assert packing.form(ALL, lambda: True).name == "tar"
 
 
 @pytest.mark.parametrize("offered", [("tar",), ()])
@@ -65,6 +65,6 @@ def test_only_what_the_server_unpacks_is_sent(offered: tuple[str, ...]) -> None:
     """However slow it is."""
     packing = Packing()
     for _ in range(5):
-        form = packing.form(offered, zstd=True)
+        form = packing.form(offered, lambda: True)
         assert form.name == "tar"
         packing.note(form.name, 8 * MIB, 60.0)

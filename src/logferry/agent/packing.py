@@ -7,7 +7,7 @@ may also be slow for the server's sake, where compression helps nobody. Now and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from logferry.limits import (
@@ -40,13 +40,17 @@ class Packing:
         self._since = 0
         """Bundles since the form was last changed."""
 
-    def form(self, offered: Sequence[str], *, zstd: bool) -> Form:
-        """The form for the next bundle. ``offered`` is what the server unpacks, ``zstd`` whether there is zstd here."""
-        packed = next((name for name in ("tar.zst", "tar.gz") if name in offered and (zstd or name != "tar.zst")), "")
-        if not packed or not self._packs:
-            return Form(PLAIN if PLAIN in offered or not packed else packed, 1)
-        slow = self._plain_bytes_s < _VERY_SLOW_BYTES_S
-        return Form(packed, 3 if packed == "tar.zst" else 6 if slow else 1)
+    def form(self, offered: Sequence[str], has_zstd: Callable[[], bool]) -> Form:
+        """The form for the next bundle. ``offered`` is what the server unpacks.
+
+        ``has_zstd`` tells whether there is zstd here; it is asked only on a slow link, since finding out loads it.
+        """
+        if self._packs or PLAIN not in offered:
+            if "tar.zst" in offered and has_zstd():
+                return Form("tar.zst", 3)
+            if "tar.gz" in offered:
+                return Form("tar.gz", 6 if self._plain_bytes_s < _VERY_SLOW_BYTES_S else 1)
+        return Form(PLAIN)
 
     def note(self, form: str, count: int, seconds: float) -> None:
         """A bundle with ``count`` bytes of files went in ``form`` and was confirmed after ``seconds``."""

@@ -275,7 +275,7 @@ class Shipper:
         """The server's report says of each file whether it is durable; there is no SIZE to ask for behind it."""
         items = [_item(job) for job in jobs]
         offered = self._client.features.bundle_formats
-        form = self._packing.form(offered, zstd="tar.zst" in offered and zstd_library() is not None)
+        form = self._packing.form(offered, lambda: zstd_library() is not None)
         begin_s = self._clock.monotonic_s()
         try:
             bundle = self._client.store_bundle(items, form=form.name, level=form.level)
