@@ -13,8 +13,10 @@ import pytest
 
 from logferry.agent.status import read_status
 from logferry.ftp import Filesystem, User
+from logferry.ftp.client_data import DataConnection, Progress
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.local_upload import LocalUpload
+from logferry.ftp.sending import SendSource
 from tests.agent.conftest import Node, RunningAgent, eventually, lines
 from tests.agent.cutting import CuttingProxy
 from tests.agent.shelves import ArchiveShelf, LocalShelf
@@ -151,3 +153,28 @@ def test_only_the_appended_bytes_are_hashed(tmp_path: Path) -> None:
     finally:
         tap.close()
         shelf.close()
+
+
+def test_a_bundle_that_changes_on_its_way_is_found_and_its_damaged_file_sent_again(
+    plain_node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without TLS: one byte of one of many small files; the others are taken as they are."""
+    whole = DataConnection.send
+    flips = [b"0017 the line"]
+
+    def noisy(self: DataConnection, source: SendSource, progress: Progress | None = None) -> None:
+        if flips and isinstance(source.content, bytes) and flips[0] in source.content:
+            source = SendSource.of(source.content.replace(flips.pop(), b"0017 thE line", 1))
+        whole(self, source, progress)
+
+    monkeypatch.setattr(DataConnection, "send", noisy)
+    plain_node.connections = 1
+    expected = {f"{number}.log": b"%04d the line\n" % number * 100 for number in range(50)}
+    for name, data in expected.items():
+        plain_node.write(name, data)
+    with RunningAgent(plain_node):
+        eventually(lambda: plain_node.current() == expected)
+        eventually(lambda: read_status(plain_node.base / "agent-state").mismatches == 1)
+    (damaged,) = plain_node.generations("17.log")
+    assert damaged == expected["17.log"].replace(b"the", b"thE", 1)
+    assert flips == []

@@ -168,3 +168,20 @@ def test_a_part_is_compared_by_its_range_on_a_server_of_ours(tmp_path: Path) -> 
         (changed,) = client.store_many([StoreItem("/grown", data, 0, 50, rest=10, want_digest=True)])
         assert changed.agrees
         assert results[1].error is not None
+
+
+@pytest.mark.parametrize(
+    ("tls", "form", "told"), [("off", "tar", True), ("off", "tar.gz", None), ("required", "tar", None)]
+)
+def test_a_plain_bundle_without_tls_is_compared_as_a_whole(
+    tmp_path: Path, tls: TlsMode, form: str, told: bool | None
+) -> None:
+    """The others find changes by themselves."""
+    with serving(tmp_path, tls=tls) as house:
+        pins = (TlsIdentity.ensure(str(tmp_path / "identity")).pin,) if tls != "off" else ()
+        with FtpClient("127.0.0.1", house.port, user="ann", password="secret", tls=tls, pins=pins) as client:
+            items = [StoreItem(f"/{n}", b"content %d" % n * 1000, 0, 1000 * len(b"content %d" % n)) for n in range(50)]
+            result = client.store_bundle(items, form=form, verify=True)
+            assert (result.error, result.files, result.agrees) == (None, 50, told)
+            assert all(client.agrees(item) for item in items)
+            assert client.store_bundle(items, form=form).agrees is None

@@ -278,14 +278,25 @@ class Shipper:
         form = self._packing.form(offered, lambda: zstd_library() is not None)
         begin_s = self._clock.monotonic_s()
         try:
-            bundle = self._client.store_bundle(items, form=form.name, level=form.level)
+            bundle = self._client.store_bundle(items, form=form.name, level=form.level, verify=self._verify)
             results = bundle.results
+            if bundle.agrees is False:
+                results = tuple(self._looked_at(result) for result in results)
             if bundle.error is None:
                 self._packing.note(form.name, bundle.count, self._clock.monotonic_s() - begin_s)
         except LogferryError as error:
             results = tuple(StoreResult(item, error=error) for item in items)
         for job, result in zip(jobs, results, strict=True):
             yield job, self._judge(job, result)
+
+    def _looked_at(self, result: StoreResult) -> StoreResult:
+        """A member of a bundle that arrived damaged somewhere: is it this one?"""
+        if result.error is not None or not result.item.length:
+            return result
+        try:
+            return dataclasses.replace(result, agrees=bool(self._client.agrees(result.item)))
+        except LogferryError as error:
+            return StoreResult(result.item, error=error)
 
     def _judge(self, job: _Job, result: StoreResult) -> Outcome:
         task, piece = job.task, job.piece

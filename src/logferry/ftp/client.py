@@ -370,21 +370,28 @@ class FtpClient:
             yield from self._store_each(items)
 
     def store_bundle(
-        self, items: Iterable[StoreItem], *, form: str = "", level: int = 3, progress: Progress | None = None
+        self,
+        items: Iterable[StoreItem],
+        *,
+        form: str = "",
+        level: int = 3,
+        progress: Progress | None = None,
+        verify: bool = False,
     ) -> BundleResult:
         """Upload many small files as one archive, which the server unpacks (where ``features.bundle_folder`` is set).
 
         ``form`` is one of ``features.bundle_formats``; empty: ``tar.zst`` where both sides have it, else ``tar``.
         Items are whole files (``rest`` 0) with paths from the home, each path once; ``want_size`` is not looked at.
         ``progress`` gets the bytes of files sent. After a break what the server had whole is safe and counted as
-        stored; the others may be sent again.
+        stored; the others may be sent again. ``verify`` has a plain ``tar`` over an unencrypted connection compared by
+        its digest, where the server tells it (``BundleResult.agrees``); TLS and compressed forms have their own.
 
         Raises only what happens before the first byte: Refused (no bundles there), Unreachable, TimedOut, Busy.
         """
         session = self.session()
         result = None
         try:
-            result = store_bundle(self, items, form=form, level=level, progress=progress)
+            result = store_bundle(self, items, form=form, level=level, progress=progress, verify=verify)
             return result
         finally:
             broken = result is None or isinstance(result.error, CONNECTION_OVER)
@@ -403,12 +410,13 @@ class FtpClient:
             reply = self.store(item.path, item.source, rest=item.rest)
             size = self.size(item.path) if item.want_size else None
             modified_set = item.modified_ns is not None and self.set_modified(item.path, item.modified_ns)
-            agrees = self._agrees(item) if item.want_digest and item.length else None
+            agrees = self.agrees(item) if item.want_digest and item.length else None
         except LogferryError as error:
             return StoreResult(item, error=error)
         return StoreResult(item, reply, size, modified_set=modified_set, agrees=agrees)
 
-    def _agrees(self, item: StoreItem) -> bool | None:
+    def agrees(self, item: StoreItem) -> bool | None:
+        """Whether the server has the very bytes of an item that was stored, and none behind; None: it cannot tell."""
         return self._do(lambda session: sent_agrees(session, item.path, item.source, rest=item.rest))
 
     def digest(self, path: str, *, length: int = 0) -> Digest | None:

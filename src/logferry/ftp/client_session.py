@@ -185,6 +185,11 @@ class ClientSession:
         if not reply.preliminary:
             raise Unreachable(f"{doing}: the server answered {reply.code} {reply.text[:200]} before any byte went over")
 
+    def ask_for_digests(self) -> None:
+        """Have the replies to small uploads and bundles tell digests, where the server can."""
+        if self.features.digests and not self.upload_digests:
+            self.upload_digests = self.control.command("OPTS", "STOR SHA-256").completed
+
     def secure(self, data: DataConnection) -> None:
         """Encrypt ``data`` when the session is. Raises Unreachable, TimedOut, Refused, Refusal."""
         if self.control.encrypted:

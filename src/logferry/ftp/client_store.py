@@ -188,13 +188,8 @@ class Pipeline:
             self._method = best_method(self._session.features)
         if self._method is not None and self._method.verb == "HASH" and self._sent == 0 and self._ahead[0].want_digest:
             self._method = choose_method(self._session)
-            self._ask_for_digests(self._session)
+            self._session.ask_for_digests()
         return self._session
-
-    @staticmethod
-    def _ask_for_digests(session: ClientSession) -> None:
-        if session.features.digests and not session.upload_digests:
-            session.upload_digests = session.control.command("OPTS", "STOR SHA-256").completed
 
     def _drop(self) -> None:
         if self._session is not None:

@@ -323,9 +323,10 @@ class DataWork:
             return ask(hook, UploadRequest(*who, path, 0, "STOR", size)) if hook is not None else None
 
         bundle = Bundle(files, form, session.protocol.state.letters, stored, admit)
+        tap = SmallDigest(math.inf) if session.protocol.state.upload_digests else None
         started = time.monotonic()
         try:
-            self._receive(_OPENING, bundle, buffer)
+            self._receive(_OPENING, bundle, buffer, tap)
             bundle.commit()
         except BaseException as error:
             bundle.abandon()
@@ -335,6 +336,7 @@ class DataWork:
                 raise
             return reply
         report, seconds = bundle.report, time.monotonic() - started
+        report.sha256 = tap.hexadecimal if tap is not None else ""
         shared.tell(
             Unpacked(
                 *who, task.path, report.files, report.folders, report.refused, count=bundle.position, seconds=seconds
