@@ -4,6 +4,7 @@
 #   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
+#   make torture  the agent's torture matrix on every kind of server, 24 rotations/s for a minute, 100,000 files
 #   make docs     docs/reference/cli.md, ftp.md     make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
@@ -15,7 +16,7 @@ ONCE ?=
 LOGS ?=
 M ?= 1
 
-.PHONY: quick lint types format test fuzz attack demo bench serve look docs lock venv programs clean
+.PHONY: quick lint types format test fuzz attack torture demo bench serve look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -47,6 +48,9 @@ fuzz: venv
 
 attack: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
+
+torture: venv programs
+	HEAVY=1 $(BIN)/python -m pytest -q -s -rs tests/agent/torture $(ARGS)
 
 demo: venv
 	@tools/programs.sh lftp

@@ -161,6 +161,8 @@ class Settler:
     def _closed(self, row_id: int) -> None:
         """The open file of a row was closed: an ended generation can be forgotten once it is in its place."""
         row = self._registry.by_id(row_id)
+        if row is not None:
+            self._journal.state(f"open file {text(row.want)}", "")
         if row is None or row.state is not State.ENDED:
             return
         if row_id in self._roster.works:

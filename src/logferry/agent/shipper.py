@@ -16,6 +16,7 @@ from logferry.agent import identity
 from logferry.agent.contact import Contact
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
+from logferry.agent.likeness import same_bytes
 from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
@@ -183,6 +184,9 @@ class Shipper:
         if isinstance(piece, Unreadable):
             return Failed(task, task.row, piece.error)
         row = task.row
+        same = same_bytes(self._client, row.remote, file, row.offset) if row.remote and not row.base else None
+        if same is not None:
+            return self._job(task, piece) if same else Disagrees(task, file, "rewritten with the same size")
         if self._keeps and row.state is State.LIVE and piece.size <= SLICE_BYTES:
             # The server finds out by itself: the same bytes change nothing, others become the next generation.
             data = file.read(0, piece.size)
@@ -256,7 +260,11 @@ class Shipper:
         if result.size is not None and result.size != end:
             why = f"the server has {result.size} bytes of {job.path}, {end} were sent"
             return Failed(task, job.row, Later(why, hint="it is sent again"))
-        if not piece.still_true():
+        try:
+            true = piece.still_true()
+        except Later as error:  # it cannot be read any more just now; what the server has of it is asked for again
+            return Failed(task, job.row, error)
+        if not true:
             self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
             return Disagrees(task, piece.file, "changed while it was sent")
         return self._confirmed(job)
@@ -276,9 +284,11 @@ class Shipper:
         if isinstance(error, CONNECTION_OVER):
             return Failed(task, job.row, error)
         if isinstance(error, Shrank):
-            piece.file.refresh()
-            again = next_slice(task, piece.file)
-            return again if isinstance(again, Disagrees) else Failed(task, job.row, Later(error.message))
+            again = opened(task)
+            if isinstance(again, OpenFile):
+                made = next_slice(task, again)
+                return made if isinstance(made, Disagrees) else Failed(task, job.row, Later(error.message))
+            return again if isinstance(again, LookAgain) else Failed(task, job.row, again.error)
         if isinstance(error, Refused) and piece.offset:
             try:
                 have = self._client.size(wire(job.path))

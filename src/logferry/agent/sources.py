@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 
 from logferry.agent.config import SourceSettings
@@ -16,6 +17,12 @@ from logferry.names import checked_path, escape
 
 _LONG_MARK = ".~long-"
 _DIGEST_CHARS = 16
+_UNLINKED = re.compile(rb"\.nfs[0-9a-f]{24}")
+
+
+def is_unlinked(name: bytes) -> bool:
+    """Whether ``name`` is what an NFS client calls a file that was deleted while somebody had it open."""
+    return _UNLINKED.fullmatch(name) is not None
 
 
 def archive_component(raw: bytes) -> str:
@@ -81,7 +88,7 @@ class Source:
         """Whether a file at ``path`` (below the folder) is to be sent."""
         relative = self.relative(path)
         name = relative.rpartition(b"/")[2]
-        return self.include.match(relative, name) and not self.exclude.match(relative, name)
+        return self.include.match(relative, name) and not (self.exclude.match(relative, name) or is_unlinked(name))
 
     def may_skip(self, path: bytes) -> bool:
         """Whether a file at ``path`` is not sent if it turns out to be a compressed copy."""
