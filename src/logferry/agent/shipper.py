@@ -30,6 +30,10 @@ from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import split, temporary_name
 
 
+_TEMPORARY_TRIES = 3
+"""So often a temporary name is tried on servers that let it be overwritten."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """The slice is confirmed and recorded; ``left`` bytes were beyond it when the file was looked at."""
@@ -163,12 +167,13 @@ class Shipper:
     def _temporary(self, piece: Slice) -> str:
         """The name under which a new file travels: that of its inode, so that one begun before a crash is used again.
 
-        Where that did not work (a server that compares has other bytes there), the content decides.
+        Where that did not work because a server that compares has other bytes there, the content decides. Elsewhere what
+        is left of an upload that broke off is simply overwritten, unless that fails again and again.
         """
         row, file = piece.task.row, piece.file
         folder, _ = split(row.want)
         texts = [f"{file.stat.inode}#{file.inode_generation}"]
-        if piece.task.failures:
+        if piece.task.failures > (0 if self._keeps else _TEMPORARY_TRIES):
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
         for text in (*texts, f"{texts[0]}#{row.id}"):
             path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
@@ -259,7 +264,7 @@ class Shipper:
             return Disagrees(task, piece.file, f"the server has {result.size} bytes, {end} were to be")
         if result.size is not None and result.size != end:
             why = f"the server has {result.size} bytes of {job.path}, {end} were sent"
-            return Failed(task, job.row, Later(why, hint="it is sent again"))
+            return Failed(task, self._begun(job, result.size), Later(why, hint="it is sent again"))
         try:
             true = piece.still_true()
         except Later as error:  # it cannot be read any more just now; what the server has of it is asked for again
@@ -268,6 +273,25 @@ class Shipper:
             self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
             return Disagrees(task, piece.file, "changed while it was sent")
         return self._confirmed(job)
+
+    def _begun(self, job: _Job, size: int) -> Row:
+        """A first upload that arrived in part: what is there is the beginning of it, and delivery goes on behind that.
+
+        Sent from byte 0 once more and cut even shorter, it would look like other content to a server that keeps it.
+        """
+        piece, row = job.piece, job.row
+        if row.remote or piece.offset or not 0 < size < piece.end:
+            return row
+        try:
+            prints = identity.take(piece.file.read, size)
+        except Later:
+            prints = None
+        if prints is None:
+            return row
+        state = State.NEW if job.publish else State.LIVE
+        row = dataclasses.replace(row, remote=job.path, print=prints, state=state, target=job.target)
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return row
 
     def _confirmed(self, job: _Job) -> Sent:
         row = confirmed(job.piece, job.row, job.path)

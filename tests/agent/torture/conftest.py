@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from logferry.agent import roster
 from tests.agent.shelves import Shelf
 from tests.agent.torture.servers import serving
 from tests.agent.torture.yard import Yard, YardNode
@@ -35,6 +36,13 @@ def yard(tmp_path: Path, server: Shelf) -> Yard:
 def watcher(request: pytest.FixtureRequest) -> bool:
     """Whether a live agent has the system's watcher; in a heavy run also without it."""
     return bool(request.param == "inotify")
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be sent is tried again at once by agents of this process; minutes change nothing."""
+    monkeypatch.setattr(roster, "BACKOFF_S_MIN", 0.02)
+    monkeypatch.setattr(roster, "FILE_BACKOFF_S_MAX", 0.2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

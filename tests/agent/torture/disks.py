@@ -52,9 +52,11 @@ def ext4(place: Path, image: Path) -> Iterator[Path]:
 def filled(disk: Path) -> Iterator[None]:
     """No byte is free on ``disk`` meanwhile."""
     ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    with ballast.open("wb", buffering=0) as file:
+        for block in (bytes(1 << 20), bytes(4096)):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(block)
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import struct
 import threading
@@ -103,18 +104,19 @@ class DataProxy:
             listener.close()
             self._kept(client)
             server = self._kept(socket.create_connection((self._target[0], server_port)))
-            self._start(self._pass, server, client)
-            self._upload(client, server)
+            # Nobody else may wait for the server's socket: it could not be reset then.
+            if server in select.select([client, server], [], [])[0]:
+                self._pass(server, client)
+            else:
+                self._upload(client, server)
 
     def _upload(self, client: socket.socket, server: socket.socket) -> None:
-        first = client.recv(65536)
-        if not first:
-            server.shutdown(socket.SHUT_WR)
-            return
-        with self._lock:
-            number, self.uploads = self.uploads, self.uploads + 1
-        fate = self._fate(number)
-        passed, block = 0, first
+        fate, passed = None, 0
+        block = client.recv(65536)
+        if block:
+            with self._lock:
+                number, self.uploads = self.uploads, self.uploads + 1
+            fate = self._fate(number)
         while block:
             if fate is not None and passed + len(block) > fate.after:
                 server.sendall(block[: fate.after - passed])

@@ -183,7 +183,7 @@ class Yard:
 
     def live(self, *, watcher: bool = True) -> RunningAgent:
         """The agent, running; with the system's watcher or polling."""
-        return RunningAgent(self.node, watcher=watcher)
+        return LiveAgent(self.node, watcher=watcher)
 
     def status(self) -> Status:
         """What the last agent said about itself. A stopped one has said everything."""
@@ -223,6 +223,15 @@ class Yard:
         assert differences(self.ledger, self.node.server, whole=whole) == []
         again = self.node.once()
         assert (again.complete, again.sent_slices, again.sent_bytes) == (True, 0, 0), again
+
+
+class LiveAgent(RunningAgent):
+    """As ``RunningAgent``, and looking at its files when the block begins."""
+
+    def __enter__(self) -> LiveAgent:
+        super().__enter__()
+        eventually(lambda: hasattr(self.agent, "_look_s"), timeout_s=WAIT_S)
+        return self
 
 
 def part(running: RunningAgent, name: str) -> Any:
