@@ -29,7 +29,6 @@ from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import split, temporary_name
 
-
 _TEMPORARY_TRIES = 3
 """So often a temporary name is tried on servers that let it be overwritten."""
 
@@ -167,8 +166,8 @@ class Shipper:
     def _temporary(self, piece: Slice) -> str:
         """The name under which a new file travels: that of its inode, so that one begun before a crash is used again.
 
-        Where that did not work because a server that compares has other bytes there, the content decides. Elsewhere what
-        is left of an upload that broke off is simply overwritten, unless that fails again and again.
+        Where that did not work because a server that compares has other bytes there, the content decides. Elsewhere
+        what is left of an upload that broke off is simply overwritten, unless that fails again and again.
         """
         row, file = piece.task.row, piece.file
         folder, _ = split(row.want)

@@ -1,4 +1,4 @@
-"""A yard for each row of the matrix; with ``HEAVY=1`` (``make torture``) also on every other kind of server and watcher."""
+"""A yard for each row of the matrix; with ``HEAVY=1`` (``make torture``) on other servers, and without a watcher."""
 
 from __future__ import annotations
 

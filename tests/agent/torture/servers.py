@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from logferry.archive import Archive, Catalog
-from logferry.ftp import MemoryUsers
+from logferry.ftp import MemoryUsers, User
 from logferry.ftp.server import FtpServer
 from logferry.server.ingest import AgentFilesystem
-from tests.agent.shelves import _LIGHT_HASH, AGENT, ArchiveShelf, Shelf, User, _FolderShelf
+from tests.agent.shelves import _LIGHT_HASH, AGENT, ArchiveShelf, Shelf, _FolderShelf
 from tests.agent.shelves import KINDS as SHELVES
 from tests.ftp.peers import Peer, free_port, running, wait_for_port
 

@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from logferry.names import is_temporary
-from tests.agent.conftest import eventually
+from tests.agent.conftest import RunningAgent, eventually
 from tests.agent.cutting import CuttingProxy
 from tests.agent.shelves import ArchiveShelf
 from tests.agent.torture.disks import filled, small_disk
@@ -131,11 +131,21 @@ def test_row_36_confirmations_that_get_lost_after_the_data_arrived_store_no_byte
         for turn in range(8):
             yard.write(f"new-{turn}.log", BIG[turn * 1000 : turn * 1000 + 700_000])
             yard.write("app.log", BIG[turn * 50_000 : (turn + 1) * 50_000])
-            eventually(lambda: bool(running.agent.hurry()) or yard.arrived(), timeout_s=WAIT_S)
+            _hurried(running, yard)
     proxy.close()
     assert proxy.cuts >= 4
     yard.node.address = yard.node.server.address
     yard.finish()
+
+
+def _hurried(running: RunningAgent, yard: Yard) -> None:
+    """Until everything has arrived; the agent tries again at once whenever something went wrong."""
+
+    def arrived() -> bool:
+        running.agent.hurry()
+        return yard.arrived()
+
+    eventually(arrived, timeout_s=WAIT_S)
 
 
 def _broken_on_the_way(yard: Yard, how: Literal["reset", "fin"]) -> None:
@@ -153,7 +163,7 @@ def _broken_on_the_way(yard: Yard, how: Literal["reset", "fin"]) -> None:
                 yard.write("app.log", BIG[turn * 90_000 : (turn + 1) * 90_000])
                 yard.write(f"new-{turn}.log", BIG[turn * 1000 : 400_000])
                 yard.write(f"small-{turn}.log", BIG[: 100 + turn])
-                eventually(lambda: bool(running.agent.hurry()) or yard.arrived(), timeout_s=WAIT_S)
+                _hurried(running, yard)
         assert proxy.cuts >= 2
         print(f"{proxy.cuts} of {proxy.uploads} uploads were cut; {yard.status().sent_bytes} bytes confirmed")
     yard.node.address = yard.node.server.address

@@ -139,15 +139,13 @@ def test_row_11_a_new_file_with_the_same_two_kib_of_header_is_not_confused(yard:
     header = b"#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username\r\n" * 26
     assert len(header) > 2048
     yard.write("app.log", header + lines(0, 40))
-    _changes(
-        yard,
-        live,
-        lambda: (
-            yard.replace("app.log", header + lines(5000, 90)),
-            yard.write("other.log", header + lines(7000, 40)),
-            yard.write("short.log", header),
-        ),
-    )
+
+    def replaced() -> None:
+        yard.replace("app.log", header + lines(5000, 90))
+        yard.write("other.log", header + lines(7000, 40))
+        yard.write("short.log", header)
+
+    _changes(yard, live, replaced)
     yard.finish()
 
 
@@ -219,4 +217,3 @@ def test_row_09_impossible_refilled_with_the_very_same_lines_only_what_is_longer
     assert made.wrong == []
     assert [(life.size, have) for life, have in made.short] == [(len(line) * 500, 0)]
     print(f"saved {len(line) * 700} of {len(line) * 1200} bytes")
-

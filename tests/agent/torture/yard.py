@@ -207,9 +207,7 @@ class Yard:
 
     def wait(self) -> None:
         """Until everything written is there."""
-        eventually(
-            self.arrived, lambda: differences(self.ledger, self.node.server, whole=True), timeout_s=WAIT_S
-        )
+        eventually(self.arrived, lambda: differences(self.ledger, self.node.server, whole=True), timeout_s=WAIT_S)
 
     def finish(self, *, whole: bool = True) -> None:
         """An agent sends what is left; then every byte ever written is there once, and nothing is left to send.
