@@ -134,7 +134,7 @@ def test_row_41_an_overflow_of_the_event_queue_is_followed_by_a_full_look(yard: 
 
 
 def test_row_42_a_full_disk_under_the_registry_does_not_stop_shipping(yard: Yard) -> None:
-    """New files and growth arrive meanwhile, renames as soon as they can be recorded; nothing twice when it starts anew."""
+    """New files and growth arrive meanwhile, renames once they can be recorded; nothing twice when it starts anew."""
     with small_disk(yard.node.base / "agent-state", "8m") as disk:
         yard.write("app.log", lines(0, 100))
         with yard.live() as running:
