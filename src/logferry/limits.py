@@ -436,6 +436,9 @@ SIGN_IN_RETRY_S = 60.0
 STOP_S_MAX = 5.0
 AGENT_CONNECTIONS_MAX = 64
 SECRET_BYTES_MAX = 4 * KIB
+COMPARE_BYTES_MAX = 1 * GIB
+"""Files that look untouched but for their inode or change time are compared by digest up to this size: about a second
+of reading on each side. Longer ones count as the same where their modification time is."""
 READ_WHOLE_BYTES = 256 * KIB
 """A slice up to this size is read at once, so that what is fingerprinted is what is sent; a larger one is mapped."""
 BATCH_FILES = 64

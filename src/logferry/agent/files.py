@@ -34,23 +34,29 @@ class OpenFile:
     """Bytes it takes on the disk: what an open descriptor keeps the system from freeing once it is deleted."""
 
     def refresh(self) -> Stat:
-        """Ask the file system again."""
-        status = os.fstat(self.fd)
+        """Ask the file system again. Raises Later: it cannot tell now."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError as error:  # a network mount that went away, for example
+            raise _unreadable(error) from error
         self.deleted = status.st_nlink == 0
         self.space = _space(status)
         self.stat = Stat(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         return self.stat
 
     def read(self, offset: int, count: int) -> bytes:
-        """``count`` bytes from ``offset``, fewer only at the end of the file."""
-        data = _pread(self.fd, count, offset)
-        if len(data) == count or not data:
-            return data
-        parts = [data]
-        left = count - len(data)
-        while left and (data := _pread(self.fd, left, offset + count - left)):
-            parts.append(data)
-            left -= len(data)
+        """``count`` bytes from ``offset``, fewer only at the end of the file. Raises Later: it cannot be read now."""
+        try:
+            data = _pread(self.fd, count, offset)
+            if len(data) == count or not data:
+                return data
+            parts = [data]
+            left = count - len(data)
+            while left and (data := _pread(self.fd, left, offset + count - left)):
+                parts.append(data)
+                left -= len(data)
+        except OSError as error:
+            raise _unreadable(error) from error
         return b"".join(parts)
 
     def name_now(self) -> bytes | None:
@@ -79,7 +85,7 @@ def open_file(path: bytes, *, linked: bool = False) -> OpenFile:
 
     Raises:
         NotFound: there is no file (any more), or it is not a regular file.
-        Later: it cannot be read now (permission, input/output error, too many open files).
+        Later: it cannot be read now (permission, input/output error, stale handle, too many open files).
     """
     try:
         fd = _open(path, linked=linked)
@@ -98,6 +104,9 @@ def open_file(path: bytes, *, linked: bool = False) -> OpenFile:
         )
         file.deleted = status.st_nlink == 0
         file.space = _space(status)
+    except OSError as error:
+        os.close(fd)
+        raise _unreadable(error) from error
     except BaseException:
         os.close(fd)
         raise
@@ -116,6 +125,10 @@ def _seek_and_read(fd: int, count: int, offset: int) -> bytes:
 
 
 _pread: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
+
+
+def _unreadable(error: OSError) -> Later:
+    return Later(f"the file cannot be read: {error.strerror}")
 
 
 def _inode_generation(fd: int) -> int:

@@ -30,8 +30,9 @@ from logferry.agent.roster import Roster
 from logferry.agent.rows import Row, State
 from logferry.agent.scan import Finding, Look, Scanner, Seen, lstat
 from logferry.agent.slices import Task
+from logferry.agent.sources import is_unlinked
 from logferry.clock import Clock
-from logferry.errors import BadName, LogferryError, NotFound
+from logferry.errors import BadName, Later, LogferryError, NotFound
 from logferry.limits import FINDINGS_MAX, JUDGED_FILES_MAX, LOOK_SLICE_S, SCAN_CHUNK_FILES
 
 _STEADY_TRIES = 8
@@ -325,11 +326,9 @@ class Lookout:
             lost.pop(seen.stat.inode, None)
         for row in list(lost.values()):
             file = self._handles.get(row.id)
-            if file is not None:
-                file.refresh()
-                name = file.name_now()
-                if name is not None and self._found(name, row, doubtful):
-                    lost.pop(row.inode, None)
+            name = file.name_now() if file is not None else None
+            if name is not None and self._found(name, row, doubtful):
+                lost.pop(row.inode, None)
         for folder in {row.path.rpartition(b"/")[0] or b"/" for row in lost.values()}:
             for path, inode in self.scanner.inodes(folder):
                 if inode in lost and self._found(path, lost[inode], doubtful):
@@ -339,6 +338,8 @@ class Lookout:
         stat = lstat(path)
         source = self.scanner.source_at(path)
         if stat is None or stat.inode != row.inode or source is None or path == row.path:
+            return False
+        if is_unlinked(path.rpartition(b"/")[2]):
             return False
         doubtful[path] = Seen(path, stat, source)
         return True
@@ -412,7 +413,7 @@ class Lookout:
             )
             moved = sight.path != row.path
             return not (used_again and moved) and identity.agrees(file.read, row.print)
-        except OSError:
+        except Later:
             return sight.stat.inode == row.inode
         finally:
             file.close()
@@ -478,8 +479,15 @@ class Lookout:
             self._roster.drop(row.id)
             return
         self._handles.nameless.setdefault(row.id, self._clock.monotonic_s())
-        if file.refresh().size > row.offset:
-            self._roster.add(row, file.stat.size)
+        thing = f"open file {text(row.want)}"
+        try:
+            size = file.refresh().size
+        except Later as error:  # as after a network mount went away; the file is kept open as long as any other
+            self._journal.state(thing, "failing", level=WARNING, why=str(error))
+            return
+        self._journal.state(thing, "")
+        if size > row.offset:
+            self._roster.add(row, size)
         elif row.id not in self._roster.busy:
             self._roster.drop(row.id)
 

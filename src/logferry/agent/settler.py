@@ -206,6 +206,8 @@ class Settler:
         """The open file of a row was closed; one that cannot be opened again ends here, whatever was unsent of it."""
         nameless = self._handles.nameless.pop(row_id, None) is not None
         row = self._registry.by_id(row_id)
+        if row is not None:
+            self._journal.state(f"open file {text(row.want)}", "")
         if row is None or not (nameless or row.state is State.ENDED):
             return
         work = self._roster.works.get(row_id)

@@ -17,6 +17,7 @@ from logferry.agent import identity
 from logferry.agent.contact import Contact
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
+from logferry.agent.likeness import same_bytes
 from logferry.agent.packing import Packing
 from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
@@ -30,6 +31,9 @@ from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
 from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import plain_path, split, temporary_name
+
+_TEMPORARY_TRIES = 3
+"""So often a temporary name is tried on servers that let it be overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +204,13 @@ class Shipper:
     def _temporary(self, piece: Slice) -> str:
         """The name under which a new file travels: that of its inode, so that one begun before a crash is used again.
 
-        Where that did not work (a server that compares has other bytes there), the content decides.
+        Where that did not work because a server that compares has other bytes there, the content decides. Elsewhere
+        what is left of an upload that broke off is simply overwritten, unless that fails again and again.
         """
         row, file = piece.task.row, piece.file
         folder, _ = split(row.want)
         texts = [f"{file.stat.inode}#{file.inode_generation}"]
-        if piece.task.failures:
+        if piece.task.failures > (0 if self._keeps else _TEMPORARY_TRIES):
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
         for text in (*texts, f"{texts[0]}#{row.id}"):
             path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
@@ -221,6 +226,9 @@ class Shipper:
         if isinstance(piece, Unreadable):
             return Failed(task, task.row, piece.error)
         row = task.row
+        same = same_bytes(self._client, row.remote, file, row.offset) if row.remote and not row.base else None
+        if same is not None:
+            return self._job(task, piece) if same else Disagrees(task, file, "rewritten with the same size")
         if self._keeps and row.state is State.LIVE and piece.size <= SLICE_BYTES:
             # The server finds out by itself: the same bytes change nothing, others become the next generation.
             data = file.read(0, piece.size)
@@ -310,10 +318,14 @@ class Shipper:
             return Disagrees(task, piece.file, f"the server has {result.size} bytes, {end} were to be")
         if result.size is not None and result.size != end:
             why = f"the server has {result.size} bytes of {job.path}, {end} were sent"
-            return Failed(task, job.row, Later(why, hint="it is sent again"))
-        if result.agrees is False and piece.still_true():
+            return Failed(task, self._begun(job, result.size), Later(why, hint="it is sent again"))
+        try:
+            true = piece.still_true()
+        except Later as error:  # it cannot be read any more just now; what the server has of it is asked for again
+            return Failed(task, job.row, error)
+        if result.agrees is False and true:
             return self._arrived_damaged(job)
-        if not piece.still_true():
+        if not true:
             self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
             return Disagrees(task, piece.file, "changed while it was sent")
         return self._confirmed(job)
@@ -337,6 +349,25 @@ class Shipper:
         self._registry.apply([row], now_ns=self._clock.now_ns())
         return Failed(job.task, row, error)
 
+    def _begun(self, job: _Job, size: int) -> Row:
+        """A first upload that arrived in part: what is there is the beginning of it, and delivery goes on behind that.
+
+        Sent from byte 0 once more and cut even shorter, it would look like other content to a server that keeps it.
+        """
+        piece, row = job.piece, job.row
+        if row.remote or piece.offset or not 0 < size < piece.end:
+            return row
+        try:
+            prints = identity.take(piece.file.read, size)
+        except Later:
+            prints = None
+        if prints is None:
+            return row
+        state = State.NEW if job.publish else State.LIVE
+        row = dataclasses.replace(row, remote=job.path, print=prints, state=state, target=job.target)
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return row
+
     def _confirmed(self, job: _Job) -> Sent:
         row = confirmed(job.piece, job.row, job.path)
         state = row.state
@@ -352,9 +383,11 @@ class Shipper:
         if isinstance(error, CONNECTION_OVER):
             return Failed(task, job.row, error)
         if isinstance(error, Shrank):
-            piece.file.refresh()
-            again = next_slice(task, piece.file)
-            return again if isinstance(again, Disagrees) else Failed(task, job.row, Later(error.message))
+            again = opened(task)
+            if isinstance(again, OpenFile):
+                made = next_slice(task, again)
+                return made if isinstance(made, Disagrees) else Failed(task, job.row, Later(error.message))
+            return again if isinstance(again, LookAgain) else Failed(task, job.row, again.error)
         if isinstance(error, Refused) and piece.offset:
             try:
                 have = self._client.size(wire(job.path))

@@ -21,11 +21,17 @@ _DIGEST_CHARS = 16
 _CUT = re.compile(rf"{re.escape(_LONG_MARK)}[0-9a-f]{{{_DIGEST_CHARS}}}\Z")
 _OWN_MARK = re.compile(r"\.~(?=(?:lf|up|gen|late|long)-)")
 _BUNDLES = ".bundles"
+_UNLINKED = re.compile(rb"\.nfs[0-9a-f]{24}")
 
 
 def slashes(path: bytes) -> bytes:
     """``path`` with the slashes that are used inside the agent; Windows understands them, too."""
     return path.replace(b"\\", b"/") if os.sep == "\\" else path
+
+
+def is_unlinked(name: bytes) -> bool:
+    """Whether ``name`` is what an NFS client calls a file that was deleted while somebody had it open."""
+    return _UNLINKED.fullmatch(name) is not None
 
 
 def archive_component(raw: bytes) -> str:
@@ -104,7 +110,7 @@ class Source:
         """Whether a file at ``path`` (below the folder) is to be sent."""
         relative = self.relative(path)
         name = relative.rpartition(b"/")[2]
-        return self.include.match(relative, name) and not self.exclude.match(relative, name)
+        return self.include.match(relative, name) and not (self.exclude.match(relative, name) or is_unlinked(name))
 
     def may_skip(self, path: bytes) -> bool:
         """Whether a file at ``path`` is not sent if it turns out to be a compressed copy."""
