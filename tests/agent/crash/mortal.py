@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from logferry.agent import runner, shipper, slices
+from logferry.agent import crew, shipper, slices
 from logferry.agent.config import load_config
 from logferry.agent.registry import Registry
 from logferry.agent.runner import Agent
@@ -132,7 +132,7 @@ _WATCHED: tuple[tuple[Any, str], ...] = (
     (shipper, "SLICE_BYTES"),
     (slices, "READ_WHOLE_BYTES"),
     (shipper, "READ_WHOLE_BYTES"),
-    (runner, "FtpClient"),
+    (crew, "FtpClient"),
     (slices, "open_file"),
     (shipper, "next_slice"),
     (ClientSession, "__init__"),
@@ -153,7 +153,7 @@ def watched(moments: Moments) -> Iterator[None]:
         setattr(owner, name, SLICE_BYTES)
     for owner, name in _WATCHED[2:4]:
         setattr(owner, name, READ_WHOLE_BYTES)
-    cast(Any, runner).FtpClient = functools.partial(FtpClient, timeout_s=moments.order.timeout_s)
+    cast(Any, crew).FtpClient = functools.partial(FtpClient, timeout_s=moments.order.timeout_s)
     _around(slices, "open_file", moments, "open")
     _around(shipper, "next_slice", moments, "verify")
     _watch_signing_in(moments)
