@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from logferry.agent import runner, shipper, slices
+from logferry.agent import crew, lookout, shipper, slices
 from logferry.agent.config import load_config
 from logferry.agent.registry import Registry
 from logferry.agent.runner import Agent
@@ -132,8 +132,9 @@ _WATCHED: tuple[tuple[Any, str], ...] = (
     (shipper, "SLICE_BYTES"),
     (slices, "READ_WHOLE_BYTES"),
     (shipper, "READ_WHOLE_BYTES"),
-    (runner, "FtpClient"),
+    (crew, "FtpClient"),
     (slices, "open_file"),
+    (lookout, "open_file"),
     (shipper, "next_slice"),
     (ClientSession, "__init__"),
     (ControlConnection, "queue"),
@@ -153,8 +154,9 @@ def watched(moments: Moments) -> Iterator[None]:
         setattr(owner, name, SLICE_BYTES)
     for owner, name in _WATCHED[2:4]:
         setattr(owner, name, READ_WHOLE_BYTES)
-    cast(Any, runner).FtpClient = functools.partial(FtpClient, timeout_s=moments.order.timeout_s)
-    _around(slices, "open_file", moments, "open")
+    cast(Any, crew).FtpClient = functools.partial(FtpClient, timeout_s=moments.order.timeout_s)
+    for owner in (slices, lookout):
+        _around(owner, "open_file", moments, "open")
     _around(shipper, "next_slice", moments, "verify")
     _watch_signing_in(moments)
     _watch_commands(moments)
