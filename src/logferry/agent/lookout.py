@@ -478,6 +478,10 @@ class Lookout:
             self._say_lost(row)
             self._roster.drop(row.id)
             return
+        if self._sent_elsewhere(row, file):
+            self._handles.nameless.pop(row.id, None)
+            self._roster.drop(row.id)
+            return
         self._handles.nameless.setdefault(row.id, self._clock.monotonic_s())
         thing = f"open file {text(row.want)}"
         try:
@@ -490,6 +494,14 @@ class Lookout:
             self._roster.add(row, size)
         elif row.id not in self._roster.busy:
             self._roster.drop(row.id)
+
+    def _sent_elsewhere(self, row: Row, file: OpenFile) -> bool:
+        """Whether the open file has a name of its own by now, under which another row sends it from the beginning.
+
+        So it is with an empty file that was filled and renamed at once: nothing tells that it is the same.
+        """
+        others = [other for other in self._registry.by_inode(file.stat.inode) if other.id != row.id and other.path]
+        return any((there := lstat(other.path)) is not None and there.inode == file.stat.inode for other in others)
 
     def _unskip(self, row: Row) -> Row:
         """A compressed copy that was not sent is to be: the settings have changed."""

@@ -115,25 +115,31 @@ class Puppet:
 
     def turns(self, count: int) -> None:
         """Some turns, without waiting for what they began."""
-        self.agent._look_s = 0.0
+        self.agent._looks.due_s = 0.0
         for _ in range(count):
             self.agent._turn()
 
     def until_quiet(self) -> None:
         """Turns until nothing is left to do."""
         agent = self.agent
-        agent._look_s = 0.0
+        agent._looks.due_s = 0.0
         end = time.monotonic() + QUIET_S_MAX
         while True:
             agent._turn()
             roster = agent._roster
-            if not (agent._jobs or roster.busy or agent._lookout.deferred or roster.works or roster.misplaced):
+            waits = roster.busy or roster.works or roster.misplaced or roster.any_undecided
+            if not (self.at_work or waits or agent._lookout.deferred or agent._lookout.put_off):
                 return
             assert time.monotonic() < end, (
                 f"never quiet: {agent._reporter.summary()}; {roster.works}; {roster.misplaced}; {agent._link.status}; "
                 f"busy {roster.busy}, held {roster.held}, deferred {agent._lookout.deferred}; {self.fate.steps[-20:]}"
             )
             agent._sleep()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether its worker has a job."""
+        return bool(self.agent._dispatch.crew.busy)
 
     def stop(self) -> None:
         """As on SIGTERM."""
@@ -143,18 +149,17 @@ class Puppet:
     def bury(self) -> None:
         """After its death: what the system would take back."""
         agent = self.agent
-        for worker in agent._workers:
+        workers = agent._dispatch.crew._workers
+        for worker in workers:
             worker.abort()
             worker.stop()
-        for worker in agent._workers:
+        for worker in workers:
             assert worker.join(20)
             if worker._client is not None:
                 worker._client.drop()
-        agent._registry._db.close()
-        agent._handles.close_all()
-        agent._watcher.close()
+        agent._attendants.close()
+        agent._parts.close()
         agent._selector.close()
-        os.close(agent._lock_fd)
         agent._close_wake()
 
 
@@ -333,11 +338,10 @@ class Machine(RuleBasedStateMachine):
             while not self.world.fate.dead:
                 before = self.world.fate.left
                 puppet.turns(1)
-                agent = puppet.agent
-                if not agent._jobs and self.world.fate.left == before:
+                if not puppet.at_work and self.world.fate.left == before:
                     self.world.fate.dead = True
-                if agent._jobs:
-                    agent._sleep()
+                if puppet.at_work:
+                    puppet.agent._sleep()
         self.world.kills += 1
         puppet.bury()
         self.world.fate.arm("", 0)

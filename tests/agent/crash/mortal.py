@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from logferry.agent import crew, shipper, slices
+from logferry.agent import crew, lookout, shipper, slices
 from logferry.agent.config import load_config
 from logferry.agent.registry import Registry
 from logferry.agent.runner import Agent
@@ -134,6 +134,7 @@ _WATCHED: tuple[tuple[Any, str], ...] = (
     (shipper, "READ_WHOLE_BYTES"),
     (crew, "FtpClient"),
     (slices, "open_file"),
+    (lookout, "open_file"),
     (shipper, "next_slice"),
     (ClientSession, "__init__"),
     (ControlConnection, "queue"),
@@ -154,7 +155,8 @@ def watched(moments: Moments) -> Iterator[None]:
     for owner, name in _WATCHED[2:4]:
         setattr(owner, name, READ_WHOLE_BYTES)
     cast(Any, crew).FtpClient = functools.partial(FtpClient, timeout_s=moments.order.timeout_s)
-    _around(slices, "open_file", moments, "open")
+    for owner in (slices, lookout):
+        _around(owner, "open_file", moments, "open")
     _around(shipper, "next_slice", moments, "verify")
     _watch_signing_in(moments)
     _watch_commands(moments)

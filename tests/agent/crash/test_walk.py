@@ -25,8 +25,7 @@ def _sample() -> list[Case]:
     return [found[number * len(found) // count] for number in range(count)]
 
 
-@pytest.mark.parametrize("work", list(WORKS))
-@pytest.mark.parametrize("server", list(recorded()))
+@pytest.mark.parametrize(("server", "work"), [(server, work) for server, works in recorded().items() for work in works])
 def test_the_steps_of_an_undisturbed_cycle_are_those_that_are_walked(
     ground: Callable[[str], Ground], server: str, work: str
 ) -> None:
