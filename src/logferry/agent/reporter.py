@@ -133,7 +133,6 @@ class Reporter:
             watcher="polling" if parts.watcher.fileno() is None else "inotify",
             watching=parts.journal.states().get("watching", ""),
             polled=len(parts.watcher.polled),
-            overflows=parts.watcher.overflows,
             held_deleted=settler.held_files,
             held_bytes=settler.held_bytes,
             dropped_files=parts.handles.dropped_files,
