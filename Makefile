@@ -1,0 +1,86 @@
+# One word per task; every target makes its own .venv from the locked versions (tools/bootstrap.sh).
+#   make          lint, types and the tests of what changed: the loop while writing
+#   make test     every test           make demo    server + three agents on growing logs (ONCE=1: check and exit)
+#   make lint     style and arrows     make bench   figures beside their peers (ONLY=agent)
+#   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
+#   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
+#   make torture  the agent's torture matrix on every kind of server, 24 rotations/s for a minute, 100,000 files
+#   make crash    every kill, cut and full disk of delivery (root): all cases, 10^5 steps, 1,000 kills; CRASH="…" some
+#   make docs     generated pages of docs     make lock    new versions into requirements/
+SHELL := /bin/bash
+.DEFAULT_GOAL := quick
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE :=
+ARGS ?=
+ONLY ?=
+ONCE ?=
+LOGS ?=
+M ?= 1
+
+.PHONY: quick lint types format test fuzz attack torture crash demo bench serve look docs lock venv programs clean
+
+venv:
+	@tools/bootstrap.sh
+
+quick: lint types
+	$(BIN)/python -m pytest -q -m "not slow and not browser" $(ARGS) $$($(BIN)/python tools/changed.py)
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache >/tmp/logferry-arrows.$$$$ || { cat /tmp/logferry-arrows.$$$$; exit 1; }
+
+types: venv
+	$(BIN)/mypy
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+programs:
+	@tools/programs.sh
+
+test: venv programs
+	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: venv
+	HEAVY_FUZZ_LINES=$(M)000000 HEAVY_FUZZ_SESSIONS=$(M)00000 HEAVY_FUZZ_REPLIES=$(M)00000 HEAVY_FUZZ_LISTINGS=$(M)00000 \
+	HEAVY_FUZZ_SOCKETS=$(M)000 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz $(ARGS)
+
+attack: venv programs
+	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
+
+torture: venv programs
+	HEAVY=1 $(BIN)/python -m pytest -q -s -rs tests/agent/torture $(ARGS)
+
+CRASH ?= tests/agent/crash tests/voyage/test_kills.py
+crash: venv
+	@tools/programs.sh vsftpd
+	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)
+
+demo: venv
+	@tools/programs.sh lftp
+	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
+
+bench: venv
+	@tools/programs.sh lftp rclone rsync lsyncd rsyslogd vsftpd pure-ftpd proftpd
+	$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(ARGS)
+
+serve: venv
+	$(BIN)/logferry serve $(ARGS)
+
+look: venv programs
+	$(BIN)/python -m tests.browser.look $(ARGS)
+
+docs: venv
+	$(BIN)/python tools/cli_reference.py >docs/reference/cli.md
+	$(BIN)/python tools/ftp_reference.py >docs/reference/ftp.md
+	$(BIN)/python tools/agent_reference.py >docs/reference/agent-metrics.md
+	$(BIN)/python tools/delivery_page.py >docs/design/delivery.md
+	$(BIN)/python tools/figures_page.py >docs/reference/figures.md
+
+lock: venv
+	$(BIN)/python tools/lock.py $(ARGS)
+
+clean:
+	rm -rf .demo look dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
