@@ -157,9 +157,16 @@ class Registry:
     # Reading ------------------------------------------------------------------------------------------------------
 
     def _select(self, where: str, arguments: Sequence[object], unsaved: Callable[[Row], bool]) -> list[Row]:
-        with self._using() as db:
-            found = db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608 (own text)
-            rows = [row for values in found if (row := self._sane(db, values)) is not None]
+        with (
+            self._lock
+        ):  # and not ``_using``, which costs half as much as the question: each new file is asked about twice
+            try:
+                found = self._db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608
+                if not found and not self._unsaved:
+                    return []
+                rows = [row for values in found if (row := self._sane(self._db, values)) is not None]
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
             if self._unsaved or self._unremoved:
                 stale = self._unremoved | self._unsaved.keys()
                 rows = [row for row in rows if row.id not in stale]

@@ -92,6 +92,8 @@ class Roster:
         self.busy: set[int] = set()
         self.held: set[int] = set()
         """Rows that get no new work until the next look has decided about them."""
+        self.ended: set[int] = set()
+        """Rows of generations that are over, as far as this run has come to know them: the few that need care."""
         self.moving = False
         """Whether a job of renames is under way; there is one at a time."""
         self.move_due_s = 0.0
@@ -134,6 +136,10 @@ class Roster:
             self.misplaced[row.id] = row
         else:
             self.misplaced.pop(row.id, None)
+        if row.state is State.ENDED:
+            self.ended.add(row.id)
+        else:
+            self.ended.discard(row.id)
         if claims := row.claims:
             self._claims[row.id] = claims
         else:
@@ -150,6 +156,7 @@ class Roster:
         """The row does not exist any more."""
         self.drop(row_id)
         self.misplaced.pop(row_id, None)
+        self.ended.discard(row_id)
         self._claims.pop(row_id, None)
 
     def check(self, row_id: int, epoch: int) -> bool:

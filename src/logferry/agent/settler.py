@@ -205,6 +205,8 @@ class Settler:
     def _closed(self, row_id: int, why: str) -> None:
         """The open file of a row was closed; one that cannot be opened again ends here, whatever was unsent of it."""
         nameless = self._handles.nameless.pop(row_id, None) is not None
+        if not nameless and row_id not in self._roster.ended:  # nearly all; the registry need not be asked
+            return
         row = self._registry.by_id(row_id)
         if row is not None:
             self._journal.state(f"open file {text(row.want)}", "")
