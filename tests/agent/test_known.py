@@ -119,9 +119,9 @@ def test_a_backlog_waits_outside_and_all_of_it_arrives(plain_node: Node, monkeyp
         running.agent.hurry()
         eventually(lambda: plain_node.current() == expected, timeout_s=60)
     for name in expected:
-        os.chmod(plain_node.path(name), 0o640)  # every one differs, none has grown
+        os.chmod(plain_node.path(name), 0o640)  # every one differs and is compared, none has grown
     again = plain_node.once()
-    assert (again.complete, again.sent_slices) == (True, 0)
+    assert (again.complete, again.sent_bytes) == (True, 0)
 
 
 def _waiting(running: RunningAgent) -> tuple[int, int]:

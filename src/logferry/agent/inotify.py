@@ -54,6 +54,7 @@ class Inotify:
         self._remote = Remote()
         self._leaving: dict[int, tuple[bytes, bool]] = {}
         self._left: dict[int, tuple[bytes, bool]] = {}
+        self.kind = "inotify"
         self.overflows = 0
         self._begin()
 

@@ -130,7 +130,7 @@ class Reporter:
             registry_state=str(behind) if behind else "",
             registry_bytes=_size_of(parts.registry.path) + _size_of(f"{parts.registry.path}-wal"),
             mismatches=settler.mismatches,
-            watcher="polling" if parts.watcher.fileno() is None else "inotify",
+            watcher=parts.watcher.kind,
             watching=parts.journal.states().get("watching", ""),
             polled=len(parts.watcher.polled),
             held_deleted=settler.held_files,

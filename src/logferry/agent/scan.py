@@ -101,7 +101,7 @@ class Scanner:
     def change(self, sources: Iterable[Source], *, never: Iterable[bytes]) -> None:
         """From the next look on take other sources; what is known stays known."""
         self.sources = tuple(sources)
-        self._never = frozenset(os.path.abspath(path) for path in never)
+        self._never = frozenset(slashes(os.path.abspath(path)) for path in never)
 
     def source_of(self, path: bytes) -> Source | None:
         """The first source that ``path`` lies in and that wants it."""

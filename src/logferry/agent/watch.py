@@ -51,6 +51,8 @@ class Hints:
 class Watcher(Protocol):
     """Says where to look. A watcher may miss things (the full look finds them), but never blocks."""
 
+    kind: str
+    """What the status calls it."""
     overflows: int
     """How often it knows that events were lost, since its start."""
 
@@ -89,6 +91,7 @@ class NoWatcher:
     """Looking only."""
 
     polled: Set[bytes] = frozenset()
+    kind = "polling"
     overflows = 0
     complete = False
 

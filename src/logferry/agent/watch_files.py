@@ -28,6 +28,7 @@ class WatchFiles:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.kind = "watchfiles"
         self.overflows = 0
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
