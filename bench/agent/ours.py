@@ -46,8 +46,9 @@ class Ours:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No variable of whoever measures may change what the agent does."""
-        return {name: value for name, value in os.environ.items() if not name.startswith("LOGFERRY_")}
+        """No variable of whoever measures may change what the agent does, nor make it compile itself at each start."""
+        left_out = ("LOGFERRY_", "PYTHONDONTWRITEBYTECODE")
+        return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
     def config(self) -> AgentConfig:
         """The settings, read."""
