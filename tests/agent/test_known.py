@@ -83,7 +83,7 @@ def test_a_folder_with_more_new_files_than_one_look_takes_is_taken_in_parts(tmp_
     scanner = Scanner([source], look_files_max=10)
     found: set[bytes] = set()
     for left in (15, 5, 0):
-        look = scanner.look(os.fsencode(tmp_path), source)
+        look = scanner.look(os.fsencode(tmp_path))
         assert (look.left_out, look.left_out_bytes) == (left, left * 2)
         for seen in look.seen:
             scanner.note(seen.path, seen.stat.mark)

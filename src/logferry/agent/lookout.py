@@ -110,9 +110,8 @@ class Lookout:
         ``renamed``: for files known to have been renamed, where they are now and where they were.
         """
         for folder, some in names:
-            source = self.scanner.source_at(folder)
-            if source is not None:
-                self._take(self.scanner.look_names(folder, source, some), self.findings, deeper=True)
+            if self.scanner.source_at(folder) is not None:
+                self._take(self.scanner.look_names(folder, some), self.findings, deeper=True)
         for now, was in (renamed or {}).items():
             self._follow(was, now)
         self._finish()
@@ -120,10 +119,9 @@ class Lookout:
     def look_in(self, folders: Iterable[bytes]) -> None:
         """List these folders; those below that are not known yet are walked, the others are left alone."""
         for folder in folders:
-            source = self.scanner.source_at(folder)
-            if source is None:
+            if self.scanner.source_at(folder) is None:
                 continue
-            look = self.scanner.look(folder, source)
+            look = self.scanner.look(folder)
             if not look.listed and not os.path.lexists(folder):
                 look.missing += self.scanner.vanished(folder)
             look.folders = [below for below in look.folders if below not in self.scanner.known]
@@ -136,9 +134,8 @@ class Lookout:
             folder = self.put_off.next_folder() if not self._roster.crowded else None
             if folder is None:
                 break
-            source = self.scanner.source_at(folder)
-            if source is not None:
-                self._take(self.scanner.look(folder, source), self.findings)
+            if self.scanner.source_at(folder) is not None:
+                self._take(self.scanner.look(folder), self.findings)
                 self._begin_fresh()
         self._finish()
 
@@ -189,7 +186,7 @@ class Lookout:
             self.put_off.add(look.folder, look.left_out, look.left_out_bytes)
         waiting = look.folders if deeper else []
         while waiting:
-            below = self.scanner.look(waiting.pop(), look.source)
+            below = self.scanner.look(waiting.pop())
             waiting += below.folders
             self._take(below, findings)
 

@@ -24,7 +24,7 @@ from logferry.agent.lookout import Lookout
 from logferry.agent.registry import Registry
 from logferry.agent.roster import Roster
 from logferry.agent.rows import Row, State
-from logferry.agent.sources import Source
+from logferry.agent.sources import Source, Sources
 from logferry.clock import Clock
 from logferry.errors import BadName, LogferryError
 from logferry.limits import SCAN_CHUNK_FILES
@@ -52,36 +52,20 @@ def fates(known: Iterator[bytes], old: Sequence[Source], new: Sequence[Source]) 
     A file that no pattern wanted is known because it had a wanted name before it was renamed: it stays as long as it
     lies in a source.
     """
+    old_sources, new_sources = Sources(old), Sources(new)
     for path in known:
-        before, after = _source_at(path, old), _source_at(path, new)
+        before, after = old_sources.at(path), new_sources.at(path)
         if before == after and before is not None and _alike(path, old, new):
             continue
         was = _place(path, before)
-        wanted_no_more = _wanted(path, old) and not _wanted(path, new)
+        wanted_no_more = old_sources.of(path) is not None and new_sources.of(path) is None
         place = None if after is None or wanted_no_more else _place(path, after)
         if place != was or place is None:
             yield Fate(path, was or "", place)
 
 
-def _source_at(path: bytes, sources: Sequence[Source]) -> Source | None:
-    return next((s for s in sources if s.holds(path)), None)
-
-
 def _alike(path: bytes, old: Sequence[Source], new: Sequence[Source]) -> bool:
     return [s for s in old if s.holds(path)] == [s for s in new if s.holds(path)]
-
-
-def _wanted(path: bytes, sources: Sequence[Source]) -> bool:
-    return any(s.holds(path) and path != s.root and s.wants(path) and _entered(path, s) for s in sources)
-
-
-def _entered(path: bytes, source: Source) -> bool:
-    folder = path.rpartition(b"/")[0]
-    while len(folder) > len(source.root):
-        if not source.enters(folder):
-            return False
-        folder = folder.rpartition(b"/")[0]
-    return True
 
 
 def _place(path: bytes, source: Source | None) -> str | None:
@@ -124,8 +108,9 @@ class Regroup:
     def change(self, old: Sequence[Source], new: Sequence[Source], never: Sequence[bytes]) -> None:
         """From now on look at ``new``."""
         self._scanner.change(new, never=never)
+        old_sources, new_sources = Sources(old), Sources(new)
         for path in self._scanner.paths():
-            before, after = _source_at(path, old), _source_at(path, new)
+            before, after = old_sources.at(path), new_sources.at(path)
             if before is not None and after is not None and before.may_skip(path) != after.may_skip(path):
                 self._scanner.note(path, 0)  # whether a compressed copy is sent is decided anew
         decided = {fate.path: fate for fate in fates(self._scanner.paths(), old, new)}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from logferry.agent.identity import Stat, mark_of
 from logferry.agent.known import Known
-from logferry.agent.sources import Source, slashes
+from logferry.agent.sources import Source, Sources, slashes
 from logferry.limits import LOOK_FILES_MAX
 from logferry.names import shown
 
@@ -50,7 +50,8 @@ class Look:
     """What a look at one folder found."""
 
     folder: bytes
-    source: Source
+    sources: tuple[Source, ...] = ()
+    """Those that look into this folder."""
     seen: list[Seen] = field(default_factory=list)
     missing: list[bytes] = field(default_factory=list)
     """Paths known before that hold no file now."""
@@ -63,10 +64,18 @@ class Look:
     left_out_bytes: int = 0
     """The sizes of those."""
 
-    def add(self, path: bytes, stat: Stat, at_most: int) -> None:
-        """A file that differs; it is left out if there are ``at_most`` already."""
+    def owner(self, path: bytes) -> Source | None:
+        """The first of the sources that wants a file at ``path`` in this folder."""
+        return next((source for source in self.sources if source.wants(path)), None)
+
+    def enters(self, folder: bytes) -> bool:
+        """Whether one of the sources looks into ``folder``, which lies in this one."""
+        return any(source.enters(folder) for source in self.sources)
+
+    def add(self, path: bytes, stat: Stat, source: Source, at_most: int) -> None:
+        """A file of ``source`` that differs; it is left out if there are ``at_most`` already."""
         if len(self.seen) < at_most:
-            self.seen.append(Seen(path, stat, self.source))
+            self.seen.append(Seen(path, stat, source))
         else:
             self.left_out += 1
             self.left_out_bytes += stat.size
@@ -93,23 +102,28 @@ class Scanner:
         """
         self._look_files_max = look_files_max
         self._entering = entering
-        self.sources = tuple(sources)
+        self._sources = Sources(sources)
         self.known = Known()
         self._never = frozenset(slashes(os.path.abspath(path)) for path in never)
         self._links: dict[bytes, int] = {}
 
     def change(self, sources: Iterable[Source], *, never: Iterable[bytes]) -> None:
         """From the next look on take other sources; what is known stays known."""
-        self.sources = tuple(sources)
+        self._sources = Sources(sources)
         self._never = frozenset(slashes(os.path.abspath(path)) for path in never)
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All sources, in the order of the settings."""
+        return self._sources.all
+
     def source_of(self, path: bytes) -> Source | None:
-        """The first source that ``path`` lies in and that wants it."""
-        return next((s for s in self.sources if s.holds(path) and path != s.root and s.wants(path)), None)
+        """The source that sends a file at ``path``; see ``Sources.of``."""
+        return self._sources.of(path)
 
     def source_at(self, path: bytes) -> Source | None:
-        """The first source that ``path`` lies in, wanted or not: renames are followed out of the patterns."""
-        return next((s for s in self.sources if s.holds(path)), None)
+        """The source that ``path`` belongs to, wanted or not; see ``Sources.at``."""
+        return self._sources.at(path)
 
     def wants(self, path: bytes) -> bool:
         """Whether a file at ``path`` is to be sent under that name."""
@@ -157,19 +171,23 @@ class Scanner:
     def walk(self) -> Iterator[Look]:
         """Look at every folder of every source once; most of these looks find nothing.
 
+        Each is looked at for all sources that reach it. The same folder under a second name (a mount) is visited once
+        from each source's own folder.
         Folders that vanished give a Look with all their files missing. Between two of them anything may happen here.
         """
-        visited: set[tuple[int, int]] = set()
         unread: list[bytes] = []
         reached: set[bytes] = set()
         for source in self.sources:
+            visited: set[tuple[int, int]] = set()
             waiting = [source.root]
             while waiting:
                 folder = waiting.pop()
+                if folder in reached:
+                    continue
                 if not self._first_visit(folder, visited):
                     reached.add(folder)  # a folder that vanished while we walk is found missing next time
                     continue
-                look = self.look(folder, source)
+                look = self.look(folder)
                 reached.add(folder)
                 if not look.listed:
                     unread.append(folder)
@@ -192,36 +210,35 @@ class Scanner:
         for folder in self.known:
             if folder in reached:
                 continue
-            source = next((s for s in self.sources if s.holds(folder)), None)
             below_unread = any(folder.startswith(u + b"/") for u in unread)
-            if source is None or below_unread or os.path.isdir(folder):  # a new one, if it exists
+            if self.source_at(folder) is None or below_unread or os.path.isdir(folder):  # a new one, if it exists
                 continue
             names = self.known.take(folder)
             if names:
-                yield Look(folder, source, missing=[_join(folder, name) for name in names])
+                yield Look(folder, missing=[_join(folder, name) for name in names])
         for path in [p for p in self._links if not os.path.lexists(p)]:
-            source = next((s for s in self.sources if s.holds(path)), None)
-            if source is not None and not any(path.startswith(u + b"/") for u in unread):
-                yield Look(path.rpartition(b"/")[0], source, missing=[path])
+            if self.source_at(path) is not None and not any(path.startswith(u + b"/") for u in unread):
+                yield Look(path.rpartition(b"/")[0], missing=[path])
 
-    def look(self, folder: bytes, source: Source) -> Look:
+    def look(self, folder: bytes) -> Look:
         """List one folder and compare."""
-        look = Look(folder, source)
+        look = Look(folder, self._sources.reaching(folder))
+        is_source = any(folder == source.root for source in look.sources)
         if self._entering is not None:
             self._entering(folder)
         try:
             entries = os.scandir(folder)
         except OSError as error:
             look.listed = False
-            if not (isinstance(error, FileNotFoundError) and folder != source.root):
-                look.findings.append(_unreadable(folder, error, is_source=folder == source.root))
+            if not (isinstance(error, FileNotFoundError) and not is_source):
+                look.findings.append(_unreadable(folder, error, is_source=is_source))
             return look
         try:
             with entries:
                 self._compare(entries, look)
         except OSError as error:  # the file system failed in the middle: what was not reached is not missing
             look.listed = False
-            look.findings.append(_unreadable(folder, error, is_source=folder == source.root))
+            look.findings.append(_unreadable(folder, error, is_source=is_source))
         return look
 
     def _compare(self, entries: Iterable[os.DirEntry[bytes]], look: Look) -> None:
@@ -247,7 +264,9 @@ class Scanner:
             if mark_of(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == old:
                 continue
             if stat_module.S_ISREG(status.st_mode):
-                look.add(_join(folder, name), _stat(status), self._look_files_max)
+                path = _join(folder, name)
+                if (source := self.source_at(path)) is not None:
+                    look.add(path, _stat(status), source, self._look_files_max)
                 continue
             found -= 1
             if stat_module.S_ISLNK(status.st_mode):  # its target is what counts; see _link
@@ -263,9 +282,9 @@ class Scanner:
             if _is_gone(path):
                 look.missing.append(path)
 
-    def look_names(self, folder: bytes, source: Source, names: Iterable[bytes]) -> Look:
+    def look_names(self, folder: bytes, names: Iterable[bytes]) -> Look:
         """Look only at these names of one folder (a watcher said that they changed)."""
-        look = Look(folder, source)
+        look = Look(folder, self._sources.reaching(folder))
         known = self.known.folder(folder)
         for name in names:
             path = _join(folder, name)
@@ -281,16 +300,16 @@ class Scanner:
             except OSError:
                 continue  # it cannot be looked at just now; the full look says so
             if stat_module.S_ISDIR(status.st_mode):
-                if source.enters(path) and path not in self._never:
+                if look.enters(path) and path not in self._never:
                     look.folders.append(path)
             elif stat_module.S_ISLNK(status.st_mode):
                 self._link(path, look)
             elif not stat_module.S_ISREG(status.st_mode):
                 continue
             elif name in known:
-                if _stat(status).mark != known[name]:
+                if _stat(status).mark != known[name] and (source := self.source_at(path)) is not None:
                     look.seen.append(Seen(path, _stat(status), source))
-            elif self._wanted(path, source):
+            elif (source := self._owner(path, look)) is not None:
                 look.seen.append(Seen(path, _stat(status), source))
         return look
 
@@ -298,27 +317,28 @@ class Scanner:
         """A folder is gone with all below it: the files that were known there, which are known no more."""
         return [_join(each, name) for each in self.known.below(folder) for name in self.known.take(each)]
 
-    def _wanted(self, path: bytes, source: Source) -> bool:
-        return source.wants(path) and path not in self._never and self.source_of(path) is source
+    def _owner(self, path: bytes, look: Look) -> Source | None:
+        return None if path in self._never else look.owner(path)
 
     def _unknown(self, entry: os.DirEntry[bytes], look: Look) -> None:
         path = _join(look.folder, entry.name)
         try:
             if entry.is_dir(follow_symlinks=False):
-                if look.source.enters(path) and path not in self._never:
+                if look.enters(path) and path not in self._never:
                     look.folders.append(path)
             elif entry.is_symlink():
                 self._link(path, look)
-            elif entry.is_file(follow_symlinks=False) and self._wanted(path, look.source):
+            elif entry.is_file(follow_symlinks=False) and (source := self._owner(path, look)) is not None:
                 status = entry.stat(follow_symlinks=False) if _LISTING_TELLS else os.lstat(path)
-                look.add(path, _stat(status), self._look_files_max)
+                look.add(path, _stat(status), source, self._look_files_max)
         except FileNotFoundError:
             return  # gone between the listing and the look
         except OSError as error:
             look.findings.append(_unreadable(path, error, is_source=False))
 
     def _link(self, path: bytes, look: Look) -> None:
-        if not self._wanted(path, look.source):
+        source = self._owner(path, look)
+        if source is None:
             return
         target = slashes(os.path.realpath(path))
         if self.source_of(target) is not None or not any(s.holds(target) for s in self.sources):
@@ -331,7 +351,7 @@ class Scanner:
         stat = _stat(status)
         if stat_module.S_ISREG(status.st_mode) and self._links.get(path) != stat.mark:
             self._links[path] = stat.mark
-            look.seen.append(Seen(path, stat, look.source))
+            look.seen.append(Seen(path, stat, source))
 
     def stat(self, path: bytes) -> Stat | None:
         """What is at ``path`` now if it is a regular file (or a followed link to one), else None."""

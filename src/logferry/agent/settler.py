@@ -106,7 +106,7 @@ class Settler:
 
     def _settle_sent(self, outcome: Sent, work: Work | None) -> None:
         row = outcome.row
-        self.sent_slices += 1
+        self.sent_slices += bool(outcome.sent) or not outcome.task.compare
         self.sent_bytes += outcome.sent
         self.last_path = row.want
         self._roster.update(row)

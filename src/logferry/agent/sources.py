@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from logferry.agent.config import SourceSettings
@@ -121,6 +121,16 @@ class Source:
         relative = self.relative(folder)
         return not self.exclude.match(relative, relative.rpartition(b"/")[2])
 
+    def reaches(self, folder: bytes) -> bool:
+        """Whether ``folder`` (this source's or below it) is looked into: neither it nor one above it is excluded."""
+        relative = self.relative(folder) if folder != self.root else b""
+        while relative:
+            above, _, name = relative.rpartition(b"/")
+            if self.exclude.match(relative, name):
+                return False
+            relative = above
+        return True
+
     def archive_path(self, path: bytes) -> str:
         """Where the file at ``path`` belongs in the archive, below the agent's home.
 
@@ -132,18 +142,49 @@ class Source:
         return checked_path(f"{above}/{archive_component(name)}" if above else archive_component(name))
 
 
-class Priorities:
-    """The priority of a file by its path: that of the first source that holds it, which is also where it goes."""
+class Sources:
+    """All sources of an agent. They may lie inside each other, or be the same folder with other patterns: each file
+    belongs to the first one that reaches its folder and wants it."""
 
-    def __init__(self, sources: Sequence[Source] = ()) -> None:
-        self._sources = tuple(sources)
-        self._all_alike = all(source.priority == 0 for source in sources)
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
+        self.all = tuple(sources)
+
+    def reaching(self, folder: bytes) -> tuple[Source, ...]:
+        """Those that look into ``folder``: it lies in them, and no folder on the way is excluded."""
+        return tuple(s for s in self.all if s.holds(folder) and s.reaches(folder))
+
+    def of(self, path: bytes) -> Source | None:
+        """The source that sends a file at ``path``, None if none wants it."""
+        folder = path.rpartition(b"/")[0] or b"/"
+        return next(
+            (s for s in self.all if s.holds(path) and path != s.root and s.wants(path) and s.reaches(folder)), None
+        )
+
+    def at(self, path: bytes) -> Source | None:
+        """The source that ``path`` belongs to, wanted or not, since renames are followed out of the patterns: the one
+        that wants it, else the innermost that looks there, else the innermost that it lies in."""
+        held = [s for s in self.all if s.holds(path)]
+        if len(held) < 2:
+            return held[0] if held else None
+        folder = path.rpartition(b"/")[0] or b"/"
+        reaching = [s for s in held if path == s.root or s.reaches(folder)]
+        wanting = next((s for s in reaching if path != s.root and s.wants(path)), None)
+        return wanting or max(reaching or held, key=lambda s: len(s.root))
+
+
+class Priorities:
+    """The priority of a file by its path: that of the source that it belongs to."""
+
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
+        self._sources = Sources(sources)
+        self._all_alike = all(source.priority == 0 for source in self._sources.all)
 
     def of(self, path: bytes) -> int:
         """0 for a file that no source holds, or that has no path any more."""
         if self._all_alike:
             return 0
-        return next((source.priority for source in self._sources if source.holds(path)), 0)
+        source = self._sources.at(path)
+        return source.priority if source is not None else 0
 
 
 @functools.lru_cache(maxsize=1024)
