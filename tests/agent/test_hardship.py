@@ -56,6 +56,14 @@ def test_a_server_that_is_away_is_waited_for(plain_node: Node, caplog: pytest.Lo
         eventually(lambda: states(caplog, "server") == ["away", "ok"], lambda: states(caplog, "server"))
 
 
+def test_an_agent_may_be_hurried_before_it_has_begun(plain_node: Node) -> None:
+    """Whoever started it on another thread cannot know how far it is."""
+    plain_node.write("app.log", lines(0, 10))
+    agent = Agent(plain_node.config())
+    agent.hurry()
+    assert agent.once().complete
+
+
 def test_a_wrong_password_is_said_once_and_not_tried_again_soon(
     plain_node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -111,8 +111,9 @@ class Agent:
         self._wake()
 
     def hurry(self) -> None:
-        """Try the server again now instead of after the pause. From any thread."""
-        self._link.try_now()
+        """Try the server again now instead of after the pause. From any thread; before the start it changes nothing."""
+        if self._opened:
+            self._link.try_now()
         self._wake()
 
     def status(self) -> Status | None:
