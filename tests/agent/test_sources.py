@@ -199,7 +199,7 @@ def test_sources_inside_each_other_lose_no_file(tmp_path: Path, how: str, expect
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     sources = [
-        Source.of(SourceSettings(path=str(tmp_path / below), **{"to": "/logs", **more}))  # type: ignore[arg-type]
+        Source.of(SourceSettings(path=str(tmp_path / below), **{"to": "/logs", **more}))  # type: ignore[arg-type, dict-item]
         for below, more in INSIDE[how]
     ]
     scanner = Scanner(sources)
