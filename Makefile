@@ -1,10 +1,12 @@
 # One word per task; every target makes its own .venv from the locked versions (tools/bootstrap.sh).
 #   make          lint, types and the tests of what changed: the loop while writing
 #   make test     every test           make demo    server + three agents on growing logs (ONCE=1: check and exit)
-#   make lint     style and arrows     make bench   figures beside their peers (ONLY=voyage)
+#   make lint     style and arrows     make bench   figures beside their peers (ONLY=agent)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
-#   make docs     docs/reference/cli.md, ftp.md     make lock    new versions into requirements/
+#   make torture  the agent's torture matrix on every kind of server, 24 rotations/s for a minute, 100,000 files
+#   make crash    every kill, cut and full disk of delivery (root): all cases, 10^5 steps, 1,000 kills; CRASH="…" some
+#   make docs     generated pages of docs     make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
 BIN := .venv/bin
@@ -15,7 +17,7 @@ ONCE ?=
 LOGS ?=
 M ?= 1
 
-.PHONY: quick lint types format test fuzz attack demo bench serve look docs lock venv programs clean
+.PHONY: quick lint types format test fuzz attack crash torture demo bench serve look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -48,12 +50,20 @@ fuzz: venv
 attack: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
 
+CRASH ?= tests/agent/crash tests/voyage/test_kills.py
+crash: venv
+	@tools/programs.sh vsftpd
+	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)
+
+torture: venv programs
+	HEAVY=1 $(BIN)/python -m pytest -q -s -rs -o timeout=0 tests/agent/torture $(ARGS)
+
 demo: venv
 	@tools/programs.sh lftp
 	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
 
 bench: venv
-	@tools/programs.sh lftp rclone vsftpd pure-ftpd proftpd
+	@tools/programs.sh lftp rclone rsync lsyncd rsyslogd vsftpd pure-ftpd proftpd
 	$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 serve: venv
@@ -65,6 +75,9 @@ look: venv programs
 docs: venv
 	$(BIN)/python tools/cli_reference.py >docs/reference/cli.md
 	$(BIN)/python tools/ftp_reference.py >docs/reference/ftp.md
+	$(BIN)/python tools/agent_reference.py >docs/reference/agent-metrics.md
+	$(BIN)/python tools/delivery_page.py >docs/design/delivery.md
+	$(BIN)/python tools/figures_page.py >docs/reference/figures.md
 
 lock: venv
 	$(BIN)/python tools/lock.py $(ARGS)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import figures, ftp, voyage
+from bench import agent, figures, ftp, voyage
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
+    "agent": agent.measure,
     "ftp": ftp.measure,
     "voyage": voyage.measure,
 }

@@ -165,3 +165,21 @@ def test_shown_text_marks_what_it_replaces() -> None:
     """Each kind of dangerous character has its own visible mark."""
     assert names.shown("a\x1b[31m\n\x7f\x85\udcff\u202e") == "a\u241b[31m\u240a\u2421\\x85\\xFF<U+202E>"
     assert names.shown("tür 日本") == "tür 日本"
+
+
+@given(
+    st.binary(min_size=1, max_size=60).filter(
+        lambda raw: b"/" not in raw and b"\0" not in raw and raw not in (b".", b"..")
+    )
+)
+def test_a_plain_name_means_the_same_as_the_one_that_was_refused(raw: bytes) -> None:
+    """Letters, digits and a few signs are left, and the way back leads to the same raw name."""
+    plain = names.plain_name(names.escape(raw))
+    assert names.unescape(plain) == raw
+    assert names.plain_name(plain) == plain
+
+
+def test_an_ordinary_name_is_plain_already() -> None:
+    """Nothing of it is written otherwise; in a path each component counts by itself."""
+    assert names.plain_name("app-1.2_x (old)+@=,!.log") == "app-1.2_x (old)+@=,!.log"
+    assert names.plain_path("a/b: c/-d") == "a/b%3A c/%2Dd"

@@ -5,12 +5,13 @@ set -euo pipefail
 
 declare -A PACKAGE=(
   [lftp]=lftp [rclone]=rclone [curl]=curl [wget]=wget [ncftpput]=ncftp [tnftp]=tnftp [vsftpd]=vsftpd [zstd]=zstd
-  [strace]=strace
+  [strace]=strace [systemd-analyze]=systemd [rsync]=rsync [lsyncd]=lsyncd
   [chromium]=chromium
 )
 
-# Debian installs one FTP server at a time: these are unpacked beside the others (tools/servers.sh).
-APART="pure-ftpd proftpd"
+# Debian installs one FTP server at a time, and installing rsyslog would make it the machine's logger: these are
+# unpacked beside the others (tools/servers.sh).
+APART="pure-ftpd proftpd rsyslogd"
 
 missing=()
 packages=()

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Debian lets only one FTP server be installed at a time. Tests and benchmarks run several beside ours, so these are
-# unpacked into .programs/<name>/ and not installed: no service starts, nothing of the system changes but shared
-# libraries. Run by tools/programs.sh. Usage: tools/servers.sh [pure-ftpd] [proftpd]
+# Debian lets only one FTP server be installed at a time, and rsyslog makes itself the logger of the machine. Tests and
+# benchmarks run several beside ours, so these are unpacked into .programs/<name>/ and not installed: no service starts,
+# nothing of the system changes but shared libraries. Run by tools/programs.sh.
+# Usage: tools/servers.sh [pure-ftpd] [proftpd] [rsyslogd]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-declare -A PACKAGES=([pure-ftpd]="pure-ftpd" [proftpd]="proftpd-core proftpd-mod-crypto")
+declare -A PACKAGES=([pure-ftpd]="pure-ftpd" [proftpd]="proftpd-core proftpd-mod-crypto" [rsyslogd]="rsyslog")
 declare -A LIBRARIES=(
   [pure-ftpd]="libsodium23 libcap2 libpam0g"
   [proftpd]="libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libsodium23 libidn2-0 libacl1 libpam0g"
+  [rsyslogd]="libestr0 libfastjson4 liblognorm5 libsystemd0 libuuid1 libzstd1 zlib1g"
 )
 
 root=()

@@ -57,7 +57,7 @@ class Running:
 
     def pids(self) -> list[int]:
         """The process and all below it."""
-        return _family(self.pid)
+        return family(self.pid)
 
     def memory(self) -> tuple[float, float]:
         """(RSS, PSS) in MB, of all its processes."""
@@ -79,14 +79,14 @@ def _cpu_s(pid: int) -> float:
     return sum(int(field) for field in fields[11:15]) / _TICKS
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """``pid`` and all below it that still live."""
     found = [pid]
     # One that ends while it is looked at leaves nothing: neither threads nor children.
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                found += _family(int(child))
+                found += family(int(child))
     return found
 
 
@@ -138,14 +138,14 @@ def running(kind: str, folder: Path, *, tls: bool = False) -> Iterator[Running]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a server and the processes of its sessions, some of which would take their time."""
-    family = _family(process.pid)[1:]
+    below = family(process.pid)[1:]
     process.terminate()
     try:
         process.communicate(timeout=STOP_S_MAX)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-    for pid in family:
+    for pid in below:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -181,6 +181,7 @@ def _vsftpd(_kind: str, home: Path, port: int, identity: TlsIdentity, tls: bool)
         "no_anon_password": "YES",
         "anon_upload_enable": "YES",
         "anon_other_write_enable": "YES",
+        "anon_mkdir_write_enable": "YES",
         "anon_world_readable_only": "NO",
         "write_enable": "YES",
         "anon_root": home,

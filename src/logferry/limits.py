@@ -150,6 +150,8 @@ FTP_REPLY_BYTES_MAX = 4 * MIB
 """All lines of one reply a client accepts."""
 FTP_COMMANDS_AHEAD_MAX = 128
 """Commands a client sends before their replies have come."""
+FTP_SMALL_DIGEST_BYTES_MAX = 256 * KIB
+"""Up to here the digest of an upload comes with its reply: hashed where the bytes pass anyway, not read again."""
 FTP_FILES_AHEAD_MAX = 8
 """Files whose commands a pipelining client sends ahead: fills every round trip; more gains nothing."""
 FTP_AHEAD_BYTES_MAX = 32 * KIB
@@ -395,6 +397,13 @@ CLEANUP_S = 600.0
 # Agent -------------------------------------------------------------------------------------------------------------
 SLICE_BYTES = 16 * MIB
 """One turn of a file: large enough to fill the line, small enough to be fair."""
+PRIORITY_MAX = 9
+PRIORITY_RATIO = 8
+PRIORITY_STEPS_MAX = 3
+"""Of the bytes sent while several priorities wait each gets one eighth of what the next higher gets; from the fourth
+on they get the same, so that the lowest is slow and never stands still."""
+TURN_BYTES_MIN = 64 * KIB
+"""What the turn of a small file counts between priorities: its commands cost, too."""
 HEAD_BYTES = 4 * KIB
 TAIL_BYTES = 4 * KIB
 """What identifies a generation: its head, and the bytes before the offset (32 bytes were too few)."""
@@ -405,11 +414,31 @@ before the server ends an idle session."""
 BACKOFF_S_MIN = 1.0
 BACKOFF_S_MAX = 60.0
 FILE_BACKOFF_S_MAX = 300.0
+FULL_RETRY_S_MAX = 4.0
+"""A server without room answers at once and at little cost, so it is asked again this soon: delivery goes on within
+5 s of room being there, however long that took. One connection asks for all."""
+SERVERS_MAX = 16
+SERVER_TRIES = 3
+"""Failures in a row after which the agent turns to the next of its servers: a restart is no reason to change."""
+DIGEST_WHOLE_BYTES_MAX = 256 * MIB
+"""Up to here all of what a server has of a file is compared by digest when the registry knows nothing of it; beyond
+it the last bytes decide, so that a lost registry does not mean reading every large log twice."""
+SLOW_LINK_BYTES_S = 12 * MIB
+"""Bundles are tried compressed when they go slower than this: zlib packs several times as fast on one core."""
+PACKED_GAIN_MIN = 1.2
+"""Compression stays while it moves at least so many times the bytes of files per second."""
+PACKED_SAMPLE_BYTES_MIN = 256 * KIB
+"""Smaller bundles say nothing about a link: their time is that of the round trips."""
+PACKED_AGAIN_BUNDLES = 64
+"""After so many bundles the other form is tried again: links change."""
 SIGN_IN_RETRY_S = 60.0
 """The agent's first pause after a refused password: no guessing, no ban."""
 STOP_S_MAX = 5.0
 AGENT_CONNECTIONS_MAX = 64
 SECRET_BYTES_MAX = 4 * KIB
+COMPARE_BYTES_MAX = 1 * GIB
+"""Files that look untouched but for their inode or change time are compared by digest up to this size: about a second
+of reading on each side. Longer ones count as the same where their modification time is."""
 READ_WHOLE_BYTES = 256 * KIB
 """A slice up to this size is read at once, so that what is fingerprinted is what is sent; a larger one is mapped."""
 BATCH_FILES = 64
@@ -427,19 +456,64 @@ COPY_TRIES_MAX = 10
 """How often, and how long apart, a compressed file waits to be told a copy (about a minute in all): its original may
 still be on its way. Then it is sent."""
 HANDLES_MAX = 256
+HANDLES_MIN = 8
+HANDLES_LIMIT = 65_536
+HANDLES_NAMELESS_SHARE = 0.75
+"""How much of the open files may be ones that were deleted; the rest is for those that grow."""
 HANDLE_IDLE_S = 60.0
 """Files that grew lately stay open, so that what is written after a rotation or deletion is still read."""
 SCAN_CPU_SHARE = 0.01
 """The pause between two full looks grows until they take no more than this share of one core."""
+SCAN_WATCHED_CPU_SHARE = 0.0005
+SCAN_WATCHED_S_MAX = 600.0
+"""The same where every folder is watched, so that 10,000 quiet files cost 0.05 % of a core; within ten minutes what no
+event told of (a write through a mapping of memory, one on another machine) is found all the same."""
 SCAN_CHUNK_FILES = 1_000
 """New files recorded in one transaction, and looked at before the results of workers are read again."""
+LOOK_SLICE_S = 0.05
+"""A look at a large tree stops this often to hear what the watcher and the workers have to say."""
+LOOK_FILES_MAX = 20_000
+"""Files that differ which one look at one folder takes up: a folder may hold millions."""
+JUDGED_FILES_MAX = 5_000
+"""Files of one look whose identity is judged together; a mass rename or change of owners is taken in parts."""
+WORKS_MAX = 20_000
+"""Files that could be sent now and are in memory for it (about 1 KB each); others are looked at again later."""
+WORKS_NEW_MAX = 60_000
+"""From here on no new file is taken up, even if none of these can be sent now: they settle, fail or wait for others."""
+MARKS_UNPACKED_MAX = 131_072
+"""Files whose names and marks are held for quick use (about 150 bytes each); those of all others are packed."""
 GONE_KEEP_S = 30 * 86400.0
 """How long the registry remembers a file that is gone from the node."""
+FORGET_S = 3600.0
+"""How often rows are looked through for files gone for that long."""
+POLL_S_MIN = 0.25
+"""Folders without a watch are looked at this often, less often when it would take more than SCAN_CPU_SHARE."""
 WATCH_COALESCE_S = 0.02
 """Wait after the first event, so that the kernel merges those that follow."""
+NOTIFY_STEP_MS = 50
+NOTIFY_GROUP_MS = 200
+"""Windows and macOS: how often the watcher's thread looks up, and for how long at most it gathers changes."""
 FINDINGS_MAX = 100
 """Problems the status lists; more are only counted."""
 JOIN_REPLY_BYTES_MAX = 64 * KIB
+CONFIG_LOOK_S = 1.0
+"""How often the agent looks whether its settings have changed; so long a file that is being written has to be whole."""
+CONFIG_FILE_BYTES_MAX = 16 * MIB
+"""How much of a file that the settings name is compared with what it was: a bundle of all authorities has 0.3 MiB."""
+RETIRE_S = 10.0
+"""How long a transfer may go on under settings that count no more, before it is cut and resumed under the new ones."""
+RELOAD_ANSWER_S = 10.0
+"""How long ``agent reload`` waits for the running agent, which looks up once a second; a long walk takes more."""
+HEARTBEAT_S_MIN = 30.0
+"""Pause between two heartbeats; the server hears the agent over FTP more often."""
+HEARTBEAT_TIMEOUT_S = 10.0
+HEARTBEAT_ITEMS_MAX = 20
+HEARTBEAT_TEXT_CHARS_MAX = 500
+"""Sources and problems that a heartbeat names, and how much of each; ``agent status`` on the node knows them all."""
+HEARTBEAT_AGENTS_MAX = 20_000
+"""Agents whose last heartbeat the web part keeps in memory, some kilobytes each."""
+METRICS_CLIENT_S_MAX = 5.0
+"""A client of the metrics that does not ask or take its answer for so long is cut; others wait meanwhile."""
 CLOCK_SKEW_S_MAX = 5.0
 """More difference between two clocks is worth a warning."""
 
@@ -450,16 +524,16 @@ assert FTP_LOGIN_DELAY_S <= FTP_LOGIN_DELAY_S_MAX < FTP_LOGIN_S_MAX
 assert BUNDLE_MEMBER_BYTES_MAX < BUNDLE_BATCH_BYTES
 assert BUNDLE_REFUSALS_SHOWN_MAX + 10 < FTP_REPLY_LINES_MAX
 assert BUNDLE_REPORT_BYTES_MAX * 2 < FTP_REPLY_BYTES_MAX
-assert FTP_FILES_AHEAD_MAX * 6 <= FTP_COMMANDS_AHEAD_MAX
+assert FTP_SMALL_DIGEST_BYTES_MAX <= FTP_SPLICE_FROM_BYTES
+assert FTP_FILES_AHEAD_MAX * 7 <= FTP_COMMANDS_AHEAD_MAX
 assert UNPACK_RATIO_FREE_BYTES < TEXT_BYTES_MAX
 assert COPIES_QUIET_S < COPIES_AGAIN_S_MIN < COPIES_AGAIN_S_MAX
 assert HEAD_BYTES <= SLICE_BYTES
+assert JUDGED_FILES_MAX <= LOOK_FILES_MAX <= WORKS_MAX <= WORKS_NEW_MAX
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
 assert QUERY_CHARS_MAX * 4 < SCAN_OVERLAP_BYTES < SCAN_BLOCK_BYTES
-assert BACKOFF_S_MIN < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
-
 # Segments --------------------------------------------------------------------------------------------------------
 FRAME_BYTES = 512 * KIB
 """Content of one frame. Measured (docs/adr): half the size costs 5 % more disk, twice the size doubles what a random
@@ -519,3 +593,6 @@ COMPACT_SMALL_SHARE = 0.25
 COMPACT_AFTER_S = 7 * 86400.0
 """Age at which a segment is compressed harder."""
 COMPACT_EVERY_S = 3600.0
+
+assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
+assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

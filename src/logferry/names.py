@@ -24,6 +24,8 @@ _LOOKS_LIKE_CODE = re.compile(r"%(?=[0-9A-F]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _AGENT_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{AGENT_ID_CHARS_MAX}}}")
+# What some servers and file systems refuse in a name.
+_REFUSED = re.compile(r"""[\\"'*:<>?|`$&;#\[\]{}]|^[ -]|[ .]$|[^\x00-\x7f]""")
 _TEMPORARY = re.compile(r"\.~lf-[0-9a-f]{16}")
 _ASIDE = re.compile(r"(?P<name>.+)\.~gen-(?P<stamp>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})~", re.DOTALL)
 
@@ -53,6 +55,20 @@ def escape(raw: bytes) -> str:
 def unescape(name: str) -> bytes:
     """Return the raw bytes that ``escape`` made ``name`` from. Any archive name is accepted."""
     return _CODE.sub(lambda m: bytes([int(m.group(1), 16)]), name.encode("utf-8", "surrogateescape"))
+
+
+def plain_name(name: str) -> str:
+    """``name`` (one component) as a server that refused it may take it: more of it as ``%XX``.
+
+    ``unescape`` gives the same raw name for both. A name that gets too long stays as it is.
+    """
+    plain = _REFUSED.sub(lambda m: _codes(m.group()), name)
+    return plain if len(plain) <= NAME_BYTES_MAX else name
+
+
+def plain_path(path: str) -> str:
+    """``plain_name`` for every component of an archive path."""
+    return "/".join(plain_name(part) for part in path.split("/"))
 
 
 def escape_path(raw: bytes) -> str:

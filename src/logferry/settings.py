@@ -2,7 +2,7 @@
 
 A settings class is a frozen dataclass whose fields are ``str``, ``int``, ``float``, ``bool``, ``tuple[...]`` of
 those, another settings class, or a tuple or dict (by name) of settings classes. A field's metadata may name how
-text becomes a number: ``setting(default, unit="size" | "rate" | "duration")``.
+text becomes a number: ``setting(default, unit="size" | "rate" | "duration" | "schedule")``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,17 @@ def duration_s(text: str | float) -> float:
     return float(found[1]) * _DURATIONS[unit]
 
 
-_UNITS: dict[str, Any] = {"size": size_bytes, "rate": rate_bytes_s, "duration": duration_s}
+def schedule_text(text: str | float) -> str:
+    """A rate or a timetable as text; a bare number is bytes per second. Whoever has the setting reads it further."""
+    return text if isinstance(text, str) else str(int(text))
+
+
+_UNITS: dict[str, Any] = {
+    "size": size_bytes,
+    "rate": rate_bytes_s,
+    "duration": duration_s,
+    "schedule": schedule_text,
+}
 
 
 def setting(

@@ -27,9 +27,19 @@ class Node:
         self.address = server.address
         self.include = '["*"]'
         self.extra = ""
+        self.limits = ""
+        self.connections = 3
+        self.server_settings = ""
+        self.to = "/logs"
+        self.tls = "off"
         self.scan_interval = "50ms"
         (base / "agent.secret").write_text(PASSWORD + "\n")
         (base / "agent.secret").chmod(0o600)
+
+    def sign_in(self, user: str, password: str) -> None:
+        """Use another account than the agent's own."""
+        self.server_settings += f'user = "{user}"\n'
+        (self.base / "agent.secret").write_text(password + "\n")
 
     @property
     def config_path(self) -> Path:
@@ -39,9 +49,10 @@ class Node:
         """Write ``agent.toml`` and read it."""
         host, port = self.address
         self.config_path.write_text(
-            f'limits.connections = 3\n[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
-            f'[server]\naddress = "{host}:{port}"\ntls = "off"\n'
-            f'[[sources]]\npath = "{self.logs}"\nto = "/logs"\ninclude = {self.include}\n{self.extra}'
+            f"limits.connections = {self.connections}\n{self.limits}"
+            f'[agent]\nid = "{AGENT}"\nscan_interval = "{self.scan_interval}"\n'
+            f'[server]\naddress = "{host}:{port}"\ntls = "{self.tls}"\n{self.server_settings}'
+            f'[[sources]]\npath = "{self.logs}"\nto = "{self.to}"\ninclude = {self.include}\n{self.extra}'
         )
         return load_config(self.config_path)
 

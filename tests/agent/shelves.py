@@ -9,18 +9,27 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from logferry.archive import Archive, Catalog
 from logferry.ftp import Filesystem, MemoryUsers, User
 from logferry.ftp.local import LocalFilesystem
 from logferry.ftp.server import FtpServer
 from logferry.server.ingest import AgentFilesystem
+from tests.ftp.peers import Peer
+
+if TYPE_CHECKING:
+    from tests.agent.conftest import Node
 
 AGENT = "web-01"
 PASSWORD = "correct horse battery"
 _HIDDEN = re.compile(r"\.~gen-|(^|/)\.~up-[0-9a-f]{16}")
 _LIGHT_HASH = User.with_password(AGENT, PASSWORD, home="/").password_hash
+
+
+def light_hash() -> str:
+    """The hash of ``PASSWORD``, made once."""
+    return _LIGHT_HASH
 
 
 class Shelf(Protocol):
@@ -108,8 +117,16 @@ class ArchiveShelf(LocalShelf):
     def current(self) -> dict[str, bytes]:
         return _tree(self.data / "live" / AGENT / "logs")
 
+    def below(self, folder: str) -> dict[str, bytes]:
+        """What is current below another folder than ``logs``."""
+        return _tree(self.data / "live" / AGENT / folder)
+
     def generations(self, name: str) -> list[bytes]:
-        file = self.catalog.files.at(AGENT, f"logs/{name}")
+        return self.generations_at(f"logs/{name}")
+
+    def generations_at(self, path: str) -> list[bytes]:
+        """The kept generations of an archive path, oldest first."""
+        file = self.catalog.files.at(AGENT, path)
         if file is None:
             return []
         kept = [g for g in self.catalog.files.generations(file.id) if not g.current]
@@ -159,6 +176,34 @@ class ForeignShelf(_FolderShelf):
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(5)
+
+
+class PeerShelf(_FolderShelf):
+    """A folder of a real server of another make, which runs as long as the tests that use it."""
+
+    def __init__(self, peer: Peer, folder: str) -> None:
+        self.peer = peer
+        self.address = ("127.0.0.1", peer.port)
+        self.home = peer.root / folder
+        self._folder = folder
+
+    def node(self, base: Path) -> Node:
+        """A node that delivers there."""
+        from tests.agent.conftest import Node
+
+        made = Node(base, self)
+        made.to = f"{self.peer.base}/{self._folder}/logs"
+        made.sign_in(self.peer.user, self.peer.password)
+        if self.peer.encrypted:
+            made.tls = "required"
+            made.server_settings += f'pin = ["{self.peer.pin}"]\n'
+        return made
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self) -> None:
+        """It goes on running."""
 
 
 KINDS = {"folder": LocalShelf, "archive": ArchiveShelf, "foreign": ForeignShelf}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from logferry.agent.config import AgentConfig, host_and_port, load_config
+from logferry.agent.config import AgentConfig, host_and_port, load_config, state_dir_of
+from logferry.clock import ManualClock
 from logferry.errors import BadConfig, LogferryError
 
 WHOLE = """
@@ -23,6 +24,7 @@ tls = "required"
 pin = ["sha256/9f2c"]
 user = "web-01"
 password_file = "/etc/logferry/agent.secret"
+heartbeat = "https://logs.example:8443"
 [[sources]]
 path = "/var/log/nginx"
 to = "/var/log/nginx"
@@ -44,7 +46,7 @@ def load(folder: Path, text: str, **environment: str) -> AgentConfig:
 def test_all_settings_are_read(tmp_path: Path) -> None:
     """Units become numbers; every key of the documented example counts."""
     config = load(tmp_path, WHOLE)
-    assert config.limits.upload_rate == 5 * 1024 * 1024
+    assert config.limits.pace(ManualClock()).rate_bytes_s == 5 * 1024 * 1024
     assert config.agent.scan_interval == 10.0
     assert config.sources[0].home == "var/log/nginx"
     assert config.state_dir == Path("/var/lib/logferry-agent")
@@ -75,6 +77,16 @@ def test_what_is_left_out_has_a_usual_value_and_paths_count_from_the_file(tmp_pa
         (SMALL + '[[sources]]\npath = "x"\nto = "/a"\n[[sources]]\npath = "y"\nto = "a"\n', "same place"),
         (SMALL + '[[sources]]\npath = "x"\nto = "/a/../b"\n', "not an archive name"),
         (SMALL + "[limits]\nconnections = 0\n", "connections must be between"),
+        (SMALL.replace('"a"', '"a"\nmetrics_listen = "9109"'), "127.0.0.1:9109"),
+        (SMALL.replace('"a"', '"a"\nmetrics_file = "x.txt"'), "must end in .prom"),
+        (SMALL + 'heartbeat = "logs.example:8443"\n', "https://logs.example:8443"),
+        (SMALL + 'heartbeat = "http://logs.example"\n', "plain HTTP"),
+        (SMALL + '[limits]\nupload_rate = "fast"\n', "upload_rate"),
+        (SMALL + '[limits]\nquiet_hours = "at night"\n', "quiet_hours"),
+        (SMALL + '[[sources]]\npath = "x"\npriority = 10\n', "priority must be between"),
+        (SMALL + 'fallback = ["h:1"]\n', "an address twice"),
+        (SMALL + 'fallback = ["h:0"]\n', "not host:port"),
+        (SMALL + 'verify = "no"\n', "one of hash, size"),
         ("[agent\n", "agent.toml"),
     ],
 )
@@ -83,6 +95,29 @@ def test_a_wrong_setting_is_named_with_the_next_step(tmp_path: Path, text: str, 
     with pytest.raises(LogferryError, match=r"[\s\S]*") as caught:
         load(tmp_path, text)
     assert says in str(caught.value)
+
+
+def test_the_state_folder_is_found_in_settings_with_mistakes(tmp_path: Path) -> None:
+    """That is when one wants to see the status of the agent that goes on with the old ones."""
+    path = tmp_path / "agent.toml"
+    path.write_text(SMALL.replace('"a"', '"a"\nstate_dir = "here"') + "mistake = 1\n")
+    with pytest.raises(BadConfig, match="mistake"):
+        state_dir_of(path)
+    (tmp_path / "here").mkdir()
+    assert state_dir_of(path) == tmp_path / "here"
+    path.write_text("[agent\n")
+    (tmp_path / "agent-state").mkdir()
+    assert state_dir_of(path) == tmp_path / "agent-state"
+
+
+def test_a_rate_may_be_a_number_a_text_or_a_timetable(tmp_path: Path) -> None:
+    """Also from the environment."""
+    for text in ("5000", '"5 KB/s"', '"00:00-24:00 5 KB/s"'):
+        config = load(tmp_path, SMALL + f"[limits]\nupload_rate = {text}\n")
+        assert config.limits.pace(ManualClock()).rate_bytes_s == 5000
+    config = load(tmp_path, SMALL, LOGFERRY_LIMITS__UPLOAD_RATE="7000", LOGFERRY_SERVER__FALLBACK='["b:2", "c:3"]')
+    assert config.limits.pace(ManualClock()).rate_bytes_s == 7000
+    assert config.server.addresses == ("h:1", "b:2", "c:3")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

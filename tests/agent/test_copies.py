@@ -18,7 +18,8 @@ from logferry.agent.plan import Move, New, Same, Ship, Sight, changes, decide
 from logferry.agent.registry import Registry
 from logferry.agent.rows import Row, State
 from logferry.agent.sources import Source
-from logferry.agent.status import read_status, text
+from logferry.agent.status import read_status
+from logferry.cli.agent_status import lines as status_lines
 from logferry.errors import BadConfig
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_digest import Digest
@@ -87,7 +88,8 @@ def test_a_compressed_copy_of_what_the_server_holds_is_not_sent(archive_node: No
     assert node.current() == {"app.log.1": LOG}
     row, original = row_of(node, "app.log.1.gz")
     assert (row.state, row.offset, original) == (State.SKIPPED, 0, "logs/app.log.1")
-    told = text(read_status(node.base / "agent-state"), running=False)
+    status = read_status(node.base / "agent-state")
+    told = status_lines(status, running=False, now_ns=status.written_ns)
     assert "1 compressed copy of what the server holds not sent" in told
 
 

@@ -22,6 +22,7 @@ from tests.agent.cutting import CuttingProxy
 from tests.agent.dying import Nursery
 from tests.agent.shelves import ArchiveShelf
 from tests.agent.truth import differences
+from tests.security.amounts import seed
 
 SMALL_SLICES = (
     "import sys\n"
@@ -72,14 +73,7 @@ def tree(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LogTree
         monkeypatch.setattr(module, "SLICE_BYTES", 24 * 1024)
         monkeypatch.setattr(module, "READ_WHOLE_BYTES", 16 * 1024)
     node.config()
-    return LogTree(node.logs, FILES, seed=_seed("tree"), ledger=Ledger(tmp_path / "ledger"), keep=50)
-
-
-def _seed(what: str) -> int:
-    """``LOGFERRY_SEED`` where it is set, else a new one; printed, so that a failure can be drawn again."""
-    seed = int(os.environ.get("LOGFERRY_SEED") or random.SystemRandom().randrange(10**9))
-    print(f"seed of {what}: {seed}")
-    return seed
+    return LogTree(node.logs, FILES, seed=seed("tree"), ledger=Ledger(tmp_path / "ledger"), keep=50)
 
 
 def finish(node: Node, tree: LogTree) -> None:
@@ -109,7 +103,7 @@ def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
     node: Node, tree: LogTree, tmp_path: Path
 ) -> None:
     """Files grow and rotate all the time, also while the agent is dead."""
-    rng = random.Random(_seed("kills"))
+    rng = random.Random(seed("kills"))
     tree.grow(2000)
     for _ in range(KILLS if isinstance(node.server, ArchiveShelf) else KILLS // 3):
         agent = AgentProcess(node, tmp_path / "agent.log")
@@ -122,7 +116,7 @@ def test_an_agent_killed_at_twenty_random_moments_loses_and_doubles_nothing(
 @pytest.mark.slow
 def test_a_server_restarted_again_and_again_loses_and_doubles_nothing(node: Node, tree: LogTree) -> None:
     """The agent finds it again by itself."""
-    rng = random.Random(_seed("kills"))
+    rng = random.Random(seed("kills"))
     tree.grow(500)
     with RunningAgent(node):
         for _ in range(5):
@@ -164,7 +158,7 @@ def test_agents_killed_at_any_step_with_rotations_in_between_lose_and_double_not
     node: Node, tree: LogTree, tmp_path: Path
 ) -> None:
     """Each dies at a step drawn by chance; until the next one starts, logs grow and are rotated several times."""
-    rng = random.Random(_seed("steps"))
+    rng = random.Random(seed("steps"))
     nursery = Nursery(tmp_path / "agents.log")
     try:
         for _ in range(STEPS if isinstance(node.server, ArchiveShelf) else STEPS // 4):
@@ -203,7 +197,7 @@ def test_a_first_upload_killed_at_every_step_twice_and_rotated_in_between_is_the
 @pytest.mark.slow
 def test_bundles_killed_at_many_steps_are_there_once(node: Node, tree: LogTree, tmp_path: Path) -> None:
     """Forty new files at a time; until the next agent comes some of them have grown or got another name."""
-    rng = random.Random(_seed("bundles"))
+    rng = random.Random(seed("bundles"))
     nursery = Nursery(tmp_path / "agents.log")
     try:
         for steps in range(1, STEPS_OF_A_RUN, STRIDE // 3):

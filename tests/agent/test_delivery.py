@@ -311,3 +311,34 @@ def _old(node: Node) -> bytes:
     """The kept generation with what came late: in one piece, or in a file of its own where generations are closed."""
     late = [data for name, data in node.current().items() if name.startswith("app.log.~late-")]
     return b"".join([*node.generations("app.log"), *late])
+
+
+@pytest.mark.parametrize("more", [0, 20], ids=["the same", "grown"])
+def test_a_file_replaced_by_a_copy_of_itself_goes_on_where_it_was(node: Node, more: int) -> None:
+    """rsync and editors write another file and rename it over the old one: another inode, the content continues."""
+    node.write("app.log", lines(0, 200))
+    assert node.once().complete
+    node.write("copy", lines(0, 200 + more))
+    os.rename(node.path("copy"), node.path("app.log"))
+    with RunningAgent(node):
+        eventually(lambda: node.current() == {"app.log": lines(0, 200 + more)}, node.current)
+        node.write("app.log", lines(200 + more, 5))
+        eventually(lambda: node.current() == {"app.log": lines(0, 205 + more)}, node.current)
+    assert node.once().sent_slices == 0
+
+
+@watching
+def test_an_empty_log_that_is_filled_and_renamed_at_once_is_there_once(node: Node, watcher: bool) -> None:
+    """Its old name holds nothing to compare it by; the handle that the agent has of it still leads to its bytes."""
+    node.write("app.log", b"")
+    with RunningAgent(node, watcher=watcher):
+        eventually(lambda: node.current() == {"app.log": b""}, node.current)
+        with open(node.path("app.log"), "ab") as old:
+            os.rename(node.path("app.log"), node.path("app.log.1"))
+            old.write(lines(0, 50))
+        eventually(lambda: node.current().get("app.log.1") == lines(0, 50), node.current)
+        node.write("other.log", b"x")
+        eventually(lambda: "other.log" in node.current(), node.current)
+    filled = {name: data for name, data in node.current().items() if data}
+    assert filled == {"app.log.1": lines(0, 50), "other.log": b"x"}
+    assert [data for name in ("app.log", "app.log.1") for data in node.generations(name) if data] == []

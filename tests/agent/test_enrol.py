@@ -25,6 +25,7 @@ class Office:
 
     def __init__(self, identity: TlsIdentity | None) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.authorizations: list[str] = []
         self.status = 201
         self.reply: dict[str, Any] = {
             "id": "web-01",
@@ -39,6 +40,7 @@ class Office:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 office.requests.append((self.path, json.loads(body)))
+                office.authorizations.append(self.headers.get("Authorization", ""))
                 data = json.dumps(office.reply).encode()
                 self.send_response(office.status)
                 self.send_header("Content-Length", str(len(data)))
@@ -147,6 +149,33 @@ def test_a_refusal_is_told_in_the_servers_words(tmp_path: Path, status: int, kin
         assert list(tmp_path.iterdir()) == []
     finally:
         office.close()
+
+
+@pytest.mark.parametrize(("offered", "written"), [("https://logs.example:8443/below", True), ("", False)])
+def test_a_heartbeat_is_written_where_the_server_offers_one(
+    tmp_path: Path, office: Office, identity: TlsIdentity, offered: str, written: bool
+) -> None:
+    """Verified by the pin, as the joining was."""
+    office.reply["heartbeat"] = offered
+    path = tmp_path / "agent.toml"
+    join(f"https://127.0.0.1:{office.port}", token="t", pin=identity.pin, watch=["/x"], config_path=str(path))
+    server = load_config(path).server
+    assert (server.heartbeat, server.heartbeat_trust) == (offered, "pin")
+    assert ("heartbeat" in path.read_text()) == written
+
+
+def test_a_heartbeat_in_the_clear_is_not_taken(tmp_path: Path, office: Office, identity: TlsIdentity) -> None:
+    """It would carry the password."""
+    office.reply["heartbeat"] = "http://logs.example"
+    with pytest.raises(Refused, match="no sense"):
+        join(
+            f"https://127.0.0.1:{office.port}",
+            token="t",
+            pin=identity.pin,
+            watch=["/x"],
+            config_path=str(tmp_path / "agent.toml"),
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_node_joins_once(tmp_path: Path, office: Office) -> None:

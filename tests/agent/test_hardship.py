@@ -18,7 +18,8 @@ from logferry.agent.config import load_config
 from logferry.agent.identity import Fingerprint
 from logferry.agent.registry import Registry
 from logferry.agent.runner import Agent
-from logferry.agent.status import is_running, read_status, text
+from logferry.agent.status import is_running, read_status
+from logferry.cli.agent_status import lines as told
 from logferry.errors import Conflict, Damaged, Full, NotFound
 from logferry.ftp import Filesystem, MemoryUsers, TlsIdentity, User
 from logferry.ftp.local import LocalFilesystem
@@ -53,6 +54,14 @@ def test_a_server_that_is_away_is_waited_for(plain_node: Node, caplog: pytest.Lo
         running.agent.hurry()
         eventually(lambda: plain_node.current() == {"app.log": lines(0, 10)})
         eventually(lambda: states(caplog, "server") == ["away", "ok"], lambda: states(caplog, "server"))
+
+
+def test_an_agent_may_be_hurried_before_it_has_begun(plain_node: Node) -> None:
+    """Whoever started it on another thread cannot know how far it is."""
+    plain_node.write("app.log", lines(0, 10))
+    agent = Agent(plain_node.config())
+    agent.hurry()
+    assert agent.once().complete
 
 
 def test_a_wrong_password_is_said_once_and_not_tried_again_soon(
@@ -225,7 +234,7 @@ def test_the_status_tells_what_the_agent_does(plain_node: Node) -> None:
         status = read_status(state_dir)
         assert (status.agent, status.link, status.files, status.waiting) == ("web-01", "connected", 1, 0)
         assert is_running(status)
-        assert any("connected" in line for line in text(status, running=True))
+        assert any("connected" in line for line in told(status, running=True, now_ns=status.written_ns))
     assert not is_running(read_status(state_dir))
     (state_dir / "status.json").write_text("{")
     with pytest.raises(Damaged):

@@ -11,10 +11,12 @@ from logferry.agent.identity import EMPTY, UNSEEN, Fingerprint, Stat, agrees, di
 from logferry.agent.plan import (
     Case,
     Changes,
+    Compare,
     Decision,
     Move,
     NewGeneration,
     Rename,
+    Ship,
     Sight,
     changes,
     decide,
@@ -57,76 +59,128 @@ def row(
 
 
 def sight(
-    content: bytes, *, path: bytes = b"/l/app.log", inode: int = 10, mtime: int = 200, generation: int = 0
+    content: bytes,
+    *,
+    path: bytes = b"/l/app.log",
+    inode: int = 10,
+    mtime: int = 200,
+    ctime: int = 200,
+    generation: int = 0,
 ) -> Sight:
-    """A file with ``content`` as a look finds it."""
+    """A file with ``content`` as a look finds it. Row times are 100; a ctime that differs says that it was touched."""
     name = path.rpartition(b"/")[2].decode()
-    return Sight(path, f"l/{name}", Stat(inode, len(content), mtime, mtime), generation)
+    return Sight(path, f"l/{name}", Stat(inode, len(content), mtime, ctime), generation)
 
 
 @dataclass(frozen=True)
 class Example:
-    """What is on the node, what is known, and what shall be decided about the file at ``app.log``."""
+    """What is on the node, what is known, and what shall be decided about the file at ``app.log``.
+
+    ``rows``: those of the torture matrix that come to this decision.
+    """
 
     says: str
     now: bytes
     right: str
+    rows: tuple[int, ...] = ()
     own: Row | None = field(default_factory=row)
     inode: int = 10
     mtime: int = 200
+    ctime: int = 200
     generation: int = 0
     astray: tuple[Row, ...] = ()
 
 
 AWAY = row(path=b"/l/old")
 """A row whose file is no longer where it was."""
+ALIKE = OTHER[: len(OLD) - 80] + OLD[-80:]
+"""Other lines of the same length that end like the old ones."""
+LINES = b"heartbeat ok\n" * 2000
+JUDGED = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20, 21, 27, 28, 29, 30, 32, 39, 40, 43}
+"""Rows of the matrix in which the identity of a file is in question."""
 EXAMPLES = [
-    Example("growth", OLD + b"more\n", "Ship"),
-    Example("growth with frozen time", OLD + b"more\n", "Ship", mtime=100),
-    Example("growth with time set back", OLD + b"more\n", "Ship", mtime=1),
-    Example("nothing but a chmod", OLD, "Same", mtime=100),
-    Example("never settled, all confirmed", OLD, "Same", own=row(seen=UNSEEN)),
-    Example("copytruncate, empty", b"", "NewGeneration"),
-    Example("truncated, refilled a little", OTHER[:500], "NewGeneration"),
-    Example("truncated, refilled to the same size", OTHER[: len(OLD)], "NewGeneration"),
-    Example("truncated, refilled past the offset", OTHER, "NewGeneration"),
-    Example("refilled, lines end alike", OTHER[: len(OLD) - 40] + OLD[-40:] + b"x\n", "NewGeneration"),
-    Example("shrunk to its own beginning", OLD[:-1], "NewGeneration"),
-    Example("replaced, same size, newer", OTHER[: len(OLD)], "NewGeneration", inode=77),
-    Example("replaced, same size, same time", OTHER[: len(OLD)], "NewGeneration", inode=77, mtime=100),
-    Example("replaced by other content, longer", OTHER, "NewGeneration", inode=77),
-    Example("replaced by a grown copy of itself", OLD + b"more\n", "Ship", inode=77),
-    Example("rewritten: same size, head and tail", OLD, "Compare"),
-    Example("another inode with the same bytes", OLD, "Compare", inode=77, mtime=100),
-    Example("same 2 KB header, other lines", HEADER + OTHER, "NewGeneration", own=row(HEADER + OLD)),
-    Example("inode used again at the same path", OTHER, "NewGeneration", inode=10),
-    Example("empty before, grown", OLD, "Ship", own=row(b"")),
+    # the path is known and its file grew
+    Example("growth", OLD + b"more\n", "Ship", (17, 20, 32)),
+    Example("growth that completes a half line", OLD + b"d half\n", "Ship", (19,), own=row(OLD[:-9])),
+    Example("growth with frozen time", OLD + b"more\n", "Ship", (29,), mtime=100),
+    Example("growth with time set back", OLD + b"more\n", "Ship", (14,), mtime=1),
+    Example("growth under another inode number", OLD + b"more\n", "Ship", (43,), inode=77),
+    Example("empty before, grown", OLD, "Ship", (30,), own=row(b"")),
     Example("empty before, replaced", OTHER, "Ship", own=row(b""), inode=77),
     Example("begun and never confirmed", OTHER, "Ship", own=row(b"", state=State.NEW), inode=77),
-    Example("came back after it was gone", OLD + b"more\n", "Ship", own=row(state=State.GONE)),
-    Example("came back unchanged", OLD, "Same", own=row(state=State.GONE), mtime=100),
-    Example("came back as another file", OTHER, "NewGeneration", own=row(state=State.GONE)),
-    Example("never seen before", OLD, "New", own=None),
-    Example("never seen before and empty", b"", "New", own=None),
-    Example("renamed here", OLD, "Move", own=None, astray=(AWAY,)),
-    Example("renamed here and grown", OLD + b"more\n", "Move", own=None, astray=(AWAY,)),
-    Example("renamed here over a gone file", OLD, "Move",
+    # it did not grow
+    Example("untouched", OLD, "Same", mtime=100, ctime=100),
+    Example("untouched under another inode number", OLD, "Same", (43,), inode=77, mtime=100, ctime=100),
+    Example("never settled, all confirmed", OLD, "Same", own=row(seen=UNSEEN)),
+    Example("empty and touched", b"", "Ship", (30,), own=row(b"")),
+    Example("nothing but a chmod", OLD, "Compare", (40,), mtime=100),
+    Example("rewritten: same size, head and tail", OLD, "Compare", (12,)),
+    Example("rewritten with its old time: same size, head and tail", OLD, "Compare", (13,), mtime=100),
+    Example("another file with the same bytes", OLD, "Compare", (12,), inode=77),
+    Example("another file with the same bytes and time", OLD, "Compare", (13, 43), inode=77, mtime=100),
+    # it has other content
+    Example("copytruncate, empty", b"", "NewGeneration", (7, 15)),
+    Example("truncated, refilled a little", OTHER[:500], "NewGeneration", (7, 15)),
+    Example("truncated, refilled to the same size", OTHER[: len(OLD)], "NewGeneration", (8, 9)),
+    Example("truncated, refilled past the offset", OTHER, "NewGeneration", (8, 9)),
+    Example("refilled, lines end alike", ALIKE + b"x\n", "NewGeneration", (9,)),
+    Example("refilled to the byte, lines end alike", ALIKE, "NewGeneration", (9,)),
+    Example("shrunk to its own beginning", OLD[:-1], "NewGeneration", (15,)),
+    Example("same 2 KB header, other lines", HEADER + OTHER, "NewGeneration", (11,), own=row(HEADER + OLD)),
+    Example("cut to the header that all its generations have", HEADER, "NewGeneration", (11,), own=row(HEADER + OLD)),
+    Example("inode used again at the same path", OTHER, "NewGeneration", (10,)),
+    Example("inode used again at the same path, shorter", b"x\n", "NewGeneration", (10,)),
+    Example("replaced, same size, newer", OTHER[: len(OLD)], "NewGeneration", (12,), inode=77),
+    Example("replaced, same size, same time", OTHER[: len(OLD)], "NewGeneration", (13,), inode=77, mtime=100),
+    Example("rewritten with its old time", OTHER[: len(OLD)], "NewGeneration", (13,), mtime=100),
+    Example("replaced by other content, longer", OTHER, "NewGeneration", inode=77),
+    Example("its link leads elsewhere", OTHER, "NewGeneration", (27,), inode=77),
+    Example("replaced by a grown copy of itself", OLD + b"more\n", "Ship", inode=77),
+    Example("impossible: refilled with the very same lines", LINES + LINES, "Ship", (9,), own=row(LINES)),
+    # it had been gone
+    Example("came back after it was gone", OLD + b"more\n", "Ship", (43,), own=row(state=State.GONE)),
+    Example("came back unchanged", OLD, "Same", (39, 43), own=row(state=State.GONE), mtime=100, ctime=100),
+    Example("came back as another file", OTHER, "NewGeneration", (39,), own=row(state=State.GONE), inode=77),
+    # the path is not known
+    Example("never seen before", OLD, "New", (1, 21), own=None),
+    Example("never seen before and empty", b"", "New", (30,), own=None),
+    Example("a copy of a known file", OLD, "New", (7, 8), own=None, inode=77),
+    Example("renamed here", OLD, "Move", (1, 5, 28), own=None, astray=(AWAY,)),
+    Example("renamed here and grown", OLD + b"more\n", "Move", (1, 2, 3, 4, 5, 6), own=None, astray=(AWAY,)),
+    Example("renamed here and grown, then its place was taken", OLD + b"more\n", "Move", (2, 3, 6), own=None,
+            astray=(row(state=State.ENDED),)),
+    Example("renamed here over a gone file", OLD, "Move", (1, 39),
             own=row(OTHER, inode=5, state=State.GONE), astray=(AWAY,)),
-    Example("renamed here after its place was taken", OLD, "Move", own=None, astray=(row(state=State.ENDED),)),
-    Example("inode used again by a new file", OTHER, "New", own=None, astray=(AWAY,)),
-    Example("inode used again: shorter file", b"x\n", "New", own=None, astray=(AWAY,)),
-    Example("inode used again: the file system says so", OLD, "New", own=None, generation=9,
-            astray=(dataclasses.replace(AWAY, inode_generation=8),)),
-    Example("an empty archived file is never followed", OLD, "New", own=None, astray=(row(b"", path=b"/l/old"),)),
-    Example("an unconfirmed first upload is followed", OLD, "Move", own=None,
+    Example("renamed here over a file that moved on", OLD, "Move", (2, 3), own=row(OTHER, inode=5), astray=(AWAY,)),
+    Example("renamed here after its place was taken", OLD, "Move", (2, 3), own=None, astray=(row(state=State.ENDED),)),
+    Example("an unconfirmed first upload is followed", OLD, "Move", (2, 3), own=None,
             astray=(row(b"", path=b"/l/old", state=State.NEW),)),
+    Example("inode used again by a new file", OTHER, "New", (10, 21), own=None, astray=(AWAY,)),
+    Example("inode used again: shorter file", b"x\n", "New", (10,), own=None, astray=(AWAY,)),
+    Example("inode used again: same header", HEADER + OTHER, "New", (10, 11), own=None,
+            astray=(row(HEADER + OLD, path=b"/l/old"),)),
+    Example("inode used again: the file system says so", OLD, "New", (10,), own=None, generation=9,
+            astray=(dataclasses.replace(AWAY, inode_generation=8),)),
+    Example("an empty archived file is never followed", OLD, "New", (30,), own=None,
+            astray=(row(b"", path=b"/l/old"),)),
 ]  # fmt: skip
+
+
+def test_every_row_of_the_matrix_that_is_about_identity_has_examples() -> None:
+    """And no example names a row that is not."""
+    assert {number for example in EXAMPLES for number in example.rows} == JUDGED
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.says)
 def test_every_change_of_a_file_has_its_decision(example: Example) -> None:
     """One row of the table."""
-    there = sight(example.now, inode=example.inode, mtime=example.mtime, generation=example.generation)
+    there = sight(
+        example.now,
+        inode=example.inode,
+        mtime=example.mtime,
+        ctime=example.ctime,
+        generation=example.generation,
+    )
 
     def same_content(_: Sight, known: Row) -> bool:
         return agrees(lambda offset, count: example.now[offset : offset + count], known.print)
@@ -178,6 +232,13 @@ def test_a_copytruncated_log_keeps_its_old_generation_and_its_copy_is_new() -> N
     """The inode stays, the content is gone, the copy has an inode of its own."""
     files = {b"/l/log": (10, b""), b"/l/log.1": (11, OLD)}
     assert said(outcome(files, [row(OLD, path=b"/l/log")])) == ["NewGeneration /l/log", "New /l/log.1"]
+
+
+def test_a_file_that_goes_on_under_another_inode_is_that_of_its_row_from_then_on() -> None:
+    """Else its row and its file would be compared again and again."""
+    there = sight(OLD + b"more\n", inode=77)
+    for decision in (Ship(row(), there), Compare(row(), there, if_unknown_same=True)):
+        assert [(r.inode, r.offset) for r in made([decision]).update] == [(77, len(OLD))]
 
 
 def made(decisions: list[Decision], owners: dict[bytes, Row] | None = None) -> Changes:

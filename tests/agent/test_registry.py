@@ -36,7 +36,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     again = Registry(tmp_path / "r.db", NOW)
     assert again.by_id(row.id) == again.by_path(row.path) == row
     assert again.by_inode(2**64 - 3) == again.by_place("logs/a") == [row]
-    assert dict(again.marks()) == {row.path: row.seen}
+    assert dict(again.marks()) == {row.path: row.seen.mark}
     assert again.new_id() > row.id
     again.close()
 
@@ -124,7 +124,12 @@ def test_files_long_gone_are_forgotten_and_others_never(tmp_path: Path) -> None:
     """A row is dropped only when its file is gone for long."""
     registry = Registry(tmp_path / "r.db", NOW)
     registry.apply([make(registry, b"/here"), make(registry, b"/gone", state=State.GONE)], now_ns=NOW)
-    assert registry.forget(gone_before_ns=NOW) == 0
-    assert registry.forget(gone_before_ns=NOW + 1) == 1
+
+    def forget(before_ns: int, *, is_gone: bool = True) -> int:
+        return registry.forget(gone_before_ns=before_ns, is_gone=lambda path: is_gone, now_ns=NOW)
+
+    assert forget(NOW) == 0
+    assert forget(NOW + 1, is_gone=False) == 0  # the file is back, and no look has found it yet
+    assert forget(NOW + 1) == 1
     assert registry.by_path(b"/here") is not None
     registry.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from logferry.agent.config import SourceSettings
-from logferry.agent.identity import UNSEEN
 from logferry.agent.patterns import Patterns
 from logferry.agent.scan import Scanner
 from logferry.agent.sources import Source, archive_component
@@ -96,7 +95,7 @@ def test_what_the_registry_knows_is_not_reported_unless_a_look_is_due(tmp_path: 
     stats = {one.path: one.stat for look in first.walk() for one in look.seen}
     path_a, path_b = sorted(stats)
     second = Scanner([source(tmp_path)])
-    assert second.load([(path_a, stats[path_a]), (path_b, UNSEEN)]) == 2
+    assert second.load([(path_a, stats[path_a].mark), (path_b, 0)]) == 2
     assert seen(second) == ["logs/b"]
 
 
@@ -164,7 +163,62 @@ def test_only_names_a_watcher_gave_are_looked_at(tmp_path: Path) -> None:
     (tmp_path / "b").unlink()
     (tmp_path / "new").mkdir()
     folder = os.fsencode(tmp_path)
-    look = scanner.look_names(folder, scanner.sources[0], [b"a", b"b", b"new", b"never-there"])
+    look = scanner.look_names(folder, [b"a", b"b", b"new", b"never-there"])
     assert [one.path for one in look.seen] == [folder + b"/a"]
     assert look.missing == [folder + b"/b"]
     assert look.folders == [folder + b"/new"]
+
+
+INSIDE = {
+    "other patterns": [("", {"include": ("*.log",)}), ("app", {"include": ("*.txt",), "to": "/app"})],
+    "excluded by the outer one": [("", {"exclude": ("app",)}), ("app", {"to": "/app"})],
+    "inner one first": [("app", {"include": ("*.txt",), "to": "/app"}), ("", {"include": ("*.log",)})],
+    "the same folder twice": [("", {"include": ("*.log",)}), ("", {"include": ("*.txt",), "to": "/app"})],
+    "excluded deeper": [("", {"exclude": ("deep",), "include": ("*.log",)}), ("app", {"to": "/app"})],
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("other patterns", ["app/deep/b.txt", "app/t.txt", "logs/a.log", "logs/app/b.log", "logs/app/deep/c.log"]),
+        ("excluded by the outer one", ["app/b.log", "app/deep/b.txt", "app/deep/c.log", "app/t.txt", "logs/a.log"]),
+        ("inner one first", ["app/deep/b.txt", "app/t.txt", "logs/a.log", "logs/app/b.log", "logs/app/deep/c.log"]),
+        (
+            "the same folder twice",
+            ["app/app/deep/b.txt", "app/app/t.txt", "logs/a.log", "logs/app/b.log", "logs/app/deep/c.log"],
+        ),
+        ("excluded deeper", ["app/deep/b.txt", "app/deep/c.log", "app/t.txt", "logs/a.log", "logs/app/b.log"]),
+    ],
+)
+def test_sources_inside_each_other_lose_no_file(tmp_path: Path, how: str, expected: list[str]) -> None:
+    """Each file belongs to the first source that looks into its folder and wants it; also once it is known, and when a
+    watcher tells of it."""
+    names = ("a.log", "app/b.log", "app/t.txt", "app/deep/b.txt", "app/deep/c.log")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    sources = [
+        Source.of(SourceSettings(path=str(tmp_path / below), **{"to": "/logs", **more}))  # type: ignore[arg-type, dict-item]
+        for below, more in INSIDE[how]
+    ]
+    scanner = Scanner(sources)
+    assert seen(scanner) == expected
+    assert seen(scanner) == []
+    for name in names:
+        (tmp_path / name).write_text(name * 2)
+    assert seen(scanner) == expected
+    told = Scanner(sources)
+    looks = [told.look_names(os.fsencode(tmp_path / name).rpartition(b"/")[0], [os.path.basename(os.fsencode(name))])
+             for name in names]  # fmt: skip
+    assert sorted(one.source.archive_path(one.path) for look in looks for one in look.seen) == expected
+
+
+def test_a_renamed_file_stays_with_the_inner_source(tmp_path: Path) -> None:
+    """Its new name matches no pattern: of the sources that look there the innermost has it."""
+    outer = source(tmp_path, include=("*.txt",))
+    inner = Source.of(SourceSettings(path=str(tmp_path / "app"), to="/app", include=("*.log",)))
+    scanner = Scanner([outer, inner])
+    path = os.fsencode(tmp_path) + b"/app/a.log.1"
+    assert (scanner.source_of(path), scanner.source_at(path)) == (None, inner)
+    assert not scanner.wants(os.fsencode(tmp_path) + b"/app.log")

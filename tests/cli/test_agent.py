@@ -75,12 +75,89 @@ def test_a_running_agent_follows_tells_its_state_and_stops_on_sigterm(site: Site
             told = wait_for_link(site, config)
             assert (told["agent"], told["running"]) == ("run-1", True)
             assert site.logferry("agent", "status", "--config", str(config)).out.startswith("run-1 → 127.0.0.1:")
+            reloads_and_explains(site, config)
         finally:
             running.send_signal(signal.SIGTERM)
             assert running.wait(30) == 0
     done = site.logferry("agent", "status", "--config", str(config))
     assert done.code == 1
     assert "not running" in done.out
+
+
+def reloads_and_explains(site: Site, config: Path) -> None:
+    """While it runs: good settings are taken, wrong ones are refused in one sentence; a file is explained."""
+    good = config.read_text()
+    assert site.logferry("agent", "reload", "--config", str(config)).out == "the agent has taken its settings\n"
+    config.write_text(good + "mistake = 1\n")
+    refused = site.logferry("agent", "reload", "--config", str(config))
+    assert (refused.code, refused.out) == (3, "")
+    assert "unknown setting sources[1].mistake" in refused.err
+    assert json.loads(site.logferry("agent", "reload", "--config", str(config), "--json").out)["taken"] is False
+    shown = site.logferry("agent", "status", "--config", str(config))
+    assert "problem: new settings are not in use" in shown.out
+    config.write_text(good)
+    assert site.logferry("agent", "reload", "--config", str(config)).code == 0
+    log = str(config.parent / "log" / "app.log")
+    told = site.logferry("agent", "explain", log, "--config", str(config))
+    assert (told.code, told.out.partition(" ")[0]) == (0, "shipped")
+    assert json.loads(site.logferry("agent", "explain", log, "--config", str(config), "--json").out)["confirmed"] == 14
+    elsewhere = site.logferry("agent", "explain", "/etc/passwd", "--config", str(config))
+    assert (elsewhere.code, "it lies in no source" in elsewhere.out) == (1, True)
+    numbers = site.logferry("agent", "status", "--metrics", "--config", str(config))
+    assert "logferry_agent_sent_bytes_total 14\n" in numbers.out
+
+
+def test_reload_without_an_agent_says_how_to_start_one(site: Site, tmp_path: Path) -> None:
+    """Exit 1: nothing found."""
+    done = site.logferry("agent", "reload", "--config", str(joined(site, tmp_path, "reload-1")))
+    assert done.code == 1
+    assert "logferry agent run" in done.err
+
+
+def test_a_service_file_is_printed_or_written(site: Site, tmp_path: Path) -> None:
+    """Printed, nothing is changed; WinSW's is written beside the settings, with the steps that start it."""
+    config = joined(site, tmp_path, "service-1")
+    done = site.logferry("agent", "install-service", "--print", "--kind", "systemd", "--config", str(config))
+    assert done.code == 0
+    assert f"agent run --config {config}" in done.out
+    assert not list(tmp_path.glob("*.service"))
+    done = site.logferry("agent", "install-service", "--kind", "winsw", "--config", str(config))
+    assert (tmp_path / "logferry-agent.xml").exists()
+    assert "install" in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of POSIX")
+def test_on_a_terminal_the_first_ship_has_a_bar_and_ctrl_c_ends_it_quietly(site: Site, tmp_path: Path) -> None:
+    """Then it says that it follows; no log lines and no traceback among it."""
+    import pty
+
+    config = joined(site, tmp_path, "bar-1")
+    with (tmp_path / "log" / "big.log").open("wb") as log:
+        log.write(os.urandom(20_000_000))
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "logferry.cli", "agent", "run", "--config", str(config)]
+    environment = site.programs.environment() | {"TERM": "xterm"}
+    with subprocess.Popen(
+        command, env=environment, stdin=child, stdout=child, stderr=child, start_new_session=True
+    ) as running:
+        os.close(child)
+        try:
+            seen = b""
+            while b"now following" not in seen:
+                seen += os.read(parent, 65536)
+        finally:
+            running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 0
+        try:
+            while more := os.read(parent, 65536):
+                seen += more
+        except OSError:  # the other end is closed
+            os.close(parent)
+    text = seen.decode()
+    assert "2 files known" in text
+    assert "20 MB" in text
+    assert "Traceback" not in text
+    assert '"event"' not in text.partition("now following")[0]
 
 
 def wait_for(site: Site, place: str, content: str) -> None:

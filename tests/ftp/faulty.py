@@ -38,6 +38,8 @@ class Faults:
     """Folder -> lines of facts and names that MLSD sends; announce MLST with it. Such folders exist."""
     digest: bytes = b""
     """What HASH answers instead of the truth; announce HASH with it."""
+    stored: bytes = b"226 stored\r\n"
+    """The reply to an upload that went well."""
 
 
 class FaultyServer:
@@ -202,7 +204,7 @@ class _Session:
         self._server.files[path] = before[:rest] + new + before[rest + len(new) :] if rest else new
         if verdict == "lost":
             raise Hangup
-        return b"226 stored\r\n"
+        return self._faults.stored
 
     def _retr(self, path: str) -> bytes:
         if path not in self._server.files:

@@ -10,6 +10,8 @@ import random
 import secrets
 
 HEAVY = os.environ.get("HEAVY", "") not in ("", "0")
+_SEED = os.environ.get("FUZZ_SEED") or os.environ.get("LOGFERRY_SEED")
+"""Read at once: tests run without the LOGFERRY_* of whoever starts them."""
 
 
 def amount(name: str, usual: int, full: int) -> int:
@@ -17,8 +19,13 @@ def amount(name: str, usual: int, full: int) -> int:
     return int(os.environ.get(f"HEAVY_{name.upper()}") or (full if HEAVY else usual))
 
 
+def seed(name: str) -> int:
+    """A seed for ``name``. It is printed, and ``FUZZ_SEED=…`` (or ``LOGFERRY_SEED=…``) repeats the run."""
+    drawn = int(_SEED or secrets.randbits(30))
+    print(f"{name}: FUZZ_SEED={drawn}")
+    return drawn
+
+
 def dice(name: str) -> random.Random:
-    """A random source for ``name``; its seed is printed, and ``FUZZ_SEED=…`` repeats the run."""
-    seed = int(os.environ.get("FUZZ_SEED") or secrets.randbits(48))
-    print(f"{name}: FUZZ_SEED={seed}")
-    return random.Random(f"{seed} {name}")
+    """A random source for ``name``, see ``seed``."""
+    return random.Random(f"{seed(name)} {name}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logferry.agent import runner
+from logferry.agent import crew, runner
 from logferry.agent.config import load_config
 from logferry.archive.records import AgentRecord
 from logferry.clock import SYSTEM
@@ -104,7 +104,7 @@ def test_an_agent_is_new_then_ok_while_it_idles_and_gone_when_it_stops(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its version and how often it will be heard are told over FTP alone."""
-    monkeypatch.setattr(runner, "ALIVE_S_MIN", 0.2)
+    monkeypatch.setattr(crew, "ALIVE_S_MIN", 0.2)
     node = Node(site, tmp_path / "node", "web-01")
     assert state_of(site, "web-01") == "new"
     with node.running():

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from logferry.agent.status import read_status, text
+from logferry.agent.status import read_status
+from logferry.cli.agent_status import lines
 from logferry.cli.place import parse
 from tests.conftest import Site
 from tests.server.helpers import eventually
@@ -50,7 +51,8 @@ class Node:
 
     def status(self) -> str:
         """What ``logferry agent status`` prints, without a process for each look."""
-        return "\n".join(text(read_status(self.config.parent / "agent-state"), running=True))
+        status = read_status(self.config.parent / "agent-state")
+        return "\n".join(lines(status, running=True, now_ns=status.written_ns))
 
     def place(self, name: str) -> str:
         """Where a file of the node lies in the archive."""
@@ -108,7 +110,7 @@ def test_an_agent_waits_for_a_server_that_is_away_and_for_room_and_loses_nothing
     node.site.programs.stop("server")
     node.site.programs._flags = ()
     node.site.programs.start_server()
-    eventually(lambda: "connected" in (told := node.status()) and " 0 waiting" in told, within_s=90)
+    eventually(lambda: "connected" in (told := node.status()) and "nothing waiting" in told, within_s=90)
     assert node.stored("app.log") == b"one\ntwo\n"
     assert node.site.programs.stop("agent") == 0
     log = (tmp_path / "agent.log").read_text() + (tmp_path / "server.log").read_text()

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 
 from logferry.agent.config import load_config
+from logferry.agent.journal import Journal
+from logferry.agent.notify import Notifier
 from logferry.agent.runner import Agent
+from logferry.agent.signals import obey_signals
 from logferry.errors import LogferryError
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM or SIGINT; ``--once`` ends when everything is sent. Returns the exit code."""
+    """Run until SIGTERM or SIGINT, reload on SIGHUP; ``--once`` ends when all is sent. Returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     paths = [argument for argument in arguments if not argument.startswith("-")]
     try:
         path = paths[0] if paths else "agent.toml"
-        agent = Agent(load_config(path, os.environ), config_path=path)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: agent.stop())
+        notifier = Notifier(os.environ, Journal())
+        config = load_config(path, os.environ)
+        agent = Agent(config, config_path=os.path.abspath(path), environment=os.environ, notifier=notifier)
+        obey_signals(agent)
         if "--once" in arguments:
             return 0 if agent.once().complete else 4
         agent.run()

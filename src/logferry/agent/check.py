@@ -33,7 +33,7 @@ class Finding:
 def check(config: AgentConfig, *, clock: Clock = SYSTEM) -> list[Finding]:
     """Try settings, sources, state folder, password, server, login and clocks. Raises nothing for what it finds."""
     secret = list(_secret(config))
-    server = _server(config, clock) if all(found.level != "fail" for found in secret) else ()
+    server = _servers(config, clock) if all(found.level != "fail" for found in secret) else ()
     return [*_sources(config), *_state(config), *secret, *server]
 
 
@@ -45,8 +45,8 @@ def _sources(config: AgentConfig) -> Iterator[Finding]:
         files = size = 0
         findings: list[_Problem] = []
         for look in scanner.walk():
-            files += len(look.seen)
-            size += sum(seen.stat.size for seen in look.seen)
+            files += len(look.seen) + look.left_out
+            size += sum(seen.stat.size for seen in look.seen) + look.left_out_bytes
             findings += [_Problem(f.what, f.why, f.hint) for f in look.findings]
             findings += [f for seen in look.seen for f in _unreadable(seen.path)]
         name = shown(settings.path)
@@ -101,9 +101,14 @@ def _secret(config: AgentConfig) -> Iterator[Finding]:
         yield Finding("ok", f"password file {name} is readable by its owner only")
 
 
-def _server(config: AgentConfig, clock: Clock) -> Iterator[Finding]:
+def _servers(config: AgentConfig, clock: Clock) -> Iterator[Finding]:
+    for address in config.server.addresses:
+        yield from _server(config, address, clock)
+
+
+def _server(config: AgentConfig, address: str, clock: Clock) -> Iterator[Finding]:
     server = config.server
-    host, port = host_and_port(server.address)
+    host, port = host_and_port(address)
     try:
         client = FtpClient(
             host,
@@ -116,7 +121,7 @@ def _server(config: AgentConfig, clock: Clock) -> Iterator[Finding]:
             clock=clock,
         )
         with client:
-            yield Finding("ok", f"signed in to {server.address} as {config.user}")
+            yield Finding("ok", f"signed in to {address} as {config.user}")
             yield from _protection(client, config)
             yield from _abilities(client)
             yield from _clocks(client, clock)

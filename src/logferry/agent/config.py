@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from logferry.agent.https import parse_address
+from logferry.agent.pace import Pace, quiet_timetable
 from logferry.agent.patterns import Patterns
+from logferry.clock import Clock
 from logferry.errors import BadConfig
-from logferry.limits import AGENT_CONNECTIONS_MAX, SECRET_BYTES_MAX
+from logferry.ftp.timetable import check_rates, timetable
+from logferry.limits import (
+    AGENT_CONNECTIONS_MAX,
+    HANDLES_LIMIT,
+    HANDLES_MIN,
+    PRIORITY_MAX,
+    SECRET_BYTES_MAX,
+    SERVERS_MAX,
+)
 from logferry.names import checked_agent_id, checked_path
 from logferry.settings import build, from_environment, merge, read_toml, setting
 
@@ -25,10 +37,22 @@ class AgentSettings:
     id: str = setting(doc="the agent's id: its FTP user's home on the server")
     group: str = setting("", doc="agents of one group are listed together")
     state_dir: str = setting("", doc="folder of the registry; default: agent-state beside agent.toml")
-    scan_interval: float = setting(10.0, unit="duration", doc="pause between two looks at all sources")
+    scan_interval: float = setting(
+        10.0,
+        unit="duration",
+        doc="pause between two looks at all sources; longer when a look costs much, or all is watched",
+    )
+    metrics_listen: str = setting("", doc="host:port where Prometheus may fetch /metrics; empty: nowhere")
+    metrics_file: str = setting("", doc="file that gets the metrics, for node_exporter's textfile collector")
 
     def __post_init__(self) -> None:
         checked_agent_id(self.id)
+        if self.metrics_listen:
+            listen_address(self.metrics_listen)
+        if self.metrics_file and not self.metrics_file.endswith(".prom"):
+            raise BadConfig(
+                f"metrics_file {self.metrics_file!r} must end in .prom", hint="node_exporter reads no other files"
+            )
         if not 0.01 <= self.scan_interval <= 86400:
             raise BadConfig("scan_interval must be between 10ms and 1d", hint='the usual value is "10s"')
 
@@ -43,9 +67,29 @@ class ServerSettings:
     ca_file: str = setting("", doc="trusted certificates (PEM) when nothing is pinned; default: the system's")
     user: str = setting("", doc="FTP user; default: the agent's id")
     password_file: str = setting("agent.secret", doc="file with the password on its first line")
+    heartbeat: str = setting("", doc="https:// address of the server's web part, told how the agent is; empty: not")
+    heartbeat_trust: str = setting(
+        "pin", choices=("pin", "authorities"), doc="its certificate: the pinned one, or one that authorities vouch for"
+    )
+    fallback: tuple[str, ...] = setting((), doc="other addresses of the archive, tried in turn when address is away")
+    verify: str = setting(
+        "hash", choices=("hash", "size"), doc="hash: digests of what was sent, where the server has them"
+    )
 
     def __post_init__(self) -> None:
-        host_and_port(self.address)
+        for address in self.addresses:
+            host_and_port(address)
+        if len(set(self.addresses)) < len(self.addresses):
+            raise BadConfig("fallback names an address twice", hint="each server once, address itself not again")
+        if len(self.addresses) > SERVERS_MAX:
+            raise BadConfig(f"fallback has more than {SERVERS_MAX - 1} addresses", hint="name the nearest ones")
+        if self.heartbeat:
+            parse_address(self.heartbeat, needs_scheme=True)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All servers, the preferred one first."""
+        return (self.address, *self.fallback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +105,15 @@ class SourceSettings:
     compressed: str = setting(
         "ship", choices=("ship", "skip-copies"), doc="skip-copies: no .gz of a log that the server holds whole"
     )
+    priority: int = setting(0, doc="higher goes first, lower gets an eighth of the line meanwhile; -9 to 9")
 
     def __post_init__(self) -> None:
         Patterns.of(self.include)
         Patterns.of(self.exclude)
         if not self.include:
             raise BadConfig("include = [] sends nothing", hint='leave it out for everything, or write ["*.log"]')
+        if abs(self.priority) > PRIORITY_MAX:
+            raise BadConfig(f"priority must be between -{PRIORITY_MAX} and {PRIORITY_MAX}", hint="the usual value is 0")
 
     @property
     def home(self) -> str:
@@ -78,12 +125,35 @@ class SourceSettings:
 class LimitSettings:
     """``limits``: what the agent may take."""
 
-    upload_rate: int = setting(0, unit="rate", doc="all connections together; 0 = no limit")
+    upload_rate: str = setting(
+        "0", unit="schedule", doc="all connections together: a rate, or a timetable; 0 = no limit"
+    )
+    quiet_hours: str = setting("", doc="hours in which nothing is sent, or at most the rate behind them")
     connections: int = setting(4, doc="connections to the server at the same time")
+    open_files: int = setting(256, doc="files kept open because they grew lately or were deleted before all was sent")
+    held_bytes: int = setting(
+        1 << 30, unit="size", doc="room on the disk that deleted files may take by being kept open"
+    )
+    held_time: float = setting(6 * 3600.0, unit="duration", doc="how long a deleted file is kept open without progress")
 
     def __post_init__(self) -> None:
+        if not HANDLES_MIN <= self.open_files <= HANDLES_LIMIT:
+            raise BadConfig(
+                f"open_files must be between {HANDLES_MIN} and {HANDLES_LIMIT}", hint="the usual value is 256"
+            )
+        if self.held_bytes < 0 or self.held_time < 0:
+            raise BadConfig("held_bytes and held_time cannot be negative", hint="0 keeps no deleted file open")
         if not 1 <= self.connections <= AGENT_CONNECTIONS_MAX:
             raise BadConfig(f"connections must be between 1 and {AGENT_CONNECTIONS_MAX}", hint="the usual value is 4")
+        check_rates(upload_rate=self.upload_rate)
+        try:
+            quiet_timetable(self.quiet_hours)
+        except BadConfig as error:
+            raise BadConfig(f"quiet_hours: {error.message}", hint=error.hint) from error
+
+    def pace(self, clock: Clock) -> Pace:
+        """What these limits allow by the time of day."""
+        return Pace(timetable(self.upload_rate), quiet_timetable(self.quiet_hours), clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +223,15 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def listen_address(address: str) -> tuple[str, int]:
+    """``"127.0.0.1:9109"`` or ``"[::1]:9109"``; port 0 takes a free one. Raises BadConfig."""
+    host, colon, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or not port.isdecimal() or int(port) > 65535 or (":" in bare and bare == host):
+        raise BadConfig(f"metrics_listen {address!r} is not host:port", hint='write for example "127.0.0.1:9109"')
+    return bare, int(port)
+
+
 def load_config(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> AgentConfig:
     """Read and check ``agent.toml``; relative paths in it count from its folder.
 
@@ -173,6 +252,27 @@ def load_config(path: str | os.PathLike[str], environment: Mapping[str, str] | N
     return resolved(build(AgentConfig, _with_needed(values, str(where)), str(where)), where.absolute().parent)
 
 
+def state_dir_of(path: str | os.PathLike[str], environment: Mapping[str, str] | None = None) -> Path:
+    """Where the agent of this ``agent.toml`` keeps its registry, as far as a file with mistakes tells.
+
+    Raises:
+        BadConfig: it does not tell, or there is nothing.
+    """
+    try:
+        return load_config(path, environment).state_dir
+    except BadConfig:
+        try:
+            values = tomllib.loads(Path(path).read_text("utf-8", "replace"))
+        except (OSError, tomllib.TOMLDecodeError):
+            values = {}
+        table = values.get("agent", {})
+        written = table.get("state_dir", "") if isinstance(table, dict) else ""
+        found = Path(path).absolute().parent / (written if isinstance(written, str) and written else "agent-state")
+        if not found.is_dir():
+            raise
+        return found
+
+
 def _with_needed(values: dict[str, Any], where: str) -> dict[str, Any]:
     for table, example in (("agent", 'id = "web-01"'), ("server", 'address = "logs.example:2121"')):
         if table not in values:
@@ -182,7 +282,11 @@ def _with_needed(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 def resolved(config: AgentConfig, folder: Path) -> AgentConfig:
     """``config`` with relative paths counted from ``folder``. Raises BadConfig for an impossible ``to``."""
-    state_dir = folder / (config.agent.state_dir or "agent-state")
+    agent = replace(
+        config.agent,
+        state_dir=str(folder / (config.agent.state_dir or "agent-state")),
+        metrics_file=str(folder / config.agent.metrics_file) if config.agent.metrics_file else "",
+    )
     server = replace(
         config.server,
         password_file=str(folder / config.server.password_file),
@@ -191,4 +295,4 @@ def resolved(config: AgentConfig, folder: Path) -> AgentConfig:
     sources = tuple(replace(s, path=str(folder / s.path)) for s in config.sources)
     for source in sources:
         checked_path(source.home)
-    return replace(config, agent=replace(config.agent, state_dir=str(state_dir)), server=server, sources=sources)
+    return replace(config, agent=agent, server=server, sources=sources)

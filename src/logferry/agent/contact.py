@@ -15,9 +15,10 @@ from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, Task
 from logferry.errors import Conflict, LogferryError, Refused
 from logferry.ftp.client import FtpClient
+from logferry.ftp.client_digest import file_digest
 from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.ftp.sending import SendSource
-from logferry.limits import TAIL_BYTES
+from logferry.limits import DIGEST_WHOLE_BYTES_MAX, TAIL_BYTES
 
 OVERLAP_BYTES = 16 * TAIL_BYTES
 """How much of what the server has is compared when the registry knows nothing of it."""
@@ -26,8 +27,17 @@ OVERLAP_BYTES = 16 * TAIL_BYTES
 class Contact:
     """Compares registry, node and server, and corrects ``task.row`` to what is true. Errors of FtpClient go through."""
 
-    def __init__(self, client: FtpClient, registry: Registry, journal: Journal, stamp: Callable[[], str]) -> None:
-        """``stamp`` makes stamps for ``names.aside_name``."""
+    def __init__(
+        self,
+        client: FtpClient,
+        registry: Registry,
+        journal: Journal,
+        stamp: Callable[[], str],
+        *,
+        verify: bool = False,
+    ) -> None:
+        """``stamp`` makes stamps for ``names.aside_name``. ``verify``: compare digests where the server has them."""
+        self._verify = verify
         self._client = client
         self._registry = registry
         self._journal = journal
@@ -62,6 +72,39 @@ class Contact:
         if have > file.stat.size:
             return Disagrees(task, file, f"the server has {have} bytes, the file {file.stat.size}")
         return have - row.offset
+
+    def prove(self, task: Task, file: OpenFile) -> int | Disagrees:
+        """The row speaks of another server: find this one's bytes as usual, then compare them with the file's.
+
+        Returns how long the next slice must be at least. Where this server has nothing, or something else (which is
+        moved aside), the file is sent from the beginning.
+        """
+        row = task.row
+        try:
+            found = self.resolve(task, file) if row.going else self.reconcile(task, file)
+            if isinstance(found, Disagrees) or not task.row.remote:
+                return found
+            return self._compared(task, file, found)
+        except LogferryError:
+            task.row = row  # nothing is known yet
+            raise
+
+    def _compared(self, task: Task, file: OpenFile, beyond: int) -> int:
+        """``task.row`` is what sizes say, and the server has ``beyond`` bytes more: is it the content, too?"""
+        row, have = task.row, task.row.offset + beyond
+        start = max(0, have - OVERLAP_BYTES)
+        same = self._same_digest(row.remote, file, have)
+        if same is None and self._keeps and (prints := identity.take(file.read, start)) is not None:
+            # The server compares by itself what is sent once more, and refuses if it differs.
+            task.row = dataclasses.replace(row, print=prints, seen=identity.UNSEEN)
+            return have - start
+        if same or (same is None and not self._keeps and self._equal_tail(row.remote, file, start, have)):
+            return beyond
+        self._journal.event("other content on this server", level=WARNING, path=row.remote, bytes=have)
+        task.row = dataclasses.replace(
+            row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=State.NEW, target=0
+        )
+        return self.adopt(task, file)
 
     def resolve(self, task: Task, file: OpenFile) -> int:
         """A first upload or its publishing was begun, nobody recorded its end, and perhaps the file was renamed since.
@@ -108,10 +151,13 @@ class Contact:
         if not have:
             return 0
         start = max(0, have - OVERLAP_BYTES)
-        if have > file.stat.size or not (self._keeps or self._equal_tail(path, file, start, have)):
+        if have > file.stat.size:
+            return None
+        same = self._same_digest(path, file, have)
+        if same is False or (same is None and not self._keeps and not self._equal_tail(path, file, start, have)):
             return None
         # A server that keeps generations compares the overlap itself and refuses if it differs.
-        known = start if self._keeps else have
+        known = start if self._keeps and same is None else have
         prints = identity.take(file.read, known)
         if prints is None:
             return None
@@ -147,6 +193,21 @@ class Contact:
         except Refused:
             return False
         return True
+
+    def _same_digest(self, path: str, file: OpenFile, have: int) -> bool | None:
+        """Whether all the server has is the beginning of the file; None: it computes no digest of it, or is not asked.
+
+        A part that is not published yet has none; nor may a log be read as a whole that is longer than a few slices.
+        """
+        if not self._verify or have > DIGEST_WHOLE_BYTES_MAX:
+            return None
+        try:
+            there = self._client.digest(wire(path), length=have)
+        except CONNECTION_OVER:
+            raise
+        except LogferryError:
+            return None
+        return None if there is None else there == file_digest(file.fd, there.algorithm, have)
 
     def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
         parts: list[bytes] = []

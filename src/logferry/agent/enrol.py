@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
 import json
 import os
 import socket
@@ -11,22 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from logferry.errors import (
-    BadConfig,
-    Busy,
-    Conflict,
-    Later,
-    LogferryError,
-    NotFound,
-    NotPermitted,
-    NotSignedIn,
-    Refused,
-    TimedOut,
-    Unreachable,
-)
-from logferry.ftp.client_tls import checked_pins, open_tls
+from logferry.agent.https import Address, parse_address, post
+from logferry.errors import BadConfig, Conflict, NotSignedIn, Refused
+from logferry.ftp.client_tls import checked_pins
 from logferry.limits import JOIN_REPLY_BYTES_MAX
 from logferry.names import shown
 
@@ -45,14 +31,6 @@ class JoinResult:
     pin: str
     config_path: str
     secret_path: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    host: str
-    port: int
-    secure: bool
-    path: str
 
 
 def join(
@@ -84,7 +62,7 @@ def join(
     if not watch:
         raise BadConfig("nothing to watch", hint="name at least one folder with --watch")
     pins = checked_pins((pin,)) if pin else ()
-    where = _parse(address, pinned=bool(pins))
+    where = parse_address(address, pinned=bool(pins))
     secret = Path(config_path).absolute().parent / "agent.secret"
     for path in (Path(config_path), secret):
         if path.exists():
@@ -93,7 +71,7 @@ def join(
     body = {"token": token, "id": agent_id, "hostname": socket.gethostname(), "group": group}
     secret_fd = _reserve(secret)
     try:
-        reply = _post(where, body, pins)
+        reply = _asked(where, body, pins)
         result, password, text = _agreed(reply, pins, group, watch, Path(config_path), secret, state_dir)
         os.write(secret_fd, password.encode() + b"\n")
         os.fsync(secret_fd)
@@ -106,31 +84,6 @@ def join(
     return result
 
 
-def _parse(address: str, *, pinned: bool = False) -> _Address:
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    if parts.scheme not in ("", "http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise BadConfig(f"{address!r} is not an address", hint="write for example logs.example:8443")
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise BadConfig(f"{address!r} has no valid port", hint="write for example logs.example:8443") from error
-    loopback = _is_loopback(parts.hostname)
-    secure = parts.scheme == "https" or (not parts.scheme and (pinned or not loopback))  # a pin is for a certificate
-    if not secure and not loopback:
-        hint = "use https://; plain HTTP would send the token and the new password readable"
-        raise Refused(f"plain HTTP to {parts.hostname} is not allowed", hint=hint)
-    return _Address(parts.hostname, port or (443 if secure else 80), secure, parts.path.rstrip("/"))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _reserve(path: Path) -> int:
     """An empty file that only the owner may read, made before the token is used."""
     try:
@@ -140,50 +93,15 @@ def _reserve(path: Path) -> int:
         raise BadConfig(f"cannot write {path}: {error.strerror}", hint="name a writable place with --config") from error
 
 
-def _post(where: _Address, body: dict[str, str], pins: tuple[str, ...]) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(where.host, where.port, timeout=_TIMEOUT_S)
+def _asked(where: Address, body: dict[str, str], pins: tuple[str, ...]) -> dict[str, Any]:
     try:
-        if where.secure:
-            connection.sock = open_tls(where.host, where.port, pins=pins, timeout_s=_TIMEOUT_S)
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        connection.request("POST", where.path + _JOIN_PATH, json.dumps(body), headers)
-        response = connection.getresponse()
-        data = response.read(JOIN_REPLY_BYTES_MAX)
-    except TimeoutError as error:
-        raise TimedOut(f"{where.host}:{where.port} did not answer", hint="check address and firewall") from error
-    except OSError as error:
-        hint = "check the address; is it the server's web port?"
-        raise Unreachable(f"{where.host}:{where.port}: {error.strerror or error}", hint=hint) from error
-    except http.client.HTTPException as error:
-        hint = "name the server's web port, as `logferry serve` printed it, not the one for FTP"
-        raise Unreachable(f"{where.host}:{where.port} does not speak HTTP", hint=hint) from error
-    finally:
-        connection.close()
-    try:
-        reply = json.loads(data)
-    except ValueError:
-        reply = {}
-    if not isinstance(reply, dict):
-        reply = {}
-    if response.status not in (200, 201):
-        raise _refusal(response.status, reply, where)
-    return reply
-
-
-def _refusal(status: int, reply: dict[str, Any], where: _Address) -> LogferryError:
-    text = shown(str(reply.get("detail") or f"{where.host}:{where.port} answered {status}"))
-    hint = shown(str(reply.get("hint") or ""))
-    if status == 401:
-        return NotSignedIn(text, hint=hint or "make a new token on the server: logferry admin join-token")
-    if status == 403:
-        return NotPermitted(text, hint=hint)
-    if status == 404:
-        return NotFound(text, hint=hint or "is this the address of a Logferry server?")
-    if status == 409:
-        return Conflict(text, hint=hint or "choose another id with --id")
-    if status == 429:
-        return Busy(text, hint=hint)
-    return Refused(text, hint=hint) if status < 500 else Later(text, hint=hint)
+        return post(where, _JOIN_PATH, body, pins=pins, timeout_s=_TIMEOUT_S, reply_bytes_max=JOIN_REPLY_BYTES_MAX)
+    except NotSignedIn as error:
+        if error.hint:
+            raise
+        raise NotSignedIn(error.message, hint="make a new token on the server: logferry admin join-token") from error
+    except Conflict as error:
+        raise Conflict(error.message, hint=error.hint or "choose another id with --id") from error
 
 
 def _agreed(
@@ -200,6 +118,8 @@ def _agreed(
         ftp = reply["ftp"]
         agent_id, user, password = str(reply["id"]), str(reply["user"]), str(reply["password"])
         host, port, tls, found = str(ftp["host"]), int(ftp["port"]), str(ftp["tls"]), str(ftp.get("pin") or "")
+        heartbeat = str(reply.get("heartbeat") or "")
+        trust = _trust(heartbeat, pinned=bool(pins))
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("the server's answer makes no sense", hint="is this the address of a Logferry server?") from error
     if pins and found and found not in pins:
@@ -210,8 +130,19 @@ def _agreed(
     tls = "off" if tls == "off" else "required"
     server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     pin = (found or (pins[0] if pins else "")) if tls != "off" else ""
-    text = _settings(agent_id, group, state_dir, server, tls, pin, user, secret.name, watch)
+    text = _settings(agent_id, group, state_dir, server, tls, pin, user, secret.name, heartbeat, trust, watch)
     return JoinResult(agent_id, server, tls, pin, str(config_path), str(secret)), password, text
+
+
+def _trust(heartbeat: str, *, pinned: bool) -> str:
+    """How the certificate behind ``heartbeat`` is verified: as it was when we joined. Raises ValueError."""
+    if not heartbeat:
+        return "pin"
+    try:
+        secure = parse_address(heartbeat, needs_scheme=True).secure
+    except (BadConfig, Refused) as error:
+        raise ValueError(heartbeat) from error
+    return "pin" if pinned or not secure else "authorities"
 
 
 def _settings(
@@ -223,6 +154,8 @@ def _settings(
     pin: str,
     user: str,
     password_file: str,
+    heartbeat: str,
+    trust: str,
     watch: Sequence[str],
 ) -> str:
     lines = [
@@ -236,6 +169,8 @@ def _settings(
     lines += ["", "[server]", f"address = {_toml(server)}", f"tls = {_toml(tls)}"]
     lines += [f"pin = [{_toml(pin)}]"] if pin else []
     lines += [f"user = {_toml(user)}", f"password_file = {_toml(password_file)}"]
+    lines += [f"heartbeat = {_toml(heartbeat)}"] if heartbeat else []
+    lines += [f"heartbeat_trust = {_toml(trust)}"] if trust != "pin" else []
     for folder in watch:
         lines += ["", "[[sources]]", f"path = {_toml(os.path.abspath(folder))}"]
     return "\n".join(lines) + "\n"

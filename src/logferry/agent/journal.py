@@ -40,6 +40,10 @@ class Journal:
         self.event("state", level=level, thing=thing, state=state or "ok", **facts)
         return True
 
+    def forget(self, thing: str) -> None:
+        """There is no such thing any more: nothing is written."""
+        self._states.pop(thing, None)
+
     def states(self) -> dict[str, str]:
         """Everything that is not normal now."""
         return dict(self._states)

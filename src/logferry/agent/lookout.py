@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from logging import WARNING
 
 from logferry.agent import identity
@@ -23,14 +24,16 @@ from logferry.agent.plan import (
     changes,
     plan,
 )
+from logferry.agent.putoff import PutOff
 from logferry.agent.registry import Registry
 from logferry.agent.roster import Roster
 from logferry.agent.rows import Row, State
 from logferry.agent.scan import Finding, Look, Scanner, Seen, lstat
 from logferry.agent.slices import Task
+from logferry.agent.sources import is_unlinked
 from logferry.clock import Clock
-from logferry.errors import BadName, LogferryError, NotFound
-from logferry.limits import FINDINGS_MAX, SCAN_CHUNK_FILES
+from logferry.errors import BadName, Later, LogferryError, NotFound
+from logferry.limits import FINDINGS_MAX, JUDGED_FILES_MAX, LOOK_SLICE_S, SCAN_CHUNK_FILES
 
 _STEADY_TRIES = 8
 
@@ -62,34 +65,100 @@ class Lookout:
         self._fresh: dict[bytes, Sight] = {}
         self._doubtful: dict[bytes, Seen] = {}
         self._missing: dict[bytes, Row] = {}
+        self._welcome: set[bytes] = set()
+        """Paths that the patterns do not match, of files that were first seen under a name they match."""
         self._agreed: dict[tuple[bytes, int], bool] = {}
         self.deferred: set[bytes] = set()
         """Paths to look at again as soon as the workers are done with their rows."""
-        self.held_gone: set[int] = set()
-        """Rows whose file has no name of its own any more but is still open here."""
+        self.hold_open: Callable[[], bool] = lambda: False
+        """Whether files had better be opened as soon as they are seen: the server is away, and till it is back they
+        may be deleted."""
         self.findings: dict[bytes, Finding] = {}
+        self.put_off = PutOff()
+        """What waits outside while the roster is full."""
         self.generations = 0
         self.moves = 0
+        self.differences = 0
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
-    def look_everywhere(self) -> None:
-        """One look at all sources."""
+    def look_everywhere(self, breathe: Callable[[], bool] = lambda: True) -> None:
+        """One look at all sources.
+
+        A long one is interrupted for ``breathe``, which may do anything here but look everywhere; False: no further.
+        """
         found: dict[bytes, Finding] = {}
+        self.put_off.clear()
+        due_s = self._clock.monotonic_s() + LOOK_SLICE_S
         for look in self.scanner.walk():
             self._take(look, found)
+            if self._clock.monotonic_s() >= due_s:
+                self._finish()
+                if not breathe():
+                    return
+                due_s = self._clock.monotonic_s() + LOOK_SLICE_S
         for path in self.findings.keys() - found.keys():
             self._journal.state(f"look {text(path)}", "")
         self.findings = found
         self._finish()
 
-    def look_at(self, names: Iterable[tuple[bytes, Iterable[bytes]]]) -> None:
-        """Look at some names of some folders; folders not known yet are walked."""
+    def look_at(
+        self, names: Iterable[tuple[bytes, Iterable[bytes]]], renamed: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        """Look at some names of some folders; folders not known yet are walked.
+
+        ``renamed``: for files known to have been renamed, where they are now and where they were.
+        """
         for folder, some in names:
-            source = self.scanner.source_at(folder)
-            if source is not None:
-                self._take(self.scanner.look_names(folder, source, some), self.findings, deeper=True)
+            if self.scanner.source_at(folder) is not None:
+                self._take(self.scanner.look_names(folder, some), self.findings, deeper=True)
+        for now, was in (renamed or {}).items():
+            self._follow(was, now)
         self._finish()
+
+    def look_in(self, folders: Iterable[bytes]) -> None:
+        """List these folders; those below that are not known yet are walked, the others are left alone."""
+        for folder in folders:
+            if self.scanner.source_at(folder) is None:
+                continue
+            look = self.scanner.look(folder)
+            if not look.listed and not os.path.lexists(folder):
+                look.missing += self.scanner.vanished(folder)
+            look.folders = [below for below in look.folders if below not in self.scanner.known]
+            self._take(look, self.findings, deeper=True)
+        self._finish()
+
+    def look_put_off(self) -> None:
+        """Look again where files were left out, as far as the roster has room."""
+        for _ in range(len(self.put_off)):
+            folder = self.put_off.next_folder() if not self._roster.crowded else None
+            if folder is None:
+                break
+            if self.scanner.source_at(folder) is not None:
+                self._take(self.scanner.look(folder), self.findings)
+                self._begin_fresh()
+        self._finish()
+
+    def forget_gone(self, before_ns: int) -> int:
+        """Forget files that have been gone since before ``before_ns`` (nanoseconds since 1970); returns how many."""
+        count = self._registry.forget(
+            gone_before_ns=before_ns, is_gone=lambda path: not os.path.lexists(path), now_ns=self._clock.now_ns()
+        )
+        if count:
+            self._journal.event("forgotten", files=count, why="gone from the node for long")
+        return count
+
+    def _follow(self, was: bytes, now: bytes) -> None:
+        """A file was renamed, perhaps to a name that no pattern matches: if it is, or was to be, ours, it stays so."""
+        stat, source = lstat(now), self.scanner.source_at(now)
+        if stat is None or source is None or now in self._doubtful or now in self._fresh:
+            return
+        if self.scanner.wants(was) and not self.scanner.wants(now):
+            self._welcome.add(now)
+        elif not self._registry.by_inode(stat.inode):
+            return
+        if self.scanner.mark(now) != stat.mark:
+            self._doubtful[now] = Seen(now, stat, source)
 
     def look_deferred(self) -> None:
         """Look again at what had to wait for a worker."""
@@ -113,9 +182,11 @@ class Lookout:
                 self._missing[path] = row
         for finding in look.findings:
             self._find(finding, findings)
+        if look.left_out:
+            self.put_off.add(look.folder, look.left_out, look.left_out_bytes)
         waiting = look.folders if deeper else []
         while waiting:
-            below = self.scanner.look(waiting.pop(), look.source)
+            below = self.scanner.look(waiting.pop())
             waiting += below.folders
             self._take(below, findings)
 
@@ -127,12 +198,22 @@ class Lookout:
 
     def _sight(self, seen: Seen, findings: dict[bytes, Finding]) -> None:
         path, stat = seen.path, seen.stat
+        if self._roster.crowded and self.scanner.mark(path) is None:
+            self._leave_out(seen, 0)  # nor is the registry asked; it may be one of a million
+            return
         own = self._registry.by_path(path)
         if own is not None and self._simply_grown(own, seen):
+            if self._roster.full and own.id not in self._roster.works:
+                self._leave_out(seen, own.offset)
+                return
             self.scanner.note(path, stat.mark)
-            self._roster.add(own, stat.size, linked=self.scanner.is_link(path), wait_s=seen.source.settle_s)
+            linked = self.scanner.is_link(path)
+            self._roster.add(own, stat.size, linked=linked, wait_s=seen.source.settle_s)
+            self._hold(own, path, linked=linked)
         elif own is not None or self._registry.by_inode(stat.inode):
             self._doubtful[path] = seen
+            if len(self._doubtful) >= JUDGED_FILES_MAX:
+                self._judge()
         else:
             try:
                 self._fresh[path] = self._sight_of(seen)
@@ -142,6 +223,10 @@ class Lookout:
                 return
             if len(self._fresh) >= SCAN_CHUNK_FILES:
                 self._begin_fresh()
+
+    def _leave_out(self, seen: Seen, offset: int) -> None:
+        """Not noted, so the next look at its folder finds it again."""
+        self.put_off.add(seen.path.rpartition(b"/")[0] or b"/", 1, seen.stat.size - offset)
 
     def _simply_grown(self, own: Row, seen: Seen) -> bool:
         """The everyday case: same file, more bytes. Its content is verified by the worker that opens it anyway."""
@@ -157,6 +242,11 @@ class Lookout:
 
     def _finish(self) -> None:
         self._begin_fresh()
+        self._judge()
+        self._welcome.clear()
+
+    def _judge(self) -> None:
+        """Decide about what differs in more than size. Of very many files at once, a part at a time."""
         doubtful, self._doubtful = self._doubtful, {}
         missing, self._missing = self._missing, {}
         if not doubtful and not missing:
@@ -175,7 +265,26 @@ class Lookout:
             self.deferred.update(doubtful, missing)
             return
         owners = {case.sight.path: case.own for case in cases if case.own is not None}
-        self._apply(decisions, owners)
+        self._apply([decision for decision in decisions if self._counts(decision)], owners)
+
+    def _counts(self, decision: Decision) -> bool:
+        return not self._still_open(decision.row) if isinstance(decision, Gone) else self._is_ours(decision)
+
+    def _still_open(self, row: Row) -> bool:
+        """A file of which nothing was sent yet was deleted, but is open here: it is sent as if it were there."""
+        file = self._handles.get(row.id)
+        if not row.untouched or file is None or file.refresh().size == 0:
+            return False
+        self._handles.nameless.setdefault(row.id, self._clock.monotonic_s())
+        self._roster.add(row, file.stat.size)
+        return True
+
+    def _is_ours(self, decision: Decision) -> bool:
+        """Not a file that was only looked at because it has the inode number of one that is gone."""
+        if not isinstance(decision, New):
+            return True
+        path = decision.sight.path
+        return path in self._welcome or self.scanner.is_link(path) or self.scanner.wants(path)
 
     def _steady(self, doubtful: dict[bytes, Seen], missing: dict[bytes, Row]) -> bool:
         """Bring both to one moment in time, and find what left its path. False: things move too fast just now.
@@ -214,11 +323,9 @@ class Lookout:
             lost.pop(seen.stat.inode, None)
         for row in list(lost.values()):
             file = self._handles.get(row.id)
-            if file is not None:
-                file.refresh()
-                name = file.name_now()
-                if name is not None and self._found(name, row, doubtful):
-                    lost.pop(row.inode, None)
+            name = file.name_now() if file is not None else None
+            if name is not None and self._found(name, row, doubtful):
+                lost.pop(row.inode, None)
         for folder in {row.path.rpartition(b"/")[0] or b"/" for row in lost.values()}:
             for path, inode in self.scanner.inodes(folder):
                 if inode in lost and self._found(path, lost[inode], doubtful):
@@ -228,6 +335,8 @@ class Lookout:
         stat = lstat(path)
         source = self.scanner.source_at(path)
         if stat is None or stat.inode != row.inode or source is None or path == row.path:
+            return False
+        if is_unlinked(path.rpartition(b"/")[2]):
             return False
         doubtful[path] = Seen(path, stat, source)
         return True
@@ -282,6 +391,8 @@ class Lookout:
         return self._agreed[key]
 
     def _compare(self, sight: Sight, row: Row) -> bool:
+        if row.seen == sight.stat:  # not even its change time differs: the folder it lies in was renamed
+            return True
         try:
             file = open_file(sight.path, linked=self.scanner.is_link(sight.path))
         except NotFound as error:
@@ -299,7 +410,7 @@ class Lookout:
             )
             moved = sight.path != row.path
             return not (used_again and moved) and identity.agrees(file.read, row.print)
-        except OSError:
+        except Later:
             return sight.stat.inode == row.inode
         finally:
             file.close()
@@ -308,6 +419,7 @@ class Lookout:
 
     def disagreed(self, task: Task, file: OpenFile, why: str) -> int | None:
         """A worker found other content under a row's path: begin the next generation. Returns the new row's id."""
+        self.differences += 1
         row = task.row
         there = lstat(row.path) if row.path and not task.linked else None
         if task.linked and row.path:
@@ -339,6 +451,7 @@ class Lookout:
         self.moves += made.moved
         self.generations += made.generations
         for row in made.remove:
+            self._say_lost(row)
             self._roster.forget(row.id)
             self._handles.close(row.id)
         for row in updated:
@@ -356,22 +469,76 @@ class Lookout:
             self.watch_held(row)
 
     def watch_held(self, row: Row) -> None:
-        """Send what an open handle still has of a file without a path; see ``held_gone``."""
+        """Send what an open handle still has of a file without a path."""
         file = self._handles.get(row.id)
         if file is None:
+            self._say_lost(row)
             self._roster.drop(row.id)
             return
-        self.held_gone.add(row.id)
-        if file.refresh().size > row.offset:
-            self._roster.add(row, file.stat.size)
+        if self._sent_elsewhere(row, file):
+            self._handles.nameless.pop(row.id, None)
+            self._roster.drop(row.id)
+            return
+        self._handles.nameless.setdefault(row.id, self._clock.monotonic_s())
+        thing = f"open file {text(row.want)}"
+        try:
+            size = file.refresh().size
+        except Later as error:  # as after a network mount went away; the file is kept open as long as any other
+            self._journal.state(thing, "failing", level=WARNING, why=str(error))
+            return
+        self._journal.state(thing, "")
+        if size > row.offset:
+            self._roster.add(row, size)
         elif row.id not in self._roster.busy:
             self._roster.drop(row.id)
+
+    def _sent_elsewhere(self, row: Row, file: OpenFile) -> bool:
+        """Whether the open file has a name of its own by now, under which another row sends it from the beginning.
+
+        So it is with an empty file that was filled and renamed at once: nothing tells that it is the same.
+        """
+        others = [other for other in self._registry.by_inode(file.stat.inode) if other.id != row.id and other.path]
+        return any((there := lstat(other.path)) is not None and there.inode == file.stat.inode for other in others)
 
     def _unskip(self, row: Row) -> Row:
         """A compressed copy that was not sent is to be: the settings have changed."""
         row = dataclasses.replace(row, state=State.NEW)
         self._registry.apply([row], now_ns=self._clock.now_ns())
         return row
+
+    def _say_lost(self, row: Row) -> None:
+        """What was known to be unsent of a file that is gone, and that nobody has open, cannot be sent any more."""
+        work = self._roster.works.get(row.id)
+        if work is None or work.lag == 0 or self._handles.get(row.id) is not None:
+            return
+        self._handles.dropped(work.lag)
+        self._journal.event("gone with unsent bytes", level=WARNING, path=row.path or row.want, bytes=work.lag)
+
+    def _hold(self, row: Row, path: bytes, *, linked: bool) -> None:
+        """Open a file that cannot be sent just now, before it is deleted; see ``hold_open``."""
+        if not self.hold_open() or row.id in self._roster.busy or self._handles.get(row.id) is not None:
+            return
+        if not self._handles.make_room():
+            return
+        try:
+            file = open_file(path, linked=linked)
+        except LogferryError:
+            return  # whoever sends it says why
+        if file.stat.inode == row.inode:
+            self._handles.keep(row.id, file, self._clock.monotonic_s())
+        else:
+            file.close()
+
+    def _let_go_of_another(self, row: Row, sight: Sight) -> None:
+        """A row of which nothing was sent has got another file: what the one before it held is lost."""
+        file = self._handles.get(row.id)
+        if not row.untouched or file is None or file.stat.inode == sight.stat.inode:
+            return
+        self._handles.nameless.pop(row.id, None)
+        self._handles.close(row.id)
+        self._handles.dropped(file.stat.size)
+        why = "replaced before anything of it could be sent"
+        self._journal.event("unsent bytes were dropped", level=WARNING, path=sight.path, bytes=file.stat.size, why=why)
 
     def _enlist(self, decision: Decision, by_path: dict[bytes, Row]) -> None:
         if isinstance(decision, Gone):
@@ -384,6 +551,9 @@ class Lookout:
         source = self.scanner.source_at(sight.path)
         linked = self.scanner.is_link(sight.path)
         self.scanner.note(sight.path, sight.stat.mark)
+        self._let_go_of_another(row, sight)
+        if not isinstance(decision, Same):
+            self._hold(row, sight.path, linked=linked)
         match decision:
             case Same():
                 if row.state is State.SKIPPED and (source is None or not source.may_skip(sight.path)):
@@ -398,7 +568,7 @@ class Lookout:
                 self._roster.add(row, sight.stat.size, linked=linked, wait_s=source.settle_s if source else 0.0)
             case Move():
                 self._journal.event("renamed", path=sight.path, was=decision.row.path, archive=row.want)
-                self.held_gone.discard(row.id)
+                self._handles.nameless.pop(row.id, None)
                 if row.state is not State.SKIPPED and (sight.stat.size > row.offset or row.state is State.NEW):
                     self._roster.add(row, sight.stat.size, linked=linked)
         if isinstance(decision, NewGeneration):

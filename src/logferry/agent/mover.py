@@ -18,9 +18,9 @@ from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.clock import Clock
-from logferry.errors import Conflict, LogferryError
+from logferry.errors import BadName, Conflict, Later, LogferryError
 from logferry.ftp.client import FtpClient
-from logferry.names import split
+from logferry.names import plain_path, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,15 @@ class Mover:
         journal: Journal,
         clock: Clock,
         stamp: Callable[[], str],
+        unproved: Callable[[int], bool] = lambda _: False,
         *,
         leaving: Callable[[Row], None] | None = None,
     ) -> None:
-        """``leaving`` hears of each generation that is about to be filed under an aside name."""
+        """``unproved``: whether a row speaks of another server than this one.
+
+        ``leaving`` hears of each generation that is about to be filed under an aside name.
+        """
+        self._unproved = unproved
         self._leaving = leaving
         self._client = client
         self._registry = registry
@@ -53,9 +58,15 @@ class Mover:
         self._clock = clock
         self._stamp = stamp
         self._unrecorded: list[Row] = []
+        self._recorded: dict[int, Row] = {}
+        """What the registry has on disk of rows that are further by now."""
 
     def move(self, rows: Sequence[Row]) -> list[Moved]:
-        """Rename all ``rows``, in an order in which none lands on another. Stops at the first failure."""
+        """Rename all ``rows``, in an order in which none lands on another. Stops at the first failure.
+
+        A rename that was made but could not be recorded counts as not known: as long as the registry calls it begun,
+        the names stay taken. With other content under the old name, the next agent would take that for the bytes.
+        """
         now: dict[int, Row | None] = {row.id: row for row in rows}
         error: LogferryError | None = None
         try:
@@ -68,7 +79,8 @@ class Mover:
         except LogferryError as failure:
             error = failure
         if not self._record([]) and error is None:
-            error = self._registry.behind
+            error = self._unrecordable()
+        now.update(self._recorded)
         return [
             Moved(row, after, error if after is not None and after.misplaced else None)
             for row in rows
@@ -88,7 +100,9 @@ class Mover:
                 row = after
 
     def _one(self, row: Row, target: str, now: dict[int, Row | None]) -> Row | None:
-        if self._client.size(wire(row.remote)) is None:
+        have = self._client.size(wire(row.remote))
+        # Of a file that is gone from the node its size is all there is to compare.
+        if have is None or (have != row.remote_size and self._unproved(row.id)):
             return self._lost(row)
         if self._leaving is not None and target == row.want and row.state is State.ENDED:
             self._leaving(row)
@@ -97,21 +111,25 @@ class Mover:
         ensure_parent(self._client, target)
         now[row.id] = begun = dataclasses.replace(row, going=target)
         if not self._record([begun]):
-            assert self._registry.behind is not None
-            raise self._registry.behind  # what may be in doubt afterwards must be known first
-        self._client.rename(wire(row.remote), wire(target))
-        done = dataclasses.replace(row, remote=target, going="")
-        self._unrecorded.append(done)
-        return done
+            raise self._unrecordable()  # what may be in doubt afterwards must be known first
+        try:
+            self._client.rename(wire(row.remote), wire(target))
+        except BadName:
+            plain = plain_path(row.want)
+            if target != row.want or plain == row.want or row.state is State.ENDED:
+                raise
+            self._journal.event("name refused", level=WARNING, path=row.want, instead=plain)
+            return self._noted(begun, dataclasses.replace(row, want=plain, going=""))
+        return self._noted(begun, dataclasses.replace(row, remote=target, going=""))
 
     def _resolved(self, row: Row) -> Row | None:
         """A rename whose end nobody recorded: was it carried out?"""
         if self._client.size(wire(row.remote)) is not None:
-            return self._noted(dataclasses.replace(row, going=""))
+            return self._noted(row, dataclasses.replace(row, going=""))
         # An archive files a generation under an aside name and does not show it again; that it left is all one can see.
         filed = row.state is State.ENDED and row.going == row.want
         if filed or whole_size(self._client, row.going) is not None:
-            return self._noted(dataclasses.replace(row, remote=row.going, going=""))
+            return self._noted(row, dataclasses.replace(row, remote=row.going, going=""))
         return self._lost(row)
 
     def _clear(self, row: Row, target: str) -> None:
@@ -128,6 +146,7 @@ class Mover:
             self._registry.apply(remove=[row.id], now_ns=self._clock.now_ns())
             return None
         return self._noted(
+            row,
             dataclasses.replace(
                 row,
                 remote="",
@@ -136,17 +155,27 @@ class Mover:
                 print=identity.EMPTY,
                 seen=identity.UNSEEN,
                 target=0,
-            )
+            ),
         )
 
-    def _noted(self, row: Row) -> Row:
+    def _noted(self, recorded: Row, row: Row) -> Row:
+        self._recorded.setdefault(row.id, recorded)
         self._unrecorded.append(row)
         return row
 
     def _record(self, rows: list[Row]) -> bool:
         rows = [*self._unrecorded, *rows]
         self._unrecorded.clear()
-        return self._registry.apply(rows, now_ns=self._clock.now_ns())
+        if not self._registry.apply(rows, now_ns=self._clock.now_ns()):
+            return False
+        self._recorded.clear()
+        return True
+
+    def _unrecordable(self) -> Later:
+        """The registry is behind. That says nothing about the server, however full the disk here is."""
+        why = self._registry.behind
+        assert why is not None
+        return Later(why.message, hint=why.hint)
 
     def _waiting_place(self, row: Row) -> str:
         folder, _ = split(row.want)

@@ -102,7 +102,7 @@ def _still_skipped(row: Row, sight: Sight) -> bool:
 
 
 def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees) -> Decision:
-    """Judge one file.
+    """Judge one file: the first line that holds decides.
 
     Args:
         sight: the file as it is now.
@@ -110,28 +110,38 @@ def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees)
         astray: rows with this inode number whose own path no longer has it.
         agrees: compares content; asked only where content decides.
     """
+    now = sight.stat
     at_home = own is not None and same_inode(own, sight)
-    if not at_home:
-        # An inode is a hint and is used again; so a rename is believed only if the content agrees. Where nothing is
-        # confirmed yet there is nothing to agree with and nothing to lose: the first upload may just be in doubt.
-        for row in sorted(astray, key=lambda r: -r.offset):
-            unsent = (row.state is State.NEW and row.offset == 0) or _still_skipped(row, sight)
-            if same_inode(row, sight) and (unsent or (row.offset > 0 and agrees(sight, row))):
-                return Move(row, sight)
+    if not at_home and (moved := _moved_here(sight, astray, agrees)) is not None:
+        return Move(moved, sight)
     if own is None:
         return New(sight)
-    if own.state is State.SKIPPED and own.seen == sight.stat:
+    if own.state is State.SKIPPED and own.seen == now:
         return Same(own, sight)
-    if own.offset == 0:
+    if own.offset == 0:  # nothing is confirmed that it could disagree with
         return Ship(own, sight)
-    if sight.stat.size < own.offset or not agrees(sight, own):
+    if now.size < own.offset or not agrees(sight, own):  # cut, refilled, replaced
         return NewGeneration(own, sight)
-    if sight.stat.size > own.offset:
+    if now.size > own.offset:
         return Ship(own, sight)
-    unwritten = sight.stat.mtime_ns == own.seen.mtime_ns
-    if at_home and (unwritten or own.seen == UNSEEN):
+    if at_home and own.seen == UNSEEN:
         return Same(own, sight)
-    return Compare(own, sight, if_unknown_same=unwritten)
+    if (now.mtime_ns, now.ctime_ns) == (own.seen.mtime_ns, own.seen.ctime_ns):
+        return Same(own, sight)  # nobody can set a ctime; only its inode number is not what it was (a network mount)
+    return Compare(own, sight, if_unknown_same=now.mtime_ns == own.seen.mtime_ns)
+
+
+def _moved_here(sight: Sight, astray: Sequence[Row], agrees: Agrees) -> Row | None:
+    """The row whose file this is, renamed.
+
+    An inode is a hint and is used again; so a rename is believed only if the content agrees. Where nothing is confirmed
+    yet there is nothing to agree with and nothing to lose: the first upload may just be in doubt.
+    """
+    for row in sorted(astray, key=lambda r: -r.offset):
+        unsent = (row.state is State.NEW and row.offset == 0) or _still_skipped(row, sight)
+        if same_inode(row, sight) and (unsent or (row.offset > 0 and agrees(sight, row))):
+            return row
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +243,11 @@ def same(row: Row, sight: Sight) -> Row:
 
 
 def _alive(row: Row, sight: Sight) -> Row:
-    """``row`` with its file in sight again; one without confirmed bytes belongs to whatever file is there now."""
+    """``row`` with its file in sight again: the one that is there now, which may be another inode with its content."""
     state = {State.GONE: State.LIVE, State.SKIPPED: State.NEW}.get(row.state, row.state)
-    return dataclasses.replace(row, state=state, inode=row.inode if row.offset else sight.stat.inode)
+    if same_inode(row, sight):
+        return dataclasses.replace(row, state=state)
+    return dataclasses.replace(row, state=state, inode=sight.stat.inode, inode_generation=sight.inode_generation)
 
 
 def _moved(row: Row, sight: Sight) -> Row:

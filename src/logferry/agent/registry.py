@@ -10,14 +10,16 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from logferry.agent.identity import DIGEST_BYTES, UNSEEN, Fingerprint, Stat
+from logferry.agent.identity import DIGEST_BYTES, UNSEEN, Fingerprint, Stat, mark_of
 from logferry.agent.rows import Row, State
 from logferry.errors import Full, Later
 
 SCHEMA_VERSION = 1
+_ROOM_BYTES = 64 * 1024
+"""SQLite's shared-memory file beside the registry takes 32 KiB."""
 _SCHEMA = """
 CREATE TABLE files (
     id INTEGER PRIMARY KEY,
@@ -57,6 +59,7 @@ _COLUMNS = (
     "id, path, want, remote, state, inode, inode_generation, size, mtime_ns, ctime_ns, offset, head, tail, "
     "going, target, base"
 )
+_FORGET_ROWS = 1_000
 
 
 def _signed(inode: int) -> int:
@@ -102,7 +105,10 @@ class Registry:
                 raise _translated(error, path) from error
             self.set_aside = _put_aside(path, now_ns)
             self.is_new = True
-            self._db = self._open()
+            try:
+                self._db = self._open()
+            except sqlite3.Error as again:
+                raise _translated(again, path) from again
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
@@ -138,12 +144,29 @@ class Registry:
             except sqlite3.Error as error:
                 raise _translated(error, self.path) from error
 
+    @property
+    def unsaved_ids(self) -> list[int]:
+        """Rows whose newest state is in memory only."""
+        with self._lock:
+            return list(self._unsaved)
+
+    def using(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The database for what lies beside the rows (``Elsewhere``); others wait meanwhile. Raises Later, Full."""
+        return self._using()
+
     # Reading ------------------------------------------------------------------------------------------------------
 
     def _select(self, where: str, arguments: Sequence[object], unsaved: Callable[[Row], bool]) -> list[Row]:
-        with self._using() as db:
-            found = db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608 (own text)
-            rows = [row for values in found if (row := self._sane(db, values)) is not None]
+        with (
+            self._lock
+        ):  # and not ``_using``, which costs half as much as the question: each new file is asked about twice
+            try:
+                found = self._db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608
+                if not found and not self._unsaved:
+                    return []
+                rows = [row for values in found if (row := self._sane(self._db, values)) is not None]
+            except sqlite3.Error as error:
+                raise _translated(error, self.path) from error
             if self._unsaved or self._unremoved:
                 stale = self._unremoved | self._unsaved.keys()
                 rows = [row for row in rows if row.id not in stale]
@@ -188,18 +211,21 @@ class Registry:
             lambda row: row.state in (State.NEW, State.ENDED) or row.misplaced,
         )
 
-    def marks(self) -> Iterator[tuple[bytes, Stat]]:
-        """Raw path and last look of every file still on the node; UNSEEN where a look is due. For the start."""
+    def marks(self) -> Iterator[tuple[bytes, int]]:
+        """Raw path and mark (see ``identity.mark_of``) of every file still on the node; 0 where a look is due.
+
+        For the start, where there may be a million of them: what is to be decided is decided by SQLite.
+        """
         with self._using() as db:
             cursor = db.execute(
-                "SELECT path, inode, size, mtime_ns, ctime_ns, offset, state, want = remote AND going = '' "
-                "AND length(head) = ?1 * (offset > 0) AND length(tail) = length(head) FROM files "
-                "WHERE path IS NOT NULL AND state <> ?2",
-                (DIGEST_BYTES, State.GONE),
+                "SELECT path, inode, size, mtime_ns, ctime_ns, state = ?1 AND size = offset AND want = remote "
+                "AND going = '' AND (size <> 0 OR mtime_ns <> 0) "
+                "AND length(head) = ?2 * (offset > 0) AND length(tail) = length(head) FROM files "
+                "WHERE path IS NOT NULL AND state <> ?3",
+                (State.LIVE, DIGEST_BYTES, State.GONE),
             )
-            for path, inode, size, mtime_ns, ctime_ns, offset, state, placed in cursor:
-                done = state == State.LIVE and placed and size == offset
-                yield path, Stat(_unsigned(inode), size, mtime_ns, ctime_ns) if done else UNSEEN
+            for path, inode, size, mtime_ns, ctime_ns, done in cursor:
+                yield path, mark_of(size, mtime_ns, ctime_ns, _unsigned(inode)) if done else 0
 
     def counts(self) -> dict[State, int]:
         """How many rows there are in each state."""
@@ -317,14 +343,32 @@ class Registry:
                 db.execute("ROLLBACK")
             raise
 
-    def forget(self, *, gone_before_ns: int) -> int:
-        """Drop rows of files that have been gone from the node since before ``gone_before_ns``; returns how many."""
-        with self._using() as db:
-            cursor = db.execute(
-                "DELETE FROM files WHERE state = ? AND remote = want AND going = '' AND changed_ns < ?",
-                (State.GONE, gone_before_ns),
-            )
-            return cursor.rowcount
+    def forget(self, *, gone_before_ns: int, is_gone: Callable[[bytes], bool], now_ns: int) -> int:
+        """Drop rows of files that have been gone from the node since before ``gone_before_ns``; returns how many.
+
+        ``is_gone`` is asked about the raw path of each: the row of a file that is back stays.
+        """
+        after, forgotten = 0, 0
+        while True:
+            with self._using() as db:
+                found = db.execute(
+                    "SELECT id, path FROM files WHERE id > ? AND state = ? AND remote = want AND going = '' "
+                    "AND changed_ns < ? ORDER BY id LIMIT ?",
+                    (after, State.GONE, gone_before_ns, _FORGET_ROWS),
+                ).fetchall()
+            if not found:
+                return forgotten
+            after = found[-1][0]
+            gone = [row_id for row_id, path in found if row_id not in self._unsaved and is_gone(path)]
+            if gone and not self.apply(remove=gone, now_ns=now_ns):
+                return forgotten  # no room to write; the next time will do
+            forgotten += len(gone)
+
+
+def rows_where(db: sqlite3.Connection, where: str, arguments: Sequence[object]) -> list[Row]:
+    """Rows of an open registry, for who only reads. Raises sqlite3.Error; AssertionError, ValueError for nonsense."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM files {where}", arguments).fetchall()  # noqa: S608 (own text)
+    return [_row(values) for values in found]
 
 
 def _values(row: Row) -> tuple[object, ...]:
@@ -387,9 +431,17 @@ def _is_damage(error: sqlite3.OperationalError) -> bool:
 
 
 def _translated(error: sqlite3.Error, path: Path) -> Full | Later:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or not _has_room(path.parent):
         return Full(f"no room for the registry {path}", hint="make room on that disk; shipping goes on meanwhile")
     return Later(f"registry {path}: {error}", hint="shipping goes on; what is sent now may be compared again later")
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether the disk has room for a page or two: SQLite calls some failures on a full disk an input/output error."""
+    if os.name != "posix":
+        return True
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize >= _ROOM_BYTES
 
 
 def _put_aside(path: Path, now_ns: int) -> Path:

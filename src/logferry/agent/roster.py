@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from logferry.agent.identity import Stat
 from logferry.agent.queue import Rounds
 from logferry.agent.rows import Row, State
+from logferry.agent.sources import Priorities
 from logferry.clock import Clock
 from logferry.ftp.reconnect import Dice
 from logferry.limits import (
@@ -20,6 +22,8 @@ from logferry.limits import (
     COPY_WAIT_S_MAX,
     COPY_WAIT_S_MIN,
     FILE_BACKOFF_S_MAX,
+    WORKS_MAX,
+    WORKS_NEW_MAX,
 )
 
 _BATCH_FILES_MIN = 8
@@ -43,17 +47,44 @@ class Work:
     """How often it could not be told yet whether it is a compressed copy, and what the file was the last time."""
     failures: int = 0
     error: str = ""
+    priority: int = 0
+    since_s: float = 0.0
+    """Monotonic time at which the oldest byte that is not confirmed was seen first."""
+    younger: tuple[int, float] | None = None
+    """From this size on the bytes were seen at this time or later."""
 
     @property
     def lag(self) -> int:
         """Bytes not confirmed yet."""
         return max(0, self.size - self.row.offset)
 
+    def seen(self, size: int, now_s: float) -> None:
+        """The file was seen with ``size`` bytes."""
+        known = max(self.size, self.grown)
+        if not self.since_s or known <= self.row.offset:
+            self.since_s, self.younger = now_s, None
+        elif size > known and self.younger is None:
+            self.younger = (known, now_s)
+
+    def confirmed(self) -> None:
+        """``row`` has another offset now."""
+        if self.younger is not None and self.row.offset >= self.younger[0]:
+            self.since_s, self.younger = self.younger[1], None
+
 
 class Roster:
     """Used by the runner's thread only."""
 
-    def __init__(self, clock: Clock, dice: Dice) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        dice: Dice,
+        priorities: Priorities | None = None,
+        unproved: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        """``unproved``: whether a row has still to be compared with the server in use, before it is renamed there."""
+        self._unproved = unproved
+        self._priorities = priorities or Priorities()
         self._clock = clock
         self._dice = dice
         self.works: dict[int, Work] = {}
@@ -61,6 +92,8 @@ class Roster:
         self.busy: set[int] = set()
         self.held: set[int] = set()
         """Rows that get no new work until the next look has decided about them."""
+        self.ended: set[int] = set()
+        """Rows of generations that are over, as far as this run has come to know them: the few that need care."""
         self.moving = False
         """Whether a job of renames is under way; there is one at a time."""
         self.move_due_s = 0.0
@@ -70,14 +103,19 @@ class Roster:
         self._line = Rounds()
         self._later: list[tuple[float, int]] = []
 
+    def prefer(self, priorities: Priorities) -> None:
+        """From now on other sources go first."""
+        self._priorities = priorities
+
     # Adding ---------------------------------------------------------------------------------------------------------
 
     def add(self, row: Row, size: int, *, linked: bool = False, wait_s: float = 0.0) -> Work:
         """There is something to send for ``row``; its file has ``size`` bytes. ``wait_s``: leave it alone that long."""
         work = self.works.get(row.id)
         if work is None:
-            work = self.works[row.id] = Work(row, size)
+            work = self.works[row.id] = Work(row, size, priority=self._priorities.of(row.path))
         work.row, work.linked = row, linked
+        work.seen(size, self._clock.monotonic_s())
         if row.id in self.busy:
             work.grown = size
         else:
@@ -98,6 +136,10 @@ class Roster:
             self.misplaced[row.id] = row
         else:
             self.misplaced.pop(row.id, None)
+        if row.state is State.ENDED:
+            self.ended.add(row.id)
+        else:
+            self.ended.discard(row.id)
         if claims := row.claims:
             self._claims[row.id] = claims
         else:
@@ -114,6 +156,7 @@ class Roster:
         """The row does not exist any more."""
         self.drop(row_id)
         self.misplaced.pop(row_id, None)
+        self.ended.discard(row_id)
         self._claims.pop(row_id, None)
 
     def check(self, row_id: int, epoch: int) -> bool:
@@ -175,7 +218,7 @@ class Roster:
             self._line.discard(work.row.id)
             heapq.heappush(self._later, (work.due_s, work.row.id))
         else:
-            self._line.add(work.row.id, work.lag, again=again)
+            self._line.add(work.row.id, work.lag, again=again, priority=work.priority)
 
     # Taking -----------------------------------------------------------------------------------------------------------
 
@@ -246,7 +289,9 @@ class Roster:
         ready = {
             row.id: row
             for row in self.misplaced.values()
-            if row.id not in self.busy | self.held and (row.state is State.LIVE or row.id not in self.works)
+            if row.id not in self.busy | self.held
+            and (row.state is State.LIVE or row.id not in self.works)
+            and not (row.path and self._unproved(row.id))
         }
         while True:
             staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}
@@ -260,11 +305,29 @@ class Roster:
         return list(ready.values())
 
     @property
+    def full(self) -> bool:
+        """Whether it has enough to do, so that further files had better wait outside, where they cost no memory."""
+        return len(self._line) + len(self.busy) >= WORKS_MAX
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no place for new files, be it because too many settle, fail or wait for others."""
+        return self.full or len(self.works) >= WORKS_NEW_MAX
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth a look to fill it up again."""
+        return len(self._line) + len(self.busy) < WORKS_MAX // 2 and len(self.works) < WORKS_NEW_MAX
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is under way and nothing could start now."""
         return not self.busy and not self._line and not self.misplaced
 
-    @property
-    def lag_bytes(self) -> int:
-        """All bytes known to be unsent."""
-        return sum(work.lag for work in self.works.values())
+    def lag(self) -> tuple[int, float]:
+        """All bytes known to be unsent, and how many seconds ago the oldest of them was seen first (0 = none)."""
+        total, oldest_s = 0, math.inf
+        for work in self.works.values():
+            total += work.lag
+            oldest_s = min(oldest_s, work.since_s)
+        return total, max(0.0, self._clock.monotonic_s() - oldest_s) if self.works else 0.0

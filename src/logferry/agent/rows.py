@@ -61,6 +61,11 @@ class Row:
         assert self.remote or self.print.offset == 0, "confirmed bytes are somewhere"
 
     @property
+    def untouched(self) -> bool:
+        """Whether it is to be sent and nothing of it is on the server yet."""
+        return self.state is State.NEW and not self.remote
+
+    @property
     def offset(self) -> int:
         """Bytes confirmed by the server."""
         return self.print.offset

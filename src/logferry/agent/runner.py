@@ -1,72 +1,63 @@
 """The agent: one thread that looks, plans and hands out work, a few workers that deliver it.
 
-The runner's thread owns scanner, roster and handles; the registry is shared with the workers, which record what the
-server confirmed before they report it.
+The runner's thread owns scanner, roster and handles (``Parts``); the registry is shared with the workers (``Crew``),
+which record what the server confirmed before they report it. ``Dispatch`` stands between the two. New settings replace
+the crew and regroup the parts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
-import queue
 import random
 import secrets
 import selectors
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from logging import WARNING
 
-from logferry import __version__
-from logferry.agent.config import AgentConfig, host_and_port
+from logferry.agent.attendants import Attendants
+from logferry.agent.config import AgentConfig
+from logferry.agent.configfile import ConfigFile, ConfigState, changed_names, check_same_agent
+from logferry.agent.crew import Crew
+from logferry.agent.dispatch import Dispatch
 from logferry.agent.files import Handles
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link
 from logferry.agent.lookout import Lookout
+from logferry.agent.notify import Notifier
+from logferry.agent.parts import Parts, never_sent, sources_of
 from logferry.agent.registry import Registry
-from logferry.agent.reporter import Parts, Reporter, Summary
-from logferry.agent.roster import Roster, Work
-from logferry.agent.rows import Row, State
-from logferry.agent.scan import Scanner
+from logferry.agent.regroup import remember, remembered
+from logferry.agent.reporter import Reporter, Summary, Surroundings
+from logferry.agent.rhythm import Rhythm
+from logferry.agent.roster import Roster
 from logferry.agent.settler import Settler
-from logferry.agent.slices import Task
-from logferry.agent.sources import Source
+from logferry.agent.status import Status
+from logferry.agent.tally import Tally
 from logferry.agent.watch import Watcher, best_watcher
-from logferry.agent.worker import Done, MoveJob, ShipJob, Worker
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Conflict, Full, Later
-from logferry.ftp.client import FtpClient
+from logferry.errors import Full, Later, LogferryError
 from logferry.ftp.reconnect import Backoff, Dice
-from logferry.ftp.throttle import TokenBucket
 from logferry.limits import (
-    ALIVE_S_MAX,
-    ALIVE_S_MIN,
+    FORGET_S,
+    FULL_RETRY_S_MAX,
     GONE_KEEP_S,
-    SCAN_CPU_SHARE,
-    STOP_S_MAX,
+    POLL_S_MIN,
     WATCH_COALESCE_S,
 )
 
-if sys.platform != "win32":
-    import fcntl
-
 __all__ = ["Agent", "Summary"]
 
-_INTRODUCTION = f"logferry-agent/{__version__}"
-"""What the server is told about who connects."""
 _WAKE_S_MAX = 1.0
 """The runner looks up at least this often."""
-_STATUS_S = 1.0
-_STATUS_QUIET_S = 10.0
-_ONCE_LINK_FAILURES_MAX = 3
 
 
 class Agent:
-    """One agent. ``run`` or ``once`` may be called once; ``stop`` from any thread or signal handler."""
+    """One agent. ``run`` or ``once`` may be called once; ``stop`` and ``reload`` from any thread or signal handler."""
 
     def __init__(
         self,
@@ -77,20 +68,35 @@ class Agent:
         watcher: Callable[[Journal], Watcher] = best_watcher,
         journal: Journal | None = None,
         config_path: str = "",
+        environment: Mapping[str, str] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
-        """``config_path`` is named so that the agent never sends its own settings."""
+        """
+        Args:
+            config_path: the file that ``config`` comes from: it is never sent, and read anew when it changes. Empty:
+                the settings stay as they are.
+            environment: what was laid over that file.
+            notifier: told when we are ready, reload and stop.
+        """
         self._config = config
+        self._config_path = config_path
         self._clock = clock
         self._dice: Dice = dice if dice is not None else random.SystemRandom()
         self._journal = journal if journal is not None else Journal()
         self._make_watcher = watcher
+        self._file = ConfigFile(config_path, environment or {}, config, clock) if config_path else None
+        self._settings = ConfigState(clock.now_ns())
+        self._notifier = notifier if notifier is not None else Notifier({}, self._journal)
+        self._attendants = Attendants(lambda: self._reporter.latest, self._journal, clock)
+        self._opened = False
+        self._tally = Tally()
+        self._started_ns = clock.now_ns()
         self._stop = threading.Event()
+        self._reload = threading.Event()
+        self._stop_too: threading.Event | None = None
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
-        self._rate = TokenBucket(config.limits.upload_rate, clock=clock) if config.limits.upload_rate else None
-        self._never = [config.agent.state_dir, config.server.password_file, config_path]
 
     # Life -----------------------------------------------------------------------------------------------------------
 
@@ -99,31 +105,47 @@ class Agent:
         self._stop.set()
         self._wake()
 
-    def hurry(self) -> None:
-        """Try the server again now instead of after the pause. From any thread."""
-        self._link.try_now()
+    def reload(self) -> None:
+        """Ask a running agent to read its settings anew, now. Wrong ones change nothing; the status says why."""
+        self._reload.set()
         self._wake()
+
+    def hurry(self) -> None:
+        """Try the server again now instead of after the pause. From any thread; before the start it changes nothing."""
+        if self._opened:
+            self._link.try_now()
+        self._wake()
+
+    def status(self) -> Status | None:
+        """The newest status, None before it has begun. From any thread."""
+        return self._reporter.latest if self._opened else None
 
     def run(self, stop: threading.Event | None = None) -> None:
         """Follow the sources until ``stop`` is set or ``stop()`` is called.
 
         Raises:
             Conflict: another agent runs with the same state folder.
-            Later, Full: the registry cannot be opened at all.
+            Later: the registry cannot be opened at all. (For room on a full disk the agent waits.)
         """
-        backoff = Backoff(dice=self._dice)
+        backoff = Backoff(max_s=FULL_RETRY_S_MAX / 2, dice=self._dice)
+        begun = False
+        self._stop_too = stop
         try:
-            self._open(self._make_watcher(self._journal))
-            while not self._followed(stop):
-                # The registry could not be read. Opening it anew sets a damaged one aside.
-                while not self._pause(backoff.next_s(), stop):
-                    try:
-                        self._open(self._make_watcher(self._journal))
-                        break
-                    except (Later, Full) as error:
-                        self._journal.event("cannot start over yet", level=WARNING, why=str(error))
+            while not self._told_to_stop(stop):
+                try:
+                    self._open(self._make_watcher(self._journal))
+                except (Later, Full) as error:
+                    if not begun and not isinstance(error, Full):
+                        raise
+                    self._journal.event("cannot start yet", level=WARNING, why=str(error))
                 else:
-                    return
+                    if not begun:
+                        begun = True
+                        self._notifier.ready()
+                    if self._followed(stop):
+                        return
+                # The registry could not be read or begun. Opening it anew sets a damaged one aside.
+                self._pause(backoff.next_s(), stop)
         finally:
             self._close_wake()
 
@@ -140,6 +162,9 @@ class Agent:
             self._close()
         return True
 
+    def _stopping(self) -> bool:
+        return self._told_to_stop(self._stop_too)
+
     def _told_to_stop(self, stop: threading.Event | None) -> bool:
         return self._stop.is_set() or (stop is not None and stop.is_set())
 
@@ -147,6 +172,7 @@ class Agent:
         """Wait; returns whether to stop."""
         end = self._clock.monotonic_s() + seconds
         while not self._told_to_stop(stop) and (left := end - self._clock.monotonic_s()) > 0:
+            self._notifier.alive()
             self._stop.wait(min(left, _WAKE_S_MAX))
         return self._told_to_stop(stop)
 
@@ -162,7 +188,7 @@ class Agent:
             try:
                 while not self._stop.is_set():
                     self._turn()
-                    if self._nothing_more():
+                    if self._dispatch.nothing_more(self._clock.monotonic_s()):
                         break
                     self._sleep()
                 return self._reporter.summary()
@@ -173,127 +199,88 @@ class Agent:
 
     def _open(self, watcher: Watcher) -> None:
         config = self._config
-        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock_fd = _lock(config.state_dir / "agent.lock")
+        self._parts = parts = Parts.open(
+            config,
+            watcher,
+            self._journal,
+            self._clock,
+            self._dice,
+            self._stamp,
+            self._tally,
+            config_path=self._config_path,
+        )
+        before, sources = remembered(config.state_dir), sources_of(config)
+        self._to_remember = before != sources
         try:
-            self._registry = Registry(config.state_dir / "registry.db", self._clock.now_ns())
+            if before is not None and before != sources:
+                parts.regroup.change(before, sources, never_sent(config, self._config_path))
         except BaseException:
-            os.close(self._lock_fd)
-            watcher.close()
+            parts.close()
             raise
-        self._watcher = watcher
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         if (fd := watcher.fileno()) is not None:
             self._selector.register(fd, selectors.EVENT_READ)
-        if self._registry.set_aside is not None:
-            self._journal.event(
-                "registry was damaged",
-                level=WARNING,
-                kept_as=str(self._registry.set_aside),
-                hint="a new one is begun; every file is compared with the server before anything is sent",
-            )
-        self._registry.forget(gone_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
-        self._roster = Roster(self._clock, self._dice)
-        self._skips_copies = any(source.compressed == "skip-copies" for source in config.sources)
-        if self._skips_copies:
-            self._prepare_copies()
-        self._handles = Handles()
-        scanner = Scanner(
-            [Source.of(s) for s in config.sources],
-            never=[os.fsencode(p) for p in self._never if p],
-            entering=watcher.watch,
-        )
-        scanner.load(self._registry.marks())
-        self._lookout = Lookout(
-            scanner, self._registry, self._roster, self._handles, self._journal, self._clock, self._stamp
-        )
-        self._link = Link(config.server.address, self._journal, self._clock, self._dice)
-        self._settler = Settler(self._registry, self._roster, self._lookout, self._handles, self._journal, self._clock)
-        self._settler.load_unsettled()
-        self._reporter = Reporter(
-            Parts(
-                config,
-                self._registry,
-                self._roster,
-                self._lookout,
-                self._handles,
-                self._settler,
-                self._link,
-                self._journal,
-                self._clock,
-            )
-        )
-        self._workers = [self._make_worker(number) for number in range(config.limits.connections)]
-        self._free = list(self._workers)
-        self._jobs: dict[int, Worker] = {}
-        for worker in self._workers:
-            worker.start()
-        self._look_s = -math.inf
+        self._dispatch = Dispatch(parts, self._new_crew, config)
+        parts.lookout.hold_open = lambda: not self._link.up
+        self._reporter = Reporter(parts, self._surroundings(), self._started_ns)
+        self._opened = True
+        self._attendants.attend(config, self._dispatch.crew.alive_s)
+        self._set_paces(config)
+        self._forget_s = -math.inf
+        self._look_again = False
+        self._breathing_s = 0.0
         self._sweep_s = self._clock.monotonic_s()
-        self._journal.event("started", agent=config.agent.id, server=config.server.address, files=scanner.files())
+        self._journal.event(
+            "started", agent=config.agent.id, server=config.server.address, files=parts.lookout.scanner.files()
+        )
 
-    def _prepare_copies(self) -> None:
-        try:
-            self._registry.prepare_copies(noted_before_ns=self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
-        except (Later, Full) as error:  # a disk that is full stops nothing: they are sent
-            self._skips_copies = False
-            self._journal.event("compressed copies are sent, too", level=WARNING, why=str(error))
-
-    def _make_worker(self, number: int) -> Worker:
-        return Worker(
-            self._client,
-            self._registry,
-            self._link,
+    def _new_crew(self, config: AgentConfig, epoch: int) -> Crew:
+        crew = Crew(
+            config,
+            self._parts.registry,
             self._journal,
             self._clock,
+            self._dice,
             self._stamp,
-            self._finished,
-            alive_s=self._alive_s,
-            calls=number == 0,
-            goodbye=f"{_INTRODUCTION} stopping",
-            skips_copies=self._skips_copies,
+            self._wake,
+            self._tally,
+            self._parts.elsewhere,
+            skips_copies=self._parts.prepare_copies(config),
+            epoch=epoch,
+        )
+        crew.start()
+        return crew
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            self._config,
+            self._link,
+            self._dispatch.crew.pace,
+            self._settings,
+            self._config_path,
+            self._attendants.heartbeat,
+            self._attendants.metrics,
         )
 
-    @property
-    def _alive_s(self) -> float:
-        """How often the server hears from us at least."""
-        return min(max(self._config.agent.scan_interval, ALIVE_S_MIN), ALIVE_S_MAX)
-
-    def _client(self) -> FtpClient:
-        server = self._config.server
-        host, port = host_and_port(server.address)
-        return FtpClient(
-            host,
-            port,
-            user=self._config.user,
-            password=self._config.password(),
-            tls=server.tls,  # type: ignore[arg-type]  # one of the three words, checked by the settings
-            pins=server.pin,
-            ca_file=server.ca_file,
-            clock=self._clock,
-            rate=self._rate,
-            introduction=f"{_INTRODUCTION} interval={math.ceil(self._alive_s)}",
-        )
+    def _set_paces(self, config: AgentConfig) -> None:
+        """How often to look under these settings; the first look is due now."""
+        self._looks = Rhythm(config.agent.scan_interval)
+        self._polls = Rhythm(min(POLL_S_MIN, config.agent.scan_interval))
 
     def _close(self) -> None:
-        end_s = time.monotonic() + STOP_S_MAX * 0.6
-        for worker in self._workers:
-            worker.stop()
-        late = [worker for worker in self._workers if not worker.join(max(0.0, end_s - time.monotonic()))]
-        for worker in late:
-            worker.abort()
-        for worker in late:
-            worker.join(STOP_S_MAX * 0.2)
+        if self._stop.is_set():
+            self._notifier.stopping()
+        self._attendants.close()
+        self._dispatch.end()
         with contextlib.suppress(Later, Full):  # the registry may be what made us stop; what was sent is compared again
-            self._receive()
+            self._dispatch.receive()
         self._reporter.write(stopped=True)
-        self._handles.close_all()
-        self._registry.close()
-        self._watcher.close()
+        self._attendants.tell(self._reporter.latest, running=False)
+        self._parts.close()
         self._selector.close()
-        os.close(self._lock_fd)
-        self._journal.event("stopped", slices=self._settler.sent_slices, bytes=self._settler.sent_bytes)
+        settler = self._parts.settler
+        self._journal.event("stopped", slices=settler.sent_slices, bytes=settler.sent_bytes)
 
     def _close_wake(self) -> None:
         self._wake_in.close()
@@ -306,36 +293,89 @@ class Agent:
     # One turn -------------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        self._receive()
-        hints = self._watcher.read()
-        if self._clock.monotonic_s() >= self._look_s or hints.everywhere:
+        parts = self._parts
+        if self._file is not None and (self._reload.is_set() or self._file.changed()):
+            self._reread(self._file)
+        self._dispatch.receive()
+        hints = parts.watcher.read()
+        if hints.names:
+            parts.lookout.look_at(hints.names.items(), hints.renamed)
+        if hints.everywhere or self._clock.monotonic_s() >= self._looks.due_s:
             self._look_everywhere()
-        elif hints:
-            self._lookout.look_at(hints.names.items())
-        if self._lookout.deferred:
-            self._lookout.look_deferred()
+        elif parts.watcher.polled and self._clock.monotonic_s() >= self._polls.due_s:
+            self._paced(self._polls, lambda: parts.lookout.look_in(list(parts.watcher.polled)))
+        if parts.lookout.put_off and parts.roster.has_room:
+            parts.lookout.look_put_off()
+        if parts.lookout.deferred:
+            parts.lookout.look_deferred()
+        if self._to_remember:
+            self._remember_sources()
         if self._clock.monotonic_s() >= self._sweep_s:
             self._sweep_s = self._clock.monotonic_s() + min(1.0, self._config.agent.scan_interval)
-            self._settler.sweep()
-        self._roster.wake()
-        self._hand_out()
-        self._reporter.write()
+            parts.settler.sweep()
+        parts.roster.wake()
+        if not self._stop.is_set():
+            self._dispatch.compare_some(self._config.agent.scan_interval)
+            self._dispatch.hand_out()
+        if self._reporter.write():
+            self._tell(self._reporter.latest)
+        self._notifier.alive()
+
+    def _tell(self, status: Status) -> None:
+        self._attendants.tell(status)
+        waiting = f", {status.waiting:,} files ({status.lag_bytes:,} bytes) waiting" if status.waiting else ""
+        self._notifier.status(f"{status.link}, {status.files:,} files known{waiting}")
 
     def _look_everywhere(self) -> None:
+        parts = self._parts
+        self._look_again = False
+        self._paced(self._looks, lambda: parts.lookout.look_everywhere(self._breathe))
+        if self._look_again:
+            self._looks.due_s = -math.inf
+        if self._stopping():
+            return
+        parts.watcher.looked()
+        parts.tally.looks += 1
+        if self._clock.monotonic_s() >= self._forget_s:
+            self._forget_s = self._clock.monotonic_s() + FORGET_S
+            with contextlib.suppress(Later, Full):  # tidying up can wait for a disk with room
+                parts.lookout.forget_gone(self._clock.now_ns() - int(GONE_KEEP_S * 1e9))
+
+    def _breathe(self) -> bool:
+        """In the middle of a long look: what cannot wait. Returns whether to go on looking."""
         before_s = time.thread_time()
-        self._lookout.look_everywhere()
-        cost_s = time.thread_time() - before_s
-        # A look that costs much is made less often, so that it stays a small share of one core.
-        pause_s = max(self._config.agent.scan_interval, cost_s / SCAN_CPU_SHARE)
-        self._look_s = self._clock.monotonic_s() + pause_s
-        if self._registry.behind is not None and self._registry.apply(now_ns=self._clock.now_ns()):
-            self._journal.state("registry", "")
+        parts = self._parts
+        self._dispatch.receive()
+        hints = parts.watcher.read()
+        if hints.names:
+            parts.lookout.look_at(hints.names.items(), hints.renamed)
+        self._look_again |= hints.everywhere
+        if parts.lookout.deferred:
+            parts.lookout.look_deferred()
+        parts.roster.wake()
+        if not self._stopping():
+            self._dispatch.hand_out()
+        if self._reporter.write():
+            self._tell(self._reporter.latest)
+        self._breathing_s += time.thread_time() - before_s
+        return not self._stopping()
+
+    def _paced(self, pace: Rhythm, look: Callable[[], None]) -> None:
+        self._breathing_s = 0.0
+        before_s = time.thread_time()
+        look()
+        cost_s = time.thread_time() - before_s - self._breathing_s
+        watched = pace is self._looks and self._parts.watcher.complete
+        pace.looked(self._clock.monotonic_s(), cost_s, watched=watched)
 
     def _sleep(self) -> None:
+        roster, crew = self._parts.roster, self._dispatch.crew
         now = self._clock.monotonic_s()
-        until = min(self._look_s, self._roster.next_due_s(), now + _WAKE_S_MAX)
-        if self._roster.waiting or self._roster.misplaced:
-            until = min(until, now + max(self._link.wait_s(), 0.02 if self._free else _WAKE_S_MAX))
+        until = min(self._looks.due_s, roster.next_due_s(), now + _WAKE_S_MAX)
+        if self._parts.watcher.polled:
+            until = min(until, self._polls.due_s)
+        if roster.waiting or roster.misplaced:
+            until = min(until, now + max(crew.link.wait_s(), 0.02 if crew.free else _WAKE_S_MAX))
         ready = self._selector.select(max(0.0, until - now))
         for key, _ in ready:
             if key.fileobj is self._wake_out:
@@ -353,91 +393,79 @@ class Agent:
         except (BlockingIOError, OSError):
             return  # it is full (so the runner wakes anyway) or closed (so there is no runner)
 
-    # Handing out ------------------------------------------------------------------------------------------------------
+    # Settings ---------------------------------------------------------------------------------------------------------
 
-    def _hand_out(self) -> None:
-        if self._stop.is_set() or self._link.wait_s() > 0:
-            return
-        if self._registry.behind is None and self._may_submit() and (rows := self._roster.next_moves()):
-            self._submit(MoveJob(rows))
-        while self._roster.waiting and self._may_submit():
-            batch = self._roster.next_batch(len(self._free))
-            if not batch:
-                break
-            self._submit(ShipJob([self._task(work) for work in batch]))
-
-    def _may_submit(self) -> bool:
-        """A free worker; while the server is not known to be there, one worker finds out for all."""
-        return bool(self._free) and (self._link.up or len(self._free) == len(self._workers))
-
-    def _submit(self, job: ShipJob | MoveJob) -> None:
-        worker = self._free.pop()
-        self._jobs[id(job)] = worker
-        worker.submit(job)
-
-    def _task(self, work: Work) -> Task:
-        row = work.row
-        return Task(
-            row,
-            self._handles.take(row.id),
-            linked=work.linked,
-            checked=self._roster.check(row.id, self._link.epoch),
-            compare=work.compare,
-            if_unknown_same=work.if_unknown_same,
-            may_publish=work.may_publish,
-            failures=work.failures,
-            maybe_copy=self._skips_copies and self._may_be_copy(row),
-            copy_tries=work.copy_tries,
-            copy_seen=work.copy_seen,
-        )
-
-    def _may_be_copy(self, row: Row) -> bool:
-        """Whether nothing of the file was sent yet and nothing is to be, if it is a compressed copy."""
-        if row.state is not State.NEW or row.offset or row.remote or row.going or not row.path:
-            return False
-        source = self._lookout.scanner.source_at(row.path)
-        return source is not None and source.may_skip(row.path)
-
-    def _nothing_more(self) -> bool:
-        """For ``once``: everything is sent, or what is left cannot be sent now."""
-        link = self._link.status
-        if self._roster.busy or self._jobs or self._lookout.deferred:
-            return False
-        if link.failures and (link.failures >= _ONCE_LINK_FAILURES_MAX or link.word == "refused"):
-            return True
-        if self._roster.any_undecided:
-            return False
-        if self._roster.misplaced and self._roster.move_due_s <= self._clock.monotonic_s():
-            return False
-        return not self._roster.waiting
-
-    def _finished(self, done: Done) -> None:
-        self._done.put(done)
-        self._wake()
-
-    # Taking back ------------------------------------------------------------------------------------------------------
-
-    def _receive(self) -> None:
-        while True:
-            try:
-                done = self._done.get_nowait()
-            except queue.Empty:
-                return
-            self._free.append(self._jobs.pop(id(done.job)))
-            for outcome in done.outcomes:
-                self._settler.settle(outcome)
-            if isinstance(done.job, MoveJob):
-                self._settler.settle_moves(done.moves)
-
-
-def _lock(path: os.PathLike[str]) -> int:
-    """Take the lock of a state folder; the descriptor holds it. Raises Conflict if another agent has it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if sys.platform != "win32":
+    def _reread(self, file: ConfigFile) -> None:
+        """Read the settings anew; they count only if all of them are right."""
+        self._reload.clear()
+        self._notifier.reloading()
+        tries = self._settings.tries + 1
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(fd)
-            hint = "stop it first, or give this one another state_dir"
-            raise Conflict(f"another agent is running with {os.path.dirname(path)}", hint=hint) from error
-    return fd
+            config = file.read()
+            check_same_agent(self._config, config)
+        except LogferryError as error:
+            self._settings = ConfigState(self._settings.loaded_ns, tries, str(error))
+            self._journal.state("settings", f"not taken: {error}", level=WARNING, kept="the settings before")
+        else:
+            self._settings = ConfigState(self._clock.now_ns(), tries)
+            self._journal.state("settings", "")
+            self._take(config)
+        self._reporter.around = self._surroundings()
+        self._reporter.hurry()
+        self._notifier.ready()
+
+    def _take(self, config: AgentConfig) -> None:
+        old, self._config = self._config, config
+        names = changed_names(old, config)
+        renewed = self._dispatch.renew(config)
+        if old.sources != config.sources or old.server.password_file != config.server.password_file:
+            never = never_sent(config, self._config_path)
+            self._parts.regroup.change(sources_of(old), sources_of(config), never)
+            self._to_remember = True
+        self._parts.retune(config)
+        self._set_paces(config)
+        self._attendants.attend(config, self._dispatch.crew.alive_s)
+        self._journal.event("settings taken", changed=names, reconnects=renewed)
+
+    def _remember_sources(self) -> None:
+        """Keep what is wanted now for the next start, once every file that it concerns has been dealt with."""
+        regroup = self._parts.regroup
+        if regroup.waiting:
+            regroup.tend()
+        if regroup.waiting:
+            return
+        self._to_remember = False
+        try:
+            remember(self._config.state_dir, self._config.sources)
+        except OSError as error:
+            self._journal.event("sources not remembered", level=WARNING, why=str(error.strerror or error))
+
+    # For whoever looks closely ----------------------------------------------------------------------------------------
+
+    @property
+    def _link(self) -> Link:
+        return self._dispatch.link
+
+    @property
+    def _registry(self) -> Registry:
+        return self._parts.registry
+
+    @property
+    def _roster(self) -> Roster:
+        return self._parts.roster
+
+    @property
+    def _lookout(self) -> Lookout:
+        return self._parts.lookout
+
+    @property
+    def _handles(self) -> Handles:
+        return self._parts.handles
+
+    @property
+    def _settler(self) -> Settler:
+        return self._parts.settler
+
+    @property
+    def _watcher(self) -> Watcher:
+        return self._parts.watcher

@@ -1,8 +1,9 @@
 """Delivering slices over one FTP connection, so that every step may be the last before a crash.
 
-Per file: SIZE at first contact -> (temporary name) -> REST n + STOR -> 226 -> SIZE = n + length -> registry -> (RNTO).
-A 226 alone proves nothing; the registry moves only after SIZE agreed. Many small new files go as one bundle, where the
-server unpacks bundles; then its report takes the place of SIZE. Renames have their own part, ``Mover``.
+Per file: SIZE at first contact -> (temporary name) -> REST n + STOR -> 226 -> SIZE = n + length, and HASH of what was
+sent where the server offers it -> registry -> (RNTO). A 226 alone proves nothing; the registry moves only after both
+agreed. Many small new files go as one bundle, where the server unpacks bundles; then its report takes the place of
+SIZE. Renames have their own part, ``Mover``.
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ from logferry.agent import identity
 from logferry.agent.contact import Contact
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
+from logferry.agent.likeness import same_bytes
+from logferry.agent.packing import Packing
 from logferry.agent.registry import Registry
 from logferry.agent.remote import ensure_parent, move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, LookAgain, Slice, Task, Unreadable, confirmed, next_slice, opened
 from logferry.clock import Clock
-from logferry.errors import Conflict, Later, LogferryError, Refused
+from logferry.compressed import zstd_library
+from logferry.errors import BadName, Conflict, Damaged, Later, LogferryError, Refused
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
 from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
-from logferry.names import split, temporary_name
+from logferry.names import plain_path, split, temporary_name
+
+_TEMPORARY_TRIES = 3
+"""So often a temporary name is tried on servers that let it be overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +85,32 @@ class Shipper:
     """Works through batches of tasks on one connection."""
 
     def __init__(
-        self, client: FtpClient, registry: Registry, journal: Journal, clock: Clock, stamp: Callable[[], str]
+        self,
+        client: FtpClient,
+        registry: Registry,
+        journal: Journal,
+        clock: Clock,
+        stamp: Callable[[], str],
+        *,
+        verify: bool = True,
+        packing: Packing | None = None,
+        confirmed: Callable[[list[int]], None] | None = None,
     ) -> None:
-        """``stamp`` makes stamps for ``names.aside_name``."""
+        """``stamp`` makes stamps for ``names.aside_name``. ``verify``: compare digests where the server has them.
+
+        ``packing`` is what is known about the link of this connection so far. ``confirmed`` hears of rows that were
+        confirmed, behind the registry.
+        """
+        self._tell_confirmed = confirmed
+        self._verify = verify
+        self._packing = packing or Packing()
         self._client = client
         self._registry = registry
         self._journal = journal
         self._clock = clock
         self._stamp = stamp
         self._keeps = client.features.keeps
-        self._contact = Contact(client, registry, journal, stamp)
+        self._contact = Contact(client, registry, journal, stamp, verify=verify)
 
     def ship(self, tasks: Sequence[Task]) -> list[Outcome]:
         """One slice of every task. Every task has one outcome; its file stays open in ``task.file``.
@@ -116,7 +139,22 @@ class Shipper:
             else:
                 outcomes.append(outcome)
         self._registry.apply([sent.row for _, sent in done], now_ns=self._clock.now_ns())
-        return outcomes + self._publish_all(done)
+        if self._tell_confirmed is not None and done:
+            self._tell_confirmed([sent.row.id for _, sent in done])
+        return [self._other_name(outcome) for outcome in outcomes + self._publish_all(done)]
+
+    def _other_name(self, outcome: Outcome) -> Outcome:
+        """Some servers refuse names that others take: the file is to stand there under a plainer one of that sense."""
+        if not isinstance(outcome, Failed) or not isinstance(outcome.error, BadName):
+            return outcome
+        row = outcome.row
+        plain = plain_path(row.want)
+        if plain == row.want or row.state is State.ENDED:
+            return outcome
+        row = dataclasses.replace(row, want=plain, going="")
+        self._journal.event("name refused", level=WARNING, path=outcome.row.want, instead=plain)
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return dataclasses.replace(outcome, row=row)
 
     # Before sending ---------------------------------------------------------------------------------------------------
 
@@ -126,19 +164,23 @@ class Shipper:
             return file
         if isinstance(file, Unreadable):
             return Failed(task, task.row, file.error)
-        if task.compare:
+        prove = task.prove and bool(task.row.remote or task.row.going) and task.row.state is not State.ENDED
+        if task.compare and not prove:
             return self._compare(task, file)
         at_least = 0
         if task.row.going:
-            at_least = self._contact.resolve(task, file)
+            found = self._contact.prove(task, file) if prove else self._contact.resolve(task, file)
+            if isinstance(found, Disagrees):
+                return found
+            at_least = found
             if not task.row.remote:
                 # From here on it may be under ``want`` and nowhere else. Unless that is known, a crash and a rename
                 # later nobody would look for it there.
                 self._registry.apply([task.row], now_ns=self._clock.now_ns())
                 if not task.may_publish:
                     return Waits(task, task.row)
-        elif task.row.remote and not task.checked:
-            found = self._contact.reconcile(task, file)
+        elif task.row.remote and (prove or not task.checked):
+            found = self._contact.prove(task, file) if prove else self._contact.reconcile(task, file)
             if isinstance(found, Disagrees):
                 return found
             at_least = found
@@ -162,12 +204,13 @@ class Shipper:
     def _temporary(self, piece: Slice) -> str:
         """The name under which a new file travels: that of its inode, so that one begun before a crash is used again.
 
-        Where that did not work (a server that compares has other bytes there), the content decides.
+        Where that did not work because a server that compares has other bytes there, the content decides. Elsewhere
+        what is left of an upload that broke off is simply overwritten, unless that fails again and again.
         """
         row, file = piece.task.row, piece.file
         folder, _ = split(row.want)
         texts = [f"{file.stat.inode}#{file.inode_generation}"]
-        if piece.task.failures:
+        if piece.task.failures > (0 if self._keeps else _TEMPORARY_TRIES):
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
         for text in (*texts, f"{texts[0]}#{row.id}"):
             path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
@@ -183,6 +226,9 @@ class Shipper:
         if isinstance(piece, Unreadable):
             return Failed(task, task.row, piece.error)
         row = task.row
+        same = same_bytes(self._client, row.remote, file, row.offset) if row.remote and not row.base else None
+        if same is not None:
+            return self._job(task, piece) if same else Disagrees(task, file, "rewritten with the same size")
         if self._keeps and row.state is State.LIVE and piece.size <= SLICE_BYTES:
             # The server finds out by itself: the same bytes change nothing, others become the next generation.
             data = file.read(0, piece.size)
@@ -213,7 +259,7 @@ class Shipper:
                 yield job, Failed(job.task, job.row, error)
             else:
                 ready.append(job)
-        results = self._client.store_many([_item(job) for job in ready])
+        results = self._client.store_many([_item(job, verify=self._verify) for job in ready])
         for job, result in zip(ready, results, strict=True):
             yield job, self._judge(job, result)
         if bundled:
@@ -236,12 +282,29 @@ class Shipper:
     def _send_bundle(self, jobs: Sequence[_Job]) -> Iterator[tuple[_Job, Outcome]]:
         """The server's report says of each file whether it is durable; there is no SIZE to ask for behind it."""
         items = [_item(job) for job in jobs]
+        offered = self._client.features.bundle_formats
+        form = self._packing.form(offered, lambda: zstd_library() is not None)
+        begin_s = self._clock.monotonic_s()
         try:
-            results = self._client.store_bundle(items, form="tar").results
+            bundle = self._client.store_bundle(items, form=form.name, level=form.level, verify=self._verify)
+            results = bundle.results
+            if bundle.agrees is False:
+                results = tuple(self._looked_at(result) for result in results)
+            if bundle.error is None:
+                self._packing.note(form.name, bundle.count, self._clock.monotonic_s() - begin_s)
         except LogferryError as error:
             results = tuple(StoreResult(item, error=error) for item in items)
         for job, result in zip(jobs, results, strict=True):
             yield job, self._judge(job, result)
+
+    def _looked_at(self, result: StoreResult) -> StoreResult:
+        """A member of a bundle that arrived damaged somewhere: is it this one?"""
+        if result.error is not None or not result.item.length:
+            return result
+        try:
+            return dataclasses.replace(result, agrees=bool(self._client.agrees(result.item)))
+        except LogferryError as error:
+            return StoreResult(result.item, error=error)
 
     def _judge(self, job: _Job, result: StoreResult) -> Outcome:
         task, piece = job.task, job.piece
@@ -255,11 +318,55 @@ class Shipper:
             return Disagrees(task, piece.file, f"the server has {result.size} bytes, {end} were to be")
         if result.size is not None and result.size != end:
             why = f"the server has {result.size} bytes of {job.path}, {end} were sent"
-            return Failed(task, job.row, Later(why, hint="it is sent again"))
-        if not piece.still_true():
+            return Failed(task, self._begun(job, result.size), Later(why, hint="it is sent again"))
+        try:
+            true = piece.still_true()
+        except Later as error:  # it cannot be read any more just now; what the server has of it is asked for again
+            return Failed(task, job.row, error)
+        if result.agrees is False and true:
+            return self._arrived_damaged(job)
+        if not true:
             self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
             return Disagrees(task, piece.file, "changed while it was sent")
         return self._confirmed(job)
+
+    def _arrived_damaged(self, job: _Job) -> Failed:
+        """The right number of bytes, but not those that were sent: what is there is put aside, and all is sent anew.
+
+        To a fresh place, since what the server made of them may be its disk's doing.
+        """
+        row, digests = job.row, "the server's digest of the bytes just sent differs"
+        error = Damaged(f"{job.path} arrived damaged: {digests}", where=job.path, hint="it is sent again")
+        try:
+            aside = move_aside(self._client, job.path, self._stamp())
+        except LogferryError as other:
+            return Failed(job.task, row, other)
+        self._journal.event("arrived damaged", level=WARNING, path=job.path, aside=aside, offset=job.piece.offset)
+        state = State.NEW if row.state is State.LIVE else row.state
+        row = dataclasses.replace(
+            row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=state, target=0, base=0
+        )
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return Failed(job.task, row, error)
+
+    def _begun(self, job: _Job, size: int) -> Row:
+        """A first upload that arrived in part: what is there is the beginning of it, and delivery goes on behind that.
+
+        Sent from byte 0 once more and cut even shorter, it would look like other content to a server that keeps it.
+        """
+        piece, row = job.piece, job.row
+        if row.remote or piece.offset or not 0 < size < piece.end:
+            return row
+        try:
+            prints = identity.take(piece.file.read, size)
+        except Later:
+            prints = None
+        if prints is None:
+            return row
+        state = State.NEW if job.publish else State.LIVE
+        row = dataclasses.replace(row, remote=job.path, print=prints, state=state, target=job.target)
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        return row
 
     def _confirmed(self, job: _Job) -> Sent:
         row = confirmed(job.piece, job.row, job.path)
@@ -276,9 +383,11 @@ class Shipper:
         if isinstance(error, CONNECTION_OVER):
             return Failed(task, job.row, error)
         if isinstance(error, Shrank):
-            piece.file.refresh()
-            again = next_slice(task, piece.file)
-            return again if isinstance(again, Disagrees) else Failed(task, job.row, Later(error.message))
+            again = opened(task)
+            if isinstance(again, OpenFile):
+                made = next_slice(task, again)
+                return made if isinstance(made, Disagrees) else Failed(task, job.row, Later(error.message))
+            return again if isinstance(again, LookAgain) else Failed(task, job.row, again.error)
         if isinstance(error, Refused) and piece.offset:
             try:
                 have = self._client.size(wire(job.path))
@@ -320,7 +429,7 @@ class Shipper:
         return dataclasses.replace(row, remote=row.want, going="", state=State.LIVE)
 
 
-def _item(job: _Job) -> StoreItem:
+def _item(job: _Job, *, verify: bool = False) -> StoreItem:
     piece = job.piece
     return StoreItem(
         path=wire(job.path),
@@ -329,4 +438,5 @@ def _item(job: _Job) -> StoreItem:
         length=piece.length,
         rest=piece.offset - job.row.base,
         modified_ns=piece.file.stat.mtime_ns if piece.end == piece.size else None,
+        want_digest=verify,
     )

@@ -36,6 +36,8 @@ class Task:
     copy_tries: int = 0
     copy_seen: identity.Stat | None = None
     """What it was when it could not be told the last time."""
+    prove: bool = False
+    """What the row says was confirmed by another server: compare with this one first."""
 
 
 @dataclass(slots=True)
@@ -103,8 +105,6 @@ def opened(task: Task) -> OpenFile | LookAgain | Unreadable:
         return LookAgain(task)
     except Later as error:
         return Unreadable(task, error)
-    except OSError as error:
-        return Unreadable(task, Later(f"the file cannot be read: {error.strerror}"))
     if row.inode != file.stat.inode:
         file.close()
         task.file = None
@@ -132,8 +132,8 @@ def next_slice(task: Task, file: OpenFile, *, at_least: int = 0) -> Slice | Disa
         if not identity.agrees(file.read, row.print):
             return Disagrees(task, file, "head or tail differ")
         prints = _print_after(file, row.offset, length, data)
-    except OSError as error:
-        return Unreadable(task, Later(f"the file cannot be read: {error.strerror}"))
+    except Later as error:
+        return Unreadable(task, error)
     if prints is None:
         return Disagrees(task, file, "shrank while it was verified")
     return Slice(task, file, size, row.offset, length, data, prints)

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from logferry.agent.copies import Copies, Skipped, Undecided, note_digest
+from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.journal import Journal
 from logferry.agent.link import Link, concerns_link
 from logferry.agent.mover import Moved, Mover
+from logferry.agent.packing import Packing
 from logferry.agent.registry import Registry
 from logferry.agent.rows import Row
 from logferry.agent.shipper import Failed, Outcome, Sent, Shipper
@@ -55,7 +57,7 @@ class Worker:
 
     def __init__(
         self,
-        connect: Callable[[], FtpClient],
+        connect: Callable[[str], FtpClient],
         registry: Registry,
         link: Link,
         journal: Journal,
@@ -66,14 +68,21 @@ class Worker:
         alive_s: float = math.inf,
         calls: bool = False,
         goodbye: str = "",
+        verify: bool = True,
+        elsewhere: Elsewhere | None = None,
         skips_copies: bool = False,
     ) -> None:
-        """``connect`` makes a client (not yet connected); ``finished`` hears of every job, on the worker's thread.
+        """``connect`` makes a client (not yet connected) of an address; ``finished`` hears of every job, on our thread.
 
         After ``alive_s`` without a job the server hears that we live; a worker that ``calls`` connects for that.
-        ``goodbye`` is what the server is told (CLNT) before the connection ends for good.
+        ``goodbye`` is what the server is told (CLNT) before the connection ends for good. ``verify``: compare digests.
         ``skips_copies``: some compressed copies are not to be sent.
         """
+        self._verify = verify
+        self._elsewhere = elsewhere
+        self._address = ""
+        """What ``_client`` is connected to."""
+        self._packing = Packing()
         self._connect = connect
         self._registry = registry
         self._link = link
@@ -101,6 +110,11 @@ class Worker:
     def stop(self) -> None:
         """Ask the thread to end after the job it is at."""
         self._stopping = True
+        self._jobs.put(None)
+
+    def retire(self) -> None:
+        """Ask the thread to end after the jobs it has; the agent goes on, so the server is told no goodbye."""
+        self._goodbye = ""
         self._jobs.put(None)
 
     def join(self, timeout_s: float) -> bool:
@@ -163,18 +177,29 @@ class Worker:
         if troubles:
             if not self._stopping:
                 self._link.failed(troubles[0])
-            self._drop()
+            if not all(isinstance(trouble, Full) for trouble in troubles):  # a full server is still there to be asked
+                self._drop()
         elif any(isinstance(o, Sent) for o in done.outcomes) or done.moves:
             self._link.worked()
         return done
 
     def _do(self, job: Job, client: FtpClient) -> Done:
         if isinstance(job, ShipJob):
-            shipper = Shipper(client, self._registry, self._journal, self._clock, self._stamp)
+            shipper = Shipper(
+                client,
+                self._registry,
+                self._journal,
+                self._clock,
+                self._stamp,
+                verify=self._verify,
+                packing=self._packing,
+                confirmed=self._confirmed,
+            )
             held, tasks = self._without_copies(job.tasks, client)
             return Done(job, [*held, *shipper.ship(tasks)], [])
+        unproved = self._elsewhere.holds if self._elsewhere is not None else lambda _: False
         leaving = (lambda row: self._note_digest(client, row)) if self._skips_copies else None
-        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp, leaving=leaving)
+        mover = Mover(client, self._registry, self._journal, self._clock, self._stamp, unproved, leaving=leaving)
         return Done(job, [], mover.move(job.rows))
 
     def _note_digest(self, client: FtpClient, row: Row) -> None:
@@ -211,10 +236,21 @@ class Worker:
     def _connected(self) -> FtpClient:
         if self._stopping:
             raise Later("the agent is stopping")
+        address = self._link.address
+        if address != self._address:
+            self._drop()
         if self._client is None or not self._client.connected:
-            self._client = self._connect()
+            self._address = address
+            self._client = self._connect(address)
             self._client.connect()
+        if self._elsewhere is not None and self._elsewhere.met(address):
+            self._journal.event("every file is compared with this server", level=logging.WARNING, address=address)
         return self._client
+
+    def _confirmed(self, row_ids: list[int]) -> None:
+        """Rows that the server of this connection has confirmed."""
+        if self._elsewhere is not None:
+            self._elsewhere.confirmed(row_ids, self._address)
 
     def _drop(self) -> None:
         if self._client is not None:

@@ -45,58 +45,64 @@ each names the thing and says what to do. Security is on by default: TLS is requ
 control connection, no name leads out of a home, addresses that guess passwords are banned.
 """
 
-from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome
-from logferry.ftp.client import FtpClient
-from logferry.ftp.client_bundle import BundleResult
-from logferry.ftp.client_copy import Copied
-from logferry.ftp.client_digest import Digest
-from logferry.ftp.client_store import StoreItem, StoreResult
-from logferry.ftp.cut import Aborted
-from logferry.ftp.defender import Ban, DefenderRules
-from logferry.ftp.download_many import download_many
-from logferry.ftp.events import (
-    Banned,
-    Connected,
-    Deleted,
-    Event,
-    FolderMade,
-    Incomplete,
-    Introduced,
-    LoggedIn,
-    LoginFailed,
-    Missed,
-    Received,
-    Renamed,
-    Sent,
-    SessionEnded,
-    TimeSet,
-    Unpacked,
-)
-from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload, Usage
-from logferry.ftp.folders import FolderRules
-from logferry.ftp.hashing import HashFilesystem
-from logferry.ftp.hooks import LoginRequest, UploadRequest
-from logferry.ftp.lanes import Clients
-from logferry.ftp.listeners import EventStream
-from logferry.ftp.local import LocalFilesystem
-from logferry.ftp.many import FileResult, ManyProgress
-from logferry.ftp.mirror import Mirrored, mirror_down, mirror_up
-from logferry.ftp.passwords import generate_password, hash_password, verify_password
-from logferry.ftp.permissions import Permissions
-from logferry.ftp.protocol.features import Features
-from logferry.ftp.protocol.listing_reader import Listed
-from logferry.ftp.protocol.replies import Reply
-from logferry.ftp.reconnect import Backoff, retrying
-from logferry.ftp.sending import SendSource
-from logferry.ftp.server import FtpServer, WorkerParts
-from logferry.ftp.session import SessionInfo
-from logferry.ftp.shared import ServerLimits
-from logferry.ftp.throttle import TokenBucket
-from logferry.ftp.timetable import Timetable
-from logferry.ftp.tls import TlsIdentity
-from logferry.ftp.upload_many import upload_many
-from logferry.ftp.users import MemoryUsers, User, UserStore
-from logferry.ftp.users_json import JsonUsers
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logferry.ftp.bundle_files import BundleFilesystem, BundleMember, Outcome
+    from logferry.ftp.client import FtpClient
+    from logferry.ftp.client_bundle import BundleResult
+    from logferry.ftp.client_copy import Copied
+    from logferry.ftp.client_digest import Digest
+    from logferry.ftp.client_store import StoreItem, StoreResult
+    from logferry.ftp.cut import Aborted
+    from logferry.ftp.defender import Ban, DefenderRules
+    from logferry.ftp.events import (
+        Banned,
+        Connected,
+        Deleted,
+        Event,
+        FolderMade,
+        Incomplete,
+        Introduced,
+        LoggedIn,
+        LoginFailed,
+        Missed,
+        Received,
+        Renamed,
+        Sent,
+        SessionEnded,
+        TimeSet,
+        Unpacked,
+    )
+    from logferry.ftp.filesystem import Download, Entry, Filesystem, SpaceFilesystem, Upload, Usage
+    from logferry.ftp.folders import FolderRules
+    from logferry.ftp.hashing import HashFilesystem
+    from logferry.ftp.hooks import LoginRequest, UploadRequest
+    from logferry.ftp.lanes import Clients
+    from logferry.ftp.listeners import EventStream
+    from logferry.ftp.local import LocalFilesystem
+    from logferry.ftp.many import FileResult, ManyProgress
+    from logferry.ftp.many_down import download_many
+    from logferry.ftp.many_up import upload_many
+    from logferry.ftp.mirror import Mirrored, mirror_down, mirror_up
+    from logferry.ftp.passwords import generate_password, hash_password, verify_password
+    from logferry.ftp.permissions import Permissions
+    from logferry.ftp.protocol.features import Features
+    from logferry.ftp.protocol.listing_reader import Listed
+    from logferry.ftp.protocol.replies import Reply
+    from logferry.ftp.reconnect import Backoff, retrying
+    from logferry.ftp.sending import SendSource
+    from logferry.ftp.server import FtpServer, WorkerParts
+    from logferry.ftp.session import SessionInfo
+    from logferry.ftp.shared import ServerLimits
+    from logferry.ftp.throttle import TokenBucket
+    from logferry.ftp.timetable import Timetable
+    from logferry.ftp.tls import TlsIdentity
+    from logferry.ftp.users import MemoryUsers, User, UserStore
+    from logferry.ftp.users_json import JsonUsers
 
 __all__ = [
     "Aborted",
@@ -169,3 +175,57 @@ __all__ = [
     "upload_many",
     "verify_password",
 ]
+
+# Which module has which names. None may be called like one of its names: the module would take the name's place.
+_PARTS = {
+    "bundle_files": "BundleFilesystem BundleMember Outcome",
+    "client": "FtpClient",
+    "client_bundle": "BundleResult",
+    "client_copy": "Copied",
+    "client_digest": "Digest",
+    "client_store": "StoreItem StoreResult",
+    "cut": "Aborted",
+    "defender": "Ban DefenderRules",
+    "events": "Banned Connected Deleted Event FolderMade Incomplete Introduced LoggedIn LoginFailed Missed Received "
+    "Renamed Sent SessionEnded TimeSet Unpacked",
+    "filesystem": "Download Entry Filesystem SpaceFilesystem Upload Usage",
+    "folders": "FolderRules",
+    "hashing": "HashFilesystem",
+    "hooks": "LoginRequest UploadRequest",
+    "lanes": "Clients",
+    "listeners": "EventStream",
+    "local": "LocalFilesystem",
+    "many": "FileResult ManyProgress",
+    "many_down": "download_many",
+    "many_up": "upload_many",
+    "mirror": "Mirrored mirror_down mirror_up",
+    "passwords": "generate_password hash_password verify_password",
+    "permissions": "Permissions",
+    "protocol.features": "Features",
+    "protocol.listing_reader": "Listed",
+    "protocol.replies": "Reply",
+    "reconnect": "Backoff retrying",
+    "sending": "SendSource",
+    "server": "FtpServer WorkerParts",
+    "session": "SessionInfo",
+    "shared": "ServerLimits",
+    "throttle": "TokenBucket",
+    "timetable": "Timetable",
+    "tls": "TlsIdentity",
+    "users": "MemoryUsers User UserStore",
+    "users_json": "JsonUsers",
+}
+_HOME = {name: part for part, names in _PARTS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    """Load a part when the first of its names is asked for: a client need not carry the server."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

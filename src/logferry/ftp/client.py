@@ -21,7 +21,7 @@ from logferry.errors import LogferryError, NotFound, Refused
 from logferry.ftp.client_bundle import BundleResult, store_bundle
 from logferry.ftp.client_copy import Copied, CopyProgress, open_local, upload
 from logferry.ftp.client_data import Progress, Refusal
-from logferry.ftp.client_digest import Digest, ask_digest
+from logferry.ftp.client_digest import Digest, ask_digest, sent_agrees
 from logferry.ftp.client_download import download
 from logferry.ftp.client_session import ClientSession, Login, TlsMode
 from logferry.ftp.client_store import (
@@ -41,7 +41,7 @@ from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.reconnect import Dice
 from logferry.ftp.sending import SendSource
-from logferry.ftp.throttle import TokenBucket
+from logferry.ftp.throttle import Pacer
 from logferry.limits import FTP_ATTEMPTS_MAX
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class FtpClient:
         timeout_s: float = 30.0,
         clock: Clock = SYSTEM,
         dice: Dice | None = None,
-        rate: TokenBucket | None = None,
+        rate: Pacer | None = None,
         introduction: str = "",
         keep_alive_s: float = 0.0,
     ) -> None:
@@ -88,9 +88,7 @@ class FtpClient:
         context = None if tls == "off" else ClientTls.make(host, pins=pins, ca_file=ca_file)
         self._start(login, context, clock, dice, rate)
 
-    def _start(
-        self, login: Login, tls: ClientTls | None, clock: Clock, dice: Dice | None, rate: TokenBucket | None
-    ) -> None:
+    def _start(self, login: Login, tls: ClientTls | None, clock: Clock, dice: Dice | None, rate: Pacer | None) -> None:
         self._login = login
         self._tls = tls
         self._clock = clock
@@ -372,21 +370,28 @@ class FtpClient:
             yield from self._store_each(items)
 
     def store_bundle(
-        self, items: Iterable[StoreItem], *, form: str = "", level: int = 3, progress: Progress | None = None
+        self,
+        items: Iterable[StoreItem],
+        *,
+        form: str = "",
+        level: int = 3,
+        progress: Progress | None = None,
+        verify: bool = False,
     ) -> BundleResult:
         """Upload many small files as one archive, which the server unpacks (where ``features.bundle_folder`` is set).
 
         ``form`` is one of ``features.bundle_formats``; empty: ``tar.zst`` where both sides have it, else ``tar``.
         Items are whole files (``rest`` 0) with paths from the home, each path once; ``want_size`` is not looked at.
         ``progress`` gets the bytes of files sent. After a break what the server had whole is safe and counted as
-        stored; the others may be sent again.
+        stored; the others may be sent again. ``verify`` has a plain ``tar`` over an unencrypted connection compared by
+        its digest, where the server tells it (``BundleResult.agrees``); TLS and compressed forms have their own.
 
         Raises only what happens before the first byte: Refused (no bundles there), Unreachable, TimedOut, Busy.
         """
         session = self.session()
         result = None
         try:
-            result = store_bundle(self, items, form=form, level=level, progress=progress)
+            result = store_bundle(self, items, form=form, level=level, progress=progress, verify=verify)
             return result
         finally:
             broken = result is None or isinstance(result.error, CONNECTION_OVER)
@@ -405,9 +410,14 @@ class FtpClient:
             reply = self.store(item.path, item.source, rest=item.rest)
             size = self.size(item.path) if item.want_size else None
             modified_set = item.modified_ns is not None and self.set_modified(item.path, item.modified_ns)
+            agrees = self.agrees(item) if item.want_digest and item.length else None
         except LogferryError as error:
             return StoreResult(item, error=error)
-        return StoreResult(item, reply, size, modified_set=modified_set)
+        return StoreResult(item, reply, size, modified_set=modified_set, agrees=agrees)
+
+    def agrees(self, item: StoreItem) -> bool | None:
+        """Whether the server has the very bytes of an item that was stored, and none behind; None: it cannot tell."""
+        return self._do(lambda session: sent_agrees(session, item.path, item.source, rest=item.rest))
 
     def digest(self, path: str, *, length: int = 0) -> Digest | None:
         """The server's digest of a whole file, by HASH or XSHA256 and the like; None where it computes none.

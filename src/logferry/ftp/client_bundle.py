@@ -5,6 +5,7 @@ See docs/reference/bundle.md for what goes over the wire.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,8 @@ class BundleResult:
     """What became of a bundle. ``results`` has one entry per item, in order; stored if and only if it has no error.
 
     ``error`` says why the bundle as a whole ended early; ``files`` and ``count`` (bytes) are what the server says it
-    has stored of it.
+    has stored of it. ``agrees``: whether the server got the very bytes that were sent; None: not asked, or it cannot
+    tell. If not, members may be stored that have other bytes: compare each of them.
     """
 
     results: tuple[StoreResult, ...]
@@ -41,6 +43,7 @@ class BundleResult:
     error: LogferryError | None = None
     files: int = 0
     count: int = 0
+    agrees: bool | None = None
 
 
 class SessionKeeper(Protocol):
@@ -63,6 +66,7 @@ def store_bundle(
     form: str = "",
     level: int = 3,
     progress: Progress | None = None,
+    verify: bool = False,
 ) -> BundleResult:
     """Send ``items`` as one bundle in ``form`` (see ``FtpClient.store_bundle``)."""
     session = keeper.session()
@@ -73,7 +77,12 @@ def store_bundle(
             f"the server takes no bundles{f' of the form {form}' if form else ''}",
             hint="see Features.bundle_formats; upload the files one by one",
         )
-    work = _Sending(items, _compressor(form, level), progress)
+    # TLS and compressed forms find out by themselves.
+    digest = None
+    if verify and form == "tar" and not session.control.encrypted:
+        session.ask_for_digests()
+        digest = hashlib.sha256() if session.upload_digests else None
+    work = _Sending(items, _compressor(form, level), progress, digest)
     path = f"{session.features.bundle_folder}/{secrets.token_hex(8)}.{form}"
     return work.run(session, path)
 
@@ -81,7 +90,10 @@ def store_bundle(
 class _Sending:
     """One bundle on its way."""
 
-    def __init__(self, items: Iterable[StoreItem], compressor: _Compressor, progress: Progress | None) -> None:
+    def __init__(
+        self, items: Iterable[StoreItem], compressor: _Compressor, progress: Progress | None, digest: _Digest | None
+    ) -> None:
+        self._digest = digest
         self._items = iter(items)
         self._compressor = compressor
         self._progress = progress
@@ -121,13 +133,18 @@ class _Sending:
             waiting.append(packed)
             size += len(packed)
             if size >= FTP_DATA_BLOCK_BYTES:
-                data.send(SendSource.of(b"".join(waiting)))
+                self._send_block(data, b"".join(waiting))
                 waiting, size = [], 0
                 if self._progress is not None:
                     self._progress(self._sent)
         waiting.append(self._compressor.flush())
-        data.send(SendSource.of(b"".join(waiting)))
+        self._send_block(data, b"".join(waiting))
         data.finish_sending()
+
+    def _send_block(self, data: DataConnection, block: bytes) -> None:
+        if self._digest is not None:
+            self._digest.update(block)
+        data.send(SendSource.of(block))
 
     def _archive(self) -> Iterator[bytes]:
         """The tar archive, piece by piece. Raises what makes it impossible to go on: a large source that shrank."""
@@ -209,7 +226,8 @@ class _Sending:
             )
             for index, item in enumerate(self._all)
         )
-        return BundleResult(results, reply, error, report.files, report.count)
+        agrees = self._digest.hexdigest() == report.sha256 if self._digest is not None and report.sha256 else None
+        return BundleResult(results, reply, error, report.files, report.count, agrees)
 
 
 def _content(item: StoreItem) -> bytes:
@@ -220,6 +238,12 @@ def _content(item: StoreItem) -> bytes:
         parts.append(bytes(block))
         done += len(block)
     return b"".join(parts)
+
+
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
 
 
 class _Compressor(Protocol):

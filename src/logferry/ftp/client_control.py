@@ -37,13 +37,21 @@ class ControlConnection:
         self._session: ssl.SSLSession | None = None
         self.sock: socket.socket = dial(host, port, timeout_s=timeout_s, cutter=cutter, clock=clock)
         self.family = self.sock.family
-        self.peer: Address = self.sock.getpeername()
+        try:
+            self.peer: Address = self.sock.getpeername()
+        except OSError as error:  # it was accepted and reset at once, as by a server that just died
+            self.sock.close()
+            raise Unreachable(f"{self.where} closed the connection", hint="connect again") from error
 
     # State -----------------------------------------------------------------------------------------------------------
 
     @property
     def encrypted(self) -> bool:
         return isinstance(self.sock, ssl.SSLSocket)
+
+    def trust_restarts(self) -> None:
+        """The server announced that a restart position never outlives its transfer."""
+        self._protocol.restarts_end = True
 
     def tls_session(self) -> ssl.SSLSession | None:
         """The session data connections take over; its ticket came behind the handshake (TLS 1.3).

@@ -21,7 +21,7 @@ from logferry.ftp.cut import Cutter
 from logferry.ftp.dial import Address, connect
 from logferry.ftp.portable import RESET_ON_CLOSE, is_cut_end
 from logferry.ftp.sending import SendSource
-from logferry.ftp.throttle import TokenBucket
+from logferry.ftp.throttle import Pacer
 from logferry.ftp.waiting import wait
 from logferry.limits import FTP_DATA_BLOCK_BYTES, FTP_SENDFILE_BYTES
 
@@ -46,7 +46,7 @@ class DataConnection:
         timeout_s: float,
         cutter: Cutter,
         clock: Clock,
-        rate: TokenBucket | None = None,
+        rate: Pacer | None = None,
         wait_for_it: bool = True,
         keep_alive_s: float = 0.0,
     ) -> None:

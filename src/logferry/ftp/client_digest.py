@@ -7,11 +7,13 @@ import zlib
 from dataclasses import dataclass
 
 from logferry.errors import Conflict, Refused
+from logferry.ftp.client_range import choose_method, question
 from logferry.ftp.client_session import ClientSession
 from logferry.ftp.client_store import patience_s
 from logferry.ftp.portable import read_at
-from logferry.ftp.protocol.digest_reader import best_method, digest_argument, read_digest
+from logferry.ftp.protocol.digest_reader import digest_argument, read_digest
 from logferry.ftp.protocol.refusals import failure
+from logferry.ftp.sending import SendSource
 from logferry.limits import COPY_BYTES
 
 
@@ -28,15 +30,9 @@ def ask_digest(session: ClientSession, path: str, *, length: int) -> Digest | No
 
     Raises Later and its kinds (4yz), Unreachable, TimedOut, BadName, Aborted.
     """
-    method = best_method(session.features)
+    method = choose_method(session)
     if method is None:
         return None
-    if method.verb == "HASH":
-        chosen = session.digest_algorithm or session.features.hash_algorithms[0]
-        if chosen.upper() != method.algorithm:
-            if not session.control.command("OPTS", f"HASH {method.algorithm}").completed:
-                return None
-            session.digest_algorithm = method.algorithm
     argument = digest_argument(method.verb, path)
     # The server reads the whole file before it answers.
     reply = session.control.command(method.verb, argument, patience_s=patience_s(length))
@@ -44,6 +40,22 @@ def ask_digest(session: ClientSession, path: str, *, length: int) -> Digest | No
         raise failure(reply, f"{method.verb} {path}")
     found = read_digest(reply, method.algorithm)
     return None if found is None else Digest(method.algorithm, found)
+
+
+def sent_agrees(session: ClientSession, path: str, source: SendSource, *, rest: int) -> bool | None:
+    """Whether the server has the bytes of ``source``, just sent to ``path`` from byte ``rest`` on; None: no telling.
+
+    Raises Shrank, Refused (the source cannot be read any more), Unreachable, TimedOut, BadName, Aborted.
+    """
+    method = choose_method(session)
+    asked = None if method is None else question(session, method, path, rest, rest + source.length)
+    if asked is None:
+        return None
+    *before, last = asked.commands
+    for verb, argument in before:
+        if not session.control.command(verb, argument).intermediate:
+            return None
+    return asked.agrees(session.control.command(*last, patience_s=patience_s(source.length)), source)
 
 
 def file_digest(descriptor: int, algorithm: str, length: int) -> Digest:

@@ -17,7 +17,7 @@ from logferry.ftp.protocol.features import Features, read_features
 from logferry.ftp.protocol.passive_reader import extended_passive_port, passive_port
 from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
-from logferry.ftp.throttle import TokenBucket
+from logferry.ftp.throttle import Pacer
 
 TlsMode = Literal["required", "explicit", "implicit", "off"]
 
@@ -52,7 +52,7 @@ class ClientSession:
     """Everything that belongs to one control connection. Made signed in; ends with ``quit`` or ``cut``."""
 
     def __init__(
-        self, login: Login, tls: ClientTls | None, *, cutter: Cutter, clock: Clock, rate: TokenBucket | None
+        self, login: Login, tls: ClientTls | None, *, cutter: Cutter, clock: Clock, rate: Pacer | None
     ) -> None:
         """Connect and sign in.
 
@@ -67,6 +67,8 @@ class ClientSession:
         self._extended = True
         self.digest_algorithm = ""
         """What OPTS HASH chose on this connection; empty: the server's first choice."""
+        self.upload_digests = False
+        """Replies to small uploads tell their digests."""
 
         self.control = ControlConnection(login.host, login.port, timeout_s=login.timeout_s, cutter=cutter, clock=clock)
         try:
@@ -88,6 +90,8 @@ class ClientSession:
         if not reply.completed:
             raise _not_signed_in(reply, f"signing in to {where} as {self.login.user}")
         self.features = read_features(self.control.command("FEAT"))
+        if self.features.guards:
+            self.control.trust_restarts()
         if self.login.introduction and self.features.has("CLNT"):
             self.control.command("CLNT", self.login.introduction)  # whatever the answer, nothing hangs on it
         if self.features.has("UTF8"):
@@ -180,6 +184,11 @@ class ClientSession:
             raise failure(reply, doing)
         if not reply.preliminary:
             raise Unreachable(f"{doing}: the server answered {reply.code} {reply.text[:200]} before any byte went over")
+
+    def ask_for_digests(self) -> None:
+        """Have the replies to small uploads and bundles tell digests, where the server can."""
+        if self.features.digests and not self.upload_digests:
+            self.upload_digests = self.control.command("OPTS", "STOR SHA-256").completed
 
     def secure(self, data: DataConnection) -> None:
         """Encrypt ``data`` when the session is. Raises Unreachable, TimedOut, Refused, Refusal."""

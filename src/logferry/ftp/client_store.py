@@ -10,16 +10,23 @@ from typing import Protocol
 
 from logferry.errors import BadName, Busy, LogferryError, TimedOut, Unreachable
 from logferry.ftp.client_data import DataConnection, Progress, Refusal
+from logferry.ftp.client_range import RangeQuestion, choose_method, question, small_question
 from logferry.ftp.client_session import ClientSession
 from logferry.ftp.cut import Aborted
 from logferry.ftp.protocol.client import Command
+from logferry.ftp.protocol.digest_reader import DigestMethod, best_method
 from logferry.ftp.protocol.features import LOGFERRY_FEATURE
 from logferry.ftp.protocol.listing_reader import size_value, time_value
 from logferry.ftp.protocol.passive_reader import extended_passive_port
 from logferry.ftp.protocol.refusals import failure
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.sending import Content, SendSource
-from logferry.limits import FTP_AHEAD_BYTES_MAX, FTP_CONFIRM_BYTES_S_MIN, FTP_FILES_AHEAD_MAX
+from logferry.limits import (
+    FTP_AHEAD_BYTES_MAX,
+    FTP_CONFIRM_BYTES_S_MIN,
+    FTP_FILES_AHEAD_MAX,
+    FTP_SMALL_DIGEST_BYTES_MAX,
+)
 
 CONNECTION_OVER = (Unreachable, TimedOut, Busy, Aborted)
 """Errors after which the connection is of no more use."""
@@ -29,7 +36,8 @@ CONNECTION_OVER = (Unreachable, TimedOut, Busy, Aborted)
 class StoreItem:
     """One upload: ``length`` bytes of ``content`` from ``offset`` on to ``path``, there from byte ``rest`` on.
 
-    ``modified_ns`` sets the time of the file where the server can; ``want_size`` asks SIZE after it.
+    ``modified_ns`` sets the time of the file where the server can; ``want_size`` asks SIZE after it; ``want_digest``
+    compares digests of the bytes where the server computes them, for which content is read twice (so it is no stream).
     """
 
     path: str
@@ -39,6 +47,7 @@ class StoreItem:
     rest: int = 0
     modified_ns: int | None = None
     want_size: bool = True
+    want_digest: bool = False
 
     @property
     def source(self) -> SendSource:
@@ -48,13 +57,17 @@ class StoreItem:
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of an item: stored if and only if ``error`` is None. ``size`` is what SIZE said then, if asked."""
+    """What became of an item: stored if and only if ``error`` is None. ``size`` is what SIZE said then, if asked.
+
+    ``agrees``: whether the server has the very bytes that were to be sent; None: not asked, or it cannot tell.
+    """
 
     item: StoreItem
     reply: Reply | None = None
     size: int | None = None
     error: LogferryError | None = None
     modified_set: bool = False
+    agrees: bool | None = None
 
 
 def patience_s(length: int) -> float:
@@ -121,8 +134,10 @@ class SessionKeeper(Protocol):
 class Pipeline:
     """Uploads with commands sent ahead, for servers that announce pipelining: one round trip per file, not five.
 
-    For each item the wire carries ``[REST] EPSV STOR [SIZE] [MFMT]``. REST stands first, so that its reply is known
-    before a data connection is made: a server that refused it never gets bytes for the wrong place.
+    For each item the wire carries ``[REST] EPSV STOR [SIZE] [MFMT] [[RANG] HASH]``. REST stands first, so that its
+    reply is known before a data connection is made: a server that refused it never gets bytes for the wrong place. A
+    MFMT goes ahead of its STOR's reply only to a server that then refuses it when the STOR failed (``guards``), since
+    otherwise it would give the old file the new one's time; others get it behind the reply, with nothing sent ahead.
     """
 
     def __init__(self, keeper: SessionKeeper, items: Iterable[StoreItem]) -> None:
@@ -132,6 +147,7 @@ class Pipeline:
         self._session: ClientSession | None = None
         self._sent = 0
         """How many of the items ahead have their commands on the wire."""
+        self._method: DigestMethod | None = None
 
     def run(self) -> Iterator[StoreResult]:
         """One result per item, in order. Once the connection is lost the remaining items get that error untried."""
@@ -169,6 +185,10 @@ class Pipeline:
             # Commands already on the wire die with the connection, before a byte was sent for them; they go again.
             self._drop()
             self._session = self._keeper.session()
+            self._method = best_method(self._session.features)
+        if self._method is not None and self._method.verb == "HASH" and self._sent == 0 and self._ahead[0].want_digest:
+            self._method = choose_method(self._session)
+            self._session.ask_for_digests()
         return self._session
 
     def _drop(self) -> None:
@@ -183,8 +203,10 @@ class Pipeline:
         for item in list(islice(self._ahead, self._sent, None)):
             if self._sent and size > FTP_AHEAD_BYTES_MAX // FTP_FILES_AHEAD_MAX:
                 break
+            if self._sent and _sets_modified_later(session, self._ahead[self._sent - 1]):
+                break
             try:
-                size += session.control.queue(*_commands(session, item))
+                size += session.control.queue(*_commands(session, item), *self._questions(session, item))
             except BadName:
                 if self._sent == 0:
                     raise
@@ -211,14 +233,53 @@ class Pipeline:
                 return StoreResult(item, error=refused)
             error = refused
         size = control.final() if item.want_size else None
-        modified = control.final() if _sets_modified(session, item) else None
+        modified = control.final() if _sets_modified_ahead(session, item) else None
+        agrees, unread = self._compare(session, item, stored) if error is None else self._pass_over(session, item)
+        if error is None and _sets_modified_later(session, item):
+            assert item.modified_ns is not None
+            modified = control.command("MFMT", f"{wire_time(session, item.modified_ns)} {item.path}")
+        error = error or unread
         return StoreResult(
             item,
             stored,
             size=read_size(size) if size is not None and error is None else None,
             error=error,
             modified_set=modified is not None and modified.completed and error is None,
+            agrees=agrees,
         )
+
+    def _question(self, session: ClientSession, item: StoreItem) -> RangeQuestion | None:
+        if self._method is None or not item.want_digest or not item.length or _has_small_digest(session, item):
+            return None
+        return question(session, self._method, item.path, item.rest, item.rest + item.length)
+
+    def _questions(self, session: ClientSession, item: StoreItem) -> tuple[Command, ...]:
+        asked = self._question(session, item)
+        return asked.commands if asked is not None else ()
+
+    def _compare(
+        self, session: ClientSession, item: StoreItem, stored: Reply | None
+    ) -> tuple[bool | None, LogferryError | None]:
+        """Whether the server's digest is ours; or why the source cannot be read again."""
+        asked = self._question(session, item)
+        if asked is not None:
+            for _ in asked.commands[1:]:
+                session.control.final()
+            reply = session.control.final(patience_s=patience_s(item.length))
+        elif item.want_digest and item.length and stored is not None and _has_small_digest(session, item):
+            asked, reply = small_question(item.rest, item.rest + item.length), stored
+        else:
+            return None, None
+        try:
+            return asked.agrees(reply, item.source), None
+        except LogferryError as error:
+            return None, error
+
+    def _pass_over(self, session: ClientSession, item: StoreItem) -> tuple[None, None]:
+        """The digest of a file that did not arrive is of no interest."""
+        for _ in self._questions(session, item):
+            session.control.final(patience_s=patience_s(item.rest + item.length))
+        return None, None
 
     def _upload(self, session: ClientSession, item: StoreItem, passive: Reply) -> Reply:
         doing = f"STOR {item.path}"
@@ -246,8 +307,16 @@ def _must_wait(session: ClientSession, item: StoreItem) -> bool:
     return session.control.encrypted or item.length == 0
 
 
-def _sets_modified(session: ClientSession, item: StoreItem) -> bool:
-    return item.modified_ns is not None and session.features.has("MFMT")
+def _has_small_digest(session: ClientSession, item: StoreItem) -> bool:
+    return session.upload_digests and item.length <= FTP_SMALL_DIGEST_BYTES_MAX
+
+
+def _sets_modified_ahead(session: ClientSession, item: StoreItem) -> bool:
+    return item.modified_ns is not None and session.features.has("MFMT") and session.features.guards
+
+
+def _sets_modified_later(session: ClientSession, item: StoreItem) -> bool:
+    return item.modified_ns is not None and session.features.has("MFMT") and not session.features.guards
 
 
 def _commands(session: ClientSession, item: StoreItem) -> list[Command]:
@@ -256,7 +325,7 @@ def _commands(session: ClientSession, item: StoreItem) -> list[Command]:
         commands.insert(0, ("REST", str(item.rest)))
     if item.want_size:
         commands.append(("SIZE", item.path))
-    if item.modified_ns is not None and session.features.has("MFMT"):
+    if item.modified_ns is not None and _sets_modified_ahead(session, item):
         commands.append(("MFMT", f"{wire_time(session, item.modified_ns)} {item.path}"))
     return commands
 

@@ -26,6 +26,7 @@ from logferry.ftp.protocol.admission import DENIED
 from logferry.ftp.protocol.bundle import bundle_format, is_bundle_folder
 from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.refusals import one_line, refusal
+from logferry.ftp.smalldigest import SmallDigest
 from logferry.ftp.transfers import Interrupted, Span
 from logferry.ftp.waiting import readable
 from logferry.limits import FTP_EARLY_TLS_S_MAX, FTP_LIMIT_LOOK_S, FTP_LINGER_S, FTP_RECHECK_S, FTP_WATCH_S
@@ -271,8 +272,9 @@ class DataWork:
         upload = files.open_upload(path, offset=task.offset, append=task.verb == "APPE")
         started = time.monotonic()
         offset = upload.position
+        tap = SmallDigest() if self._session.protocol.state.upload_digests and task.verb == "STOR" else None
         try:
-            self._receive(opening, upload, buffer)
+            self._receive(opening, upload, buffer, tap)
         except BaseException as error:
             count = upload.position - offset
             upload.abandon()
@@ -290,7 +292,8 @@ class DataWork:
             self._shared.tell(
                 Received(session.id, session.user, session.address, path, offset, count=count, seconds=seconds)
             )
-        return reply
+        words = tap.words(offset) if tap is not None else ""
+        return Reply(226, (f"{words} Received and stored.",)) if words else reply
 
     def _asked(self, task: Transfer, path: str, files: Filesystem) -> Reply | None:
         """The refusal of an upload that may not begin. Raises Full or TooLarge when ALLO said too much of its size."""
@@ -320,9 +323,10 @@ class DataWork:
             return ask(hook, UploadRequest(*who, path, 0, "STOR", size)) if hook is not None else None
 
         bundle = Bundle(files, form, session.protocol.state.letters, stored, admit)
+        tap = SmallDigest(math.inf) if session.protocol.state.upload_digests else None
         started = time.monotonic()
         try:
-            self._receive(_OPENING, bundle, buffer)
+            self._receive(_OPENING, bundle, buffer, tap)
             bundle.commit()
         except BaseException as error:
             bundle.abandon()
@@ -332,6 +336,7 @@ class DataWork:
                 raise
             return reply
         report, seconds = bundle.report, time.monotonic() - started
+        report.sha256 = tap.hexadecimal if tap is not None else ""
         shared.tell(
             Unpacked(
                 *who, task.path, report.files, report.folders, report.refused, count=bundle.position, seconds=seconds
@@ -339,18 +344,18 @@ class DataWork:
         )
         return report.reply()
 
-    def _receive(self, opening: Reply, upload: Upload, buffer: memoryview) -> None:
+    def _receive(self, opening: Reply, upload: Upload, buffer: memoryview, tap: SmallDigest | None = None) -> None:
         with self._connected(opening) as data:
             if self._free(upload=True):
                 start = upload.position
                 try:
-                    transfers.receive(data, upload, buffer, self)
+                    transfers.receive(data, upload, buffer, self, tap)
                 except _Limited as change:
                     moved = change.moved
                     assert upload.position == start + moved, "bytes are written before they are told"
-                    self._receive_slowly(data, upload, buffer, moved)
+                    self._receive_slowly(data, upload, buffer, moved, tap)
             else:
-                self._receive_slowly(data, upload, buffer, 0)
+                self._receive_slowly(data, upload, buffer, 0, tap)
             self._check_whole(data, upload)
 
     def _check_whole(self, data: socket.socket, upload: Upload) -> None:
@@ -423,9 +428,11 @@ class DataWork:
         self._limits_look_s = float("inf")
         raise _Limited(moved)
 
-    def _receive_slowly(self, data: socket.socket, upload: Upload, buffer: memoryview, before: int) -> None:
+    def _receive_slowly(
+        self, data: socket.socket, upload: Upload, buffer: memoryview, before: int, tap: SmallDigest | None
+    ) -> None:
         brake = Brake(self._shared, self._session.account, upload=True)
-        throttled.receive(data, upload, buffer, throttled.Onward(self, before), brake)
+        throttled.receive(data, upload, buffer, throttled.Onward(self, before), brake, tap)
 
     def _list(self, task: Transfer, files: Filesystem) -> Reply:
         # Looked up before 150: a client must hear 550 for a missing folder, not an empty listing.

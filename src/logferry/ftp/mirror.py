@@ -16,14 +16,14 @@ from functools import partial
 from logferry.errors import BadName, Conflict, LogferryError, NotFound
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER
-from logferry.ftp.download_many import Fetcher
 from logferry.ftp.lanes import Clients
 from logferry.ftp.local_tree import LocalTree
 from logferry.ftp.many import FileResult, Job, ManyCallback
+from logferry.ftp.many_down import Fetcher
+from logferry.ftp.many_up import Sender
 from logferry.ftp.remote_tree import join, read_tree, with_exact_times
 from logferry.ftp.selection import Selection
 from logferry.ftp.tree import Node, Plan, Tree, clashes, make_plan, same_file
-from logferry.ftp.upload_many import Sender
 from logferry.limits import FTP_ATTEMPTS_MAX, FTP_CONNECTIONS_DEFAULT
 
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
 from logferry.clock import SYSTEM, Clock
 from logferry.limits import KIB
 
 _BLOCK_BYTES_MIN = 4 * KIB
 _BLOCKS_PER_S = 10
+
+
+class Pacer(Protocol):
+    """What says how fast bytes may go: a ``TokenBucket``, or one whose rate depends on the time of day."""
+
+    @property
+    def block_bytes(self) -> int:
+        """How much to take at a time."""
+        ...
+
+    def take(self, count: int) -> float:
+        """Take ``count`` bytes; return the seconds to wait before sending them."""
+        ...
 
 
 def burst_of(rate_bytes_s: float) -> float:

@@ -12,6 +12,7 @@ import time
 
 from logferry.ftp.brake import Brake
 from logferry.ftp.filesystem import Download, Upload
+from logferry.ftp.smalldigest import SmallDigest
 from logferry.ftp.transfers import HAS_SENDFILE, Interrupted, Sender, Watch, broken
 from logferry.limits import FTP_TLS_BLOCK_BYTES, FTP_WATCH_S, KIB
 
@@ -47,7 +48,14 @@ class _Stall:
         self._since_s = time.monotonic()
 
 
-def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watch, brake: Brake) -> int:
+def receive(
+    data: socket.socket,
+    upload: Upload,
+    buffer: memoryview,
+    watch: Watch,
+    brake: Brake,
+    tap: SmallDigest | None = None,
+) -> int:
     """As ``transfers.receive``, at the brake's pace."""
     moved = 0
     stall = _Stall(watch)
@@ -63,6 +71,8 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
             raise broken(error) from error
         if count == 0:
             return moved
+        if tap is not None:
+            tap.update(buffer[:count])
         upload.write(buffer[:count])
         moved += count
         brake.pause(count, moved, watch)

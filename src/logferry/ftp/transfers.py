@@ -17,6 +17,7 @@ from typing import Protocol
 from logferry.ftp.filesystem import Download, Upload
 from logferry.ftp.pipe import CAN_SPLICE, Pipe
 from logferry.ftp.portable import MSG_WAITALL, RESET_ON_CLOSE, is_cut_end
+from logferry.ftp.smalldigest import SmallDigest
 from logferry.ftp.waiting import wait
 from logferry.limits import (
     FTP_DATA_BLOCK_BYTES,
@@ -92,10 +93,15 @@ def broken(error: OSError) -> Interrupted:
     return Interrupted(426, f"The data connection broke: {error.strerror or type(error).__name__}.")
 
 
-def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watch) -> int:
-    """Write everything that comes until the client ends the connection; the count of bytes. Errors of write pass."""
+def receive(
+    data: socket.socket, upload: Upload, buffer: memoryview, watch: Watch, tap: SmallDigest | None = None
+) -> int:
+    """Write everything that comes until the client ends the connection; the count of bytes. Errors of write pass.
+
+    ``tap`` sees the bytes, too, as long as they are few.
+    """
     if isinstance(data, ssl.SSLSocket):
-        return _receive_tls(data, upload, buffer, watch)
+        return _receive_tls(data, upload, buffer, watch, tap)
     moved = blocks = 0
     patience = _Patience(watch)
     recv_into = data.recv_into
@@ -116,6 +122,8 @@ def receive(data: socket.socket, upload: Upload, buffer: memoryview, watch: Watc
             raise broken(error) from error
         if count == 0:
             return moved
+        if tap is not None:
+            tap.update(buffer[:count])
         upload.write(buffer[:count])
         moved += count
         patience.progress()
@@ -162,7 +170,7 @@ def _receive_spliced(
                     return moved, False
 
 
-def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch: Watch) -> int:
+def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch: Watch, tap: SmallDigest | None) -> int:
     moved = blocks = filled = 0
     patience = _Patience(watch)
     data.settimeout(FTP_WATCH_S)
@@ -179,6 +187,8 @@ def _receive_tls(data: ssl.SSLSocket, upload: Upload, buffer: memoryview, watch:
                 raise broken(error) from error
             patience.rest(moved)
             continue
+        if tap is not None:
+            tap.update(buffer[filled : filled + count])
         filled += count
         moved += count
         if count == 0:

@@ -48,7 +48,10 @@ class Ledger:
 
     def written(self, path: bytes, data: bytes) -> None:
         """Bytes were appended at ``path``; a path not known begins a life."""
-        life = self._current.get(path) or self._begin(path)
+        self.added(self._current.get(path) or self._begin(path), data)
+
+    def added(self, life: Life, data: bytes) -> None:
+        """Bytes were written to ``life`` through a handle its writer kept, wherever it lies by now."""
         with life.copy.open("ab") as file:
             file.write(data)
         life.size += len(data)

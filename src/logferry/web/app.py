@@ -16,7 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import logferry
 from logferry.errors import LogferryError, NotFound
+from logferry.server.heartbeats import AgentPasswords
 from logferry.web import api, docs, pages, problem
+from logferry.web.api.heartbeat import Nurse
 from logferry.web.api.system import plain
 from logferry.web.context import WebContext
 from logferry.web.security import BodyLimit, RequestLog, SecurityHeaders
@@ -56,6 +58,7 @@ def create_app(context: WebContext) -> FastAPI:
     )
     app.state.context = context
     app.state.throttle = SignInThrottle(context.clock)
+    app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
     app.state.searches = Counter()
     app.include_router(api.router())
     app.include_router(plain)

@@ -23,6 +23,7 @@ _CODE = re.compile(rb"%([0-9A-F]{2})")
 _REFUSED = re.compile(r"refused ([45][0-9]{2}) ([^:]*):(?: (.*))?", re.DOTALL)
 _SUMMARY = re.compile(
     r"Bundle: members=([0-9]{1,12}) files=([0-9]{1,12}) folders=([0-9]{1,12}) bytes=([0-9]{1,20}) refused=([0-9]{1,12})"
+    r"(?: sha256=([0-9a-f]{64}))?"
 )
 
 
@@ -88,6 +89,8 @@ class Report:
     lost: int = 0
     """How many of the refused had content, or might have."""
     shown_bytes: int = 0
+    sha256: str = ""
+    """Of all that came, packed as it was; empty unless the client asked for digests (OPTS STOR SHA-256)."""
 
     def refuse(self, name: bytes, error: LogferryError | Reply, *, loses_bytes: bool = True) -> None:
         """Note a member that is left out."""
@@ -114,6 +117,8 @@ class Report:
             f"Bundle: members={self.members} files={self.files} folders={self.folders} bytes={self.count} "
             f"refused={self.refused}"
         )
+        if self.sha256:
+            last += f" sha256={self.sha256}"
         return Reply(code, (*lines, last))
 
 
@@ -122,8 +127,8 @@ def read_report(reply: Reply) -> Report | None:
     found = _SUMMARY.fullmatch(reply.lines[-1].strip())
     if found is None:
         return None
-    members, files, folders, count, left_out = (int(number) for number in found.groups())
-    report = Report(members, files, folders, count, left_out)
+    members, files, folders, count, left_out = (int(number) for number in found.groups()[:5])
+    report = Report(members, files, folders, count, left_out, sha256=found[6] or "")
     for line in reply.lines[:-1]:
         # The first line of a reply stands right behind the code, others may be indented.
         refused = _REFUSED.fullmatch(line.strip(" "))

@@ -48,6 +48,9 @@ class ClientProtocol:
         self.closing = False
         """The server said 421: it hangs up."""
 
+        self.restarts_end = False
+        """The server is known to forget a restart position with the transfer it was for, whatever became of it."""
+
     @property
     def waiting(self) -> int:
         """Commands without their final reply; the greeting counts as one, a ``keep_alive`` does not."""
@@ -123,5 +126,5 @@ class ClientProtocol:
             self._restart = True
             self.restart_doubtful |= not reply.intermediate
         elif verb in _TRANSFERS:
-            self.restart_doubtful |= self._restart and not reply.completed
+            self.restart_doubtful |= self._restart and not reply.completed and not self.restarts_end
             self._restart = False

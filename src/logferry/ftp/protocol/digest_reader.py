@@ -20,6 +20,7 @@ _ALIASES = {
     "XCRC": "CRC32",
 }
 _WORD = re.compile(r"[0-9A-Fa-f]+")
+_RANGE = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ def _canonical(name: str) -> str:
 def digest_argument(verb: str, path: str) -> str:
     """The path as ``verb`` wants it: HASH takes all that follows, the others end a name at a space outside quotes."""
     return f'"{path}"' if verb != "HASH" and " " in path else path
+
+
+def hashed_range(reply: Reply) -> tuple[int, int] | None:
+    """First byte and end (not included) of what the reply says was hashed; None when it does not say."""
+    words = reply.text.split(maxsplit=2)
+    found = _RANGE.fullmatch(words[1]) if len(words) > 2 and _canonical(words[0]) in DIGEST_CHARS else None
+    return (int(found[1]), int(found[2]) + 1) if found else None
 
 
 def read_digest(reply: Reply, algorithm: str) -> str | None:

@@ -9,7 +9,10 @@ from logferry.ftp.protocol.replies import Reply
 
 LOGFERRY_FEATURE = "X-LOGFERRY"
 """Announces how uploads are published: ``atomic`` (never visible before whole), ``pipelining`` (commands may wait),
-``keeps`` (what is overwritten stays as a generation, and bytes that differ from stored ones are refused)."""
+``guards`` (what was said for an upload ends with it: when it fails, its REST is forgotten and a MFMT for its path right
+behind it is refused), ``digests`` (after OPTS STOR SHA-256 the reply to a small STOR tells the digest of what came, in
+the words of HASH), ``keeps`` (what is overwritten stays as a generation, and bytes that differ from stored ones are
+refused)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,16 @@ class Features:
     def pipelining(self) -> bool:
         """Commands sent during a transfer wait and are answered in order."""
         return "pipelining" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def guards(self) -> bool:
+        """An upload that fails takes along its REST and the MFMT behind it."""
+        return "guards" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def digests(self) -> bool:
+        """The reply to a small upload can tell its digest."""
+        return "digests" in self.words(LOGFERRY_FEATURE)
 
     @property
     def keeps(self) -> bool:

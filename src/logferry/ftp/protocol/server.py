@@ -16,11 +16,13 @@ in its turn), and a STAT that is next in line asks how the transfer is doing.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 
 from logferry.errors import BadName, LogferryError
 from logferry.ftp.folders import FolderRules
 from logferry.ftp.permissions import Permissions
+from logferry.ftp.protocol import paths
 from logferry.ftp.protocol.actions import (
     Action,
     CheckPassword,
@@ -39,6 +41,10 @@ from logferry.ftp.protocol.replies import Reply
 from logferry.ftp.protocol.state import State, Terms
 from logferry.limits import FTP_PIPELINE_BYTES_MAX
 
+_UPLOADS = frozenset({"APPE", "STOR"})
+_TRANSFERS = frozenset({"APPE", "LIST", "MLSD", "NLST", "RETR", "STOR", "STOU"})
+_BEHIND_UPLOADS = frozenset({"HASH", "MFMT", "RANG", "SIZE"})
+"""What clients that send commands ahead put behind an upload, before they know what became of it."""
 _COMMAND_OVERHEAD_BYTES = 64
 """What a waiting command costs besides its argument, so that many empty ones count too."""
 
@@ -133,11 +139,25 @@ class ServerProtocol:
         assert self.has_command
         command = self._queue.popleft()
         self._queued_bytes -= len(command.argument) + _COMMAND_OVERHEAD_BYTES
+        verb = ALIASES.get(command.verb, command.verb)
+        if verb not in _BEHIND_UPLOADS:
+            self.state.failed_upload = ""
         outcome = self._outcome(command)
         if isinstance(outcome, Reply):
+            if verb in _TRANSFERS:
+                self._refused(verb, command.argument)
             self._out.append(outcome.render())
             return None
         return self._begin(outcome)
+
+    def _refused(self, verb: str, argument: str) -> None:
+        """A transfer that never began takes what was said for it alone along."""
+        state = self.state
+        state.rest = 0
+        state.range = None
+        if verb in _UPLOADS:
+            with contextlib.suppress(LogferryError):  # what is no path is none for MFMT either
+                state.failed_upload = paths.resolve(state.folder, argument)
 
     def _outcome(self, command: Command) -> Reply | Action:
         verb = ALIASES.get(command.verb, command.verb)
@@ -187,7 +207,10 @@ class ServerProtocol:
         assert action is not None
         self._out.append(reply.render())
         self.abort_requested = False
-        if reply.code < 400 and isinstance(action, FileTask):
+        if reply.code >= 400:
+            if isinstance(action, Transfer) and action.verb in _UPLOADS:
+                self.state.failed_upload = action.path
+        elif isinstance(action, FileTask):
             if action.verb == "CWD":
                 self.state.folder = action.path
             elif action.verb == "RNFR":

@@ -69,11 +69,15 @@ class State:
     rest: int = 0
     range: tuple[int, int] | None = None
     """First and last byte that RANG has set for the next RETR or HASH."""
+    failed_upload: str = ""
+    """The path of the upload before, when that failed: a MFMT sent ahead of its reply is not meant for the old file."""
     allocated: int | None = None
     """What ALLO announced for the next upload, in bytes."""
     facts: tuple[str, ...] = FACTS
     algorithm: str = ALGORITHMS[0]
     """Of HASH."""
+    upload_digests: bool = False
+    """The reply to a small STOR tells its digest."""
     listens: bool = False
     """A passive port is open and unused."""
     target: Target | None = None
@@ -110,8 +114,10 @@ class State:
         self.rename_from = ""
         self.rest = 0
         self.range = None
+        self.failed_upload = ""
         self.allocated = None
         self.facts = FACTS
         self.algorithm = ALGORITHMS[0]
+        self.upload_digests = False
         self.target = None
         self.epsv_all = False

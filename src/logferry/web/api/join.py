@@ -11,7 +11,7 @@ from starlette.requests import Request
 from logferry.clock import rfc3339
 from logferry.limits import JOIN_TOKEN_S_MAX, JOIN_TOKEN_USES, JOIN_TOKEN_USES_MAX
 from logferry.server import runfiles
-from logferry.server.config import join_address
+from logferry.server.config import is_loopback, join_address
 from logferry.server.first_run import join_command, shown_host
 from logferry.web.api.people import Throttle, guarded
 from logferry.web.api.shapes import FtpAccess, Joined, JoinToken
@@ -61,8 +61,16 @@ def join(request: Request, body: Join, context: Context, throttle: Throttle) -> 
         user=joined.user,
         password=joined.password,
         ftp=_ftp_access(request, context),
-        heartbeat="",
+        heartbeat=_heartbeat(request, context),
     )
+
+
+def _heartbeat(request: Request, context: WebContext) -> str:
+    """Where the agent may say how it is: where it joined, if that is encrypted or this very machine."""
+    scheme = request.url.scheme
+    if scheme != "https" and not is_loopback(request.url.hostname or ""):
+        return ""  # a proxy that does not say what it is
+    return f"{scheme}://{_web_address(request)}{context.config.web.root_path}"
 
 
 def _web_address(request: Request) -> str:

@@ -45,6 +45,46 @@ class AgentList(Shape):
     next: str | None
 
 
+class OwnWords(Shape):
+    """What an agent said of itself in its last heartbeat; ``clock_skew_s``: how far its clock is ahead of ours."""
+
+    received_at: str
+    started_at: str
+    version: str
+    clock_skew_s: float
+    link: str
+    files: int
+    waiting: int
+    lag_bytes: int
+    lag_s: float
+    held: int
+    sent_bytes: int
+    generations: int
+    renames: int
+    differences: int
+    looks: int
+    overflows: int
+    watcher: str
+    errors: dict[str, int]
+    sources: list[str]
+    problems: list[str]
+
+
+class AgentHealth(Shape):
+    """An agent as the server heard it, the last failed upload, and its own words where it sends heartbeats."""
+
+    agent: Agent
+    error: str
+    error_at: str | None
+    own_words: OwnWords | None
+
+
+class HeartbeatTaken(Shape):
+    """The server's clock when a heartbeat arrived, nanoseconds since 1970."""
+
+    time_ns: int
+
+
 class Folder(Shape):
     """One folder with the sums of everything below it."""
 

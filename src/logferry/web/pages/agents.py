@@ -12,6 +12,7 @@ from logferry.server import first_run
 from logferry.server.config import join_address
 from logferry.server.enrolment import JoinToken
 from logferry.server.health import STATES
+from logferry.web.api.heartbeat import nurse_of
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.pages.facts import agent_at
@@ -45,7 +46,8 @@ def agent(visit: Visit) -> Response:
     tab = "health" if visit.asked("tab") == "health" else "files"
     shown = agent_at(record, visit.now_ns)
     if tab == "health":
-        return visit.page("agent.html", agent=shown, tab=tab)
+        told = nurse_of(visit.request).heartbeats.get(record.id)
+        return visit.page("agent.html", agent=shown, tab=tab, told=told)
     listing = folder_page(visit, record.id, "").values(visit, f"/agents/{record.id}", parent=None)
     return visit.page("agent.html", agent=shown, tab=tab, **listing)
 

@@ -64,11 +64,18 @@ def modified(state: State, argument: str) -> Action:
 
 
 def set_modified(state: State, argument: str) -> Reply | Action:
-    """MFMT (draft-somers-ftp-mfxx 3): set when a file was modified, UTC."""
+    """MFMT (draft-somers-ftp-mfxx 3): set when a file was modified, UTC.
+
+    Right behind an upload of that path that failed it is refused once: it was sent ahead and meant what did not come.
+    """
     moment, _, path = argument.partition(" ")
     if not path:
         return reply(501, f"Usage: {RULES['MFMT'].usage}")
-    return FileTask("MFMT", paths.resolve(state.folder, path), number=parse_time_value(moment))
+    path = paths.resolve(state.folder, path)
+    if path == state.failed_upload:
+        state.failed_upload = ""
+        return reply(550, "The upload right before failed; what is there keeps its time. Asked again it is set.")
+    return FileTask("MFMT", path, number=parse_time_value(moment))
 
 
 def hash_(state: State, argument: str) -> Action:

@@ -29,12 +29,13 @@ def features(state: State, _argument: str) -> Reply:
     if state.user:
         if state.terms.bundles and state.letters(bundle.FOLDER).allow("w"):
             found.append(f"{bundle.FEATURE} {bundle.FOLDER} {';'.join(state.terms.bundles)}")
-        found.append(" ".join(["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", *["keeps"] * state.keeps]))
+        words = ["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", "guards", "digests", *["keeps"] * state.keeps]
+        found.append(" ".join(words))
     return Reply(211, ("Extensions:", *found, "End"))
 
 
 def options(state: State, argument: str) -> Reply:
-    """OPTS (RFC 2389 4): UTF8 (RFC 2640), the facts of MLST (RFC 3659 7.9), the algorithm of HASH."""
+    """OPTS (RFC 2389 4): UTF8 (RFC 2640), facts of MLST (RFC 3659 7.9), algorithm of HASH, digests behind STOR."""
     name, _, value = argument.partition(" ")
     name = name.upper()
     if name in ("UTF8", "UTF-8"):
@@ -51,6 +52,11 @@ def options(state: State, argument: str) -> Reply:
             return reply(501, f"Unknown algorithm; {', '.join(ALGORITHMS)}.")
         state.algorithm = wanted_name or state.algorithm
         return reply(200, state.algorithm)
+    if name == "STOR":
+        if value.strip().upper() not in ("SHA-256", "OFF"):
+            return reply(501, "OPTS STOR SHA-256, or OPTS STOR OFF.")
+        state.upload_digests = value.strip().upper() == "SHA-256"
+        return reply(200, "The reply to a small upload tells its digest." if state.upload_digests else "No digests.")
     return reply(501, f"No options for {name[:40]}.")
 
 

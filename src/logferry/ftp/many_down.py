@@ -13,7 +13,7 @@ from logferry.ftp.client_download import download
 from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.ftp.lanes import Clients, run_lanes
 from logferry.ftp.many import FileResult, Job, ManyCallback, Tally
-from logferry.ftp.upload_many import OnError
+from logferry.ftp.many_up import OnError
 from logferry.limits import FTP_ATTEMPTS_MAX, FTP_CONNECTIONS_DEFAULT
 
 

@@ -1,0 +1,54 @@
+"""Anything may happen in any order; whenever all is sent, every byte that could be saved is there once.
+
+A few thousand steps in every run; ``make crash`` (or ``HEAVY=1``) makes 10^5.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.agent.crash.machine import ArchivePlaceTarget, Fate, Machine, World, dying_quietly
+from tests.agent.crash.mortal import Order, watched
+from tests.agent.shelves import PASSWORD, ArchiveShelf
+from tests.security.amounts import amount, dice
+
+STEPS = amount("machine_steps", 600, 100_000)
+STEPS_OF_A_LIFE = 50
+LIVES_OF_A_ROUND = 200
+_SETTINGS = settings(
+    stateful_step_count=STEPS_OF_A_LIFE,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    phases=(Phase.generate,),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3 * 3600)
+def test_whatever_happens_nothing_is_lost_and_nothing_comes_twice(memory: Path) -> None:
+    """Write, rotate, truncate, rename, delete, replace; the agent stops, dies, is cut off; the server restarts."""
+    (memory / "machine").mkdir()
+    shelf = ArchiveShelf(memory / "machine")
+    fate = Fate(Order(""))
+    world = World(memory / "nodes", ArchivePlaceTarget(shelf, PASSWORD), fate)
+    Machine.world = world
+    seeds = dice("machine")
+    try:
+        with dying_quietly(), watched(fate):
+            while world.steps < STEPS:
+                lives = min(LIVES_OF_A_ROUND, -(-(STEPS - world.steps) // STEPS_OF_A_LIFE))
+                machine = hypothesis.seed(seeds.randrange(2**32))(type("Life", (Machine,), {}))
+                run_state_machine_as_test(machine, settings=settings(_SETTINGS, max_examples=lives))
+    finally:
+        shelf.close()
+        print(
+            f"{world.steps} steps in {world.number} lives: {world.kills} kills, {world.cuts} cuts, "
+            f"{world.truths} times everything was compared"
+        )

@@ -1,0 +1,90 @@
+"""Print docs/reference/figures.md anew from the newest results in bench/runs. `make docs` writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+RUNS = Path(__file__).parents[1] / "bench" / "runs"
+
+HEAD = """# Figures
+
+Made by `make docs` from the newest results that `make bench` has left in `bench/runs/`, where every single run is kept.
+Ours and its peers are measured in turn on one machine, so compare within a row. A factor above 1 means that ours is
+better by that much. *Target* is what the figure is to reach.
+"""
+
+TITLES = {"agent": "The agent", "ftp": "The FTP server", "voyage": "From a node into the archive"}
+
+WHAT = {
+    "agent-unchanged-cpu": "one look at 100,000 unchanged files, by an agent that runs: CPU",
+    "agent-unchanged-cold-start": "the same by `agent once`, from the start of the program to its end",
+    "agent-idle-cpu": "10,000 files in 100 folders, nothing happens: share of a core",
+    "agent-idle-memory": "the same: resident memory",
+    "agent-idle-handles": "the same: open descriptors",
+    "agent-append-vsftpd": "1 GB appended to 100 files, to vsftpd: `agent once`, start included",
+    "agent-append-vsftpd-running": "the same by an agent that runs",
+    "agent-append-vsftpd-cpu": "the same: CPU of the client",
+    "agent-append-vsftpd-travelled": "the same: bytes on the wire",
+    "agent-append-pyftpdlib": "1 GB appended to 100 files, to pyftpdlib: `agent once`, start included",
+    "agent-append-pyftpdlib-running": "the same by an agent that runs",
+    "agent-append-pyftpdlib-cpu": "the same: CPU of the client",
+    "agent-append-pyftpdlib-travelled": "the same: bytes on the wire",
+    "agent-append-archive": "1 GB appended to 100 files, into our archive, synced: `agent once`, start included",
+    "agent-append-archive-running": "the same by an agent that runs",
+    "agent-append-archive-cpu": "the same: CPU of the client",
+    "agent-append-archive-travelled": "the same: bytes on the wire",
+    "agent-append-archive-tls": "1 GB appended over TLS, into our archive, synced",
+    "agent-latency-p50": "a line from its writing until it is confirmed (peers: until it is in a local file): median",
+    "agent-latency-p95": "the same: 95 of 100 lines",
+    "agent-latency-max": "the same: the slowest of 200",
+    "agent-many-small-files": "100,000 new files of 1 KB in 1,000 folders, into our archive, synced",
+    "agent-far-small-files": "10,000 new files of 1 KB, into our archive 20 ms of round trip away",
+    "agent-million-memory": "1,000,000 files known: resident memory",
+    "agent-million-cpu": "one look at 1,000,000 unchanged files: CPU",
+    "agent-million-cold-start": "`agent once` over 1,000,000 unchanged files",
+}
+
+
+def number(value: float) -> str:
+    """Three digits that count, with separators; whole numbers whole."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def row(figure: dict[str, Any]) -> str:
+    """One line of a table."""
+    unit = f" {figure['unit']}".rstrip()
+    peers = ", ".join(_peer(figure, name, value) for name, value in figure["peers"].items()) or "-"
+    sign = "≤" if figure["less_is_better"] else "≥"
+    target = f"{sign} {number(figure['target'])}{'' if figure['met'] else ' **short**'}"
+    what = WHAT.get(figure["id"], f"`{figure['id']}`")
+    return f"| {what} | {number(figure['ours'])}{unit} | {peers} | {target} |"
+
+
+def _peer(figure: dict[str, Any], name: str, value: float) -> str:
+    if not value or not figure["ours"]:
+        return f"{name} {number(value)}"
+    ratio = value / figure["ours"] if figure["less_is_better"] else figure["ours"] / value
+    return f"{name} {number(value)} ({number(ratio)}x)"
+
+
+def section(name: str, run: dict[str, Any]) -> str:
+    """A benchmark's newest run."""
+    machine = run["machine"]
+    where = f"{machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel'].partition('-')[0]}"
+    lines = [f"## {TITLES.get(name, name)}", "", f"{run['when'][:10]}, {where}, Python {machine['python']}.", ""]
+    lines += ["| what | ours | peers | target |", "|---|---|---|---|", *map(row, run["figures"])]
+    return "\n".join(lines) + "\n"
+
+
+def page(runs: Path = RUNS) -> str:
+    """The whole page."""
+    newest = {path.stem[11:]: path for path in sorted(runs.glob("2*.json"))}
+    return "\n".join([HEAD, *(section(name, json.loads(newest[name].read_text())) for name in sorted(newest))])
+
+
+if __name__ == "__main__":
+    print(page(), end="")
