@@ -222,7 +222,7 @@ class Agent:
         if (fd := watcher.fileno()) is not None:
             self._selector.register(fd, selectors.EVENT_READ)
         self._dispatch = Dispatch(parts, self._new_crew, config)
-        parts.lookout.hold_open = lambda: not self._link.up
+        parts.lookout.hold_open = lambda: not self._link.up or bool(parts.roster.misplaced)
         self._reporter = Reporter(parts, self._surroundings(), self._started_ns)
         self._opened = True
         self._attendants.attend(config, self._dispatch.crew.alive_s)
