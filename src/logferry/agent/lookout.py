@@ -577,6 +577,14 @@ class Lookout:
         self._handles.dropped(work.lag)
         self._journal.event("gone with unsent bytes", level=WARNING, path=row.path or row.want, bytes=work.lag)
 
+    def hold_waiting(self) -> None:
+        """Open what was seen while there was no reason yet to hold it open, as far as there is room."""
+        for work in list(self._roster.works.values()):
+            if len(self._handles) >= self._handles.limit:
+                break
+            if work.row.path:
+                self._hold(work.row, work.row.path, linked=work.linked)
+
     def _hold(self, row: Row, path: bytes, *, linked: bool) -> None:
         """Open a file that cannot be sent just now, before it is deleted; see ``hold_open``."""
         if not self.hold_open() or row.id in self._roster.busy or self._handles.get(row.id) is not None:

@@ -297,6 +297,8 @@ class Agent:
         if self._file is not None and (self._reload.is_set() or self._file.changed()):
             self._reread(self._file)
         self._dispatch.receive()
+        if not self._link.up:
+            parts.lookout.hold_waiting()
         hints = parts.watcher.read()
         if hints.names:
             parts.lookout.look_at(hints.names.items(), hints.renamed)
