@@ -458,6 +458,8 @@ still be on its way. Then it is sent."""
 HANDLES_MAX = 256
 HANDLES_MIN = 8
 HANDLES_LIMIT = 65_536
+UNJUDGED_MAX = 64
+"""New files kept open while it has to wait what they are, as in fast rotation; beyond the settings' ``open_files``."""
 HANDLES_NAMELESS_SHARE = 0.75
 """How much of the open files may be ones that were deleted; the rest is for those that grow."""
 HANDLE_IDLE_S = 60.0

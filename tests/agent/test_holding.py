@@ -190,3 +190,26 @@ def test_wrong_limits_are_refused(plain_node: Node, setting: str, why: str) -> N
     plain_node.config_path.write_text(f"limits.{setting}\n{text}")
     with pytest.raises(BadConfig, match=why):
         load_config(plain_node.config_path)
+
+
+def test_all_that_was_seen_before_the_server_was_found_away_is_held(plain_node: Node) -> None:
+    """Thirty new files in one batch: the connection breaks at the first, the others were not opened for sending yet."""
+    plain_node.write("first.log", b"first\n")
+    expected = {"first.log": b"first\n"} | {f"{n}.log": lines(n * 100, 3) for n in range(30)}
+    with RunningAgent(plain_node, watcher=True) as running:
+        eventually(lambda: len(plain_node.current()) == 1, timeout_s=60)
+        away(plain_node)
+        for name, data in expected.items():
+            if name not in plain_node.current():
+                plain_node.write(name, data)
+        agent = running.agent
+        eventually(
+            lambda: not agent._link.up and len(agent._roster.works) == 30 and not agent._roster.busy, timeout_s=60
+        )
+        eventually(lambda: len(agent._handles) >= 30, lambda: len(agent._handles), timeout_s=30)
+        for n in range(30):
+            os.unlink(plain_node.path(f"{n}.log"))
+        plain_node.server.start()
+        agent.hurry()
+        eventually(lambda: plain_node.current() == expected, lambda: len(plain_node.current()), timeout_s=60)
+        assert agent._handles.dropped_files == 0

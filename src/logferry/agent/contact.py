@@ -9,13 +9,13 @@ from logging import WARNING
 from logferry.agent import identity
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
+from logferry.agent.likeness import same_bytes
 from logferry.agent.registry import Registry
 from logferry.agent.remote import move_aside, whole_size, wire
 from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, Task
 from logferry.errors import Conflict, LogferryError, Refused
 from logferry.ftp.client import FtpClient
-from logferry.ftp.client_digest import file_digest
 from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.ftp.sending import SendSource
 from logferry.limits import DIGEST_WHOLE_BYTES_MAX, TAIL_BYTES
@@ -195,19 +195,10 @@ class Contact:
         return True
 
     def _same_digest(self, path: str, file: OpenFile, have: int) -> bool | None:
-        """Whether all the server has is the beginning of the file; None: it computes no digest of it, or is not asked.
-
-        A part that is not published yet has none; nor may a log be read as a whole that is longer than a few slices.
-        """
-        if not self._verify or have > DIGEST_WHOLE_BYTES_MAX:
+        """Whether all the server has is the beginning of the file; None: it cannot be told, or is not to be asked."""
+        if not self._verify:
             return None
-        try:
-            there = self._client.digest(wire(path), length=have)
-        except CONNECTION_OVER:
-            raise
-        except LogferryError:
-            return None
-        return None if there is None else there == file_digest(file.fd, there.algorithm, have)
+        return same_bytes(self._client, path, file, have, at_most=DIGEST_WHOLE_BYTES_MAX)
 
     def _equal_tail(self, path: str, file: OpenFile, start: int, end: int) -> bool:
         parts: list[bytes] = []

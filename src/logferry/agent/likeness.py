@@ -11,16 +11,19 @@ from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.limits import COMPARE_BYTES_MAX
 
 
-def same_bytes(client: FtpClient, path: str, file: OpenFile, count: int) -> bool | None:
+def same_bytes(
+    client: FtpClient, path: str, file: OpenFile, count: int, *, at_most: int = COMPARE_BYTES_MAX
+) -> bool | None:
     """Whether all that the server has at the archive path ``path`` are the first ``count`` bytes of ``file``.
 
     Returns:
-        None where it cannot be told: the server computes no digests, or both would have to read too much.
+        None where it cannot be told: the server computes no digests (or none of what is not published yet), or both
+        sides would have to read more than ``at_most`` bytes.
 
     Raises:
         Unreachable, TimedOut, Busy, Aborted: the connection is over.
     """
-    if count > COMPARE_BYTES_MAX:
+    if count > at_most:
         return None
     try:
         there = client.digest(wire(path), length=count)

@@ -22,6 +22,7 @@ from logferry.agent.plan import (
     Ship,
     Sight,
     changes,
+    ended_unsent,
     plan,
 )
 from logferry.agent.putoff import PutOff
@@ -31,6 +32,7 @@ from logferry.agent.rows import Row, State
 from logferry.agent.scan import Finding, Look, Scanner, Seen, lstat
 from logferry.agent.slices import Task
 from logferry.agent.sources import is_unlinked
+from logferry.agent.unjudged import Unjudged
 from logferry.clock import Clock
 from logferry.errors import BadName, Later, LogferryError, NotFound
 from logferry.limits import FINDINGS_MAX, JUDGED_FILES_MAX, LOOK_SLICE_S, SCAN_CHUNK_FILES
@@ -70,9 +72,10 @@ class Lookout:
         self._agreed: dict[tuple[bytes, int], bool] = {}
         self.deferred: set[bytes] = set()
         """Paths to look at again as soon as the workers are done with their rows."""
+        self.unjudged = Unjudged(clock.monotonic_s)
         self.hold_open: Callable[[], bool] = lambda: False
-        """Whether files had better be opened as soon as they are seen: the server is away, and till it is back they
-        may be deleted."""
+        """Whether files had better be opened as soon as they are seen: the server is away or renames go on, and till
+        that is over they may be deleted."""
         self.findings: dict[bytes, Finding] = {}
         self.put_off = PutOff()
         """What waits outside while the roster is full."""
@@ -249,9 +252,11 @@ class Lookout:
         """Decide about what differs in more than size. Of very many files at once, a part at a time."""
         doubtful, self._doubtful = self._doubtful, {}
         missing, self._missing = self._missing, {}
+        self._save_deleted()
         if not doubtful and not missing:
             return
         if not self._steady(doubtful, missing):
+            self._put_off(case for seen in doubtful.values() if (case := self._case(seen)))
             self.deferred.update(doubtful, missing)
             return
         cases = self._undisturbed([case for seen in doubtful.values() if (case := self._case(seen))], missing)
@@ -262,10 +267,52 @@ class Lookout:
         try:
             decisions = plan(cases, lost, self._agrees)
         except _Moving:
+            self._put_off(cases)
             self.deferred.update(doubtful, missing)
             return
         owners = {case.sight.path: case.own for case in cases if case.own is not None}
-        self._apply([decision for decision in decisions if self._counts(decision)], owners)
+        counting = [decision for decision in decisions if self._counts(decision)]
+        self._apply(counting, owners)
+        for case in cases:
+            self.unjudged.decided(case.sight.stat.inode)
+
+    def _put_off(self, cases: Iterable[Case]) -> None:
+        """What is new among these has to wait for the next look, and may be deleted by then: it is opened."""
+        for case in cases:
+            path, source = case.sight.path, self.scanner.source_at(case.sight.path)
+            linked = self.scanner.is_link(path)
+            if source is not None and (path in self._welcome or linked or self.scanner.wants(path)):
+                rows = [row for row in (case.own, *case.astray) if row is not None]
+                self.unjudged.hold(Seen(path, case.sight.stat, source), rows, linked=linked)
+
+    def _save_deleted(self) -> None:
+        """Files that were deleted before anything could be decided about them: what they hold is sent as a generation
+        of the name under which they were seen."""
+        for seen, file in self.unjudged.deleted():
+            try:
+                archive = seen.source.archive_path(seen.path)
+            except BadName:  # the look says so
+                file.close()
+                continue
+            self._save_open(archive, file)
+
+    def _save_open(self, archive: str, file: OpenFile) -> None:
+        """Send all of an open file that has no path and no row, as a generation of ``archive``."""
+        row = ended_unsent(
+            Row(self._registry.new_id(), b"", archive, "", State.ENDED, file.stat.inode, file.inode_generation),
+            self._stamp(),
+        )
+        self._registry.apply([row], now_ns=self._clock.now_ns())
+        if not self._handles.make_room():
+            self._registry.apply(remove=[row.id], now_ns=self._clock.now_ns())
+            self._handles.dropped(file.stat.size)
+            why = "deleted, and too many files are open"
+            self._journal.event("unsent bytes were dropped", level=WARNING, path=archive, bytes=file.stat.size, why=why)
+            file.close()
+            return
+        self._handles.keep(row.id, file, self._clock.monotonic_s())
+        self._roster.update(row)
+        self.watch_held(row)
 
     def _counts(self, decision: Decision) -> bool:
         return not self._still_open(decision.row) if isinstance(decision, Gone) else self._is_ours(decision)
@@ -366,6 +413,7 @@ class Lookout:
             if wider == blocked:
                 break
             blocked = wider
+        self._put_off(waiting)
         for case in waiting:
             self.deferred.add(case.sight.path)
             self._roster.held.update(case.row_ids)
@@ -451,9 +499,7 @@ class Lookout:
         self.moves += made.moved
         self.generations += made.generations
         for row in made.remove:
-            self._say_lost(row)
-            self._roster.forget(row.id)
-            self._handles.close(row.id)
+            self._let_go(row)
         for row in updated:
             self._roster.update(row)
             self._after_update(row)
@@ -461,6 +507,23 @@ class Lookout:
         for decision in decisions:
             self._enlist(decision, by_path)
         return inserted
+
+    def _let_go(self, row: Row) -> None:
+        """Nothing of this row is on the server, and its path has another file or none. An open one is sent anyway."""
+        self._say_lost(row)
+        self._roster.forget(row.id)
+        file = self._handles.take(row.id)
+        self._handles.nameless.pop(row.id, None)
+        if file is None:
+            return
+        try:
+            size = file.refresh().size
+        except Later:
+            size = 0
+        if size and file.deleted and row.state is State.NEW and not row.going:
+            self._save_open(row.want, file)
+        else:
+            file.close()
 
     def _after_update(self, row: Row) -> None:
         if row.state is State.GONE:
@@ -514,6 +577,14 @@ class Lookout:
         self._handles.dropped(work.lag)
         self._journal.event("gone with unsent bytes", level=WARNING, path=row.path or row.want, bytes=work.lag)
 
+    def hold_waiting(self) -> None:
+        """Open what was seen while there was no reason yet to hold it open, as far as there is room."""
+        for work in list(self._roster.works.values()):
+            if len(self._handles) >= self._handles.limit:
+                break
+            if work.row.path:
+                self._hold(work.row, work.row.path, linked=work.linked)
+
     def _hold(self, row: Row, path: bytes, *, linked: bool) -> None:
         """Open a file that cannot be sent just now, before it is deleted; see ``hold_open``."""
         if not self.hold_open() or row.id in self._roster.busy or self._handles.get(row.id) is not None:
@@ -535,10 +606,15 @@ class Lookout:
         if not row.untouched or file is None or file.stat.inode == sight.stat.inode:
             return
         self._handles.nameless.pop(row.id, None)
-        self._handles.close(row.id)
-        self._handles.dropped(file.stat.size)
-        why = "replaced before anything of it could be sent"
-        self._journal.event("unsent bytes were dropped", level=WARNING, path=sight.path, bytes=file.stat.size, why=why)
+        self._handles.take(row.id)
+        try:
+            size = file.refresh().size
+        except Later:
+            size = 0
+        if size and file.deleted:  # else it has another name, under which it is found
+            self._save_open(row.want, file)
+        else:
+            file.close()
 
     def _enlist(self, decision: Decision, by_path: dict[bytes, Row]) -> None:
         if isinstance(decision, Gone):
@@ -552,6 +628,11 @@ class Lookout:
         linked = self.scanner.is_link(sight.path)
         self.scanner.note(sight.path, sight.stat.mark)
         self._let_go_of_another(row, sight)
+        if isinstance(decision, New | NewGeneration) and (file := self.unjudged.take(sight.stat.inode)) is not None:
+            if self._handles.make_room():
+                self._handles.keep(row.id, file, self._clock.monotonic_s())
+            else:
+                file.close()
         if not isinstance(decision, Same):
             self._hold(row, sight.path, linked=linked)
         match decision:

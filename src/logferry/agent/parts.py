@@ -114,6 +114,7 @@ class Parts:
 
     def close(self) -> None:
         """Release everything."""
+        self.lookout.unjudged.close_all()
         self.handles.close_all()
         self.registry.close()
         self.watcher.close()

@@ -278,6 +278,16 @@ def ended(row: Row, stamp: str) -> Row:
     )
 
 
+def ended_unsent(row: Row, stamp: str) -> Row:
+    """``row``, of which nothing is on the server and only an open handle is left: it goes straight to an aside name of
+    its place, since that one belongs to another file by now."""
+    folder, name = split(row.want)
+    aside = aside_name(name, stamp)
+    return dataclasses.replace(
+        row, path=b"", want=f"{folder}/{aside}" if folder else aside, state=State.ENDED, seen=UNSEEN
+    )
+
+
 def _end(made: Changes, row: Row, stamps: Callable[[], str]) -> None:
     if row.remote:
         made.update.append(ended(row, stamps()))

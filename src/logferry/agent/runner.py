@@ -222,7 +222,7 @@ class Agent:
         if (fd := watcher.fileno()) is not None:
             self._selector.register(fd, selectors.EVENT_READ)
         self._dispatch = Dispatch(parts, self._new_crew, config)
-        parts.lookout.hold_open = lambda: not self._link.up
+        parts.lookout.hold_open = lambda: not self._link.up or bool(parts.roster.misplaced)
         self._reporter = Reporter(parts, self._surroundings(), self._started_ns)
         self._opened = True
         self._attendants.attend(config, self._dispatch.crew.alive_s)
@@ -297,6 +297,8 @@ class Agent:
         if self._file is not None and (self._reload.is_set() or self._file.changed()):
             self._reread(self._file)
         self._dispatch.receive()
+        if not self._link.up:
+            parts.lookout.hold_waiting()
         hints = parts.watcher.read()
         if hints.names:
             parts.lookout.look_at(hints.names.items(), hints.renamed)

@@ -197,7 +197,7 @@ class Shipper:
         row = task.row
         if row.remote:
             return _Job(piece, row, row.remote, publish=row.state is State.NEW, target=row.target)
-        if self._client.features.atomic and piece.end == piece.size:
+        if row.state is State.ENDED or (self._client.features.atomic and piece.end == piece.size):
             return _Job(piece, row, row.want, publish=False, target=piece.size)
         return _Job(piece, row, self._temporary(piece), publish=True, target=piece.size)
 

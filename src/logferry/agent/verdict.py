@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from logferry.agent.config import SourceSettings
 from logferry.agent.patterns import Patterns
-from logferry.agent.sources import Source
+from logferry.agent.sources import Source, is_unlinked
 from logferry.errors import BadName
 
 OWN_FILE = "it is one of the agent's own files"
+UNLINKED = "it was deleted; the NFS client keeps it under this name while somebody has it open"
 SOURCE_FOLDER = "it is the source's folder itself"
 
 
@@ -37,7 +38,7 @@ def judge(path: bytes, sources: Sequence[SourceSettings], never: Sequence[bytes]
     for own in never:
         if path == own or path.startswith(own + b"/"):
             return Verdict(
-                False, "it is one of the agent's own files", "they are never sent, whatever the patterns say"
+                False, OWN_FILE, "they are never sent, whatever the patterns say"
             )
     found = [verdict for settings in sources if (verdict := _by_source(path, settings)) is not None]
     if not found:
@@ -67,6 +68,8 @@ def _by_source(path: bytes, settings: SourceSettings) -> Verdict | None:
         return replace(said, why=error.message, hint=error.hint)
     if pattern := _matching(settings.exclude, relative):
         return replace(said, why="it is excluded", hint=_take_out(pattern), pattern=pattern)
+    if is_unlinked(relative.rpartition(b"/")[2]):
+        return replace(said, why=UNLINKED, hint="it goes away with the last program that has it open")
     if pattern := _matching(settings.include, relative):
         return replace(said, wanted=True, pattern=pattern)
     why = "no include pattern matches: " + ", ".join(settings.include)

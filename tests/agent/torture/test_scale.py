@@ -45,6 +45,9 @@ def test_24_rotations_each_second_are_exact(yard: Yard, naming: str) -> None:
     made = yard.account()
     total = sum(life.size for life in yard.ledger.lives)
     print(f"{total - made.lost} of {total} bytes are there ({len(yard.ledger.lives)} files)")
+    # Numbered, the oldest of each log are deleted two seconds after they were begun. Even where the machine is so busy
+    # that the agent seldom gets its turn, most of them were opened in time.
+    assert made.lost <= total // 2
 
 
 def _exact(yard: Yard, naming: str) -> bool:

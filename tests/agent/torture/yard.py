@@ -228,7 +228,7 @@ class LiveAgent(RunningAgent):
 
     def __enter__(self) -> LiveAgent:
         super().__enter__()
-        eventually(lambda: hasattr(self.agent, "_look_s"), timeout_s=WAIT_S)
+        eventually(lambda: self.agent.status() is not None, timeout_s=WAIT_S)
         return self
 
 
