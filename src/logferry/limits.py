@@ -596,5 +596,21 @@ COMPACT_AFTER_S = 7 * 86400.0
 """Age at which a segment is compressed harder."""
 COMPACT_EVERY_S = 3600.0
 
+# Index of a segment ------------------------------------------------------------------------------------------------
+GRANULE_BYTES = 256 * KIB
+"""What the index tells apart. Measured (docs/adr/0010): half the size makes the index 16 % larger; a frame, twice as
+large, is read whole anyway."""
+INDEX_BLOCK_BYTES_MAX = 64 * MIB
+"""One block of an index, expanded."""
+INDEX_BLOCKS_MAX = 100_000
+INDEX_TYPES_MAX = 1_000_000
+"""Log types of one segment; lines of further ones post their words."""
+INDEX_TYPE_BYTES_MAX = 64 * MIB
+"""Static text of all log types held while an index is built."""
+INDEX_TYPE_SHARE = 24
+"""Where the text of log types is more than one in so many bytes of content, lines of rare types post their words."""
+INDEX_CACHE_BYTES = 64 * MIB
+"""Expanded blocks that one open index keeps."""
+
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

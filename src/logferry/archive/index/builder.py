@@ -1,0 +1,241 @@
+"""Building the index of a segment: its frames go in, in order, the index comes out as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import zstandard
+
+from logferry.archive.index.granules import Cutter, Part, Stretch
+from logferry.archive.index.kernel import GRANULE_BITS, NO_TIME, OPAQUE, PADDING, RARE, U32
+from logferry.archive.index.layout import BLOCK_GRANULES, Facts, Kind, Writer
+from logferry.archive.index.lines import find_lines
+from logferry.archive.index.pairs import Pairs, pack_pairs
+from logferry.archive.index.planes import pack
+from logferry.archive.index.postings import key_bits, pack_postings
+from logferry.archive.index.rare import post_types, rare_types
+from logferry.archive.index.runs import Runs, pack_runs
+from logferry.archive.index.stamps import StampFinder, no_stamps
+from logferry.archive.index.text import as_utf8, is_binary
+from logferry.archive.index.timecolumn import Spans, pack_spans, pack_times, seconds_of, span_of
+from logferry.archive.index.trigrams import pack_grams
+from logferry.archive.index.typetable import Found, TypeTable
+from logferry.archive.index.typetext import pack_texts
+from logferry.archive.index.words import I64, U8, U64, key_of
+from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
+
+_LEVEL = 9
+
+
+class IndexBuilder:
+    """The index of one segment."""
+
+    def __init__(
+        self,
+        segment_id: bytes,
+        *,
+        stamps: StampFinder = no_stamps,
+        granule_bytes: int = GRANULE_BYTES,
+        level: int = _LEVEL,
+        table: TypeTable | None = None,
+    ) -> None:
+        """``segment_id``: 16 bytes. ``level``: of zstd. ``table``: one with other limits, of the segment's key."""
+        assert len(segment_id) == 16
+        self._id = segment_id
+        self._key = key_of(segment_id)
+        self._stamps = stamps
+        self._level = level
+        self._cutter = Cutter(granule_bytes)
+        self._table = table or TypeTable(self._key)
+        self._column = _Column()
+        self._runs = Runs()
+        self._types: list[U32] = []
+        self._lines: list[U32] = []
+        self._posts: list[U64] = []
+        self._grams: list[U64] = []
+        self._noted: list[tuple[int, int, int]] = []
+        self._spans: list[tuple[int, int, int]] = []
+        self._data = np.zeros(0, np.uint8)
+        self._content_bytes = 0
+
+    @property
+    def granules(self) -> int:
+        """Granules so far."""
+        return len(self._noted)
+
+    def add(self, content: bytes, stretches: Sequence[Stretch]) -> None:
+        """Take the content of the next frame, which consists of ``stretches``."""
+        self._content_bytes += len(content)
+        for parts in self._cutter.cut(content, stretches):
+            self._granule(parts)
+
+    def finish(self) -> bytes:
+        """The index. Nothing can be added any more."""
+        for parts in self._cutter.rest():
+            self._granule(parts)
+        writer = Writer(self._level)
+        noted = np.array(self._noted, np.uint64).reshape(-1, 3)
+        pairs, numbers = self._pack_types(writer, noted)
+        writer.add(Kind.GRANULES, 0, pack_runs(self._runs, noted))
+        for number, block in enumerate(pack_pairs(pairs)):
+            writer.add(Kind.PAIRS, number, block)
+        for number, types, times in self._column.blocks():
+            writer.add(Kind.COLUMN, number, pack([numbers[types]]))
+            if times is not None:
+                writer.add(Kind.TIMES, number, pack_times(times))
+        bits = self._pack_words(writer)
+        self._pack_grams(writer)
+        spans = np.array(self._spans, np.int64).reshape(-1, 3)
+        writer.add(Kind.SPANS, 0, pack_spans(Spans(spans[:, 0], spans[:, 1], spans[:, 2])))
+        facts = Facts(self._id, self._content_bytes, self.granules, len(pairs.starts) - 1, self._column.lines, bits)
+        return writer.finish(facts)
+
+    # One granule -----------------------------------------------------------------------------------------------------
+
+    def _granule(self, parts: Sequence[Part]) -> None:
+        data, breaks = self._text(parts)
+        starts, ends, rows = find_lines(data, breaks)
+        row_types = np.full(len(starts), RARE, np.uint32)
+        row = place = 0
+        stamp_starts, stamp_ends = np.zeros(len(starts), np.int32), np.zeros(len(starts), np.int32)
+        times = np.full(len(starts), NO_TIME, np.int64)
+        for part, stop, last in zip(parts, breaks, rows.tolist(), strict=True):
+            opaque = self._note(part, data, (place, stop), row_types[row:last])
+            if not opaque and self._stamps is not no_stamps:
+                found = self._stamps(part.stretch.uid, data, starts[row:last], ends[row:last])
+                stamp_starts[row:last], stamp_ends[row:last], times[row:last] = found.starts, found.ends, found.times
+            row, place = last, stop
+        split = self._table.split(
+            self.granules, data[: breaks[-1] + PADDING], (starts, ends), (stamp_starts, stamp_ends, times), row_types
+        )
+        self._spans.append(span_of(times))
+        self._column.add(row_types, times)
+        self._keep(split)
+
+    def _text(self, parts: Sequence[Part]) -> tuple[U8, list[int]]:
+        """The granule's text, padded, and where each part ends in it."""
+        texts: list[bytes | memoryview] = []
+        breaks: list[int] = []
+        end = 0
+        for part in parts:
+            if part.stretch.encoding == "bytes":
+                text: bytes | memoryview = memoryview(part.data)[part.start : part.end]
+            else:
+                text = as_utf8(part.content, part.stretch.offset, part.stretch.encoding)
+            texts.append(text)
+            end += len(text)
+            breaks.append(end)
+        if end + PADDING > len(self._data):
+            self._data = np.zeros(end + end // 2 + PADDING, np.uint8)
+        start = 0
+        for text, stop in zip(texts, breaks, strict=True):
+            self._data[start:stop] = np.frombuffer(text, np.uint8)
+            start = stop
+        self._data[end : end + PADDING] = 10
+        return self._data, breaks
+
+    def _note(self, part: Part, data: U8, place: tuple[int, int], row_types: U32) -> bool:
+        """Remember a run, and mark the lines that the index can say nothing about. Whether those are all."""
+        start, stop = place
+        stretch = part.stretch
+        is_open = stop > start and data[stop - 1] != 10
+        is_cut_start = not stretch.begins_line and stretch.offset > 0
+        is_cut_end = not part.has_line_end and not stretch.ends_line
+        binary = is_binary(data, start, stop)
+        self._runs.add(stretch.length, len(row_types), is_open, is_cut_start, is_cut_end, binary, stretch.encoding)
+        if binary:
+            row_types[:] = OPAQUE
+        elif len(row_types):
+            if is_cut_start:
+                row_types[0] = OPAQUE
+            if is_cut_end:
+                row_types[-1] = OPAQUE
+        return binary
+
+    def _keep(self, found: Found) -> None:
+        granule = self.granules
+        self._types.append(found.types)
+        self._lines.append(found.lines)
+        self._posts.append(found.posts)
+        self._grams.append((found.grams.astype(np.uint64) << np.uint64(GRANULE_BITS)) | np.uint64(granule))
+        self._noted.append((found.classes, found.digit_lengths, found.other_lengths))
+        self._runs.end_granule()
+
+    # All of them -----------------------------------------------------------------------------------------------------
+
+    def _pack_types(self, writer: Writer, noted: U64) -> tuple[Pairs, U32]:
+        """Write the texts of the types that are kept. Returns the pairs, and each type's new number."""
+        pairs = Pairs.of(self._types, self._lines, self._table.count)
+        budget = max(self._content_bytes // INDEX_TYPE_SHARE, 64 * 1024)
+        rare = rare_types(pairs.totals(), self._table.lengths, budget)
+        if rare.any():
+            posts, grams, lengths = post_types(self._table, rare, pairs, self.granules)
+            noted[:, 2] |= lengths
+            self._posts.append(posts)
+            self._grams.append(grams)
+        numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32)
+        kept = np.flatnonzero(~rare)
+        for number, block in enumerate(pack_texts(self._table.text, self._table.lengths, kept)):
+            writer.add(Kind.TYPE_TEXT, number, block)
+        return (pairs.renumbered(numbers) if rare.any() else pairs), numbers
+
+    def _pack_words(self, writer: Writer) -> int:
+        posts = np.concatenate(self._posts) if self._posts else np.zeros(0, np.uint64)
+        self._posts.clear()
+        bits = key_bits(len(posts))
+        for number, block in pack_postings(posts, bits, self.granules):
+            writer.add(Kind.WORDS, number, block)
+        return bits
+
+    def _pack_grams(self, writer: Writer) -> None:
+        grams = np.concatenate(self._grams) if self._grams else np.zeros(0, np.uint64)
+        self._grams.clear()
+        ids, rows = pack_grams(grams, self.granules)
+        writer.add(Kind.GRAM_IDS, 0, ids)
+        for number, block in enumerate(rows):
+            writer.add(Kind.GRAM_ROWS, number, block)
+
+
+class _Column:
+    """Type and time of each line, kept lightly compressed until the types have their numbers."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._types: list[U32] = []
+        self._times: list[I64] = []
+        self._packed: list[tuple[bytes, bytes, int]] = []
+        self._compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)
+
+    def add(self, types: U32, times: I64) -> None:
+        """The lines of the next granule."""
+        self.lines += len(types)
+        self._types.append(types)
+        self._times.append(seconds_of(times))
+        if len(self._types) == BLOCK_GRANULES:
+            self._pack()
+
+    def _pack(self) -> None:
+        types, times = np.concatenate(self._types), np.concatenate(self._times)
+        timed = bool((times != NO_TIME).any())
+        self._packed.append(
+            (
+                self._compressor.compress(types.tobytes()),
+                self._compressor.compress(times.tobytes()) if timed else b"",
+                len(types),
+            )
+        )
+        self._types.clear()
+        self._times.clear()
+
+    def blocks(self) -> Iterator[tuple[int, U32, I64 | None]]:
+        """Number, types and times (None if no line has one) of each block."""
+        if self._types:
+            self._pack()
+        decompressor = zstandard.ZstdDecompressor()
+        for number, (types, times, count) in enumerate(self._packed):
+            yield (
+                number,
+                np.frombuffer(decompressor.decompress(types), np.uint32, count),
+                np.frombuffer(decompressor.decompress(times), np.int64, count) if times else None,
+            )

@@ -1,0 +1,444 @@
+"""The one pass over a granule's text: log types of its lines, its variables and their trigrams.
+
+A line's *log type* is the line with each variable replaced by ``VARIABLE``. Types live in a hash table that compares
+text, so two lines have the same type exactly if that text is the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive.index.compiled import inlined, kernel, leading_zeros, load64, mixed, store64, trailing_zeros
+from logferry.archive.index.words import (
+    HIGH,
+    I64,
+    POSTED_BYTES_MIN,
+    U8,
+    U64,
+    bytes_before,
+    digit_mask,
+    first_bytes,
+    hash_range,
+    word_mask,
+)
+
+I32 = npt.NDArray[np.int32]
+U32 = npt.NDArray[np.uint32]
+
+RARE, OPAQUE, FIRST_TYPE = 0, 1, 2
+"""Log types that are none: lines that post their words instead, pieces of lines the index says nothing about."""
+PADDING = 16
+"""Bytes that must be readable behind the text."""
+TYPE_BYTES_MAX = 16 * 1024
+"""A line with more static text posts its words: its like will hardly come again."""
+
+# What the kernel counts, and where.
+TYPES, ARENA, POSTS, GRAMS, TOUCHED, CLASSES, DIGIT_LENGTHS, OTHER_LENGTHS = range(8)
+STATE = 8
+# Columns of the table of log types. SEEN: the last granule it was seen in, from 1, times 2**32, and lines there.
+HASH, START, LENGTH, SEEN = range(4)
+KEY_BITS_MAX = 40
+GRANULE_BITS = 24
+
+# Variables inside a recognised timestamp that are left out of the postings, by length: bit n for digits alone,
+# bit n + 32 for others.
+STAMP_BYTES_MIN = 5
+STAMP_BYTES_MAX = 31
+MIXED = 32
+LENGTH_BIT_MAX = 63
+"""Bit n of a granule's lengths: it has words of n bytes, digits alone or others; the last bit: of so many or more."""
+NO_TIME = -(1 << 63)
+
+_GRAM_SYMBOLS = 64
+UNKNOWN = -1
+DOT = 46
+_32, _LOW32 = np.uint64(32), np.uint64(0xFFFFFFFF)
+_SEVEN, _56, _GATHER = np.uint64(7), np.uint64(56), np.uint64(0x0102040810204080)
+GRAMS_ALL = _GRAM_SYMBOLS**3
+SEEN_WORDS = (GRAMS_ALL + (1 << 16)) // 64
+"""Of 64 bits, in which the kernel remembers trigrams and words of two bytes of a granule."""
+SEEN_BITS = 14
+
+SYMBOL = np.zeros(256, np.uint32)
+for _byte in range(256):
+    if chr(_byte).isascii() and chr(_byte).isdigit():
+        SYMBOL[_byte] = _byte - 48
+    elif chr(_byte).isascii() and chr(_byte).isalpha():
+        SYMBOL[_byte] = 10 + ord(chr(_byte).lower()) - 97
+    elif _byte >= 0x80:
+        SYMBOL[_byte] = 36 + _byte % 27
+BORDER = 63
+"""The symbol for either end of a word."""
+
+
+@inlined
+def set_grams(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64) -> None:
+    """Note the trigrams of a word of two bytes or more, its borders included; new ones go to ``grams``."""
+    count = state[GRAMS]
+    gram = (np.uint32(BORDER) << np.uint32(6)) | SYMBOL[data[start]]
+    for i in range(start + 1, end + 1):
+        symbol = SYMBOL[data[i]] if i < end else np.uint32(BORDER)
+        gram = ((gram << np.uint32(6)) | symbol) & np.uint32(GRAMS_ALL - 1)
+        place, bit = gram >> np.uint32(6), np.uint64(1) << np.uint64(gram & np.uint32(63))
+        if not bits[place] & bit:
+            bits[place] |= bit
+            grams[count] = gram
+            count += 1
+    state[GRAMS] = count
+
+
+@inlined
+def unseen_two(data: U8, start: int, bits: U64) -> bool:
+    """Whether a word of these two bytes is new in the granule; it is remembered, behind the bits of the trigrams."""
+    two = (np.int64(data[start]) << 8) | np.int64(data[start + 1])
+    place, bit = (GRAMS_ALL >> 6) + (two >> 6), np.uint64(1) << np.uint64(two & 63)
+    if bits[place] & bit:
+        return False
+    bits[place] |= bit
+    return True
+
+
+@inlined
+def note_word(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64) -> bool:
+    """Note trigrams and length of a word. Whether it is digits alone."""
+    set_grams(data, start, end, bits, grams, state)
+    digits = True
+    for i in range(start, end):
+        digits = digits and 48 <= data[i] <= 57
+    length = np.int64(1) << np.int64(min(end - start, LENGTH_BIT_MAX))
+    state[DIGIT_LENGTHS if digits else OTHER_LENGTHS] |= length
+    return digits
+
+
+@inlined
+def unseen(h: np.uint64, seen: U64) -> bool:
+    """Whether a hash is not among those remembered of this granule. It is remembered; others may be forgotten."""
+    slot = h >> np.uint64(64 - SEEN_BITS)
+    if seen[slot] == h:
+        return False
+    seen[slot] = h
+    return True
+
+
+@inlined
+def post(h: np.uint64, granule: int, posts: U64, state: I64) -> None:
+    """Say that a word is in this granule."""
+    posts[state[POSTS]] = (h >> np.uint64(64 - KEY_BITS_MAX) << np.uint64(GRANULE_BITS)) | np.uint64(granule)
+    state[POSTS] += 1
+
+
+@inlined
+def post_static(
+    text: U8, start: int, end: int, granule: int, key: U64, seen: U64, bits: U64, posts: U64, grams: U32, state: I64
+) -> None:
+    """Post the static words in the text of a log type."""
+    i = start
+    while i < end:
+        begin = i
+        while i < end:
+            count = min(bytes_before(~word_mask(load64(text, i)) & HIGH), end - i)
+            i += count
+            if count < 8:
+                break
+        if i - begin == 2:
+            if unseen_two(text, begin, bits):
+                set_grams(text, begin, i, bits, grams, state)
+        elif i - begin >= POSTED_BYTES_MIN:
+            h = hash_range(text, begin, i, key)
+            if unseen(h, seen):
+                note_word(text, begin, i, bits, grams, state)
+                post(h, granule, posts, state)
+        i += 1
+
+
+@inlined
+def is_epoch(data: U8, start: int, end: int, time: int) -> bool:
+    """Whether digits are ``time`` (ns since 1970) in s, ms, us or ns, as their number of digits says."""
+    length = end - start
+    unit = 1_000_000_000
+    if length == 13:
+        unit = 1_000_000
+    elif length == 16:
+        unit = 1_000
+    elif length == 19:
+        unit = 1
+    value = 0
+    for i in range(start, end):
+        value = value * 10 + (int(data[i]) - 48)
+    return time != NO_TIME and value == time // unit
+
+
+@inlined
+def is_left_out(data: U8, start: int, end: int, digits: bool, time: int, state: I64) -> bool:
+    """Whether a variable of a timestamp need not be posted, because the classes of the granule tell of it."""
+    length = end - start
+    if length < STAMP_BYTES_MIN or length > STAMP_BYTES_MAX:
+        return False
+    if not digits:
+        if length == STAMP_BYTES_MIN:
+            return False  # "26T07": few in a granule
+        state[CLASSES] |= np.int64(1) << np.int64(length + MIXED)
+        return True
+    if (length == 10 or length == 13 or length == 16 or length == 19) and not is_epoch(data, start, end, time):
+        return False
+    state[CLASSES] |= np.int64(1) << np.int64(length)
+    return True
+
+
+@inlined
+def same(left: U8, at: int, right: U8, length: int) -> bool:
+    """Whether ``length`` bytes of ``left`` from ``at`` are the first ones of ``right``."""
+    i = 0
+    while i + 8 <= length:
+        if load64(left, at + i) != load64(right, i):
+            return False
+        i += 8
+    if i < length:
+        return first_bytes(load64(left, at + i) ^ load64(right, i), length - i) == 0
+    return True
+
+
+@inlined
+def mark(data: U8, end: int, in_word: U64, is_digit: U64) -> None:
+    """One bit per byte of ``data[:end]``: whether it belongs to a word, whether it is a digit."""
+    for group in range((end + 63) >> 6):
+        words = np.uint64(0)
+        digits = np.uint64(0)
+        for part in range(8):
+            eight = load64(data, (group << 6) + (part << 3))
+            shift = np.uint64(part << 3)
+            words |= (((word_mask(eight) >> _SEVEN) * _GATHER) >> _56) << shift
+            digits |= (((digit_mask(eight) >> _SEVEN) * _GATHER) >> _56) << shift
+        in_word[group] = words
+        is_digit[group] = digits
+
+
+@inlined
+def next_digit(is_digit: U64, at: int, end: int) -> int:
+    """The first digit at or behind ``at``; ``end`` or more if there is none before it."""
+    group = at >> 6
+    bits = is_digit[group] >> np.uint64(at & 63)
+    if bits:
+        return at + trailing_zeros(bits)
+    group += 1
+    while group << 6 < end:
+        if is_digit[group]:
+            return (group << 6) + trailing_zeros(is_digit[group])
+        group += 1
+    return end
+
+
+@inlined
+def word_start(in_word: U64, at: int, first: int) -> int:
+    """Where the word begins that the byte ``at`` belongs to, ``first`` at the earliest."""
+    group = at >> 6
+    gaps = ~in_word[group] << np.uint64(63 - (at & 63))
+    begin = at - leading_zeros(gaps) + 1
+    if not gaps:
+        begin = group << 6
+        while begin > first:
+            group -= 1
+            zeros = leading_zeros(~in_word[group])
+            begin -= zeros
+            if zeros < 64:
+                break
+    return max(begin, first)
+
+
+@inlined
+def word_end(in_word: U64, at: int, end: int) -> int:
+    """Where the word ends that the byte ``at`` belongs to, ``end`` at the latest."""
+    group = at >> 6
+    gaps = ~in_word[group] >> np.uint64(at & 63)
+    if gaps:
+        return min(at + trailing_zeros(gaps), end)
+    stop = (group + 1) << 6
+    while stop < end:
+        group += 1
+        ones = trailing_zeros(~in_word[group])
+        stop += ones
+        if ones < 64:
+            break
+    return min(stop, end)
+
+
+@inlined
+def copy(data: U8, start: int, end: int, to: U8, at: int) -> int:
+    """Copy ``data[start:end]`` to ``to`` from ``at``, and a few bytes more; returns where it ends there."""
+    i = start
+    while i < end:
+        store64(to, at + i - start, load64(data, i))
+        i += 8
+    return at + end - start
+
+
+@inlined
+def hash_text(text: U8, length: int, key: U64) -> np.uint64:
+    """The hash of a log type: two lanes, so that the processor need not wait for one product to begin the next."""
+    g, h = key[2], key[0]
+    i = 0
+    while i + 16 <= length:
+        g = mixed(g ^ load64(text, i), key[3])
+        h = mixed(h ^ load64(text, i + 8), key[1])
+        i += 16
+    if i + 8 <= length:
+        g = mixed(g ^ load64(text, i), key[3])
+        i += 8
+    if i < length:
+        h = mixed(h ^ first_bytes(load64(text, i), length - i), key[1])
+    return mixed(g ^ np.uint64(length), h | np.uint64(1))
+
+
+@inlined
+def number_of(text: U8, length: int, h: np.uint64, slots: U64, table: I64, arena: U8) -> int:
+    """The number of the log type with this text, or UNKNOWN."""
+    mask = np.uint64(len(slots) - 1)
+    slot = h & mask
+    while slots[slot]:
+        if (slots[slot] ^ h) >> _32 == 0:
+            known = np.int64(slots[slot] & _LOW32) - 1
+            if table[known, LENGTH] == length and same(arena, table[known, START], text, length):
+                return known
+        slot = (slot + np.uint64(1)) & mask
+    return UNKNOWN
+
+
+@inlined
+def place(number: int, h: np.uint64, slots: U64) -> None:
+    """Enter a type into the hash table. A slot holds the high half of the hash and the number, counted from 1."""
+    mask = np.uint64(len(slots) - 1)
+    slot = h & mask
+    while slots[slot]:
+        slot = (slot + np.uint64(1)) & mask
+    slots[slot] = (h >> _32 << _32) | np.uint64(number + 1)
+
+
+@inlined
+def add_type(text: U8, length: int, h: np.uint64, slots: U64, table: I64, arena: U8, state: I64) -> int:
+    """Give a new log type its number; there is room."""
+    number, start = state[TYPES], state[ARENA]
+    place(number, h, slots)
+    table[number, HASH], table[number, START], table[number, LENGTH] = np.int64(h), start, length
+    arena[start : start + length] = text[:length]
+    state[ARENA] = start + length
+    state[TYPES] += 1
+    return number
+
+
+@kernel
+def place_again(first: int, types: int, slots: U64, table: I64) -> None:
+    """Fill the empty hash table with the types that are known."""
+    for number in range(first, types):
+        place(number, np.uint64(table[number, HASH]), slots)
+
+
+@kernel
+def post_types(
+    types: I64, granule: int, key: U64, table: I64, arena: U8, seen: U64, bits: U64, posts: U64, grams: U32, state: I64
+) -> None:
+    """Post the static words of log types."""
+    for number in types:
+        start = table[number, START]
+        post_static(arena, start, start + table[number, LENGTH], granule, key, seen, bits, posts, grams, state)
+
+
+@kernel
+def split(
+    data: U8,
+    starts: I32,
+    ends: I32,
+    stamp_starts: I32,
+    stamp_ends: I32,
+    times: I64,
+    row: int,
+    granule: int,
+    key: U64,
+    slots: U64,
+    table: I64,
+    arena: U8,
+    is_full: bool,
+    scratch: U8,
+    in_word: U64,
+    is_digit: U64,
+    seen: U64,
+    bits: U64,
+    row_types: U32,
+    posts: U64,
+    grams: U32,
+    touched: U32,
+    state: I64,
+) -> int:
+    """Index the lines ``data[starts[r]:ends[r]]`` from ``row`` on.
+
+    Returns the number of the first line that was not done: all are, or the tables have to grow first (``is_full``:
+    they may not, and new types become RARE). Lines whose type is set to OPAQUE are left alone.
+    """
+    rows = len(starts)
+    if row == 0 and rows:
+        mark(data, ends[rows - 1], in_word, is_digit)
+    while row < rows:
+        number = OPAQUE
+        if row_types[row] != OPAQUE:
+            end = np.int64(ends[row])
+            stamp_start, stamp_end = np.int64(stamp_starts[row]), np.int64(stamp_ends[row])
+            at = first = np.int64(starts[row])
+            dotted = end  # where the last variable begins, if a dot stands before it
+            length = np.int64(0)
+            while True:
+                digit = next_digit(is_digit, at, end)
+                if digit >= end:
+                    break
+                begin, stop = word_start(in_word, digit, first), word_end(in_word, digit, end)
+                length = copy(data, at, begin, scratch, length)
+                scratch[length] = 10
+                length += 1
+                if stop - begin == 2:
+                    if unseen_two(data, begin, bits):
+                        set_grams(data, begin, stop, bits, grams, state)
+                elif stop - begin >= POSTED_BYTES_MIN:
+                    word = hash_range(data, begin, stop, key)
+                    if unseen(word, seen):
+                        digits = note_word(data, begin, stop, bits, grams, state)
+                        inside = stamp_start <= begin and stop <= stamp_end
+                        if inside and is_left_out(data, begin, stop, digits, times[row], state):
+                            seen[word >> np.uint64(64 - SEEN_BITS)] = np.uint64(0)  # elsewhere it is posted
+                        else:
+                            post(word, granule, posts, state)
+                if stop < end and data[stop] == DOT and begin == at + 1 and at > dotted and data[at] == DOT:
+                    word = hash_range(data, dotted, stop, key)  # ".b.c.": the middle of an address
+                    if unseen(word, seen):
+                        post(word, granule, posts, state)
+                dotted = begin if begin > first and data[begin - 1] == DOT else end
+                at = stop
+                if at >= end:
+                    break
+            length = copy(data, at, end, scratch, length)
+            h = hash_text(scratch, length, key)
+            if length <= TYPE_BYTES_MAX:
+                number = number_of(scratch, length, h, slots, table, arena)
+            else:
+                number = UNKNOWN
+            if number == UNKNOWN:
+                is_kept = length <= TYPE_BYTES_MAX
+                if is_kept and (
+                    state[ARENA] + length + PADDING > len(arena)
+                    or state[TYPES] >= len(table)
+                    or 2 * state[TYPES] > len(slots)
+                ):
+                    if not is_full:
+                        return row
+                    is_kept = False
+                if is_kept:
+                    number = add_type(scratch, length, h, slots, table, arena, state)
+                else:
+                    number = RARE
+                    post_static(scratch, 0, length, granule, key, seen, bits, posts, grams, state)
+        row_types[row] = number
+        if table[number, SEEN] >> 32 != granule + 1:
+            table[number, SEEN] = (granule + 1) << 32
+            touched[state[TOUCHED]] = number
+            state[TOUCHED] += 1
+        table[number, SEEN] += 1
+        row += 1
+    return row

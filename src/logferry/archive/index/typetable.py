@@ -1,0 +1,149 @@
+"""The log types of a segment while its index is built: a table that grows, filled by the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from logferry.archive.index import kernel
+from logferry.archive.index.kernel import FIRST_TYPE, GRAMS_ALL, I32, SEEN_BITS, SEEN_WORDS, STATE, U32
+from logferry.archive.index.words import I64, U8, U64
+from logferry.limits import INDEX_TYPE_BYTES_MAX, INDEX_TYPES_MAX
+
+_LOW32 = (1 << 32) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one granule holds: its log types with their lines, posted words, trigrams; which words of timestamps were
+    left out, and the lengths of words, digits alone and others (bits, see the kernel)."""
+
+    types: U32
+    lines: U32
+    posts: U64
+    grams: U32
+    classes: int
+    digit_lengths: int
+    other_lengths: int
+
+
+class TypeTable:
+    """Log types by number, from ``FIRST_TYPE`` on."""
+
+    def __init__(self, key: U64, *, types_max: int = INDEX_TYPES_MAX, bytes_max: int = INDEX_TYPE_BYTES_MAX) -> None:
+        """``key``: of the segment's hashes. The maxima are where it stops to grow."""
+        self._key = key
+        self._types_max = types_max
+        self._bytes_max = bytes_max
+        self._table = np.zeros((min(4096, types_max + FIRST_TYPE), 4), np.int64)
+        self._slots = np.zeros(16_384, np.uint64)
+        self._arena = np.zeros(min(512 * 1024, bytes_max + kernel.PADDING), np.uint8)
+        self._state = np.zeros(STATE, np.int64)
+        self._state[kernel.TYPES] = FIRST_TYPE
+        self._seen = np.zeros(1 << SEEN_BITS, np.uint64)
+        self._bits = np.zeros(SEEN_WORDS, np.uint64)
+        self._grams = np.zeros(GRAMS_ALL, np.uint32)
+        self._room = -1
+
+    @property
+    def count(self) -> int:
+        """Types known, the special ones included."""
+        return int(self._state[kernel.TYPES])
+
+    @property
+    def lengths(self) -> I64:
+        """Bytes of each type's text; 0 for the special ones."""
+        return self._table[: self.count, kernel.LENGTH]
+
+    @property
+    def text(self) -> U8:
+        """The texts of all types, end to end."""
+        return self._arena[: self._state[kernel.ARENA]]
+
+    def split(
+        self,
+        granule: int,
+        data: U8,
+        lines: tuple[I32, I32],
+        stamps: tuple[I32, I32, I64],
+        row_types: U32,
+    ) -> Found:
+        """Index the lines of one granule.
+
+        Args:
+            granule: its number.
+            data: its text, with ``kernel.PADDING`` readable bytes behind the last line.
+            lines: where each line starts and ends.
+            stamps: where each line's timestamp starts and ends, and its time.
+            row_types: gets the type of each line; those that are OPAQUE stay so.
+        """
+        self._make_room(len(data), len(row_types))
+        self._seen[:] = 0
+        self._bits[:] = 0
+        self._state[kernel.POSTS :] = 0
+        row = 0
+        posts: list[U64] = []
+        while True:
+            is_full = len(self._table) >= self._types_max and len(self._arena) >= self._bytes_max
+            row = kernel.split(
+                data, lines[0], lines[1], stamps[0], stamps[1], stamps[2], row, granule, self._key, self._slots,
+                self._table, self._arena, is_full,
+                self._scratch, self._in_word, self._is_digit, self._seen, self._bits, row_types, self._posts,
+                self._grams, self._touched, self._state,
+            )  # fmt: skip
+            posts.append(self._posts[: self._state[kernel.POSTS]].copy())
+            self._state[kernel.POSTS] = 0
+            if row == len(row_types):
+                break
+            self._grow()
+        types = self._touched[: self._state[kernel.TOUCHED]].copy()
+        return Found(
+            types,
+            (self._table[types, kernel.SEEN] & _LOW32).astype(np.uint32),
+            np.concatenate(posts),
+            self._grams[: self._state[kernel.GRAMS]].copy(),
+            *self._bits_noted(),
+        )
+
+    def _bits_noted(self) -> tuple[int, int, int]:
+        noted = self._state.view(np.uint64)
+        return int(noted[kernel.CLASSES]), int(noted[kernel.DIGIT_LENGTHS]), int(noted[kernel.OTHER_LENGTHS])
+
+    def post(self, granule: int, types: I64) -> Found:
+        """Post the words of log types in this granule."""
+        self._make_room(int(self._table[types, kernel.LENGTH].sum()), 0)
+        self._seen[:] = 0
+        self._bits[:] = 0
+        self._state[kernel.POSTS :] = 0
+        kernel.post_types(
+            types, granule, self._key, self._table, self._arena, self._seen, self._bits, self._posts, self._grams,
+            self._state,
+        )  # fmt: skip
+        return Found(
+            types[:0].astype(np.uint32),
+            types[:0].astype(np.uint32),
+            self._posts[: self._state[kernel.POSTS]].copy(),
+            self._grams[: self._state[kernel.GRAMS]].copy(),
+            *self._bits_noted(),
+        )
+
+    def _make_room(self, data_bytes: int, rows: int) -> None:
+        room = max(data_bytes, rows) + 64
+        if room > self._room:
+            self._room = room
+            self._scratch = np.zeros(room + 64, np.uint8)
+            self._in_word, self._is_digit = np.zeros(room // 64 + 2, np.uint64), np.zeros(room // 64 + 2, np.uint64)
+            self._posts = np.zeros(room // 2 + 64, np.uint64)
+            self._touched = np.zeros(room + FIRST_TYPE, np.uint32)
+
+    def _grow(self) -> None:
+        """Twice the room for types and their text."""
+        wider = np.zeros((min(2 * len(self._table), self._types_max + FIRST_TYPE), 4), np.int64)
+        wider[: len(self._table)] = self._table
+        self._table = wider
+        arena = np.zeros(min(2 * len(self._arena), self._bytes_max + kernel.PADDING), np.uint8)
+        arena[: len(self._arena)] = self._arena
+        self._arena = arena
+        self._slots = np.zeros(1 << (4 * len(wider) - 1).bit_length(), np.uint64)
+        kernel.place_again(FIRST_TYPE, self.count, self._slots, self._table)
