@@ -37,9 +37,7 @@ def judge(path: bytes, sources: Sequence[SourceSettings], never: Sequence[bytes]
     """Judge an absolute raw path of a file. The first source that wants it has it."""
     for own in never:
         if path == own or path.startswith(own + b"/"):
-            return Verdict(
-                False, OWN_FILE, "they are never sent, whatever the patterns say"
-            )
+            return Verdict(False, OWN_FILE, "they are never sent, whatever the patterns say")
     found = [verdict for settings in sources if (verdict := _by_source(path, settings)) is not None]
     if not found:
         names = ", ".join(settings.path for settings in sources) or "none"
