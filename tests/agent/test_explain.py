@@ -205,3 +205,13 @@ def test_hostile_names_are_shown_and_found(plain_node: Node) -> None:
     told = "\n".join(in_words(found))
     assert "\x1b[2J" not in told
     assert all(ord(c) >= 32 for line in in_words(found) for c in line)
+
+
+def test_what_an_nfs_client_keeps_of_a_deleted_file_is_not_shipped(plain_node: Node) -> None:
+    """The patterns match its name, the agent leaves it alone all the same, and says why."""
+    name = ".nfs" + "0123456789abcdef01234567"
+    plain_node.write(name, b"x")
+    told = about(plain_node, name, plain_node.config())
+    assert (told.answer, told.why.startswith("it was deleted")) == ("not shipped", True)
+    plain_node.once()
+    assert plain_node.current() == {}

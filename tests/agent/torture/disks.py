@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -70,7 +71,12 @@ def file_with_inode(path: bytes, inode: int, spare: Path) -> bool:
     try:
         for number in range(_TRIES_MAX):
             name = spare / f"try-{number}"
-            name.touch()
+            try:
+                name.touch()
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                return False  # every free number was tried: another file has it now, such as the agent's status
             if name.stat().st_ino == inode:
                 os.rename(name, path)
                 return True
