@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.agent.crash.walk import Case, Ground, all_cases, in_flight, moments, recorded
+from tests.agent.crash.walk import SAVED_STEPS_MAX, Case, Ground, all_cases, in_flight, moments, recorded
 from tests.agent.crash.works import WORKS
 from tests.security.amounts import amount
 
@@ -33,7 +33,8 @@ def test_the_steps_of_an_undisturbed_cycle_are_those_that_are_walked(
     steps, durable = ground(server).steps(WORKS[work])
     facts = recorded()[server][work]
     assert steps == facts["steps"]
-    assert durable == facts.get("durable", 0)
+    walked = facts.get("durable", 0)
+    assert walked - SAVED_STEPS_MAX <= durable <= walked
 
 
 @pytest.mark.parametrize("case", _sample(), ids=lambda case: case.id)
