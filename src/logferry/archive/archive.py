@@ -25,11 +25,12 @@ from logferry.archive.records import Node, Received
 from logferry.archive.renames import Renames
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import Sealer
-from logferry.archive.siblings import Pace, Siblings
+from logferry.archive.siblings import Siblings
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
 from logferry.archive.store import Store
 from logferry.archive.texts import Check, Text, Texts, no_check
 from logferry.archive.tree import Tree
+from logferry.archive.verify import Pace, Verifier, no_pace
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
 from logferry.limits import COMPACT_LEVEL, SEAL_LEVEL, SEGMENT_BYTES
@@ -192,6 +193,10 @@ class Archive:
     def check(self, *, repair: bool = False, digests: bool = False) -> Iterator[Finding]:
         """Compare catalog and files; yields everything that is not as it should be. See ``check.check``."""
         return check(self._rooms, repair=repair, digests=digests)
+
+    def verifier(self, *, pace: Pace = no_pace, until_s: float | None = None) -> Verifier:
+        """What reads the archive and compares it with all that is known of it; ``until_s``: by the monotonic clock."""
+        return Verifier(self._rooms, pace=pace, until_s=until_s)
 
     def sealer(self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Sealer:
         """What moves bytes at rest into segments. ``level``: of zstd; ``segment_bytes``: content of one segment."""

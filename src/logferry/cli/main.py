@@ -31,6 +31,7 @@ COMMANDS = {
     "ls": ("ls", "List a folder."),
     "serve": ("serve", "Run the server."),
     "tail": ("tail", "The last lines of files; -f follows them."),
+    "verify": ("verify", "Read the archive and compare it with its checksums, on the server's machine."),
     "version": ("version", "Versions of this program and of the server."),
 }
 """Command -> module of this package that has it, and what the list of commands says about it."""

@@ -20,6 +20,9 @@ from logferry.limits import (
     DISK_RESERVE_BYTES,
     FTP_PROCESSES_MAX,
     GIB,
+    KIB,
+    SCRUB_BYTES_PER_S,
+    SCRUB_S,
     SEAL_LEVEL,
     SEAL_QUIET_S,
     SEARCH_S_MAX,
@@ -43,6 +46,10 @@ class ArchiveConfig:
         SEAL_QUIET_S, unit="duration", doc="files not written to for so long are compressed into segments; 0 = never"
     )
     seal_level: int = setting(SEAL_LEVEL, doc="zstd level of segments, 1 to 19")
+    scrub_every: float = setting(
+        SCRUB_S, unit="duration", doc="every segment is read and verified once in so long, in the background; 0 = never"
+    )
+    scrub_rate: int = setting(SCRUB_BYTES_PER_S, unit="rate", doc="how fast that reads at most")
 
     def __post_init__(self) -> None:
         if not self.root:
@@ -50,6 +57,12 @@ class ArchiveConfig:
         min_free_bytes(self.min_free, 0)
         if self.seal_after and not 1 <= self.seal_after <= 366 * 86400:
             raise BadConfig(f"seal_after = {self.seal_after:g} s is out of range", hint='0, or between "1s" and "366d"')
+        if self.scrub_every and not 3600 <= self.scrub_every <= 3660 * 86400:
+            raise BadConfig(
+                f"scrub_every = {self.scrub_every:g} s is out of range", hint='0, or between "1h" and "3660d"'
+            )
+        if self.scrub_rate < KIB:
+            raise BadConfig(f"scrub_rate = {self.scrub_rate} is too slow", hint='"16 MiB/s" is usual; 1 KiB/s at least')
         if not 1 <= self.seal_level <= 19:
             raise BadConfig(f"seal_level = {self.seal_level} is out of range", hint="1 to 19; the usual value is 6")
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from logferry.archive.catalog.agents import Agents
+from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
 from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.files import Files
@@ -44,6 +45,7 @@ class Catalog:
         self.agents = Agents(engine, self.writer, clock)
         self.files = Files(engine, self.readers)
         self.copies = Copies(engine, self.writer)
+        self.care = Caring(engine, self.writer)
         self.people = People(engine, self.readers, self.writer)
 
     @classmethod

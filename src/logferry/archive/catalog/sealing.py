@@ -74,8 +74,9 @@ class Unsealed(NamedTuple):
     ended_ns: int | None
 
 
-_SEGMENT = (_S.id, _S.agent_id, _S.name, _S.bytes, _S.raw_bytes, _S.sha256, _S.level, _S.created_ns, _S.verified_ns,
+SEGMENT_COLUMNS = (_S.id, _S.agent_id, _S.name, _S.bytes, _S.raw_bytes, _S.sha256, _S.level, _S.created_ns, _S.verified_ns,
             _S.gone_ns)  # fmt: skip
+"""In the order of ``SegmentRecord``."""
 
 
 class Sealing:
@@ -127,10 +128,10 @@ class Sealing:
         self._removals = prepared(select(removals.c.place).order_by(removals.c.place).limit(bindparam("most")))
         self._to_go = prepared(select(removals.c.place).where(removals.c.place == bindparam("lies_at")))
         self._removed = prepared(delete(removals).where(removals.c.place == bindparam("lies_at")))
-        self._segment = prepared(select(*_SEGMENT).where(_S.id == bindparam("segment")))
-        self._named = prepared(select(*_SEGMENT).where(_S.name == bindparam("object_name")))
+        self._segment = prepared(select(*SEGMENT_COLUMNS).where(_S.id == bindparam("segment")))
+        self._named = prepared(select(*SEGMENT_COLUMNS).where(_S.name == bindparam("object_name")))
         self._all = prepared(
-            select(*_SEGMENT).where(_S.id > bindparam("after")).order_by(_S.id).limit(bindparam("most"))
+            select(*SEGMENT_COLUMNS).where(_S.id > bindparam("after")).order_by(_S.id).limit(bindparam("most"))
         )
         self._held_in = prepared(
             select(_X.generation_id, _X.offset, _X.length, _X.raw_offset)
@@ -147,7 +148,7 @@ class Sealing:
             .returning(_X.length)
         )
         self._candidates = prepared(
-            select(*_SEGMENT)
+            select(*SEGMENT_COLUMNS)
             .where(
                 _S.gone_ns.is_(null()),
                 or_(
@@ -163,7 +164,7 @@ class Sealing:
             .values(gone_ns=bindparam("ns"))
             .where(_S.id == bindparam("segment"), ~used, _S.gone_ns.is_(null()))
         )
-        self._gone = prepared(select(*_SEGMENT).where(_S.gone_ns < bindparam("before")).order_by(_S.id))
+        self._gone = prepared(select(*SEGMENT_COLUMNS).where(_S.gone_ns < bindparam("before")).order_by(_S.id))
         self._delete = prepared(delete(segments).where(_S.id == bindparam("segment"), ~used))
         self._sums = prepared(
             select(
