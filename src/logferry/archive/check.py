@@ -79,6 +79,7 @@ def check_generation(
     try:
         with open_generation(rooms, generation.id) as reader:
             excess = reader.excess()
+            reader.check_extents()
             if digests and generation.sha256 is not None and reader.size == generation.size:
                 found = hashed(reader)
                 if found != generation.sha256:

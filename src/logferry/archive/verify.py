@@ -169,7 +169,7 @@ class Verifier:
             if size != record.bytes:
                 yield self._of_all(record, "size", f"{place} has {size} bytes, was {record.bytes}")
                 return
-            reading = _Reading(store, record.name, self._read)
+            reading = Reading(store, record.name, self._read)
             yield from self._content(record, reading, deep=deep)
         except NotFound:
             yield self._of_all(record, "missing", f"the segment {place} is missing")
@@ -178,7 +178,7 @@ class Verifier:
                 raise  # a bucket that cannot be reached is no damage
             yield self._of_all(record, "unreadable", f"{place}: {error.__cause__.strerror or error.message}")
 
-    def _content(self, record: SegmentRecord, reading: _Reading, *, deep: bool) -> Iterator[Flaw]:
+    def _content(self, record: SegmentRecord, reading: Reading, *, deep: bool) -> Iterator[Flaw]:
         place = f"store/{record.name}"
         try:
             segment = Segment.open(reading.read, record.bytes, where=place)
@@ -200,7 +200,7 @@ class Verifier:
             yield self._of_all(record, "digest", f"{place}: sha256 is {reading.sha256()}, was {record.sha256}")
 
     def _without_manifest(
-        self, record: SegmentRecord, reading: _Reading, error: Damaged, *, deep: bool
+        self, record: SegmentRecord, reading: Reading, error: Damaged, *, deep: bool
     ) -> Iterator[Flaw]:
         """The segment cannot be opened: name what its frames no longer hold."""
         yield self._of_all(record, "manifest", error.message)
@@ -258,10 +258,10 @@ class Verifier:
         self._pace(count)
 
 
-class _Reading:
+class Reading:
     """Reads an object, each byte once where the reader goes forward, and hashes it on the way."""
 
-    def __init__(self, store: Store, name: str, read: Callable[[int], None]) -> None:
+    def __init__(self, store: Store, name: str, read: Pace = no_pace) -> None:
         self._store = store
         self._name = name
         self._read = read

@@ -29,6 +29,7 @@ COMMANDS = {
     "login": ("login", "Sign in to a server."),
     "logout": ("login", "Forget the sign-in."),
     "ls": ("ls", "List a folder."),
+    "repair": ("repair", "Mend the archive, or build its lost catalog anew, on the server's machine."),
     "serve": ("serve", "Run the server."),
     "tail": ("tail", "The last lines of files; -f follows them."),
     "verify": ("verify", "Read the archive and compare it with its checksums, on the server's machine."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -54,3 +56,7 @@ def upgrade() -> None:
     )
     op.create_index("expired_by_file", "expired", ["file_id", "number"])
     op.create_index("expired_by_time", "expired", ["expired_ns"])
+    # Objects that were in the store before there was this catalog may be another's, or its own before it was lost.
+    facts = sa.table("facts", sa.column("name", _TEXT), sa.column("value", _TEXT))
+    known = op.get_bind().execute(sa.text("SELECT 1 FROM agents LIMIT 1")).first() is not None
+    op.execute(facts.insert().values(name="store_since_ns", value="0" if known else str(time.time_ns())))
