@@ -629,5 +629,17 @@ FLAW_PATHS_MAX = 20
 CARE_PAGE_ROWS = 1000
 """Rows read at once by whoever walks through all generations or segments."""
 
+# Retention ---------------------------------------------------------------------------------------------------------
+RETENTION_KEEP_S_MIN = 3600.0
+"""No rule deletes what is younger: a slip of the unit must not empty an archive within minutes."""
+RETENTION_EVERY_S = 3600.0
+"""Pause between two runs of retention."""
+RETENTION_GRACE_S = 3600.0
+"""Bytes stay on the disk for so long after their rows are gone: somebody may be reading them."""
+RETENTION_BATCH = 200
+"""Generations deleted by one commit."""
+EXPIRED_KEPT_S = 366 * 86400.0
+"""How long the catalog remembers what retention deleted, for whoever asks where a file is."""
+
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

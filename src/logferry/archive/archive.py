@@ -25,6 +25,7 @@ from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
 from logferry.archive.renames import Renames
+from logferry.archive.retention import Retention, Rule
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import Sealer
 from logferry.archive.siblings import Siblings
@@ -207,6 +208,10 @@ class Archive:
     def mend(self, *, write: bool = True) -> Iterator[Mended]:
         """Mend what can be mended of an archive with a catalog; yields each thing found. See ``mend.mend``."""
         return mend(self._rooms, write=write)
+
+    def retention(self, rules: Sequence[Rule]) -> Retention:
+        """What deletes by ``rules``, of which the first that matches counts."""
+        return Retention(self._rooms, rules)
 
     def sealer(self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Sealer:
         """What moves bytes at rest into segments. ``level``: of zstd; ``segment_bytes``: content of one segment."""

@@ -204,5 +204,3 @@ def _part(extent: FoundExtent, start: int, end: int) -> FoundExtent:
     return dataclasses.replace(
         extent, offset=start, length=end - start, raw_offset=extent.raw_offset + start - extent.offset
     )
-
-

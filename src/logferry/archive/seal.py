@@ -122,7 +122,11 @@ class Sealer:
         since_ns = sealing.since_ns()
         for found in store.objects():
             # Ours are named by us alone; a row that comes later than ``grace_s`` after its object is given up.
-            if since_ns <= found.changed_ns < before_ns and found.name.endswith(SEGMENT_SUFFIX) and not sealing.named(found.name):
+            if (
+                since_ns <= found.changed_ns < before_ns
+                and found.name.endswith(SEGMENT_SUFFIX)
+                and not sealing.named(found.name)
+            ):
                 store.remove(found.name)
                 removed += 1
         return removed

@@ -238,9 +238,7 @@ class Verifier:
     def _of_all(self, record: SegmentRecord, kind: str, what: str) -> Flaw:
         return self._flaw(record, kind, what, None, (0, record.raw_bytes))
 
-    def _flaw(
-        self, record: SegmentRecord, kind: str, what: str, frame: int | None, touched: tuple[int, int]
-    ) -> Flaw:
+    def _flaw(self, record: SegmentRecord, kind: str, what: str, frame: int | None, touched: tuple[int, int]) -> Flaw:
         """With the paths that have bytes in a range of the content."""
         paths: dict[str, None] = {}
         for extent in self._rooms.catalog.sealing.held_in(record.id):

@@ -15,6 +15,7 @@ import structlog
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.compact import Compacted
+from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed, Sealer
 from logferry.archive.verify import Flaw, Verifier
 from logferry.clock import SYSTEM, Clock
@@ -25,6 +26,7 @@ from logferry.limits import (
     COMPACT_AFTER_S,
     COMPACT_EVERY_S,
     FLAW_AGAIN_S,
+    RETENTION_EVERY_S,
     SCRUB_BATCH,
     SCRUB_TURN_S_MAX,
     SEAL_LEAST_BYTES,
@@ -51,6 +53,8 @@ class Care:
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
         self._compact_s = clock.monotonic_s()
+        self._retention = archive.retention([Rule(rule.match, rule.keep) for rule in config.retention])
+        self._retention_s = clock.monotonic_s()
         self._told: set[tuple[str, int | None]] = set()
         self._stop = threading.Event()
 
@@ -70,6 +74,9 @@ class Care:
             if self._config.archive.seal_after:
                 self._seal()
                 self._compact()
+            if self._config.retention:
+                self._retain()
+            self._sealer.clean_up()
             removed = self._sealer.sweep(SEGMENT_GRACE_S)
             if removed:
                 log.info("objects that nothing refers to removed from the store", count=removed)
@@ -118,6 +125,21 @@ class Care:
             )
         for problem in done.problems:
             log.warning("could not be compacted", why=problem)
+
+    def _retain(self) -> None:
+        """Delete what no rule keeps, now and then. Each deletion is noted in the catalog with its rule and reason."""
+        if self._clock.monotonic_s() < self._retention_s:
+            return
+        self._retention_s = self._clock.monotonic_s() + RETENTION_EVERY_S
+        for step in self._retention.run():
+            for rule in dict.fromkeys(due.rule for due in step):
+                gone = [due.generation for due in step if due.rule == rule]
+                log.info(
+                    "retention deleted", rule=rule, generations=len(gone), bytes=sum(one.size for one in gone),
+                    first=f"{gone[0].agent}/{gone[0].path}",
+                )  # fmt: skip
+            if self._stop.is_set():
+                break
 
     def _scrub(self) -> None:
         """Verify segments, those first that were verified longest ago; where it stops, the next turn goes on."""

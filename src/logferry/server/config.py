@@ -21,6 +21,7 @@ from logferry.limits import (
     FTP_PROCESSES_MAX,
     GIB,
     KIB,
+    RETENTION_KEEP_S_MIN,
     SCRUB_BYTES_PER_S,
     SCRUB_S,
     SEAL_LEVEL,
@@ -179,6 +180,20 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    """One rule of ``[[retention]]``; the first that matches a file counts, files that none matches stay for ever."""
+
+    match: str = setting(doc='glob over agent/path: * within a name, ** across; for example "*/var/log/nginx/**"')
+    keep: float = setting(unit="duration", doc="files go so long after their last byte came")
+
+    def __post_init__(self) -> None:
+        if not self.match.strip("/ "):
+            raise BadConfig("match is empty", hint='write for example "web-*/var/log/**"; "**" is everything')
+        if self.keep < RETENTION_KEEP_S_MIN:
+            raise BadConfig(f"keep = {self.keep:g} s is too short", hint='"1h" is the least; usual is "90d"')
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """All settings of the server; frozen, checked whole when made."""
 
@@ -187,6 +202,7 @@ class ServerConfig:
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    retention: tuple[RetentionConfig, ...] = setting((), doc="what is deleted when; without rules nothing ever is")
 
     @property
     def data_dir(self) -> str:

@@ -21,6 +21,7 @@ from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
+from logferry.archive.catalog.retaining import Retaining
 from logferry.archive.catalog.sealing import Sealing
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
@@ -46,6 +47,7 @@ class Catalog:
         self.files = Files(engine, self.readers)
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
+        self.retaining = Retaining(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
 
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, bindparam, func, insert, null, select, update
+from sqlalchemy import Dialect, bindparam, delete, func, insert, null, select, update
 
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.sums import FolderSums
@@ -133,6 +133,8 @@ class Filing:
             .returning(_G.id)
         )
         self._former = prepared(insert(former_names), _columns(former_names, with_id=True))
+        self._drop = prepared(delete(generations).where(this_generation))
+        self._fewer = prepared(update(files).values(held=files.c.held - 1).where(this_file))
         self._last_held = prepared(select(func.max(_G.number)).where(_G.file_id == bindparam("file")))
         self._let_go = prepared(update(files).values(shown=bindparam("left"), held=files.c.held - 1).where(this_file))
         self._modified = prepared(update(generations).values(modified_ns=bindparam("ns")).where(this_generation))
@@ -268,6 +270,14 @@ class Filing:
     def set_digest(self, transaction: Transaction, generation_id: int, sha256: str, size: int) -> None:
         """Record the SHA-256 of the first ``size`` bytes."""
         self._digest.run(transaction.cursor, generation=generation_id, digest=sha256, bytes=size)
+
+    def drop(self, transaction: Transaction, gone: PathState, now_ns: int) -> None:
+        """``gone``, read in this transaction, is held no more; nothing else refers to it. Its number stays taken."""
+        self._drop.run(transaction.cursor, generation=gone.generation_id)
+        if gone.own_number == gone.shown:
+            self._leave(transaction, gone, now_ns)
+        else:
+            self._fewer.run(transaction.cursor, file=gone.file_id)
 
     def begin_watching(self, cursor: Any, generation_id: int, now_ns: int) -> None:
         """A compressed file is looked into when it has been quiet for a while."""

@@ -125,7 +125,8 @@ class Sealing:
             .returning(_G.id)
         )
         self._add_removal = prepared(insert(removals), [c.name for c in removals.c])
-        self._removals = prepared(select(removals.c.place)
+        self._removals = prepared(
+            select(removals.c.place)
             .where(removals.c.since_ns <= bindparam("now"), removals.c.place > bindparam("after"))
             .order_by(removals.c.place)
             .limit(bindparam("most"))
