@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -83,11 +83,12 @@ def look_through(rooms: Rooms, agent: str, *, deep: bool) -> Findings:
         where = f"store/{found.name}"
         try:
             segment = Segment.open(reading.read, found.size, where=where)
-            if segment.manifest.agent != agent:
-                raise Damaged(f"{where} is a segment of {segment.manifest.agent}", where=where)
         except Damaged as error:
             findings.damaged.append((found.name, found.size))
             findings.problems.append(error.message)
+            continue
+        if segment.manifest.agent != agent:
+            findings.problems.append(f"{where} is a segment of {segment.manifest.agent}; it is left there")
             continue
         if deep:
             findings.problems += [finding.what for finding in _verified(segment, reading)]
@@ -182,7 +183,7 @@ def _facts(findings: Findings, store: Store, name: str, size: int) -> dict[str, 
 def covering(extents: Sequence[FoundExtent]) -> list[FoundExtent]:
     """Extents that cover each byte once, in order: those of newer segments count, older ones fill what is left."""
     ordered = sorted(extents, key=lambda e: (e.offset, -e.segment.created_ns))
-    if all(one.end <= other.offset for one, other in zip(ordered, ordered[1:], strict=False)):
+    if all(one.end <= other.offset for one, other in itertools.pairwise(ordered)):
         return ordered
     chosen: list[FoundExtent] = []
     for extent in sorted(extents, key=lambda e: (-e.segment.created_ns, e.offset)):

@@ -369,7 +369,7 @@ class _Agent:
         writer.run(FormerNames(self._rooms, self._agent, files))
 
     def _idle(self, used: dict[str, FoundSegment]) -> list[FoundSegment]:
-        """Segments of which nothing counts: compaction has written their bytes to others, or they were never committed."""
+        """Segments of which nothing counts: their bytes are in others by now, or they were never committed."""
         return [one for name, one in self._found.items() if name not in used]
 
     def _with_extents(self, files: Sequence[FoundFile], ids: dict[str, int]) -> None:

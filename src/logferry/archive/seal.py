@@ -92,7 +92,10 @@ class Sealer:
             yield self._seal_batch(batch)
 
     def clean_up(self) -> int:
-        """Remove files whose bytes are all sealed, or expired long enough ago. Returns how many; those that are being written to stay for now."""
+        """Remove files whose bytes are all sealed, or expired long enough ago; returns how many.
+
+        Those that are being written to stay for now.
+        """
         removed = 0
         after = ""
         now_ns = self._rooms.clock.now_ns()

@@ -99,7 +99,7 @@ class SealedBytes:
     """The sealed beginning of one generation. Thread-safe."""
 
     def __init__(self, segments: Segments, extents: Sequence[SealedExtent], size: int, what: str) -> None:
-        """``extents`` in order; ``what`` names the generation in errors. What they do not cover is lost, the rest is read."""
+        """``extents`` in order; what they do not cover is lost. ``what`` names the generation in errors."""
         self.size = size
         self._segments = segments
         self._extents = extents

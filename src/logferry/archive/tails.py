@@ -1,7 +1,7 @@
 """Tails: what a generation has beyond its sealed bytes, in a plain file of its own below ``tails``.
 
-The name holds the generation's uid and the byte the file begins at, so that a generation sealed further gets another file:
-which one counts is decided by the commit of a row, never by the order of two renames.
+The name holds the generation's uid and the byte the file begins at, so that a generation sealed further gets another
+file: which one counts is decided by the commit of a row, never by the order of two renames.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Caring:
             place = literal("store/").concat(_S.name)
             query = query.where(~select(_F.place).where(_F.place == place, _F.seen_ns >= flawed_before_ns).exists())
         with self._engine.connect() as connection:
-            return [SegmentRecord(*row) for row in connection.execute(query)]
+            return [SegmentRecord._make(row) for row in connection.execute(query)]
 
     def flaws(self, *, limit: int = CARE_PAGE_ROWS) -> list[FlawRecord]:
         """What is known to be damaged, by place."""

@@ -74,8 +74,9 @@ class Unsealed(NamedTuple):
     ended_ns: int | None
 
 
-SEGMENT_COLUMNS = (_S.id, _S.agent_id, _S.name, _S.bytes, _S.raw_bytes, _S.sha256, _S.level, _S.created_ns, _S.verified_ns,
-            _S.gone_ns)  # fmt: skip
+SEGMENT_COLUMNS = (
+    _S.id, _S.agent_id, _S.name, _S.bytes, _S.raw_bytes, _S.sha256, _S.level, _S.created_ns, _S.verified_ns, _S.gone_ns,
+)  # fmt: skip
 """In the order of ``SegmentRecord``."""
 
 
