@@ -107,7 +107,9 @@ def test_renamed_and_ended_again_after_a_rebuild_it_is_rebuilt_again(shelf: Shel
     third, (found,) = without_catalog(other)
     assert found.problems == []
     assert third.everything() == before
-    assert [row for row in facts(third)["files"] if row[3]] == [row for row in knew["files"] if row[3]]
+    # Numbers that live files had before they were moved away are in no manifest and no journal: all but column 1.
+    held = [[(row[0], *row[2:]) for row in some["files"] if row[3]] for some in (facts(third), knew)]
+    assert held[0] == held[1]
     assert facts(third)["segments"] == knew["segments"]
     third.close()
 
