@@ -10,9 +10,12 @@ from logferry import settings
 from logferry.cli import failures, text
 from logferry.cli.premises import as_plain, config_option, premises
 from logferry.errors import Refused
+from logferry.limits import MIB
 
 if TYPE_CHECKING:
     from logferry.archive.verify import Flaw
+
+_TELL_BYTES = 64 * MIB
 
 
 @click.command()
@@ -35,13 +38,20 @@ def verify(file: str | None, whole: bool, quick: bool, sample: str | None, limit
     bar = text.Progress()
     with premises(file) as place:
         until_s = None if seconds is None else place.catalog.clock.monotonic_s() + seconds
-        verifier = place.archive.verifier(until_s=until_s)
+        read = 0
+
+        def tell(count: int) -> None:
+            nonlocal read
+            if read // _TELL_BYTES != (read + count) // _TELL_BYTES:
+                bar.show(f"{text.size(read + count)} read")
+            read += count
+
+        verifier = place.archive.verifier(until_s=until_s, pace=tell)
         for flaw in verifier.verify(deep=not quick, share=share):
             damaged += flaw.is_damage
             others += not flaw.is_damage
             bar.clear()
             text.out_json(as_plain(flaw)) if as_json else text.out(_line(flaw))
-            bar.show(f"{verifier.done.segments:,} segments, {text.size(verifier.done.bytes)} read")
         bar.clear()
         done = verifier.done
     if as_json:
