@@ -611,6 +611,35 @@ INDEX_TYPE_SHARE = 24
 """Where the text of log types is more than one in so many bytes of content, lines of rare types post their words."""
 INDEX_CACHE_BYTES = 64 * MIB
 """Expanded blocks that one open index keeps."""
+# Care --------------------------------------------------------------------------------------------------------------
+SCRUB_BYTES_PER_S = 16 * MIB
+"""How fast the scrub reads: a terabyte in 18 hours, while a disk still has most of its speed for everybody else."""
+SCRUB_S = 30 * 86400.0
+"""Default of ``archive.scrub_every``: sooner than two disks of an array fail, later than it would wear them."""
+SCRUB_TURN_S_MAX = 60.0
+"""After so long the scrub lets the other duties have their turn."""
+SCRUB_BATCH = 20
+"""Segments looked up at once by the scrub."""
+FLAW_AGAIN_S = 86400.0
+"""Damaged segments are read again after so long: a bad cable may have been replaced."""
+FLAWS_PER_PLACE_MAX = 1000
+"""Frames named of one damaged segment; more of them are counted."""
+FLAW_PATHS_MAX = 20
+"""Paths named of one damaged frame or segment; more of them are counted."""
+CARE_PAGE_ROWS = 1000
+"""Rows read at once by whoever walks through all generations or segments."""
+
+# Retention ---------------------------------------------------------------------------------------------------------
+RETENTION_KEEP_S_MIN = 3600.0
+"""No rule deletes what is younger: a slip of the unit must not empty an archive within minutes."""
+RETENTION_EVERY_S = 3600.0
+"""Pause between two runs of retention."""
+RETENTION_GRACE_S = 3600.0
+"""Bytes stay on the disk for so long after their rows are gone: somebody may be reading them."""
+RETENTION_BATCH = 200
+"""Generations deleted by one commit."""
+EXPIRED_KEPT_S = 366 * 86400.0
+"""How long the catalog remembers what retention deleted, for whoever asks where a file is."""
 
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import ftplib
 import io
+import os
 import random
 from pathlib import Path
 
 import pytest
 
-from logferry.archive import Archive
+from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.store import CachedStore
 from logferry.clock import SYSTEM, ManualClock
-from logferry.errors import BadConfig
+from logferry.errors import BadConfig, Conflict
 from logferry.limits import SEAL_WAIT_S
 from logferry.server.care import Care
-from logferry.server.config import ServerConfig, StoreConfig
+from logferry.server.config import RetentionConfig, ServerConfig, StoreConfig, config_from_json
+from logferry.server.first_run import catalog_url, prepare
 from logferry.server.parts import FtpPart
+from logferry.server.rebuilding import rebuilt
 from logferry.server.store import store_of
 from tests.archive.segment.making import log_text
 from tests.server.site import PASSWORD, Site, fetched, store
@@ -90,6 +95,112 @@ def test_nothing_is_sealed_where_the_settings_say_so(site: Site) -> None:
         assert site.live("web-01", "a.log").exists()
         agent.close()
     site.catalog.close()
+
+
+def counting(site: Site) -> list[SegmentRecord]:
+    """Segments to which something refers."""
+    return [record for record in site.catalog.sealing.segments(limit=9) if record.gone_ns is None]
+
+
+def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: Site) -> None:
+    joined = site.join("web-01")
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        store(agent, "/a.log", log_text(500_000))
+        agent.close()
+    later(site, SEAL_WAIT_S + 10).turn()
+    (record,) = counting(site)
+    later(site, 2 * SEAL_WAIT_S).turn()
+    assert counting(site) == [record]
+    scrubbing = later(site, SEAL_WAIT_S + 10 + site.config.archive.scrub_every + 10)
+    scrubbing.turn()
+    (verified,) = counting(site)
+    assert verified.verified_ns > record.verified_ns
+    path = Path(site.config.data_dir) / "store" / record.name
+    data = bytearray(path.read_bytes())
+    data[9_000] ^= 1
+    path.write_bytes(data)
+    later(site, 3 * site.config.archive.scrub_every).turn()
+    (flaw,) = site.catalog.care.flaws()
+    assert (flaw.agent, flaw.path, flaw.kind, flaw.place) == ("web-01", "a.log", "frame", f"store/{record.name}")
+    later(site, 3 * site.config.archive.scrub_every + 20).turn()
+    assert site.catalog.care.flaws() == [flaw], "it is not read again at once"
+    data[9_000] ^= 1
+    path.write_bytes(data)
+    later(site, 3 * site.config.archive.scrub_every + 100_000).turn()
+    assert site.catalog.care.flaws() == []
+    site.catalog.close()
+
+
+def test_a_scrub_that_is_stopped_goes_on_later(site: Site) -> None:
+    joined = site.join("web-01")
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        store(agent, "/a.log", log_text(500_000))
+        agent.close()
+    later(site, SEAL_WAIT_S + 10).turn()
+    (record,) = counting(site)
+    stopped = later(site, 2 * site.config.archive.scrub_every)
+    stopped.stop()
+    stopped.turn()
+    assert counting(site) == [record]
+    assert site.catalog.care.flaws() == []
+    site.catalog.close()
+
+
+def test_retention_runs_by_the_rules_of_the_settings(site: Site) -> None:
+    joined = site.join("web-01")
+    rules = (RetentionConfig("web-*/old/**", 90 * 86400.0),)
+    site.config = dataclasses.replace(site.config, retention=rules)
+    assert config_from_json(site.config.to_json()).retention == rules
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        agent.mkd("/old")
+        store(agent, "/old/a.log", b"old\n")
+        store(agent, "/b.log", b"stays\n")
+        later(site, 89 * 86400).turn()
+        assert agent.size("/old/a.log") == 4
+        later(site, 91 * 86400).turn()
+        later(site, 92 * 86400).turn()
+        assert [file.path for file in site.catalog.files.each()] == ["b.log"]
+        with pytest.raises(ftplib.error_perm):
+            agent.size("/old/a.log")
+        store(agent, "/old/a.log", b"again\n")
+        assert agent.size("/old/a.log") == 6
+        agent.close()
+    (gone,) = site.catalog.retaining.expired()
+    assert (gone.path, gone.rule) == ("old/a.log", "web-*/old/** keep 90d")
+    site.catalog.close()
+
+
+@pytest.mark.parametrize(("match", "keep"), [("", 1e9), (" / ", 1e9), ("**", 60.0)])
+def test_rules_that_make_no_sense_are_refused(match: str, keep: float) -> None:
+    with pytest.raises(BadConfig):
+        RetentionConfig(match, keep)
+
+
+def test_a_server_does_not_start_on_files_without_a_catalog(site: Site) -> None:
+    """An empty catalog would show nothing of them; built anew it shows them all."""
+    joined = site.join("web-01")
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        store(agent, "/a.log", b"line\n")
+        agent.close()
+    site.catalog.close()
+    for path in Path(site.config.data_dir).glob("catalog.db*"):
+        path.unlink()
+    with pytest.raises(Conflict, match="catalog is missing"):
+        prepare(site.config)
+    (found,) = rebuilt(site.config)
+    assert (found.agent, found.files, found.problems) == ("web-01", 1, [])
+    prepared = prepare(site.config)
+    os.close(prepared.lock_fd)
+    with Catalog.open(catalog_url(site.config.data_dir)) as catalog:
+        assert [file.path for file in catalog.files.each()] == ["a.log"]
 
 
 def test_the_store_is_what_the_settings_name(tmp_path: Path) -> None:

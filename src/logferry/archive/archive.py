@@ -19,17 +19,21 @@ from logferry.archive.incoming import Incoming
 from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.many import Many, WholeFile
+from logferry.archive.mend import Mended, mend
 from logferry.archive.partials import held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
+from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
 from logferry.archive.renames import Renames
+from logferry.archive.retention import Retention, Rule
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import Sealer
-from logferry.archive.siblings import Pace, Siblings
+from logferry.archive.siblings import Siblings
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
 from logferry.archive.store import Store
 from logferry.archive.texts import Check, Text, Texts, no_check
 from logferry.archive.tree import Tree
+from logferry.archive.verify import Pace, Verifier, no_pace
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
 from logferry.limits import COMPACT_LEVEL, SEAL_LEVEL, SEGMENT_BYTES
@@ -193,6 +197,22 @@ class Archive:
         """Compare catalog and files; yields everything that is not as it should be. See ``check.check``."""
         return check(self._rooms, repair=repair, digests=digests)
 
+    def verifier(self, *, pace: Pace = no_pace, until_s: float | None = None) -> Verifier:
+        """What reads the archive and compares it with all that is known of it; ``until_s``: by the monotonic clock."""
+        return Verifier(self._rooms, pace=pace, until_s=until_s)
+
+    def rebuild(self, *, write: bool = True) -> Iterator[Rebuilt]:
+        """Fill the empty catalog from segments and files; yields what was found, agent by agent."""
+        return rebuild(self._rooms, write=write)
+
+    def mend(self, *, write: bool = True) -> Iterator[Mended]:
+        """Mend what can be mended of an archive with a catalog; yields each thing found. See ``mend.mend``."""
+        return mend(self._rooms, write=write)
+
+    def retention(self, rules: Sequence[Rule]) -> Retention:
+        """What deletes by ``rules``, of which the first that matches counts."""
+        return Retention(self._rooms, rules)
+
     def sealer(self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Sealer:
         """What moves bytes at rest into segments. ``level``: of zstd; ``segment_bytes``: content of one segment."""
         return Sealer(self._rooms, level=level, segment_bytes=segment_bytes)
@@ -218,6 +238,7 @@ class Archive:
         self._rooms.segments.store.close()
         for tree in (self._rooms.live, self._rooms.kept, self._rooms.incoming, self._rooms.tails):
             tree.close()
+        self._rooms.journal.close()
 
     def __enter__(self) -> Self:
         return self

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 
 from logferry.archive.catalog.filing import SEALED, NewGeneration, PathState, changed
 from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.journal import Note
 from logferry.archive.live import Folder
 from logferry.archive.locks import locked
 from logferry.archive.rooms import Rooms
@@ -41,6 +42,11 @@ def made_folder(rooms: Rooms, agent: str, path: str, sync: Sync) -> tuple[Folder
     """The open folder of the live file ``path``, made when missing, and the file's name in it."""
     folder, name = split(path)
     return rooms.live.make(f"{agent}/{folder}" if folder else agent, sync), name.encode()
+
+
+def noted(state: PathState) -> Note:
+    """A generation as the journal remembers it."""
+    return Note(state.uid, state.path, state.own_number, state.ended_ns)
 
 
 def forget_name(rooms: Rooms, moved: PathState) -> None:
@@ -204,20 +210,25 @@ class Keep(Change[None]):
         self._place = ""
         self._fd = -1
         self._tail: Tail | None = None
+        self._now_ns = 0
+        self._noted: list[Note] = []
 
     def stage(self, sync: Sync) -> None:
         file = lock_current(self._rooms, self._state)
         self._state = file.state
+        self._now_ns = self._rooms.clock.now_ns()
         if isinstance(file, Tail):
             self._tail = file
             self._place = file.state.place
-            return
-        self._fd = file.fd
-        self._place = self._link(file.folder, file.name, sync)
+        else:
+            self._fd = file.fd
+            self._place = self._link(file.folder, file.name, sync)
+        if self._state.sealed:
+            self._noted = [noted(self._state)]
+            self._rooms.journal.write(self._state.agent, [noted(self._state)._replace(ended_ns=self._now_ns)])
 
     def apply(self, transaction: Transaction) -> None:
-        now_ns = self._rooms.clock.now_ns()
-        self._rooms.catalog.filing.end(transaction, self._state, self._place, now_ns)
+        self._rooms.catalog.filing.end(transaction, self._state, self._place, self._now_ns)
 
     def release(self) -> None:
         if self._tail is not None:
@@ -234,6 +245,7 @@ class Keep(Change[None]):
     def undo(self) -> None:
         """The new name is one too many, but harmless; folders made for it may not be durable."""
         self._rooms.kept.close()
+        self._rooms.journal.write(self._state.agent, self._noted)
 
     def _link(self, folder: Folder, name: bytes, sync: Sync) -> str:
         inode = os.fstat(self._fd).st_ino
@@ -277,9 +289,20 @@ class Move(Change[list[NewGeneration]]):
         self._fds: list[int] = []
         self._tails: list[Tail] = []
         self._linked: list[tuple[Folder, bytes]] = []
+        self._noted: list[Note] = []
 
     def stage(self, sync: Sync) -> None:
         self._moves = [(self._link(state, target, sync), target) for state, target in self._moves]
+        sealed = [(state, target) for state, target in self._moves if state.sealed]
+        if sealed:
+            self._noted = [noted(state) for state, _ in sealed]
+            with self._rooms.catalog.readers.cursor() as cursor:
+                self._rooms.journal.write(sealed[0][0].agent, [self._will_be(cursor, *move) for move in sealed])
+
+    def _will_be(self, cursor: object, state: PathState, target: str) -> Note:
+        # The target is held, so nobody else takes the number.
+        there = self._rooms.catalog.filing.at(cursor, state.agent, target)
+        return noted(state)._replace(path=target, number=(there.number if there else 0) + 1)
 
     def apply(self, transaction: Transaction) -> list[NewGeneration]:
         now_ns = self._rooms.clock.now_ns()
@@ -291,6 +314,8 @@ class Move(Change[list[NewGeneration]]):
         self._rooms.live.close()
         for folder, name in self._linked:
             self._rooms.disk.unlink(folder.fd, name)
+        if self._noted:
+            self._rooms.journal.write(self._moves[0][0].agent, self._noted)
 
     def release(self) -> None:
         while self._tails:

@@ -55,7 +55,12 @@ def check(rooms: Rooms, *, repair: bool = False, digests: bool = False) -> Itera
         digests: read all bytes and compare with the SHA-256 in the catalog, where there is one.
     """
     for generation in rooms.catalog.files.every_generation():
-        yield from _check_generation(rooms, generation, repair=repair, digests=digests)
+        yield from check_generation(rooms, generation, repair=repair, digests=digests)
+    yield from check_trees(rooms, repair=repair)
+
+
+def check_trees(rooms: Rooms, *, repair: bool = False) -> Iterator[Finding]:
+    """What lies in the trees of files and is not in the catalog. See ``check``."""
     for path, found in rooms.live.walk():
         yield from _check_live(rooms, path, found, repair=repair)
     for path, found in rooms.kept.walk():
@@ -66,18 +71,22 @@ def check(rooms: Rooms, *, repair: bool = False, digests: bool = False) -> Itera
         yield from _check_partial(rooms, path, found, repair=repair)
 
 
-def _check_generation(rooms: Rooms, generation: GenerationRecord, *, repair: bool, digests: bool) -> Iterator[Finding]:
+def check_generation(
+    rooms: Rooms, generation: GenerationRecord, *, repair: bool = False, digests: bool = False
+) -> Iterator[Finding]:
+    """What is wrong with one generation. See ``check``."""
     excess = 0
     try:
         with open_generation(rooms, generation.id) as reader:
             excess = reader.excess()
+            reader.check_extents()
             if digests and generation.sha256 is not None and reader.size == generation.size:
                 found = hashed(reader)
                 if found != generation.sha256:
                     text = f"sha256 is {found}, was {generation.sha256}"
                     yield Finding("altered", generation.place, text)
     except Damaged as error:
-        yield Finding("missing" if not error.expected else "short", generation.place, str(error))
+        yield Finding("missing" if not error.expected else "short", generation.place or error.where, str(error))
     except NotFound:
         return
     if excess:
@@ -113,7 +122,7 @@ def _check_live(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool)
     if not _is_ours(inner, found):
         yield Finding("foreign", place, "no plain file with an archive name")
         return
-    if _is_current(rooms, agent, inner):
+    if _is_current(rooms, agent, inner) or rooms.catalog.sealing.is_to_go(place):
         return
     repaired = False
     if repair:
@@ -134,7 +143,7 @@ def _check_live(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool)
 
 def _check_kept(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:
     place = f"generations/{path}"
-    if rooms.catalog.files.holds(place):
+    if rooms.catalog.files.holds(place) or rooms.catalog.sealing.is_to_go(place):
         return
     if not stat.S_ISREG(found.st_mode) or found.st_nlink == 1:
         yield Finding("foreign", place, "not in the catalog")
@@ -159,7 +168,7 @@ def _check_kept(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool)
 def _check_tail_file(rooms: Rooms, path: str, *, repair: bool) -> Iterator[Finding]:
     """A tail that no generation names holds nothing that was confirmed: a crash left it, or a growth is on its way."""
     place = f"tails/{path}"
-    if rooms.catalog.files.holds(place):
+    if rooms.catalog.files.holds(place) or rooms.catalog.sealing.is_to_go(place):
         return
     folder_path, _, name = path.rpartition("/")
     folder = rooms.tails.folder(folder_path)

@@ -67,6 +67,11 @@ class GenerationReader:
         """How many bytes its file has that were never confirmed."""
         return 0 if self._fd is None else os.fstat(self._fd).st_size - (self.size - self._base)
 
+    def check_extents(self) -> None:
+        """Raise Damaged when a part of the sealed bytes lies in no segment."""
+        if self._sealed is not None:
+            self._sealed.check()
+
     def close(self) -> None:
         """Release it. May be called twice."""
         if self._fd is not None and self._fd >= 0:

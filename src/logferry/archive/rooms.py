@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import LIVE, SEALED, PathState, changed
 from logferry.archive.durable import Disk
+from logferry.archive.journal import Journal
 from logferry.archive.live import Folder, LiveTree
 from logferry.archive.sealed import SealedBytes, Segments
 from logferry.archive.store import LocalStore, Store
@@ -22,7 +23,7 @@ class Rooms:
     """One archive's folders and its store.
 
     ``live``: as on the nodes; ``kept``: older generations; ``tails``: what has come after sealed bytes; ``incoming``:
-    partials. ``segments``: what is sealed.
+    partials. ``segments``: what is sealed; ``journal``: what was renamed since.
     """
 
     data_dir: str
@@ -30,6 +31,7 @@ class Rooms:
     kept: LiveTree
     incoming: LiveTree
     tails: LiveTree
+    journal: Journal
     segments: Segments
     catalog: Catalog
     disk: Disk
@@ -51,7 +53,8 @@ class Rooms:
         finally:
             os.close(fd)
         floor = max(min_free_bytes, DISK_RESERVE_BYTES)
-        return cls(data_dir, live, kept, incoming, tails, segments, catalog, disk, clock, floor)
+        journal = Journal(LiveTree(os.path.join(data_dir, "journal"), disk), disk)
+        return cls(data_dir, live, kept, incoming, tails, journal, segments, catalog, disk, clock, floor)
 
     def check_room(self) -> None:
         """Raises Full when there is less free disk than the server keeps in reserve."""
@@ -157,7 +160,7 @@ def base_of(generation: PathState) -> int:
 
 
 def sealed_of(rooms: Rooms, generation: PathState) -> SealedBytes | None:
-    """The sealed bytes of a generation, None where there are none. Raises Damaged."""
+    """The sealed bytes of a generation, None where there are none."""
     if generation.state != SEALED:
         return None
     extents = rooms.catalog.sealing.extents(generation.generation_id or 0)

@@ -92,16 +92,21 @@ class Sealer:
             yield self._seal_batch(batch)
 
     def clean_up(self) -> int:
-        """Remove files whose bytes are all sealed. Returns how many; those that are being written to stay for now."""
+        """Remove files whose bytes are all sealed, or expired long enough ago; returns how many.
+
+        Those that are being written to stay for now.
+        """
         removed = 0
         after = ""
-        while found := [p for p in self._rooms.catalog.sealing.removals(SEAL_BATCH_FILES) if p > after]:
+        now_ns = self._rooms.clock.now_ns()
+        while found := self._rooms.catalog.sealing.removals(now_ns, SEAL_BATCH_FILES, after=after):
             for place in found:
                 try:
                     self._rooms.catalog.writer.run(RemoveFile(self._rooms, place))
                     removed += 1
                 except (Busy, Later):
-                    after = place
+                    pass  # the next run
+            after = found[-1]
         return removed
 
     def sweep(self, grace_s: float) -> int:
@@ -117,9 +122,14 @@ class Sealer:
             self._rooms.segments.forget(record.name)
             self._rooms.catalog.writer.run(ForgetSegment(self._rooms, record.id))
             removed += 1
+        since_ns = sealing.since_ns()
         for found in store.objects():
             # Ours are named by us alone; a row that comes later than ``grace_s`` after its object is given up.
-            if found.changed_ns < before_ns and found.name.endswith(SEGMENT_SUFFIX) and not sealing.named(found.name):
+            if (
+                since_ns <= found.changed_ns < before_ns
+                and found.name.endswith(SEGMENT_SUFFIX)
+                and not sealing.named(found.name)
+            ):
                 store.remove(found.name)
                 removed += 1
         return removed
@@ -221,7 +231,7 @@ def known(state: PathState) -> HeldGeneration:
     return HeldGeneration(
         uid=state.uid,
         path=state.path,
-        number=state.shown or state.number,
+        number=state.own_number,
         size=state.size,
         started_ns=state.started_ns,
         changed_ns=state.changed_ns,

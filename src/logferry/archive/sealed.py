@@ -99,26 +99,26 @@ class SealedBytes:
     """The sealed beginning of one generation. Thread-safe."""
 
     def __init__(self, segments: Segments, extents: Sequence[SealedExtent], size: int, what: str) -> None:
-        """``extents`` in order, from byte 0; ``what`` names the generation in errors.
-
-        Raises:
-            Damaged: they do not cover ``size`` bytes.
-        """
+        """``extents`` in order; what they do not cover is lost. ``what`` names the generation in errors."""
         self.size = size
         self._segments = segments
         self._extents = extents
         self._starts = [extent.offset for extent in extents]
+        self._what = what
+
+    def hole(self) -> tuple[int, int] | None:
+        """The first bytes that no segment is known for, (from, to); None when all are covered."""
         end = 0
-        for extent in extents:
-            if extent.offset != end:
-                break
+        for extent in self._extents:
+            if extent.offset > end:
+                return end, extent.offset
             end = extent.end
-        if end < size:
-            raise Damaged(
-                f"{what}: the catalog knows no segment for bytes {end} to {size}",
-                where=what,
-                hint="logferry repair looks for them in the store",
-            )
+        return (end, self.size) if end < self.size else None
+
+    def check(self) -> None:
+        """Raise Damaged when there is a hole."""
+        if (hole := self.hole()) is not None:
+            raise lost(self._what, *hole)
 
     def read_at(self, offset: int, count: int) -> bytes:
         """The bytes from ``offset``, fewer than ``count`` only at the end. Raises Damaged."""
@@ -133,7 +133,10 @@ class SealedBytes:
 
     def _some(self, offset: int, count: int) -> bytes:
         """What one frame has of it."""
-        extent = self._extents[bisect_right(self._starts, offset) - 1]
+        place = bisect_right(self._starts, offset) - 1
+        if place < 0 or offset >= self._extents[place].end:
+            raise lost(self._what, offset, self._starts[place + 1] if place + 1 < len(self._starts) else self.size)
+        extent = self._extents[place]
         within = offset - extent.offset
         segment = self._segments.open(extent.name, extent.bytes)
         raw_offset = extent.raw_offset + within
@@ -141,6 +144,15 @@ class SealedBytes:
         start = raw_offset - segment.manifest.frames[number].raw_offset
         content = self._segments.frame(extent.name, extent.bytes, number)
         return content[start : start + min(count, extent.length - within)]
+
+
+def lost(what: str, start: int, end: int) -> Damaged:
+    """The error for bytes of a generation that lie in no segment."""
+    return Damaged(
+        f"{what}: the catalog knows no segment for bytes {start} to {end}",
+        where=what,
+        hint="logferry repair looks for them in the store",
+    )
 
 
 def _place(name: str) -> str:

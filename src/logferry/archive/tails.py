@@ -1,7 +1,7 @@
 """Tails: what a generation has beyond its sealed bytes, in a plain file of its own below ``tails``.
 
-The name holds the generation and the byte the file begins at, so that a generation sealed further gets another file:
-which one counts is decided by the commit of a row, never by the order of two renames.
+The name holds the generation's uid and the byte the file begins at, so that a generation sealed further gets another
+file: which one counts is decided by the commit of a row, never by the order of two renames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from logferry.errors import Conflict
 
 def tail_place(state: PathState) -> str:
     """Where what comes after the sealed bytes lies, or will when there is some."""
-    return state.place or f"tails/{state.agent}/{state.generation_id}.{state.sealed}"
+    return state.place or f"tails/{state.agent}/{state.uid}.{state.sealed}"
 
 
 class Tail:

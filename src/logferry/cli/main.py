@@ -25,12 +25,16 @@ COMMANDS = {
     "ftp": ("ftp", "Any FTP server: put, get, ls, mirror; or serve a folder."),
     "get": ("get", "Download a file or a folder, verified."),
     "grep": ("grep", "Search the lines of all files."),
+    "hold": ("hold", "Stop retention from deleting: add, list, remove; on the server's machine."),
     "link": ("link", "The web address of a file or a line."),
     "login": ("login", "Sign in to a server."),
     "logout": ("login", "Forget the sign-in."),
     "ls": ("ls", "List a folder."),
+    "repair": ("repair", "Mend the archive, or build its lost catalog anew, on the server's machine."),
+    "retention": ("retention", "What is deleted by which rule: preview, run, log; on the server's machine."),
     "serve": ("serve", "Run the server."),
     "tail": ("tail", "The last lines of files; -f follows them."),
+    "verify": ("verify", "Read the archive and compare it with its checksums, on the server's machine."),
     "version": ("version", "Versions of this program and of the server."),
 }
 """Command -> module of this package that has it, and what the list of commands says about it."""

@@ -15,7 +15,9 @@ import structlog
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.compact import Compacted
+from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed, Sealer
+from logferry.archive.verify import Flaw, Verifier
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError
 from logferry.limits import (
@@ -23,6 +25,10 @@ from logferry.limits import (
     CARE_S,
     COMPACT_AFTER_S,
     COMPACT_EVERY_S,
+    FLAW_AGAIN_S,
+    RETENTION_EVERY_S,
+    SCRUB_BATCH,
+    SCRUB_TURN_S_MAX,
     SEAL_LEAST_BYTES,
     SEAL_WAIT_S,
     SEGMENT_GRACE_S,
@@ -44,7 +50,12 @@ class Care:
         self._clock = clock
         self._sealer: Sealer = archive.sealer(level=config.archive.seal_level)
         self._compactor = archive.compactor()
+        self._verifier: Verifier = archive.verifier(pace=self._pace)
+        self._care = archive.catalog.care
         self._compact_s = clock.monotonic_s()
+        self._retention = archive.retention([Rule(rule.match, rule.keep) for rule in config.retention])
+        self._retention_s = clock.monotonic_s()
+        self._told: set[tuple[str, int | None]] = set()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -63,9 +74,14 @@ class Care:
             if self._config.archive.seal_after:
                 self._seal()
                 self._compact()
+            if self._config.retention:
+                self._retain()
+            self._sealer.clean_up()
             removed = self._sealer.sweep(SEGMENT_GRACE_S)
             if removed:
                 log.info("objects that nothing refers to removed from the store", count=removed)
+            if self._config.archive.scrub_every:
+                self._scrub()
         except (LogferryError, OSError) as error:
             log.warning("a duty failed and is tried again", error=str(error))
 
@@ -109,6 +125,53 @@ class Care:
             )
         for problem in done.problems:
             log.warning("could not be compacted", why=problem)
+
+    def _retain(self) -> None:
+        """Delete what no rule keeps, now and then. Each deletion is noted in the catalog with its rule and reason."""
+        if self._clock.monotonic_s() < self._retention_s:
+            return
+        self._retention_s = self._clock.monotonic_s() + RETENTION_EVERY_S
+        for step in self._retention.run():
+            for rule in dict.fromkeys(due.rule for due in step):
+                gone = [due.generation for due in step if due.rule == rule]
+                log.info(
+                    "retention deleted", rule=rule, generations=len(gone), bytes=sum(one.size for one in gone),
+                    first=f"{gone[0].agent}/{gone[0].path}",
+                )  # fmt: skip
+            if self._stop.is_set():
+                break
+
+    def _scrub(self) -> None:
+        """Verify segments, those first that were verified longest ago; where it stops, the next turn goes on."""
+        until_s = self._clock.monotonic_s() + SCRUB_TURN_S_MAX
+        now_ns = self._clock.now_ns()
+        due_ns, again_ns = now_ns - int(self._config.archive.scrub_every * 1e9), now_ns - int(FLAW_AGAIN_S * 1e9)
+        while due := self._care.least_verified(due_ns, flawed_before_ns=again_ns, limit=SCRUB_BATCH):
+            for record in due:
+                try:
+                    self._say(list(self._verifier.segment(record)))
+                except _Stopped:
+                    return
+                if self._clock.monotonic_s() >= until_s:
+                    return
+
+    def _say(self, flaws: list[Flaw]) -> None:
+        """Once as long as this process lives; the catalog remembers them."""
+        for flaw in flaws:
+            if (flaw.place, flaw.frame) not in self._told:
+                self._told.add((flaw.place, flaw.frame))
+                log.error(
+                    "damage found", kind=flaw.kind, place=flaw.place, frame=flaw.frame, agent=flaw.agent,
+                    paths=list(flaw.paths), more_paths=flaw.more_paths, what=flaw.what,
+                )  # fmt: skip
+
+    def _pace(self, count: int) -> None:
+        if self._stop.wait(count / self._config.archive.scrub_rate):
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    """The server is stopping: the segment being read is begun again next time."""
 
 
 def run_care(config: ServerConfig) -> None:

@@ -20,6 +20,10 @@ from logferry.limits import (
     DISK_RESERVE_BYTES,
     FTP_PROCESSES_MAX,
     GIB,
+    KIB,
+    RETENTION_KEEP_S_MIN,
+    SCRUB_BYTES_PER_S,
+    SCRUB_S,
     SEAL_LEVEL,
     SEAL_QUIET_S,
     SEARCH_S_MAX,
@@ -43,6 +47,10 @@ class ArchiveConfig:
         SEAL_QUIET_S, unit="duration", doc="files not written to for so long are compressed into segments; 0 = never"
     )
     seal_level: int = setting(SEAL_LEVEL, doc="zstd level of segments, 1 to 19")
+    scrub_every: float = setting(
+        SCRUB_S, unit="duration", doc="every segment is read and verified once in so long, in the background; 0 = never"
+    )
+    scrub_rate: int = setting(SCRUB_BYTES_PER_S, unit="rate", doc="how fast that reads at most")
 
     def __post_init__(self) -> None:
         if not self.root:
@@ -50,6 +58,12 @@ class ArchiveConfig:
         min_free_bytes(self.min_free, 0)
         if self.seal_after and not 1 <= self.seal_after <= 366 * 86400:
             raise BadConfig(f"seal_after = {self.seal_after:g} s is out of range", hint='0, or between "1s" and "366d"')
+        if self.scrub_every and not 3600 <= self.scrub_every <= 3660 * 86400:
+            raise BadConfig(
+                f"scrub_every = {self.scrub_every:g} s is out of range", hint='0, or between "1h" and "3660d"'
+            )
+        if self.scrub_rate < KIB:
+            raise BadConfig(f"scrub_rate = {self.scrub_rate} is too slow", hint='"16 MiB/s" is usual; 1 KiB/s at least')
         if not 1 <= self.seal_level <= 19:
             raise BadConfig(f"seal_level = {self.seal_level} is out of range", hint="1 to 19; the usual value is 6")
 
@@ -166,6 +180,20 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionConfig:
+    """One rule of ``[[retention]]``; the first that matches a file counts, files that none matches stay for ever."""
+
+    match: str = setting(doc='glob over agent/path: * within a name, ** across; for example "*/var/log/nginx/**"')
+    keep: float = setting(unit="duration", doc="files go so long after their last byte came")
+
+    def __post_init__(self) -> None:
+        if not self.match.strip("/ "):
+            raise BadConfig("match is empty", hint='write for example "web-*/var/log/**"; "**" is everything')
+        if self.keep < RETENTION_KEEP_S_MIN:
+            raise BadConfig(f"keep = {self.keep:g} s is too short", hint='"1h" is the least; usual is "90d"')
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """All settings of the server; frozen, checked whole when made."""
 
@@ -174,6 +202,7 @@ class ServerConfig:
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    retention: tuple[RetentionConfig, ...] = setting((), doc="what is deleted when; without rules nothing ever is")
 
     @property
     def data_dir(self) -> str:

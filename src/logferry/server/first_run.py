@@ -104,7 +104,9 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
         os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
     except OSError as error:
         raise runfiles.not_writable(data_dir, error) from error
-    lock_fd = _lock(data_dir)
+    if is_new:
+        _refuse_orphans(config)
+    lock_fd = lock_archive(data_dir)
     try:
         pin = identity(config).pin
         catalog = Catalog.open(catalog_url(data_dir), clock)
@@ -127,6 +129,17 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
         os.close(lock_fd)
         raise
     return prepared
+
+
+def _refuse_orphans(config: ServerConfig) -> None:
+    """Raise Conflict when there are archived files without a catalog: an empty one would not know them."""
+    for name in ("live", "generations", "tails", "store"):
+        place = os.path.join(config.data_dir, name)
+        if os.path.isdir(place) and any(files for _, _, files in os.walk(place)):
+            raise Conflict(
+                f"the archive in {config.data_dir} has files below {name}, but its catalog is missing",
+                hint="restore catalog.db from a backup, or let logferry repair build it from what is there",
+            )
 
 
 def write_local(prepared: Prepared, web: Mapping[str, Any]) -> None:
@@ -189,7 +202,7 @@ def _url(host: str, port: int, secure: bool) -> str:
     return f"{scheme}://{join_address(host, port)}"
 
 
-def _lock(data_dir: str) -> int:
+def lock_archive(data_dir: str) -> int:
     """Keep a second server off the archive. The kernel lets go of the lock when the process ends."""
     path = runfiles.run_path(data_dir, "lock")
     try:

@@ -6,12 +6,11 @@ file is seen when some plain glob matches it and no exception does; the order of
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from logferry.errors import BadName
+from logferry.globs import compiled, whole
 
 Role = Literal["viewer", "operator", "admin", "agent"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin", "agent")
@@ -62,7 +61,7 @@ def _covers(globs: tuple[str, ...], name: str) -> bool:
         return True
     if any(g.startswith("!") for g in globs):
         return False
-    return any(_whole(g).endswith("**") and _compiled(_whole(g)).fullmatch(f"{name}/\x00") for g in globs)
+    return any(whole(g).endswith("**") and compiled(whole(g)).fullmatch(f"{name}/\x00") for g in globs)
 
 
 def _sees(globs: tuple[str, ...], name: str) -> bool:
@@ -83,53 +82,21 @@ def _plain(globs: tuple[str, ...]) -> list[str]:
 
 
 def _granted(globs: tuple[str, ...], name: str) -> bool:
-    return any(_compiled(_whole(g)).fullmatch(name) for g in _plain(globs))
+    return any(compiled(whole(g)).fullmatch(name) for g in _plain(globs))
 
 
 def _excepted(globs: tuple[str, ...], name: str) -> bool:
-    return any(_compiled(_whole(g[1:])).fullmatch(name) for g in globs if g.startswith("!"))
-
-
-def _whole(glob: str) -> str:
-    """A bare agent glob (``web-*``) means all it holds."""
-    glob = glob.strip("/")
-    return glob if "/" in glob or glob == "**" else f"{glob}/**"
+    return any(compiled(whole(g[1:])).fullmatch(name) for g in globs if g.startswith("!"))
 
 
 def _prefix_matches(glob: str, folder: str) -> bool:
     """Whether a file below ``folder`` could match ``glob``: by component, until one ends or ``**`` opens."""
-    wanted, there = _whole(glob).split("/"), folder.split("/")
+    wanted, there = whole(glob).split("/"), folder.split("/")
     for i, part in enumerate(there):
         if i >= len(wanted):
             return False
         if "**" in wanted[i]:
             return True
-        if not _compiled(wanted[i]).fullmatch(part):
+        if not compiled(wanted[i]).fullmatch(part):
             return False
     return len(wanted) > len(there)
-
-
-@lru_cache(maxsize=4096)
-def _compiled(glob: str) -> re.Pattern[str]:
-    """The regular expression of a glob. Globs are written by administrators, so a slow one is their own."""
-    parts, i = [], 0
-    while i < len(glob):
-        if glob.startswith("**/", i) and (i == 0 or glob[i - 1] == "/"):
-            parts.append("(?:.*/)?")
-            i += 3
-        elif glob.startswith("/**", i) and i + 3 == len(glob):
-            parts.append("(?:/.*)?")
-            i += 3
-        elif glob.startswith("**", i):
-            parts.append(".*")
-            i += 2
-        elif glob[i] == "*":
-            parts.append("[^/]*")
-            i += 1
-        elif glob[i] == "?":
-            parts.append("[^/]")
-            i += 1
-        else:
-            parts.append(re.escape(glob[i]))
-            i += 1
-    return re.compile("".join(parts), re.DOTALL)

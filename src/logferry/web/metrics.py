@@ -12,3 +12,10 @@ REQUEST_S = Histogram("logferry_web_request_seconds", "Time to answer a request,
 STREAMS = Gauge("logferry_web_streams", "Open search and tail streams", ("kind",), registry=REGISTRY)
 SEARCHED_BYTES = Counter("logferry_search_scanned_bytes_total", "Bytes that searches looked at", registry=REGISTRY)
 SIGN_INS = Counter("logferry_web_sign_ins_total", "Sign-ins by outcome", ("outcome",), registry=REGISTRY)
+FLAWS = Gauge(
+    "logferry_archive_flaws", "Damaged places that verifying found and that are not well since", registry=REGISTRY
+)
+SEGMENTS = Gauge("logferry_archive_segments", "Segments in the store", registry=REGISTRY)
+UNVERIFIED_S = Gauge(
+    "logferry_archive_unverified_seconds", "Since the segment that waits longest was verified", registry=REGISTRY
+)

@@ -35,6 +35,7 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("POST", "/api/v1/query/parse", {"q": "x"}, 401, 200, 200),
     ("POST", "/api/v1/join-tokens", {}, 401, 403, 201),
     ("GET", "/api/v1/system/jobs", None, 401, 403, 200),
+    ("GET", "/api/v1/system/flaws", None, 401, 403, 200),
     ("POST", "/api/v1/agents/join", {"token": "LJ-WRONG"}, 401, 401, 401),
     ("POST", "/api/v1/setup", {"code": "no", "name": "x", "password": "y"}, 401, 401, 401),
     ("POST", "/api/v1/sessions", {"name": "no", "password": "no"}, 401, 401, 401),

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from logferry.archive.catalog.agents import Agents
+from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
 from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.files import Files
@@ -20,6 +21,7 @@ from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
+from logferry.archive.catalog.retaining import Retaining
 from logferry.archive.catalog.sealing import Sealing
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
@@ -44,6 +46,8 @@ class Catalog:
         self.agents = Agents(engine, self.writer, clock)
         self.files = Files(engine, self.readers)
         self.copies = Copies(engine, self.writer)
+        self.care = Caring(engine, self.writer)
+        self.retaining = Retaining(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
 
     @classmethod

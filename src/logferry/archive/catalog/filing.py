@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, bindparam, func, insert, null, select, update
+from sqlalchemy import Dialect, bindparam, delete, func, insert, null, select, update
 
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.sums import FolderSums
@@ -45,6 +45,8 @@ class PathState(NamedTuple):
     path: str
     uid: str
     sealed: int
+    own_number: int
+    """Of the generation under its file; ``number`` and ``shown`` are the file's."""
 
     @property
     def is_current(self) -> bool:
@@ -70,6 +72,7 @@ _G = generations.c
 _STATE = (
     files.c.id, files.c.number, files.c.shown, files.c.held, _G.id, _G.size, _G.started_ns, _G.changed_ns, _G.ended_ns,
     _G.modified_ns, _G.sha256, _G.sha256_size, _G.state, _G.place, files.c.agent_id, files.c.path, _G.uid, _G.sealed,
+    _G.number,
 )  # fmt: skip
 _SHOWN = files.outerjoin(generations, (_G.file_id == files.c.id) & (_G.number == files.c.shown))
 _HELD = files.join(generations, _G.file_id == files.c.id)
@@ -130,6 +133,8 @@ class Filing:
             .returning(_G.id)
         )
         self._former = prepared(insert(former_names), _columns(former_names, with_id=True))
+        self._drop = prepared(delete(generations).where(this_generation))
+        self._fewer = prepared(update(files).values(held=files.c.held - 1).where(this_file))
         self._last_held = prepared(select(func.max(_G.number)).where(_G.file_id == bindparam("file")))
         self._let_go = prepared(update(files).values(shown=bindparam("left"), held=files.c.held - 1).where(this_file))
         self._modified = prepared(update(generations).values(modified_ns=bindparam("ns")).where(this_generation))
@@ -182,7 +187,7 @@ class Filing:
         self._sums.uploaded(agent, path, now_ns)
         generation_id = int(row[0]) if row else 0
         if form_by_name(path):
-            self._begin_watching(cursor, generation_id, now_ns)
+            self.begin_watching(cursor, generation_id, now_ns)
         return NewGeneration(file_id, generation_id, number, file is None)
 
     def grow(
@@ -255,7 +260,7 @@ class Filing:
         )  # fmt: skip
         self._leave(transaction, generation, now_ns)
         if form_by_name(path) and self._watched.one(cursor, generation=generation.generation_id) is None:
-            self._begin_watching(cursor, generation.generation_id or 0, now_ns)
+            self.begin_watching(cursor, generation.generation_id or 0, now_ns)
         return NewGeneration(file_id, generation.generation_id or 0, number, target is None)
 
     def set_modified(self, transaction: Transaction, generation_id: int, ns: int) -> None:
@@ -266,7 +271,15 @@ class Filing:
         """Record the SHA-256 of the first ``size`` bytes."""
         self._digest.run(transaction.cursor, generation=generation_id, digest=sha256, bytes=size)
 
-    def _begin_watching(self, cursor: Any, generation_id: int, now_ns: int) -> None:
+    def drop(self, transaction: Transaction, gone: PathState, now_ns: int) -> None:
+        """``gone``, read in this transaction, is held no more; nothing else refers to it. Its number stays taken."""
+        self._drop.run(transaction.cursor, generation=gone.generation_id)
+        if gone.own_number == gone.shown:
+            self._leave(transaction, gone, now_ns)
+        else:
+            self._fewer.run(transaction.cursor, file=gone.file_id)
+
+    def begin_watching(self, cursor: Any, generation_id: int, now_ns: int) -> None:
         """A compressed file is looked into when it has been quiet for a while."""
         self._watch.run(
             cursor, generation_id=generation_id, state="waiting", due_ns=now_ns + _QUIET_NS, wait_ns=0, size=0,
@@ -276,7 +289,7 @@ class Filing:
     def _keep_watching(self, cursor: Any, generation_id: int, now_ns: int) -> None:
         """It grew: what is known of its text is no longer so."""
         if self._watch_again.one(cursor, generation=generation_id, ns=now_ns + _QUIET_NS) is None:
-            self._begin_watching(cursor, generation_id, now_ns)
+            self.begin_watching(cursor, generation_id, now_ns)
 
     def _numbered(
         self, transaction: Transaction, agent: str, path: str, file: PathState | None, size: int, now_ns: int

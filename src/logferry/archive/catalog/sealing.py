@@ -10,7 +10,7 @@ from sqlalchemy import Dialect, bindparam, delete, func, insert, literal_column,
 from logferry.archive.catalog.filing import PathState, changed
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
-from logferry.archive.catalog.tables import extents, files, generations, removals, segments
+from logferry.archive.catalog.tables import extents, facts, files, generations, removals, segments
 from logferry.archive.catalog.writer import Transaction
 from logferry.errors import Conflict
 
@@ -74,8 +74,10 @@ class Unsealed(NamedTuple):
     ended_ns: int | None
 
 
-_SEGMENT = (_S.id, _S.agent_id, _S.name, _S.bytes, _S.raw_bytes, _S.sha256, _S.level, _S.created_ns, _S.verified_ns,
-            _S.gone_ns)  # fmt: skip
+SEGMENT_COLUMNS = (
+    _S.id, _S.agent_id, _S.name, _S.bytes, _S.raw_bytes, _S.sha256, _S.level, _S.created_ns, _S.verified_ns, _S.gone_ns,
+)  # fmt: skip
+"""In the order of ``SegmentRecord``."""
 
 
 class Sealing:
@@ -124,13 +126,18 @@ class Sealing:
             .returning(_G.id)
         )
         self._add_removal = prepared(insert(removals), [c.name for c in removals.c])
-        self._removals = prepared(select(removals.c.place).order_by(removals.c.place).limit(bindparam("most")))
+        self._removals = prepared(
+            select(removals.c.place)
+            .where(removals.c.since_ns <= bindparam("now"), removals.c.place > bindparam("after"))
+            .order_by(removals.c.place)
+            .limit(bindparam("most"))
+        )
         self._to_go = prepared(select(removals.c.place).where(removals.c.place == bindparam("lies_at")))
         self._removed = prepared(delete(removals).where(removals.c.place == bindparam("lies_at")))
-        self._segment = prepared(select(*_SEGMENT).where(_S.id == bindparam("segment")))
-        self._named = prepared(select(*_SEGMENT).where(_S.name == bindparam("object_name")))
+        self._segment = prepared(select(*SEGMENT_COLUMNS).where(_S.id == bindparam("segment")))
+        self._named = prepared(select(*SEGMENT_COLUMNS).where(_S.name == bindparam("object_name")))
         self._all = prepared(
-            select(*_SEGMENT).where(_S.id > bindparam("after")).order_by(_S.id).limit(bindparam("most"))
+            select(*SEGMENT_COLUMNS).where(_S.id > bindparam("after")).order_by(_S.id).limit(bindparam("most"))
         )
         self._held_in = prepared(
             select(_X.generation_id, _X.offset, _X.length, _X.raw_offset)
@@ -147,7 +154,7 @@ class Sealing:
             .returning(_X.length)
         )
         self._candidates = prepared(
-            select(*_SEGMENT)
+            select(*SEGMENT_COLUMNS)
             .where(
                 _S.gone_ns.is_(null()),
                 or_(
@@ -163,13 +170,14 @@ class Sealing:
             .values(gone_ns=bindparam("ns"))
             .where(_S.id == bindparam("segment"), ~used, _S.gone_ns.is_(null()))
         )
-        self._gone = prepared(select(*_SEGMENT).where(_S.gone_ns < bindparam("before")).order_by(_S.id))
+        self._gone = prepared(select(*SEGMENT_COLUMNS).where(_S.gone_ns < bindparam("before")).order_by(_S.id))
         self._delete = prepared(delete(segments).where(_S.id == bindparam("segment"), ~used))
         self._sums = prepared(
             select(
                 func.count(_S.id), func.coalesce(func.sum(_S.bytes), 0), func.coalesce(func.sum(_S.raw_bytes), 0)
             ).where(_S.gone_ns.is_(null()))
         )
+        self._since = prepared(select(facts.c.value).where(facts.c.name == "store_since_ns"))
         self._verified = prepared(
             update(segments).values(verified_ns=bindparam("ns")).where(_S.id == bindparam("segment"))
         )
@@ -190,10 +198,10 @@ class Sealing:
             rows = self._unsealed.all(cursor, quiet_before=quiet_before_ns, large=large_bytes, after=after, most=limit)
         return [Unsealed(*row) for row in rows]
 
-    def removals(self, limit: int) -> list[str]:
-        """Places of files whose bytes are all sealed: they are to be removed."""
+    def removals(self, now_ns: int, limit: int, *, after: str = "") -> list[str]:
+        """Places of files that are to be removed now, by name: their bytes are all sealed, or expired."""
         with self._readers.cursor() as cursor:
-            return [row[0] for row in self._removals.all(cursor, most=limit)]
+            return [row[0] for row in self._removals.all(cursor, now=now_ns, most=limit, after=after)]
 
     def is_to_go(self, place: str) -> bool:
         """Whether the file at ``place`` is to be removed."""
@@ -232,6 +240,12 @@ class Sealing:
         """Segments that nothing has referred to since before then."""
         with self._readers.cursor() as cursor:
             return [SegmentRecord(*row) for row in self._gone.all(cursor, before=before_ns)]
+
+    def since_ns(self) -> int:
+        """Objects of the store that are older may belong to a catalog before this one."""
+        with self._readers.cursor() as cursor:
+            row = self._since.one(cursor)
+        return int(row[0]) if row else 0
 
     def sums(self) -> tuple[int, int, int]:
         """How many segments there are, their bytes, the bytes of their content."""
@@ -282,7 +296,7 @@ class Sealing:
             self.add_extent(transaction, extent, segment_id)
 
     def to_go(self, transaction: Transaction, place: str, now_ns: int) -> None:
-        """All bytes of the file at ``place`` are sealed by this transaction: it is to be removed."""
+        """The file at ``place`` counts no more with this transaction: it is to be removed from ``now_ns`` on."""
         self._removed.run(transaction.cursor, lies_at=place)
         self._add_removal.run(transaction.cursor, place=place, since_ns=now_ns)
 

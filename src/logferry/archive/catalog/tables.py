@@ -136,6 +136,7 @@ segments = Table(
     _ns("gone_ns", nullable=True),
     Index("segments_by_name", "name", unique=True),
     Index("segments_by_agent", "agent_id", "created_ns"),
+    Index("segments_by_verified", "verified_ns", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -150,7 +151,7 @@ extents = Table(
     Index("extents_by_segment", "segment_id"),
 )
 
-# Files whose bytes are all sealed, and which are to be removed (below the data directory).
+# Files whose bytes are all sealed or expired: to be removed (below the data directory), not before ``since_ns``.
 removals = Table("removals", metadata, _text("place", primary_key=True), _ns("since_ns"))
 
 # What is known of generations whose names say that they are compressed. A row comes with its generation; ``due_ns``
@@ -170,6 +171,52 @@ compressed = Table(
     _text("why"),
     Index("compressed_by_due", "due_ns", sqlite_where=_DUE, postgresql_where=_DUE),
     Index("compressed_by_original", "copy_of", sqlite_where=_COPY, postgresql_where=_COPY),
+)
+
+# Damage found by verifying and not gone since. ``frame`` -1: not in one frame of a segment.
+flaws = Table(
+    "flaws",
+    metadata,
+    _text("place", primary_key=True),
+    Column("frame", BigInteger, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("agent_id"),
+    _text("path"),
+    _text("what"),
+    _ns("since_ns"),
+    _ns("seen_ns"),
+)
+
+# What retention may not delete, by globs over ``agent/path``.
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("glob"),
+    _text("reason"),
+    _ns("created_ns"),
+    sqlite_autoincrement=True,
+)
+
+# What retention has deleted, by which rule and why. Refers to rows that may be gone.
+expired = Table(
+    "expired",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("file_id", _ID, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    _text("agent_id"),
+    _text("path"),
+    Column("size", BigInteger, nullable=False),
+    _text("sha256", nullable=True),
+    _ns("started_ns"),
+    _ns("changed_ns"),
+    _text("rule"),
+    _text("reason"),
+    _ns("expired_ns"),
+    Index("expired_by_file", "file_id", "number"),
+    Index("expired_by_time", "expired_ns"),
+    sqlite_autoincrement=True,
 )
 
 former_names = Table(

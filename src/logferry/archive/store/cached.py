@@ -23,7 +23,7 @@ class CachedStore:
 
     def __init__(self, store: Store, folder: str, bytes_max: int) -> None:
         """``folder`` is the cache's alone: made when missing, and what is in it is used again."""
-        self._store = store
+        self.store = store
         self._folder = folder
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class CachedStore:
 
     def put(self, name: str, parts: Iterable[bytes]) -> int:
         """See ``Store.put``."""
-        return self._store.put(name, parts)
+        return self.store.put(name, parts)
 
     def read(self, name: str, offset: int, count: int) -> bytes:
         """See ``Store.read``."""
@@ -69,7 +69,7 @@ class CachedStore:
         if known:
             with contextlib.suppress(OSError), open(os.path.join(self._folder, key), "rb") as file:
                 return file.read()
-        data = self._store.read(name, number * STORE_BLOCK_BYTES, STORE_BLOCK_BYTES)
+        data = self.store.read(name, number * STORE_BLOCK_BYTES, STORE_BLOCK_BYTES)
         if data:
             self._keep(key, data)
         return data
@@ -105,24 +105,24 @@ class CachedStore:
 
     def size(self, name: str) -> int | None:
         """See ``Store.size``."""
-        return self._store.size(name)
+        return self.store.size(name)
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
         """See ``Store.objects``."""
-        return self._store.objects(prefix)
+        return self.store.objects(prefix)
 
     def remove(self, name: str) -> None:
         """See ``Store.remove``."""
         self.forget(name)
-        self._store.remove(name)
+        self.store.remove(name)
 
     def sweep(self, before_ns: int) -> int:
         """See ``Store.sweep``."""
-        return self._store.sweep(before_ns)
+        return self.store.sweep(before_ns)
 
     def close(self) -> None:
         """See ``Store.close``."""
-        self._store.close()
+        self.store.close()
 
 
 def _key(name: str, number: int) -> str:

@@ -288,6 +288,28 @@ class JobList(Shape):
     items: list[Job]
 
 
+class Flaw(Shape):
+    """Something that verifying found damaged: at ``place`` in the server's data, ``path`` is a file concerned.
+
+    ``frame``: of a segment, null where it is not one frame.
+    """
+
+    place: str
+    frame: int | None
+    kind: str
+    agent: str
+    path: str
+    what: str
+    since: str
+    seen: str
+
+
+class FlawList(Shape):
+    """What is known to be damaged; empty is good."""
+
+    items: list[Flaw]
+
+
 class Problem(BaseModel):
     """RFC 9457. ``column`` is there for query errors."""
 

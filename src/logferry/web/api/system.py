@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import logferry
+from logferry.clock import rfc3339
 from logferry.errors import Later, LogferryError, NotFound
+from logferry.limits import SCRUB_S
 from logferry.server.config import is_loopback
-from logferry.web.api.shapes import Job, JobList, Version
+from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
-from logferry.web.metrics import REGISTRY
+from logferry.web.metrics import FLAWS, REGISTRY, SEGMENTS, UNVERIFIED_S
 
 router = APIRouter(tags=["system"])
 plain = APIRouter(tags=["system"])
@@ -35,7 +37,27 @@ def jobs(context: Context, _who: Operator) -> JobList:
         name="compressed-copies", about=about, items=sums.files, waiting=sums.waiting, found=sums.copies,
         failed=sums.broken,
     )  # fmt: skip
-    return JobList(items=[copies])
+    since_ns = context.clock.now_ns() - int((context.config.archive.scrub_every or SCRUB_S) * 1e9)
+    health = context.catalog.care.sums(since_ns)
+    scrub = Job(
+        name="scrub", about="reads all segments and compares them with their checksums; failed: damaged places",
+        items=health.segments, waiting=health.segments - health.verified, found=health.verified, failed=health.flaws,
+    )  # fmt: skip
+    return JobList(items=[copies, scrub])
+
+
+@router.get("/system/flaws")
+def flaws(context: Context, _who: Operator) -> FlawList:
+    """What verifying found damaged and has not found well since."""
+    return FlawList(
+        items=[
+            Flaw(
+                place=f.place, frame=None if f.frame < 0 else f.frame, kind=f.kind, agent=f.agent, path=f.path,
+                what=f.what, since=rfc3339(f.since_ns), seen=rfc3339(f.seen_ns),
+            )
+            for f in context.catalog.care.flaws()
+        ]
+    )  # fmt: skip
 
 
 @plain.get("/healthz")
@@ -61,4 +83,14 @@ def metrics(request: Request, context: Context) -> Response:
         who = identify(request, context)
         if who is None or not who.may("operator"):
             raise NotFound("there is nothing here")
+    _measure(context)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def _measure(context: Context) -> None:
+    """What other processes do stands in the catalog."""
+    now_ns = context.clock.now_ns()
+    health = context.catalog.care.sums(now_ns)
+    FLAWS.set(health.flaws)
+    SEGMENTS.set(health.segments)
+    UNVERIFIED_S.set(0 if health.oldest_ns is None else max(0, now_ns - health.oldest_ns) / 1e9)

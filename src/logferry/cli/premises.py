@@ -1,0 +1,65 @@
+"""The archive itself, opened by commands that run on the server's own machine, beside a running server or without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from logferry.cli.environment import for_server
+from logferry.cli.serve import need_server
+
+if TYPE_CHECKING:
+    from logferry.archive import Archive, Catalog
+    from logferry.server.config import ServerConfig
+
+config_option = click.option(
+    "--config", "file", type=click.Path(dir_okay=False), help="Settings; default: server.toml, if there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """An open archive with its settings."""
+
+    config: ServerConfig
+    catalog: Catalog
+    archive: Archive
+
+
+@contextmanager
+def premises(file: str | None, *, need_catalog: bool = True) -> Iterator[Premises]:
+    """Open what the settings name.
+
+    Raises:
+        NotFound: there is no archive (``need_catalog``: or it has lost its catalog).
+    """
+    need_server()
+    from logferry.archive import Archive, Catalog
+    from logferry.errors import NotFound
+    from logferry.server.config import load_config
+    from logferry.server.first_run import CATALOG_FILE, catalog_url
+    from logferry.server.store import store_of
+
+    config = load_config(file, for_server())
+    root = config.data_dir
+    if not os.path.isdir(root):
+        raise NotFound(f"no archive in {root}", hint="name its settings with --config, or start it first")
+    if need_catalog and not os.path.exists(os.path.join(root, CATALOG_FILE)):
+        raise NotFound(f"the archive in {root} has no catalog", hint="logferry repair builds it from what is there")
+    with (
+        Catalog.open(catalog_url(root)) as catalog,
+        Archive(root, catalog, store=store_of(config, "care")) as archive,
+    ):
+        yield Premises(config, catalog, archive)
+
+
+def as_plain(value: Any) -> dict[str, Any]:
+    """A frozen record for JSON."""
+    import dataclasses
+
+    return dataclasses.asdict(value)
