@@ -57,24 +57,24 @@ class Compactor:
         candidates = self._rooms.catalog.sealing.to_compact(
             small_bytes=int(self._segment_bytes * COMPACT_SMALL_SHARE), level=self._level, old_before_ns=old_before_ns
         )
-        for group in self._groups(candidates):
+        for group in self._groups(candidates, old_before_ns):
             yield self._merge(group)
 
-    def _groups(self, candidates: Sequence[SegmentRecord]) -> Iterator[list[SegmentRecord]]:
+    def _groups(self, candidates: Sequence[SegmentRecord], old_before_ns: int) -> Iterator[list[SegmentRecord]]:
         """Segments of one agent that make one together; a single one only to be compressed harder."""
         group: list[SegmentRecord] = []
         for record in candidates:
             full = sum(r.raw_bytes for r in group) + record.raw_bytes > self._segment_bytes
             if group and (group[0].agent != record.agent or full):
-                if self._is_worth_it(group):
+                if self._is_worth_it(group, old_before_ns):
                     yield group
                 group = []
             group.append(record)
-        if self._is_worth_it(group):
+        if self._is_worth_it(group, old_before_ns):
             yield group
 
-    def _is_worth_it(self, group: Sequence[SegmentRecord]) -> bool:
-        if any(record.level < self._level for record in group):
+    def _is_worth_it(self, group: Sequence[SegmentRecord], old_before_ns: int) -> bool:
+        if any(record.level < self._level and record.created_ns < old_before_ns for record in group):
             return True
         # A large one is not written again for each small one that comes: that would cost the square of their number.
         sizes = [record.raw_bytes for record in group]
