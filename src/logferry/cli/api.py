@@ -164,6 +164,18 @@ class Api:
             "GET", f"{ROOT}/files/{fid}/raw", query={"gen": gen, "text": text or None}, headers=ranged
         )
 
+    def archive(self, form: str, place: Place) -> Answer:
+        """A folder with all below it, or one file, as a zip or tar that is made while it is read."""
+        query = {"agent": place.agent, "path": place.path}
+        return self._http.request("GET", f"{ROOT}/archive.{form}", query=query, headers={"Accept": "*/*"})
+
+    def export(self, *, place: Place | None = None, query: str = "", unpack: bool = False) -> Answer:
+        """The lines of files as NDJSON: those at or below a place, or those of the files that a query finds."""
+        picked = {"agent": place.agent, "path": place.path} if place else {"q": query}
+        return self._http.request(
+            "GET", f"{ROOT}/export", query={**picked, "text": unpack or None}, headers={"Accept": _NDJSON}
+        )
+
     def lines(self, fid: int, **query: Any) -> Row:
         """One page of lines."""
         return self.get(f"/files/{fid}/lines", **query)

@@ -16,10 +16,12 @@ import click
 
 from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
+from logferry.cli.get_archive import fetch_archive, told_of_archive
 from logferry.cli.place import Place, parse
 from logferry.errors import Conflict, Damaged, Later, LogferryError, Refused, Unreachable
 from logferry.limits import COPY_BYTES
 from logferry.names import split, temporary_name
+from logferry.takeout import form_by_output
 
 TRIES = 5
 """Times one file is continued after a broken connection."""
@@ -201,21 +203,41 @@ def told(tally: Tally) -> str:
 
 @click.command()
 @click.argument("place", type=parse, metavar="AGENT:/PATH")
-@click.option("-o", "--output", help="File or folder to write; without it, the same name here.")
+@click.option(
+    "-o",
+    "--output",
+    help="What to write; without it, the same name here. A folder also into x.zip, x.tar, x.tar.gz, x.tar.zst.",
+)
+@click.option("-r", "--recursive", is_flag=True, help="Into a zip or tar (-o) even when it is one file.")
 @click.option("--gen", type=click.IntRange(min=1), help="An older generation (of one file).")
 @click.option("--verify", is_flag=True, help="Ask the server for the digest of each file, even while it grows.")
 @click.option("-f", "--force", is_flag=True, help="Replace files here that have other content.")
 @click.option("--streams", type=click.IntRange(1, 16), default=4, show_default=True, help="Files at the same time.")
 @click.option("--json", "as_json", is_flag=True, help="The account as JSON.")
 def get(
-    place: Place, output: str | None, gen: int | None, verify: bool, force: bool, streams: int, as_json: bool
+    place: Place,
+    output: str | None,
+    recursive: bool,
+    gen: int | None,
+    verify: bool,
+    force: bool,
+    streams: int,
+    as_json: bool,
 ) -> int:
     """Download a file or a folder with everything below it; size and SHA-256 are checked.
 
-    A file that is here already is replaced only by the same content or more of it.
+    A file that is here already is replaced only by the same content or more of it. A folder may be written into one zip
+    or tar: every member is compared with the manifest in it, and what could not be read is named.
     """
+    form = form_by_output(output or "")
     with Api() as api:
         file = api.file_or_none(place)
+        if output and form and (recursive or not file):
+            if gen:
+                raise Refused("--gen goes with one file as it is", hint="leave out --gen, or name the file alone")
+            return told_of_archive(fetch_archive(api, place, output, form, force=force), as_json=as_json)
+        if recursive and file:
+            raise Refused(f"{place} is a file", hint="leave out -r, or write it into a zip or tar: -o x.zip")
         fetcher = Fetcher(api, verify=verify, force=force)
         try:
             if file:

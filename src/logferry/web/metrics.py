@@ -9,7 +9,9 @@ REQUESTS = Counter(
     "logferry_web_requests_total", "HTTP requests by method and status", ("method", "status"), registry=REGISTRY
 )
 REQUEST_S = Histogram("logferry_web_request_seconds", "Time to answer a request, streams included", registry=REGISTRY)
-STREAMS = Gauge("logferry_web_streams", "Open search and tail streams", ("kind",), registry=REGISTRY)
+STREAMS = Gauge(
+    "logferry_web_streams", "Open streams: searches, tails, archives, exports", ("kind",), registry=REGISTRY
+)
 SEARCHED_BYTES = Counter("logferry_search_scanned_bytes_total", "Bytes that searches looked at", registry=REGISTRY)
 SIGN_INS = Counter("logferry_web_sign_ins_total", "Sign-ins by outcome", ("outcome",), registry=REGISTRY)
 FLAWS = Gauge(

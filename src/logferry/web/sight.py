@@ -107,6 +107,11 @@ class Sight:
         files = tuple(file for file in page.files if self.scope.sees(file.agent, file.path))
         return _with_sum(record, whole), FolderPage(folders, files, page.next)
 
+    def below(self, agent: str, path: str) -> Iterator[FileRecord]:
+        """The file at ``path``, or all files below that folder, by path. Nothing where nothing may be seen."""
+        if self.scope.may_hold(agent, path) or self.scope.sees(agent, path):
+            yield from self._seen_below(agent, path)
+
     def _seen_below(self, agent: str, folder: str) -> Iterator[FileRecord]:
         for file in self._catalog.files.each(agents=[agent], below=folder):
             if self.scope.sees(file.agent, file.path):

@@ -32,6 +32,11 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/files/{fid}/lines", None, 401, 200, 200),
     ("GET", "/api/v1/files/{fid}/index", None, 401, 200, 200),
     ("GET", "/api/v1/search?q=x", None, 401, 200, 200),
+    ("GET", "/api/v1/archive.zip?agent=a", None, 401, 200, 200),
+    ("POST", "/api/v1/archive.tar", {"places": [{"agent": "a"}]}, 401, 200, 200),
+    ("GET", "/api/v1/export?agent=a", None, 401, 200, 200),
+    ("GET", "/api/v1/agents/a/health", None, 401, 200, 200),
+    ("POST", "/api/v1/agents/a/heartbeat", {"version": "1", "time_ns": 1}, 401, 401, 401),
     ("GET", "/api/v1/tail?f=999999", None, 401, 404, 404),
     ("POST", "/api/v1/query/parse", {"q": "x"}, 401, 200, 200),
     ("POST", "/api/v1/join-tokens", {}, 401, 403, 201),
@@ -76,8 +81,9 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     paths = site.client.get("/api/v1/openapi.json").json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     tested = {(method, path.partition("?")[0]) for method, path, *_ in MATRIX}
-    tested |= {("GET", "/api/v1/agents/{agent_id}"), ("GET", "/api/v1/agents/{agent_id}/health"), ("GET", "/metrics")}
-    tested.add(("POST", "/api/v1/agents/{agent_id}/heartbeat"))  # for agents alone: test_heartbeat.py
+    tested |= {("GET", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
+    tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
+    tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
     assert there <= tested
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
@@ -77,6 +78,7 @@ def browse(visit: Visit) -> Response:
         record=listing.record,
         crumbs=crumbs(root_of(visit.request), agent, path),
         tree=_tree(visit, agent, path),
+        take_out={form: _take_out(visit, form, agent, path) for form in ("zip", "tar")},
         search_here=f"agent:{agent} " + (f'path:"{_quoted(path)}" ' if path else ""),
         **listing.values(visit, f"/browse/{agent}/{path}", parent),
     )
@@ -88,6 +90,11 @@ def _is_file(visit: Visit, agent: str, path: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _take_out(visit: Visit, form: str, agent: str, path: str) -> str:
+    """Where a folder is to be had as one file."""
+    return f"{visit.link(f'/api/v1/archive.{form}')}?{urlencode({'agent': agent, 'path': path})}"
 
 
 def _quoted(path: str) -> str:
