@@ -25,7 +25,7 @@ _MONTH = r"(?P<m>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))"
 _YEAR = r"(?P<y>[0-9]{4})"
 _TWO = "[0-9]{2}"
 _ONE_OR_TWO = "[0-9]{1,2}"
-# Years behind the time, as ctime writes them, with the name of a zone before it or not. Names but UTC and GMT say nothing.
+# A year behind the time, as ctime writes it, perhaps with the name of a zone before it: UTC and GMT alone say one.
 _YEAR_BEHIND = rf"(?:(?: [A-Z]{{3,4}})?+ (?P<y>(?:199|20[0-9])[0-9]){END})?+"
 
 WEEKDAY = r"(?i:mon|tue|wed|thu|fri|sat|sun),? "

@@ -25,8 +25,8 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=_UTC)
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """Offsets of a zone by local time: ``offsets_s[i]`` holds before ``breaks_s[i]`` (local seconds since 1970), the last
-    one after all. Times that the clock skipped or showed twice are told with the offset before the change.
+    """Offsets of a zone by local time: ``offsets_s[i]`` holds before ``breaks_s[i]`` (local seconds since 1970), the
+    last one after all. Times that the clock skipped or showed twice are told with the offset before the change.
     """
 
     breaks_s: npt.NDArray[np.int64]

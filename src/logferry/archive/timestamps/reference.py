@@ -28,11 +28,11 @@ YEARS_BACK = 8
 
 _BOM = b"\xef\xbb\xbf"
 # A timestamp does not begin inside a word, a number, a path or a version. The end of a terminal's colour is no letter.
-_INSIDE = re.compile(rb"[0-9A-Za-z_.+\-/\\$%&~^]$")
-_COLOUR = re.compile(rb"\x1b\[[0-9;]{0,16}m$")
+_INSIDE = re.compile(rb"[0-9A-Za-z_.+\-/\\$%&~^]\Z")
+_COLOUR = re.compile(rb"\x1b\[[0-9;]{0,16}m\Z")
 _WEEKDAY = re.compile(WEEKDAY.encode())
-_KEY = re.compile(rb"(?:^|[^0-9A-Za-z_@.-])(?i:" + b"|".join(map(re.escape, KEYS)) + rb')(?:"?[ \t]?[:=][ \t]?"?|\()$')
-_START = re.compile(rb'[ \t\["(]*$')
+_KEY = re.compile(rb"(?:^|[^0-9A-Za-z_@.-])(?i:" + b"|".join(map(re.escape, KEYS)) + rb')(?:"?[ \t]?[:=][ \t]?"?|\()\Z')
+_START = re.compile(rb'[ \t\["(]*\Z')
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
 _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _KEY_REACH = 40
