@@ -33,8 +33,8 @@ def _part(function: F) -> F:
 NO_TIME = -(1 << 63)
 REACH, JSON_REACH = 200, 1024
 SECOND_NS, DAY_S, FIRST_S, YEARLESS_AHEAD_S, YEARS_BACK = 1_000_000_000, 86_400, 631_152_000, 86_400, 8
-# What was read of a timestamp. SHAPE: -1, or a date of the numbers A, B, C whose order the file tells. OFFSET: FILE_ZONE
-# if there is none. YEAR: NO_YEAR if there is none. EPOCH: seconds since 1970, -1 for all other formats.
+# What was read of a timestamp. SHAPE: -1, or a date of the numbers A, B, C whose order the file tells. OFFSET and
+# YEAR: FILE_ZONE and NO_YEAR if there is none. EPOCH: seconds since 1970, -1 for all other formats.
 YEAR, MONTH, DAY, CLOCK, PART, OFFSET, SHAPE, A, B, C, EPOCH = range(11)
 READ = 11
 FILE_ZONE = 1 << 40
@@ -560,6 +560,21 @@ def _coloured(data: U8, begin: int, at: int) -> bool:
 
 
 @_part
+def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> bool:
+    """Whether what was read may be a time; ``found[2]`` is that, or ``found[2:5]`` the time in each order."""
+    if read[SHAPE] < 0:
+        found[2] = _time(read, -1, known, breaks_s, offsets_s)
+        return found[2] != NO_TIME
+    some = False
+    for order in range(3):
+        # There is no date of four digits for a year that begins with it here: those have a format of their own.
+        possible = order > 0 or read[SHAPE] == 2
+        found[2 + order] = _time(read, order, known, breaks_s, offsets_s) if possible else NO_TIME
+        some |= found[2 + order] != NO_TIME
+    return some
+
+
+@_part
 def _find(
     data: U8,
     begin: int,
@@ -575,23 +590,16 @@ def _find(
     read: I64,
     found: I64,
 ) -> bool:
-    """The first timestamp that begins before ``stop``: its start, end and time (NO_TIME if the file tells it)."""
+    """Whether a timestamp begins before ``stop``; ``found``: start and end of the first one, then its times."""
     outside = True
     for at in range(begin, stop):
         of = _CLASS[data[at]]
         if outside and (of & (_DIGIT | _LETTER)) != 0 and (marked == 0 or _marked(data, begin, at, keys, key_ends)):
             behind = _read_at(data, begin, lead, at, end, keys, key_ends, read)
             if behind >= 0:
-                found[0], found[1], found[2] = at, behind, NO_TIME
-                if read[SHAPE] < 0:
-                    found[2] = _time(read, -1, known, breaks_s, offsets_s)
-                    if found[2] != NO_TIME:
-                        return True
-                else:
-                    for place in range(3):
-                        order = _ORDERS[read[SHAPE], place]
-                        if order >= 0 and _time(read, order, known, breaks_s, offsets_s) != NO_TIME:
-                            return True
+                found[0], found[1] = at, behind
+                if _times(read, known, breaks_s, offsets_s, found):
+                    return True
         outside = (of & _INSIDE) == 0 or (data[at] == 109 and _coloured(data, begin, at))
     return False
 
@@ -644,8 +652,8 @@ def read_lines(
 
     ``evidence`` (shape, order) is added to. All bounds must lie inside ``data``: nothing is checked here.
     """
-    read, found = np.zeros(READ, np.int64), np.zeros(3, np.int64)
-    shapes = np.zeros(0, np.int8)
+    read, found = np.zeros(READ, np.int64), np.zeros(5, np.int64)
+    shapes, kept = np.zeros(0, np.int8), np.zeros((0, 3), np.int64)
     for line in range(len(starts)):
         start, end = np.int64(starts[line]), np.int64(ends[line])
         times[line], stamp_starts[line], stamp_ends[line] = NO_TIME, 0, 0
@@ -670,12 +678,11 @@ def read_lines(
         stamp_starts[line], stamp_ends[line], times[line] = found[0], found[1], found[2]
         if read[SHAPE] >= 0:
             if len(shapes) == 0:
-                shapes = np.full(len(starts), -1, np.int8)
+                shapes, kept = np.full(len(starts), -1, np.int8), np.zeros((len(starts), 3), np.int64)
             shapes[line] = read[SHAPE]
-            for place in range(3):
-                order = _ORDERS[read[SHAPE], place]
-                if order >= 0 and _time(read, order, known, breaks_s, offsets_s) != NO_TIME:
-                    evidence[read[SHAPE], order] += 1
+            for order in range(3):
+                kept[line, order] = found[2 + order]
+                evidence[read[SHAPE], order] += found[2 + order] != NO_TIME
     for line in range(len(shapes)):
         if shapes[line] < 0:
             continue
@@ -684,8 +691,6 @@ def read_lines(
             order = _ORDERS[shapes[line], place]
             if order >= 0 and evidence[shapes[line], order] > evidence[shapes[line], best]:
                 best = order
-        at = np.int64(stamp_starts[line])
-        _read_at(data, at, at, at, np.int64(ends[line]), keys, key_ends, read)
-        times[line] = _time(read, best, known, breaks_s, offsets_s)
+        times[line] = kept[line, best]
         if times[line] == NO_TIME:
             stamp_starts[line], stamp_ends[line] = 0, 0
