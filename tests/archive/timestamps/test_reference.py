@@ -108,6 +108,12 @@ def test_a_file_tells_whether_the_day_comes_first() -> None:
     assert read(b"05-06-2026 07:15:00")[0] == ns("2026-06-05T07:15:00Z")
 
 
+def test_three_pairs_of_digits_are_of_the_latest_year_they_can_be() -> None:
+    assert read(b"11/05/26,07:15:00")[0] == ns("2026-11-05T07:15:00Z")
+    assert read(b"26/11/05 07:15:00")[0] == ns("2026-11-05T07:15:00Z")
+    assert read(b"17/06/09 07:15:00")[0] == ns("2017-06-09T07:15:00Z")
+
+
 def test_lines_without_zone_are_in_the_zone_of_their_file() -> None:
     """Skipped and repeated times have the offset before the change, as stated in docs/reference/timestamps.md."""
     berlin = Reading(NOON.arrival_ns, Zone.of(ZoneInfo("Europe/Berlin")))

@@ -76,7 +76,7 @@ FORMATS: tuple[Format, ...] = (
         ("20261126T081500.25+0100", "2026-11-26T07:15:00.25Z"),
     ),
     _format(
-        "date without separators (FIX, Log4cxx)",
+        "date without separators (FIX)",
         rf"{_YEAR}(?P<m>{_TWO})(?P<d>{_TWO})[T -]{_CLOCK}{ZONE}",
         ("20261126-07:15:00.123", "2026-11-26T07:15:00.123Z"),
         ("20261126 07:15:00", _MORNING),
@@ -108,7 +108,7 @@ FORMATS: tuple[Format, ...] = (
         ("6.11.2026, 07:15:00", "2026-11-06T07:15:00Z"),
     ),
     _format(
-        "three pairs of digits (Spark, WebSphere, DHCP of Windows); the file tells their order",
+        "three pairs of digits (Spark, DHCP of Windows); the file tells their order",
         rf"(?P<a>{_TWO})/(?P<b>{_TWO})/(?P<c>{_TWO}){_SEPARATOR}{_CLOCK}{ZONE}",
         ("26/11/26 07:15:00", _MORNING),
         ("11/25/26,07:15:00", "2026-11-25T07:15:00Z"),

@@ -680,9 +680,13 @@ def read_lines(
             if len(shapes) == 0:
                 shapes, kept = np.full(len(starts), -1, np.int8), np.zeros((len(starts), 3), np.int64)
             shapes[line] = read[SHAPE]
+            year_first = _whole_year(read[A]) if found[2] != NO_TIME else 0
+            year_last = _whole_year(read[C]) if found[3] != NO_TIME or found[4] != NO_TIME else 0
             for order in range(3):
                 kept[line, order] = found[2 + order]
-                evidence[read[SHAPE], order] += found[2 + order] != NO_TIME
+                latest = year_first >= year_last if order == 0 else year_last >= year_first
+                if found[2 + order] != NO_TIME and (read[SHAPE] != 2 or latest):
+                    evidence[read[SHAPE], order] += 1
     for line in range(len(shapes)):
         if shapes[line] < 0:
             continue

@@ -38,7 +38,10 @@ PREFERRED: tuple[tuple[Order, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """``counts[shape, order]``: lines of a file whose date is a plausible one in that order."""
+    """``counts[shape, order]``: lines of a file whose date is a plausible one in that order.
+
+    Of ``Shape.PAIRS`` only those in the latest year count: ``11/05/26`` is no date of 2011 when it arrives in 2026.
+    """
 
     counts: npt.NDArray[np.int64]
 

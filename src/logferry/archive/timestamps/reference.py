@@ -57,9 +57,13 @@ def times_of(lines: Sequence[bytes], reading: Reading, evidence: Evidence) -> li
     stamps = [stamp_of(line, reading) for line in lines]
     for stamp in stamps:
         if stamp is not None and stamp.shape is not None and stamp.match is not None:
-            for order in PREFERRED[stamp.shape]:
-                numbers = _numbers(stamp.match)
-                evidence.counts[stamp.shape, order] += _time(stamp.match, date_of(numbers, order), reading) is not None
+            dates = {order: date_of(_numbers(stamp.match), order) for order in PREFERRED[stamp.shape]}
+            possible = {order: date for order, date in dates.items() if _time(stamp.match, date, reading) is not None}
+            latest = max(_whole_year(date[0], 2) for date in possible.values())
+            for order, date in possible.items():
+                evidence.counts[stamp.shape, order] += (
+                    stamp.shape is not Shape.PAIRS or _whole_year(date[0], 2) == latest
+                )
     return [_settled(stamp, reading, evidence) for stamp in stamps]
 
 
