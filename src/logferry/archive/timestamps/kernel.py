@@ -21,13 +21,15 @@ I64 = npt.NDArray[np.int64]
 
 def _kernel(function: F) -> F:
     try:
-        return numba.njit(function, cache=True, nogil=True)  # type: ignore[no-any-return]
+        return numba.njit(function, cache=True, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
     except RuntimeError:  # "no locator available": no folder to keep it in
-        return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
+        return numba.njit(function, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
 
 
 def _part(function: F) -> F:
-    return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
+    # Called by compiled code alone: what Python would call it through need not be compiled.
+    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(function, **options)  # type: ignore[no-any-return]
 
 
 NO_TIME = -(1 << 63)
