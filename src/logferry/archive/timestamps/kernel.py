@@ -28,7 +28,12 @@ def _kernel(function: F) -> F:
 
 def _part(function: F) -> F:
     # Called by compiled code alone: what Python would call it through need not be compiled.
-    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+    }
     return numba.njit(function, **options)  # type: ignore[no-any-return]
 
 

@@ -33,7 +33,7 @@ class LineTimes:
     def __init__(self, reading: Reading, evidence: Evidence | None = None) -> None:
         self.evidence = Evidence.none() if evidence is None else evidence
         zone = reading.zone
-        self._breaks, self._offsets = np.array(zone.breaks_s, np.int64), np.array(zone.offsets_s, np.int64)
+        self._breaks, self._offsets = np.asarray(zone.breaks_s, np.int64), np.asarray(zone.offsets_s, np.int64)
         self._known = np.array((reading.last_ns, reading.arrival_ns, reading.arrival_year), np.int64)
 
     def __call__(self, data: bytes | U8, starts: npt.ArrayLike, ends: npt.ArrayLike) -> Times:
