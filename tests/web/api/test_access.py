@@ -35,7 +35,6 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/archive.zip?agent=a", None, 401, 200, 200),
     ("POST", "/api/v1/archive.tar", {"places": [{"agent": "a"}]}, 401, 200, 200),
     ("GET", "/api/v1/export?agent=a", None, 401, 200, 200),
-    ("GET", "/api/v1/agents/a/health", None, 401, 200, 200),
     ("POST", "/api/v1/agents/a/heartbeat", {"version": "1", "time_ns": 1}, 401, 401, 401),
     ("GET", "/api/v1/tail?f=999999", None, 401, 404, 404),
     ("POST", "/api/v1/query/parse", {"q": "x"}, 401, 200, 200),
