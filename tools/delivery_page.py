@@ -36,7 +36,10 @@ those of the [overview](overview.md).
 4. Nothing that is confirmed is overwritten. Other content under the same path is the next generation.
 
 What no agent can save: bytes that are truncated, replaced or deleted before it could look. It keeps the beginning that
-it had sent, and the tests count such generations apart.
+it had sent, and the tests count such generations apart. And one race is only noticed, not prevented: a slice of more
+than 256 KiB is sent straight from the file; if the file is truncated and filled anew within these milliseconds, the
+kept generation may end in bytes of the next one. The agent's log then says `changed while it was being sent`, none of
+the slice counts as confirmed, and the new content is stored whole as a generation of its own.
 
 ## The steps
 

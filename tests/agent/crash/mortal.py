@@ -147,13 +147,16 @@ _WATCHED: tuple[tuple[Any, str], ...] = (
 
 
 @contextlib.contextmanager
-def watched(moments: Moments) -> Iterator[None]:
-    """In here, agents of this process have small slices, and every step of a shipping cycle is known to ``moments``."""
+def watched(moments: Moments, *, read_whole_bytes: int = READ_WHOLE_BYTES) -> Iterator[None]:
+    """In here, agents of this process have small slices, and every step of a shipping cycle is known to ``moments``.
+
+    Slices above ``read_whole_bytes`` are sent straight from their files.
+    """
     before = [getattr(owner, name) for owner, name in _WATCHED]
     for owner, name in _WATCHED[:2]:
         setattr(owner, name, SLICE_BYTES)
     for owner, name in _WATCHED[2:4]:
-        setattr(owner, name, READ_WHOLE_BYTES)
+        setattr(owner, name, read_whole_bytes)
     cast(Any, crew).FtpClient = functools.partial(FtpClient, timeout_s=moments.order.timeout_s)
     for owner in (slices, lookout):
         _around(owner, "open_file", moments, "open")
