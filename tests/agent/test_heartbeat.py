@@ -122,6 +122,7 @@ def test_a_textfile_and_metrics_are_kept_by_a_running_agent(plain_node: Node, tm
     written(plain_node, agent=f'metrics_file = "{path}"\nmetrics_listen = "127.0.0.1:0"\n')
     plain_node.write("a.log", b"one\n")
     with following(plain_node) as agent:
+        eventually(path.exists, timeout_s=60)
         eventually(lambda: "logferry_agent_sent_bytes_total 4\n" in path.read_text(), timeout_s=60)
         eventually(lambda: newest(agent).metrics.startswith("http://127.0.0.1:"), timeout_s=60)
         with urllib.request.urlopen(newest(agent).metrics, timeout=60) as answer:

@@ -259,7 +259,8 @@ class Shipper:
                 yield job, Failed(job.task, job.row, error)
             else:
                 ready.append(job)
-        results = self._client.store_many([_item(job, verify=self._verify) for job in ready])
+        # All of them first: judging one may ask the server something, whose answer would come behind those still due.
+        results = list(self._client.store_many([_item(job, verify=self._verify) for job in ready]))
         for job, result in zip(ready, results, strict=True):
             yield job, self._judge(job, result)
         if bundled:
