@@ -16,7 +16,7 @@ from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.store import CachedStore
 from logferry.clock import SYSTEM, ManualClock
 from logferry.errors import BadConfig, Conflict
-from logferry.limits import SEAL_WAIT_S
+from logferry.limits import COMPACT_LEVEL, SEAL_WAIT_S
 from logferry.server.care import Care
 from logferry.server.config import RetentionConfig, ServerConfig, StoreConfig, config_from_json
 from logferry.server.first_run import catalog_url, prepare
@@ -103,6 +103,8 @@ def counting(site: Site) -> list[SegmentRecord]:
 
 
 def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: Site) -> None:
+    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)  # there is nothing to compact
+    site.config = dataclasses.replace(site.config, archive=tight)
     joined = site.join("web-01")
     with FtpPart(site.config) as part:
         site.address = part.address
@@ -134,6 +136,8 @@ def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: 
 
 
 def test_a_scrub_that_is_stopped_goes_on_later(site: Site) -> None:
+    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)  # there is nothing to compact
+    site.config = dataclasses.replace(site.config, archive=tight)
     joined = site.join("web-01")
     with FtpPart(site.config) as part:
         site.address = part.address

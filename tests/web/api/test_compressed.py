@@ -80,6 +80,6 @@ def test_lines_index_and_text_are_those_of_the_unpacked_file(site: Served, fids:
 def test_operators_see_how_far_the_look_into_compressed_files_is(site: Served, fids: dict[str, int]) -> None:
     """Others do not."""
     jobs = shapes.JobList.model_validate(site.client.get("/api/v1/system/jobs").raise_for_status().json())
-    (job,) = jobs.items
+    (job,) = [job for job in jobs.items if job.name == "compressed-copies"]
     assert (job.name, job.items, job.waiting, job.found, job.failed) == ("compressed-copies", 2, 0, 1, 0)
     assert site.as_("viewer").get("/api/v1/system/jobs").status_code == 403
