@@ -171,10 +171,10 @@ class ArchiveTarget(_Program):
         try:
             yield
         finally:
-            if self._pid == pid and _alive(pid):
-                os.kill(pid, signal.SIGKILL)
-            else:
-                self.deaths = 1
+            self.deaths = int(self._pid != pid or not _alive(pid))
+            if not self.deaths:
+                with contextlib.suppress(ProcessLookupError):  # it died at its very last step
+                    os.kill(pid, signal.SIGKILL)
             thread.join()
 
     def _start_when_dead(self) -> None:

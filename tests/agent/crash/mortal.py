@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +35,8 @@ from logferry.ftp.sending import SendSource
 
 SLICE_BYTES = 24 * 1024
 READ_WHOLE_BYTES = 16 * 1024
-RUNS_MAX = 60
+RUNS_MAX = 600
+_BREATH_S = 0.05
 _BESIDE = ("EPSV", "PASV", "CLNT", "QUIT", "NOOP")
 """Commands that are no step of a cycle: they lead to one, or are a courtesy."""
 
@@ -299,6 +301,7 @@ def _live(order: Order) -> None:
             complete, problems = summary.complete, summary.problems
             if complete:
                 break
+            time.sleep(_BREATH_S)  # a server that was killed takes a moment to be there again
     say({"complete": complete, "sent": sent, "problems": problems, "steps": moments.steps})
 
 
