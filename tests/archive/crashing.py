@@ -7,10 +7,13 @@ through a pipe. The parent then looks at what is left on the disk.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from logferry.archive.durable import Disk
 from logferry.errors import NotFound
 from logferry.names import temporary_name
 from tests.archive.conftest import Shelf
@@ -61,6 +64,35 @@ def dying_at(step: int) -> Callable[[str], None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return hook
+
+
+def killed_at_each_step(
+    template: Path, folder: Path, steps: Sequence[tuple[str, Callable[[Shelf], None]]]
+) -> Iterator[tuple[int, int, Path]]:
+    """Run ``steps`` in a child on a copy of ``template``, killed before each of its durable steps in turn.
+
+    Yields the durable step (from 0), how many of ``steps`` were told to be done before, and the copy, which is removed
+    afterwards. Ends with the run that nothing killed.
+    """
+    kill_at = 0
+    while True:
+        place = folder / f"killed-{kill_at}"
+        shutil.copytree(template, place)
+
+        def work(tell: Callable[[str], None], folder: Path = place, kill_at: int = kill_at) -> None:
+            shelf = Shelf(folder, disk=Disk(dying_at(kill_at)))
+            for number, (_, step) in enumerate(steps):
+                step(shelf)
+                tell(str(number))
+            tell("end")
+
+        with forked(work) as (_, reading):
+            acknowledged = told(reading)
+        if acknowledged and acknowledged[-1] == "end":
+            return
+        yield kill_at, len(acknowledged), place
+        shutil.rmtree(place)
+        kill_at += 1
 
 
 # What an agent does; each may be repeated when it does not know whether it was done ----------------------------------

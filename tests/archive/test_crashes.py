@@ -13,7 +13,7 @@ from logferry.archive.durable import Disk
 from logferry.errors import LogferryError
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
-from tests.archive.crashing import dying_at, forked, grow, move, publish, told
+from tests.archive.crashing import grow, killed_at_each_step, move, publish
 
 STAMP = "20261123T081400Z-1a2b3c4d"
 LOG, OLD = "var/log/app.log", "var/log/app.log.1"
@@ -96,23 +96,8 @@ def test_killed_at_every_step_nothing_is_lost_or_doubled(template: Path, folder:
     answer for and goes on; the end is the same as without the kill.
     """
     states = _states(template, folder / "reference")
-    kill_at = 0
-    while True:
-        place = folder / f"killed-{kill_at}"
-        shutil.copytree(template, place)
-
-        def work(tell: Callable[[str], None], folder: Path = place, kill_at: int = kill_at) -> None:
-            shelf = Shelf(folder, disk=Disk(dying_at(kill_at)))
-            for number, (_, step) in enumerate(STEPS):
-                step(shelf)
-                tell(str(number))
-            tell("end")
-
-        with forked(work) as (_, reading):
-            acknowledged = told(reading)
-        if acknowledged and acknowledged[-1] == "end":
-            break
-        done = len(acknowledged)
+    kills = 0
+    for kill_at, done, place in killed_at_each_step(template, folder, STEPS):
         shelf = Shelf(place)
         assert [finding for finding in shelf.archive.check() if finding.is_damage] == [], (kill_at, STEPS[done][0])
         _check_confirmed(shelf, states[done], (kill_at, STEPS[done][0]))
@@ -120,9 +105,8 @@ def test_killed_at_every_step_nothing_is_lost_or_doubled(template: Path, folder:
             step(shelf)
         _check_end(shelf)
         shelf.close()
-        shutil.rmtree(place)
-        kill_at += 1
-    assert kill_at > 100, "the script has fewer steps than it should: is the hook still called everywhere?"
+        kills += 1
+    assert kills > 100, "the script has fewer steps than it should: is the hook still called everywhere?"
 
 
 def _check_confirmed(shelf: Shelf, confirmed: list[bytes], where: object) -> None:

@@ -17,7 +17,7 @@ from logferry.archive.seal import Sealed
 from logferry.errors import Busy, Damaged, Differs, LogferryError
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
-from tests.archive.crashing import dying_at, forked, told
+from tests.archive.crashing import killed_at_each_step
 from tests.archive.segment.making import log_text
 from tests.archive.test_crashes import FINAL, STAMP, STEPS
 
@@ -331,23 +331,8 @@ def test_killed_at_every_step_of_sealing_nothing_is_lost_or_doubled(quick_folder
     template.mkdir()
     Shelf(template).close()
     steps = _sealing_steps()
-    kill_at = 0
-    while True:
-        place = folder / f"killed-{kill_at}"
-        shutil.copytree(template, place)
-
-        def work(tell: Callable[[str], None], folder: Path = place, kill_at: int = kill_at) -> None:
-            shelf = Shelf(folder, disk=Disk(dying_at(kill_at)))
-            for number, (_, step) in enumerate(steps):
-                step(shelf)
-                tell(str(number))
-            tell("end")
-
-        with forked(work) as (_, reading):
-            acknowledged = told(reading)
-        if acknowledged and acknowledged[-1] == "end":
-            break
-        done = len(acknowledged)
+    kills = 0
+    for kill_at, done, place in killed_at_each_step(template, folder, steps):
         shelf = Shelf(place)
         where = (kill_at, steps[done][0])
         assert [finding for finding in shelf.archive.check() if finding.is_damage] == [], where
@@ -358,6 +343,5 @@ def test_killed_at_every_step_of_sealing_nothing_is_lost_or_doubled(quick_folder
                 raise AssertionError((where, name)) from error
         _check_end(shelf)
         shelf.close()
-        shutil.rmtree(place)
-        kill_at += 1
-    assert kill_at > 250
+        kills += 1
+    assert kills > 250
