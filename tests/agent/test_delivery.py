@@ -11,7 +11,7 @@ import pytest
 from logferry.ftp import Unpacked
 from logferry.names import escape_path
 from tests.agent.conftest import Node, RunningAgent, eventually, lines
-from tests.agent.shelves import LocalShelf
+from tests.agent.shelves import ArchiveShelf, LocalShelf
 
 
 def test_new_files_arrive_whole_and_a_second_run_sends_nothing(node: Node) -> None:
@@ -288,6 +288,29 @@ def test_bytes_written_to_a_deleted_file_through_an_old_handle_arrive(node: Node
         old.write(lines(110, 10))
         old.flush()
         eventually(lambda: node.current() == {"app.log": lines(0, 120)}, node.current)
+
+
+@watching
+def test_a_file_that_is_refilled_and_deleted_at_once_is_kept_as_a_generation(node: Node, watcher: bool) -> None:
+    """Only the agent's open handle has those bytes by the time anybody looks at them."""
+    node.write("app.log", lines(0, 20))
+    with RunningAgent(node, watcher=watcher):
+        eventually(lambda: node.current() == {"app.log": lines(0, 20)}, node.current)
+        with open(node.path("app.log"), "r+b") as writer:
+            writer.truncate(0)
+            writer.write(lines(500, 40))
+            writer.flush()
+            os.unlink(node.path("app.log"))
+        eventually(lambda: lines(500, 40) in everything(node), node.current)
+    assert sorted(everything(node)) == sorted([lines(0, 20), lines(500, 40)])
+
+
+def everything(node: Node) -> list[bytes]:
+    """All contents that the server holds, under whatever name."""
+    if isinstance(node.server, ArchiveShelf):
+        catalog = node.server.catalog
+        return [node.server._read(g.id) for f in catalog.files.each() for g in catalog.files.generations(f.id)]
+    return [*node.current().values(), *node.generations("app.log")]
 
 
 @watching

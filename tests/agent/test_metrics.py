@@ -64,6 +64,17 @@ def test_the_textfile_is_whole_and_readable_for_the_collector(tmp_path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_the_textfile_is_never_written_through_a_link(tmp_path: Path) -> None:
+    """The collector's folder belongs to somebody else, who may point anywhere."""
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    (tmp_path / "logferry.prom.new").symlink_to(victim)
+    write_metrics(str(tmp_path / "logferry.prom"), "one 1\n")
+    assert victim.read_text() == "theirs"
+    assert (tmp_path / "logferry.prom").read_text() == "one 1\n"
+    assert not (tmp_path / "logferry.prom").is_symlink()
+
+
 def test_prometheus_fetches_them_and_nothing_else() -> None:
     """GET /metrics; other paths and methods are refused; a client that says nothing does not stop the next one."""
     server = MetricsServer(("127.0.0.1", 0), lambda: exposition(STATUS), client_s=0.2)

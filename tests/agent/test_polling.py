@@ -195,6 +195,7 @@ def test_nothing_is_missed_when_the_queue_overflows(plain_node: Node) -> None:
         files = {"d/first.log": b"first\n", "d/trigger.log": b"trigger\n", "d/during.log": b"during\n"}
         delivered(plain_node, files | {"d/t": b"", "d/u": b""})
         eventually(lambda: busy.overflows == 1, timeout_s=60)
+        eventually(lambda: (status := running.agent.status()) is not None and status.overflows == 1, timeout_s=60)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.floats(0.01, 1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from logferry.agent.registry import Registry
 from logferry.agent.rows import Row, State
 from logferry.agent.servers import Servers
 from logferry.agent.status import read_status
+from logferry.ftp import FtpClient
 from logferry.limits import SERVER_TRIES
 from logferry.testing.ledger import Ledger
 from logferry.testing.logtree import LogFile, LogTree, Rotation
 from tests.agent.conftest import Node, RunningAgent, eventually, lines
-from tests.agent.shelves import ArchiveShelf, LocalShelf
+from tests.agent.shelves import AGENT, PASSWORD, ArchiveShelf, LocalShelf
 from tests.agent.truth import differences
 
 FILES = (
@@ -68,7 +70,8 @@ def test_all_rows_are_elsewhere_once_another_server_is_met_until_each_was_compar
     elsewhere.confirmed([rows[0].id], "two:21")
     elsewhere = Elsewhere(registry)
     assert [elsewhere.holds(r.id) for r in (*rows, late)] == [False, True, True, True]
-    assert sorted(elsewhere.some(10)) == [rows[1].id, rows[2].id, late.id]
+    assert elsewhere.some(10) == [rows[1].id, rows[2].id, late.id]
+    assert elsewhere.some(1, after=rows[1].id) == [rows[2].id], "those that cannot be compared hold up no other"
     assert not elsewhere.met("two:21")
     registry.apply(remove=[rows[1].id], now_ns=0)
     assert Elsewhere(registry).some(10) == [rows[2].id, late.id]
@@ -205,3 +208,39 @@ def test_an_independent_server_gets_everything_and_what_is_there_is_kept(
     assert (again.complete, again.sent_bytes) == (True, 0)
     second.start()
     assert second.generations("app.log") == []
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not done", "done"])
+def test_a_rename_in_doubt_on_one_host_is_cleared_up_on_another(
+    tmp_path: Path, shelves: Callable[[str], LocalShelf], done: bool
+) -> None:
+    """The agent died between asking for it and hearing of it; the bytes are found under either name, and sent once."""
+    first = shelves("first")
+    node = Node(tmp_path / "node", first)
+    for name, start in (("app.log", 0), ("app.log.1", 1000), ("app.log.2", 2000)):
+        node.write(name, lines(start, 300))
+    assert node.once().complete
+    for number in (2, 1):
+        os.rename(node.path(f"app.log.{number}"), node.path(f"app.log.{number + 1}"))
+    os.rename(node.path("app.log"), node.path("app.log.1"))
+    node.write("app.log", lines(5000, 10))
+    with sqlite3.connect(node.base / "agent-state" / "registry.db") as db:
+        assert db.execute("UPDATE files SET going = ? WHERE want = ?", ("logs/app.log.3", "logs/app.log.2")).rowcount
+    db.close()
+    if done:
+        client = FtpClient(*first.address, user=AGENT, password=PASSWORD, tls="off")
+        with client:
+            client.rename("/logs/app.log.2", "/logs/app.log.3")
+    node.address = ("localhost", first.address[1])
+    summary = node.once()
+    assert summary.complete, summary
+    assert (first.current(), summary.sent_bytes) == (
+        {
+            "app.log": lines(5000, 10),
+            "app.log.1": lines(0, 300),
+            "app.log.2": lines(1000, 300),
+            "app.log.3": lines(2000, 300),
+        },
+        len(lines(5000, 10)),
+    )
+    assert [first.generations(f"app.log{end}") for end in ("", ".1", ".2", ".3")] == [[], [], [], []]

@@ -81,6 +81,8 @@ class Contact:
         """
         row = task.row
         try:
+            if row.going and row.remote and row.state is State.LIVE:
+                return self._under_either(task, file)
             found = self.resolve(task, file) if row.going else self.reconcile(task, file)
             if isinstance(found, Disagrees) or not task.row.remote:
                 return found
@@ -88,6 +90,18 @@ class Contact:
         except LogferryError:
             task.row = row  # nothing is known yet
             raise
+
+    def _under_either(self, task: Task, file: OpenFile) -> int | Disagrees:
+        """A rename was begun, perhaps on the other server: which of the two names has the bytes here, if any?"""
+        row = task.row
+        for path in (row.going, row.remote):
+            settled = any(other.remote == path and not other.going for other in self._others(row, path))
+            if not settled and self._holds(path, file, whole_size(self._client, path)):
+                task.row = dataclasses.replace(row, remote=path, going="", seen=identity.UNSEEN)
+                return self.reconcile(task, file)
+        self._journal.event("missing on the server", level=WARNING, path=row.remote, bytes=row.offset)
+        task.row = _unsent(row)
+        return self.adopt(task, file)
 
     def _compared(self, task: Task, file: OpenFile, beyond: int) -> int:
         """``task.row`` is what sizes say, and the server has ``beyond`` bytes more: is it the content, too?"""
@@ -101,9 +115,7 @@ class Contact:
         if same or (same is None and not self._keeps and self._equal_tail(row.remote, file, start, have)):
             return beyond
         self._journal.event("other content on this server", level=WARNING, path=row.remote, bytes=have)
-        task.row = dataclasses.replace(
-            row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=State.NEW, target=0
-        )
+        task.row = _unsent(row)
         return self.adopt(task, file)
 
     def resolve(self, task: Task, file: OpenFile) -> int:
@@ -167,18 +179,24 @@ class Contact:
 
     def taken(self, row: Row, path: str) -> bool:
         """Whether another row's bytes are, or may be, at ``path``."""
-        return any(other.id != row.id for other in self._registry.by_place(path))
+        return bool(self._others(row, path))
+
+    def _others(self, row: Row, path: str) -> list[Row]:
+        return [other for other in self._registry.by_place(path) if other.id != row.id]
 
     def _proved(self, row: Row, file: OpenFile, have: int | None) -> bool:
-        """Several first uploads under one name are in doubt, as when a log was rotated between two crashes: is it ours?
+        """Of several first uploads in doubt under one name, as of a log rotated between two crashes: is it ours?"""
+        path = row.going
+        return not any(other.remote == path for other in self._others(row, path)) and self._holds(path, file, have)
+
+    def _holds(self, path: str, file: OpenFile, have: int | None) -> bool:
+        """Whether the ``have`` bytes at ``path`` are the beginning of the file.
 
         A server that keeps generations tells without changing anything: it takes equal bytes again and refuses others.
         From byte 1 on, since from byte 0 on it would take other content for the next generation. Of any other server
         the bytes are read back, where it allows that.
         """
-        path = row.going
-        confirmed = any(other.remote == path for other in self._registry.by_place(path) if other.id != row.id)
-        if confirmed or not have or have > file.stat.size:
+        if not have or have > file.stat.size:
             return False
         start = max(1, have - OVERLAP_BYTES)
         if not self._keeps:
@@ -209,6 +227,13 @@ class Contact:
         except LogferryError:
             return False  # may not be read: then it counts as other content
         return b"".join(parts) == file.read(start, end - start)
+
+
+def _unsent(row: Row) -> Row:
+    """Nothing of it is on the server."""
+    return dataclasses.replace(
+        row, remote="", going="", print=identity.EMPTY, seen=identity.UNSEEN, state=State.NEW, target=0
+    )
 
 
 def _late(row: Row) -> Row:

@@ -32,6 +32,8 @@ class Dispatch:
         self._key = connection_key(config)
         self._leaving: list[Crew] = []
         self._compare_s = -math.inf
+        self._compared = 0
+        """The last row that was lined up to be compared with another server, 0 at the end of a round."""
         self.crew = make_crew(config, 0)
 
     @property
@@ -88,12 +90,14 @@ class Dispatch:
         ):
             return
         found = 0
-        for row_id in parts.elsewhere.some(2 * BATCH_NEW_FILES):
+        ids = parts.elsewhere.some(2 * BATCH_NEW_FILES, after=self._compared)
+        self._compared = ids[-1] if ids else 0  # those that cannot be compared now keep no others from it
+        for row_id in ids:
             row = parts.registry.by_id(row_id)
             if row is not None and row_id not in parts.roster.works:
                 parts.roster.add(row, row.offset, linked=parts.lookout.scanner.is_link(row.path))
                 found += 1
-        if not found:
+        if not found and not self._compared:
             self._compare_s = now + min(_COMPARE_S, pause_s)
 
     def _task(self, work: Work) -> Task:
@@ -133,9 +137,9 @@ class Dispatch:
             return False
         if roster.misplaced and self._parts.registry.behind is not None:
             return self.link.wait_s() <= 0  # renames wait for the registry, and files for renames
-        if roster.misplaced and roster.move_due_s <= now_s:
+        if roster.misplaced and roster.move_due_s <= now_s and roster.any_movable:
             return False
-        return not roster.waiting or self.crew.pace.quiet
+        return not roster.any_sendable or self.crew.pace.quiet
 
     # Taking back ------------------------------------------------------------------------------------------------------
 

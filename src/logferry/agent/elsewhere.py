@@ -106,15 +106,15 @@ class Elsewhere:
             except sqlite3.Error:
                 _roll_back(db)  # what could not be crossed off is compared once more
 
-    def some(self, count: int) -> list[int]:
-        """Up to ``count`` rows whose files can be compared now. None left: those that remain have no file any more."""
+    def some(self, count: int, *, after: int = 0) -> list[int]:
+        """Up to ``count`` rows behind ``after`` whose files can be compared now, by id."""
         if not self._any or self._proved is not None:
             return []
         with self._registry.using() as db:
             found = db.execute(
                 "SELECT elsewhere.id FROM elsewhere JOIN files USING (id) WHERE path IS NOT NULL AND state IN (?, ?) "
-                "LIMIT ?",
-                (State.NEW, State.LIVE, count),
+                "AND elsewhere.id > ? ORDER BY elsewhere.id LIMIT ?",
+                (State.NEW, State.LIVE, after, count),
             ).fetchall()
         return [row_id for (row_id,) in found]
 

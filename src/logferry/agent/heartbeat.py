@@ -92,7 +92,9 @@ class Heartbeat:
         )
         after_ns = self._clock.now_ns()
         server_ns = reply.get("time_ns")
-        return round(((before_ns + after_ns) / 2 - server_ns) / 1e9, 3) if isinstance(server_ns, int) else None
+        if not isinstance(server_ns, int) or not 0 < server_ns < 1 << 63:
+            return None
+        return round(((before_ns + after_ns) / 2 - server_ns) / 1e9, 3)
 
 
 def message(status: Status, now_ns: int) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def post(
         connection.close()
     try:
         reply = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         reply = {}
     if not isinstance(reply, dict):
         reply = {}

@@ -36,7 +36,7 @@ class Journal:
         if state:
             self._states[thing] = state
         else:
-            del self._states[thing]
+            self._states.pop(thing, None)  # another thread may just have done it
         self.event("state", level=level, thing=thing, state=state or "ok", **facts)
         return True
 

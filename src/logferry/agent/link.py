@@ -92,11 +92,6 @@ class Link:
             self._retry_s = 0.0
             self._set("connected", "", 0)
 
-    def lost(self) -> None:
-        """A connection ended."""
-        with self._lock:
-            self.epoch += 1
-
     def failed(self, error: LogferryError) -> None:
         """The server could not be reached or took nothing: wait, longer each time. Room may be there any moment."""
         with self._lock:

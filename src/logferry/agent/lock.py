@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -32,8 +33,9 @@ class StateLock:
             os.close(self._fd)
             hint = "stop it first, or give this one another state_dir"
             raise Conflict(f"another agent is running with {state_dir}", hint=hint)
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk: who holds it cannot be told then, that it is held can
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let another agent have it."""

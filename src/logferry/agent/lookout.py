@@ -194,8 +194,9 @@ class Lookout:
             self._take(below, findings)
 
     def _find(self, finding: Finding, findings: dict[bytes, Finding]) -> None:
-        if len(findings) < FINDINGS_MAX:
-            findings[finding.what] = finding
+        if len(findings) >= FINDINGS_MAX and finding.what not in findings:
+            return  # what is not kept could never be taken back
+        findings[finding.what] = finding
         thing = f"look {text(finding.what)}"
         self._journal.state(thing, finding.why, level=WARNING, path=finding.what, hint=finding.hint)
 
@@ -229,6 +230,8 @@ class Lookout:
 
     def _leave_out(self, seen: Seen, offset: int) -> None:
         """Not noted, so the next look at its folder finds it again."""
+        if self.scanner.is_link(seen.path):  # the scanner noted it when it followed the link
+            self.scanner.note(seen.path, 0)
         self.put_off.add(seen.path.rpartition(b"/")[0] or b"/", 1, seen.stat.size - offset)
 
     def _simply_grown(self, own: Row, seen: Seen) -> bool:
@@ -313,6 +316,21 @@ class Lookout:
         self._handles.keep(row.id, file, self._clock.monotonic_s())
         self._roster.update(row)
         self.watch_held(row)
+
+    def save_or_close(self, row: Row, file: OpenFile) -> None:
+        """What only an open file still has of the path of ``row`` is sent as a generation; any other is closed."""
+        try:
+            size = file.refresh().size
+        except Later:
+            size = 0
+        if size and file.deleted and row.path:
+            self._save_open(row.want, file)
+            return
+        if size and file.deleted:
+            self._handles.dropped(size)
+            why = "neither the node nor the server has what was begun"
+            self._journal.event("unsent bytes were dropped", level=WARNING, path=row.want, bytes=size, why=why)
+        file.close()
 
     def _counts(self, decision: Decision) -> bool:
         return not self._still_open(decision.row) if isinstance(decision, Gone) else self._is_ours(decision)

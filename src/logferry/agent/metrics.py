@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -125,7 +126,11 @@ def _number(value: float) -> str:
 def write_metrics(path: str, text: str) -> None:
     """Replace the file at ``path`` as a whole, readable for whoever collects it. Raises OSError."""
     fresh = f"{path}.new"  # the collector reads only names that end in .prom
-    with open(fresh, "w", encoding="utf-8") as file:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh)
+    # Never through a link: the folder may belong to somebody else.
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
         file.write(text)
-    os.chmod(fresh, 0o644)
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), 0o644)
     os.replace(fresh, path)

@@ -233,11 +233,6 @@ class Registry:
             found = dict(db.execute("SELECT state, count(*) FROM files GROUP BY state").fetchall())
         return {state: found.get(int(state), 0) for state in State}
 
-    def bytes_confirmed(self) -> int:
-        """Sum of the offsets of all rows, in bytes."""
-        with self._using() as db:
-            return int(db.execute("SELECT coalesce(sum(offset), 0) FROM files").fetchone()[0])
-
     # Compressed copies --------------------------------------------------------------------------------------------
 
     def prepare_copies(self, *, noted_before_ns: int = 0) -> None:

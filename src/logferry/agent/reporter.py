@@ -133,6 +133,7 @@ class Reporter:
             watcher=parts.watcher.kind,
             watching=parts.journal.states().get("watching", ""),
             polled=len(parts.watcher.polled),
+            overflows=parts.watcher.overflows,
             held_deleted=settler.held_files,
             held_bytes=settler.held_bytes,
             dropped_files=parts.handles.dropped_files,

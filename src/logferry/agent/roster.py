@@ -102,6 +102,8 @@ class Roster:
         self._claims: dict[int, set[str]] = {}
         self._line = Rounds()
         self._later: list[tuple[float, int]] = []
+        self._due: dict[int, float] = {}
+        """The entry of each row in ``_later`` that counts."""
 
     def prefer(self, priorities: Priorities) -> None:
         """From now on other sources go first."""
@@ -216,7 +218,9 @@ class Roster:
             return
         if work.due_s > self._clock.monotonic_s():
             self._line.discard(work.row.id)
-            heapq.heappush(self._later, (work.due_s, work.row.id))
+            if work.due_s < self._due.get(work.row.id, math.inf):  # one entry each, however often it is seen
+                self._due[work.row.id] = work.due_s
+                heapq.heappush(self._later, (work.due_s, work.row.id))
         else:
             self._line.add(work.row.id, work.lag, again=again, priority=work.priority)
 
@@ -226,9 +230,12 @@ class Roster:
         """Bring into line whose time has come."""
         now = self._clock.monotonic_s()
         while self._later and self._later[0][0] <= now:
-            _, row_id = heapq.heappop(self._later)
+            due_s, row_id = heapq.heappop(self._later)
+            if self._due.get(row_id) != due_s:
+                continue
+            del self._due[row_id]
             work = self.works.get(row_id)
-            if work is not None and work.due_s <= now:
+            if work is not None:
                 self._line_up(work)
 
     def next_due_s(self) -> float:
@@ -243,7 +250,7 @@ class Roster:
     def next_batch(self, workers_free: int) -> list[Work]:
         """Files for one worker, by turn: one large slice or many small ones. Marks them busy."""
         count_max = max(_BATCH_FILES_MIN, min(BATCH_NEW_FILES, -(-len(self._line) // max(1, workers_free))))
-        claimed = {name: row_id for row_id, names in self._claims.items() for name in names}
+        claimed = self._claimed()
         batch: list[Work] = []
         held_back: list[Work] = []
         total = grown = 0
@@ -258,7 +265,7 @@ class Roster:
                 continue
             row = work.row
             work.may_publish = claimed.get(row.want, row_id) == row_id
-            if row_id in self.held or self._must_wait(work):
+            if row_id in self.held or self._must_wait(row, work.may_publish):
                 held_back.append(work)
                 continue
             work.grown = 0
@@ -270,13 +277,29 @@ class Roster:
         self.busy.update(work.row.id for work in batch)
         return batch
 
-    @staticmethod
-    def _must_wait(work: Work) -> bool:
-        """Another generation has to leave the file's name first, or a rename of its own is in doubt."""
-        row = work.row
+    @property
+    def any_sendable(self) -> bool:
+        """Whether some file in line can go now, or after the next look, rather than wait for the rename of another."""
+        if not self._line:
+            return False
+        claimed = self._claimed()
+        for row_id, work in self.works.items():
+            may_publish = claimed.get(work.row.want, row_id) == row_id
+            if row_id in self._line and (row_id in self.held or not self._must_wait(work.row, may_publish)):
+                return True
+        return False
+
+    def _claimed(self) -> dict[str, int]:
+        return {name: row_id for row_id, names in self._claims.items() for name in names}
+
+    def _must_wait(self, row: Row, may_publish: bool) -> bool:
+        """Another generation has to leave the file's name first, or a rename of its own is in doubt.
+
+        A rename that was begun on another server is looked into when the file is compared with this one.
+        """
         if row.state is not State.NEW:
-            return row.going != ""
-        return not work.may_publish and not row.going
+            return row.going != "" and not (row.path and self._unproved(row.id))
+        return not may_publish and not row.going
 
     def next_moves(self) -> list[Row]:
         """Misplaced rows that can be renamed now, all in one job; marks them busy.
@@ -286,6 +309,17 @@ class Roster:
         """
         if self.moving or not self.misplaced or self.move_due_s > self._clock.monotonic_s():
             return []
+        ready = self._movable()
+        self.busy.update(ready)
+        self.moving = bool(ready)
+        return list(ready.values())
+
+    @property
+    def any_movable(self) -> bool:
+        """Whether some misplaced row waits for nothing but its turn."""
+        return bool(self._movable())
+
+    def _movable(self) -> dict[int, Row]:
         ready = {
             row.id: row
             for row in self.misplaced.values()
@@ -300,9 +334,7 @@ class Roster:
                 break
             for row_id in blocked:
                 del ready[row_id]
-        self.busy.update(ready)
-        self.moving = bool(ready)
-        return list(ready.values())
+        return ready
 
     @property
     def full(self) -> bool:
@@ -318,11 +350,6 @@ class Roster:
     def has_room(self) -> bool:
         """Whether it is worth a look to fill it up again."""
         return len(self._line) + len(self.busy) < WORKS_MAX // 2 and len(self.works) < WORKS_NEW_MAX
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way and nothing could start now."""
-        return not self.busy and not self._line and not self.misplaced
 
     def lag(self) -> tuple[int, float]:
         """All bytes known to be unsent, and how many seconds ago the oldest of them was seen first (0 = none)."""

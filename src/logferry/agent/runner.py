@@ -376,8 +376,11 @@ class Agent:
         until = min(self._looks.due_s, roster.next_due_s(), now + _WAKE_S_MAX)
         if self._parts.watcher.polled:
             until = min(until, self._polls.due_s)
-        if roster.waiting or roster.misplaced:
-            until = min(until, now + max(crew.link.wait_s(), 0.02 if crew.free else _WAKE_S_MAX))
+        soon_s = max(crew.link.wait_s(), 0.02 if crew.free else _WAKE_S_MAX)
+        if roster.waiting and not crew.pace.quiet:
+            until = min(until, now + soon_s)
+        if roster.misplaced and self._parts.registry.behind is None:
+            until = min(until, max(now + soon_s, roster.move_due_s))
         ready = self._selector.select(max(0.0, until - now))
         for key, _ in ready:
             if key.fileobj is self._wake_out:

@@ -83,7 +83,7 @@ class Settler:
                 self._roster.drop(row_id) if made is None else None
                 held_for = row_id if made is None else made
                 if made is None and task.file is not None:
-                    task.file.close()
+                    self._lookout.save_or_close(task.row, task.file)
                     task.file = None
             case Skipped():
                 self._roster.update(outcome.row)

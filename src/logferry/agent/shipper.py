@@ -326,10 +326,11 @@ class Shipper:
             return Failed(task, job.row, error)
         if result.agrees is False and true:
             return self._arrived_damaged(job)
-        if not true:
-            self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
-            return Disagrees(task, piece.file, "changed while it was sent")
-        return self._confirmed(job)
+        return self._confirmed(job) if true else self._changed(job)
+
+    def _changed(self, job: _Job) -> Disagrees:
+        self._journal.event("changed while it was being sent", level=WARNING, path=job.path)
+        return Disagrees(job.task, job.piece.file, "changed while it was sent")
 
     def _arrived_damaged(self, job: _Job) -> Failed:
         """The right number of bytes, but not those that were sent: what is there is put aside, and all is sent anew.
@@ -387,7 +388,9 @@ class Shipper:
             again = opened(task)
             if isinstance(again, OpenFile):
                 made = next_slice(task, again)
-                return made if isinstance(made, Disagrees) else Failed(task, job.row, Later(error.message))
+                return (
+                    self._changed(job) if isinstance(made, Disagrees) else Failed(task, job.row, Later(error.message))
+                )
             return again if isinstance(again, LookAgain) else Failed(task, job.row, again.error)
         if isinstance(error, Refused) and piece.offset:
             try:
@@ -434,7 +437,7 @@ def _item(job: _Job, *, verify: bool = False) -> StoreItem:
     piece = job.piece
     return StoreItem(
         path=wire(job.path),
-        content=piece.file.fd if piece.data is None else piece.data,
+        content=piece.content,
         offset=piece.offset if piece.data is None else 0,
         length=piece.length,
         rest=piece.offset - job.row.base,

@@ -10,6 +10,7 @@ from logferry.agent.files import OpenFile, open_file
 from logferry.agent.identity import Fingerprint
 from logferry.agent.rows import Row
 from logferry.errors import Later, NotFound
+from logferry.ftp.sending import Content, Guarded
 from logferry.limits import READ_WHOLE_BYTES, SLICE_BYTES
 
 
@@ -50,7 +51,7 @@ class Slice:
     offset: int
     length: int
     data: bytes | None
-    """The bytes themselves if they are few; else they are sent from the file and verified again afterwards."""
+    """The bytes themselves if they are few; else they are read while they are sent, and verified block by block."""
     print: Fingerprint
     """What the confirmed bytes will look like once this slice is confirmed."""
 
@@ -59,8 +60,16 @@ class Slice:
         """Where the slice ends."""
         return self.offset + self.length
 
+    @property
+    def content(self) -> Content:
+        """What is sent, from byte ``offset`` of the file on: nothing of another generation, whatever happens to it."""
+        if self.data is not None:
+            return self.data
+        whole_and_new = self.offset == 0 and self.end == self.size
+        return Guarded(self.file.fd, self.still_true, each_block=not whole_and_new)
+
     def still_true(self) -> bool:
-        """Whether the file still is what was verified before sending."""
+        """Whether the file still is what was verified before sending. Raises Later."""
         if self.data is not None:
             return True
         return identity.agrees(self.file.read, self.task.row.print) and identity.agrees(self.file.read, self.print)

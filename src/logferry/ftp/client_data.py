@@ -104,6 +104,7 @@ class DataConnection:
                 self._keep_alive()
             if progress is not None:
                 progress(done)
+        source.check_end()
 
     def _send_file(self, source: SendSource, done: int, count: int) -> int:
         """From the file to the socket without passing through here."""

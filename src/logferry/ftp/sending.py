@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,12 +17,29 @@ class Readable(Protocol):
     def read(self, count: int, /) -> bytes: ...
 
 
-Content = int | bytes | bytearray | memoryview | Readable
-"""A file descriptor (never moved, several may read it at once), bytes, or a stream."""
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A file that may be cut short and filled anew at any moment.
+
+    ``holds`` is asked after the bytes were read: while it still is the file that was looked at, they were, too. Else
+    Shrank is raised. That is before the end of the data, so that a server that publishes whole uploads has none; or,
+    with ``each_block``, before any block goes, so that what a server keeps of a broken upload is right, too.
+    """
+
+    descriptor: int
+    holds: Callable[[], bool] = field(repr=False)
+    each_block: bool = True
+
+
+Content = int | Guarded | bytes | bytearray | memoryview | Readable
+"""A file descriptor (never moved, several may read it at once), guarded or not, bytes, or a stream."""
 
 
 class Shrank(Conflict):
-    """The source has fewer bytes than it said; the server was told to forget the upload. Look at the source again."""
+    """The source has fewer bytes than it said, or is another by now; the server was told to forget the upload.
+
+    Look at the source again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,8 @@ class SendSource:
     @property
     def descriptor(self) -> int | None:
         """The file descriptor, when the kernel could send from it by itself."""
+        if isinstance(self.content, Guarded):
+            return None if self.content.each_block else self.content.descriptor
         return self.content if isinstance(self.content, int) else None
 
     def block(self, done: int, count: int) -> memoryview:
@@ -58,18 +78,26 @@ class SendSource:
         if isinstance(self.content, bytes | bytearray | memoryview):
             start = self.offset + done
             return memoryview(self.content)[start : start + count]
-        if isinstance(self.content, int):
-            try:
-                data = read_at(self.content, count, self.offset + done)
-            except OSError as error:
-                raise Refused(
-                    f"cannot read the source: {error.strerror}", hint="check the file and its disk"
-                ) from error
-        else:
-            data = self.content.read(count)
-        if not data:
+        data = self._read(done, count)
+        if not data or (isinstance(self.content, Guarded) and self.content.each_block and not self.content.holds()):
             raise self.shrank(done)
         return memoryview(data)
+
+    def check_end(self) -> None:
+        """All of it was read. Raises Shrank if it was not what it was taken for."""
+        if isinstance(self.content, Guarded) and not self.content.each_block and not self.content.holds():
+            raise self.shrank(self.length)
+
+    def _read(self, done: int, count: int) -> bytes:
+        content = self.content
+        if not isinstance(content, int | Guarded):
+            assert not isinstance(content, bytes | bytearray | memoryview), "bytes are not read"
+            return content.read(count)
+        try:
+            descriptor = content if isinstance(content, int) else content.descriptor
+            return read_at(descriptor, count, self.offset + done)
+        except OSError as error:
+            raise Refused(f"cannot read the source: {error.strerror}", hint="check the file and its disk") from error
 
     def shrank(self, done: int) -> Shrank:
         """The error for a source that ended after ``done`` bytes."""

@@ -26,7 +26,7 @@ from tests.agent.crash.works import MEANWHILE, WORKS, Place, Work
 RECORDED = Path(__file__).parent / "recorded.json"
 STALL_TIMEOUT_S = 2.0
 """How long an agent of the walk waits for a network that is stalled."""
-SAVED_STEPS_MAX = 6
+SAVED_STEPS_MAX = 12
 """So many durable steps fewer may do: the first file of an agent makes folders, and commits may come together."""
 CUT_WAYS = ("reset", "end", "stall")
 SENT = ("STOR", "REST + STOR", "first half of the data", "all data", "end of data")

@@ -65,6 +65,36 @@ def test_row_08_truncated_and_refilled_past_the_old_offset_at_once_is_seen_live(
     yard.finish()
 
 
+@pytest.mark.parametrize("before", [0, 1000], ids=["new", "grown"])
+def test_row_08_truncated_and_refilled_while_it_is_sent_what_is_kept_ends_in_its_own_bytes(
+    yard: Yard, before: int
+) -> None:
+    """The slice is long, the line slow: the agent is in the middle of it when the file becomes another one."""
+    yard.node.upload_rate = "3 MB"
+    if before:
+        yard.write("app.log", lines(0, before))
+        yard.once()
+    there = _largest(yard)
+    first = yard.write("app.log", lines(before, 100_000))
+    with yard.live():
+        eventually(lambda: _largest(yard) > there + 1_000_000, timeout_s=WAIT_S)
+        yard.truncate("app.log")
+        yard.write("app.log", lines(500_000, 130_000))
+    yard.finish(whole=False)
+    kept = [data for data in yard.node.server.generations("app.log") if len(data) > there]
+    assert all(first.read().startswith(data) for data in kept)
+
+
+def _largest(yard: Yard) -> int:
+    """Bytes of the largest file that the server has, unfinished ones included."""
+    sizes = [0]
+    for folder, _, names in os.walk(getattr(yard.node.server, "home", yard.node.base.parent / "server")):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append(os.stat(os.path.join(folder, name)).st_size)
+    return max(sizes)
+
+
 @pytest.mark.parametrize("past", [0, 1, 5000], ids=["as long", "a byte longer", "longer"])
 def test_row_09_truncated_while_away_and_refilled_past_the_offset_with_lines_that_end_alike(
     yard: Yard, past: int
