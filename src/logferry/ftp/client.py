@@ -152,8 +152,16 @@ class FtpClient:
         self.close()
 
     def session(self) -> ClientSession:
-        """The session, made new when there is none or transfers can no longer start on the old one."""
+        """The session, made new when there is none or transfers can no longer start on the old one.
+
+        Raises Refused while ``store_many`` has commands on their way: their replies would answer the wrong question.
+        """
         self._cutter.check()
+        if self._session is not None and self._session.control.owed:
+            raise Refused(
+                f"uploads to {self.where} are under way on this connection",
+                hint="take all results of store_many first, or close its iterator; or ask another() client",
+            )
         if self._session is not None and self._session.worn:
             self.close()
         if self._session is None:
@@ -352,6 +360,8 @@ class FtpClient:
 
     def store_many(self, items: Iterable[StoreItem]) -> Iterator[StoreResult]:
         """Upload items in order; one result each, nothing is raised for them. Stop early by closing the iterator.
+
+        Until the last result ask this client nothing else: while commands are on their way that raises Refused.
 
         With a server that announces pipelining the commands of the next files are on their way while one is sent, so
         ``items`` is read a few ahead (``FTP_FILES_AHEAD_MAX``): leave a descriptor open until its result is there.

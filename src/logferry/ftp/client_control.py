@@ -74,9 +74,14 @@ class ControlConnection:
         return self.encrypted and self._clock.monotonic_s() - self._secured_s > FTP_TLS_SESSION_S_MAX
 
     @property
+    def owed(self) -> bool:
+        """Replies to commands that were sent are still due, or wait to be taken."""
+        return self._protocol.waiting > 0 or bool(self._inbox)
+
+    @property
     def idle(self) -> bool:
         """No command is on its way, and the next one may be sent."""
-        return self._protocol.waiting == 0 and not self._inbox and not self._protocol.closing
+        return not self.owed and not self._protocol.closing
 
     # Talking ---------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from logferry.errors import BadName, Busy, LogferryError, TimedOut, Unreachable
+from logferry.errors import BadName, Busy, LogferryError, Refused, TimedOut, Unreachable
 from logferry.ftp.client_data import DataConnection, Progress, Refusal
 from logferry.ftp.client_range import RangeQuestion, choose_method, question, small_question
 from logferry.ftp.client_session import ClientSession
@@ -286,7 +286,11 @@ class Pipeline:
         if not passive.completed:
             session.control.final()  # STOR has no data connection and is refused too
             raise failure(passive, f"EPSV for {doing}")
-        port = extended_passive_port(passive)
+        try:
+            port = extended_passive_port(passive)
+        except Refused as error:
+            # STOR waits there for a connection nobody can make, and its reply would be taken for another's.
+            raise Unreachable(error.message, hint="is there a firewall in between that rewrites FTP?") from error
         try:
             data = session.connect_data(port, wait_for_it=_must_wait(session, item))
         except Unreachable as error:
