@@ -251,6 +251,8 @@ TEXTS_KEPT_BYTES_MAX = 1 * GIB
 """Unpacked texts kept on disk for the next who asks; the longest unused goes first, the newest always stays."""
 TEXTS_KEPT_MAX = 64
 """How many of them: each holds a descriptor."""
+COPIES_TRIED_MAX = 16
+"""Copies that are searched one after the other in place of an original that cannot be read."""
 COPIES_QUIET_S = 10.0
 """A compressed file is looked into when nothing was added to it for so long."""
 COPIES_LOOK_S = 2.0
@@ -600,7 +602,7 @@ SEAL_LEAST_BYTES = 8 * MIB
 """An agent with less at rest waits for more, so that its segments are worth their names …"""
 SEAL_WAIT_S = 86400.0
 """… but not longer than this."""
-SEGMENT_GRACE_S = 3600.0
+SEGMENT_GRACE_S = 86400.0
 """Objects of the store that nothing refers to are kept for so long: somebody may be reading, or about to commit."""
 CARE_S = 30.0
 """Pause between two rounds of background duties."""

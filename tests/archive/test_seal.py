@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import random
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from logferry.archive.catalog.writer import Change
 from logferry.archive.durable import Disk
-from logferry.archive.seal import Sealed
+from logferry.archive.many import WholeFile
+from logferry.archive.seal import RemoveFile, Sealed
+from logferry.archive.segment import salvage
 from logferry.errors import Busy, Damaged, Differs, LogferryError
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
@@ -245,12 +251,13 @@ def test_uploads_and_renames_go_on_beside_a_sealer(shelf: Shelf) -> None:
 
 def _again(work: Callable[[], object]) -> None:
     """As a sender does: what is busy or changed is tried again."""
-    for _ in range(200):
+    for _ in range(2000):
         try:
             work()
         except Busy:
-            continue
-        return
+            time.sleep(0.005)
+        else:
+            return
     raise AssertionError("still busy")
 
 
@@ -286,6 +293,81 @@ def test_segments_that_no_row_names_go_after_the_grace_time(shelf: Shelf) -> Non
     assert sealer.sweep(5) == 1
     assert not orphan.exists()
     assert shelf.current(LOG) == log_text(5_000)
+
+
+def test_a_file_that_is_just_being_published_under_a_name_that_is_to_go_stays(shelf: Shelf) -> None:
+    """Between its rename and its commit only its lock tells that it is a new one."""
+    shelf.put(LOG, log_text(5_000))
+    with dying_before_it_removes(shelf):
+        for _ in shelf.archive.sealer().seal(shelf.clock.now_ns() + 1):
+            pass
+    shelf.rename(LOG, OLD)
+    live = shelf.folder / "live" / AGENT / LOG
+    live.write_bytes(b"new, renamed, not committed\n")
+    fd = os.open(live, os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    assert shelf.archive.sealer().clean_up() == 0
+    assert live.read_bytes() == b"new, renamed, not committed\n"
+    os.close(fd)
+
+
+@contextlib.contextmanager
+def dying_before_it_removes(shelf: Shelf) -> Iterator[None]:
+    """A sealer that dies before it removes the files that it has sealed."""
+    run = shelf.catalog.writer.run
+
+    def refusing(change: Change[object]) -> object:
+        if isinstance(change, RemoveFile):
+            raise Busy("it died")
+        return run(change)
+
+    shelf.catalog.writer.run = refusing  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        shelf.catalog.writer.run = run  # type: ignore[method-assign]
+
+
+def test_an_older_catalog_that_was_put_back_removes_no_segment(shelf: Shelf) -> None:
+    """What was sealed since has no row, and no other copy."""
+    shelf.put(LOG, log_text(5_000))
+    shelf.close()
+    shutil.copy(shelf.folder / "catalog.db", shelf.folder / "backup.db")
+    newer = Shelf(shelf.folder)
+    seal(newer)
+    newer.close()
+    for name in ("catalog.db", "catalog.db-wal", "catalog.db-shm"):
+        (shelf.folder / name).unlink(missing_ok=True)
+    shutil.copy(shelf.folder / "backup.db", shelf.folder / "catalog.db")
+    older = Shelf(shelf.folder)
+    older.clock.advance(max(0.0, time.time() - older.clock.now_ns() / 1e9) + 1_000_000)
+    assert older.archive.sealer().sweep(5) == 0
+    assert len(list((shelf.folder / "store").rglob("*.zst"))) == 1
+    older.close()
+
+
+def test_many_small_files_with_long_names_are_sealed(shelf: Shelf) -> None:
+    """More names than one marker could tell."""
+    contents = {f"{'n' * 200}/{'m' * 200}-{number:05}.log": b"%d\n" % number for number in range(3_000)}
+    shelf.archive.store_many(AGENT, [WholeFile(path, data) for path, data in contents.items()])
+    assert seal(shelf).generations == len(contents)
+    some = list(contents)[::250]
+    assert {path: shelf.current(path) for path in some} == {path: contents[path] for path in some}
+    (segment,) = (shelf.folder / "store").rglob("*.zst")
+    data = segment.read_bytes()
+    found = list(salvage(lambda offset, count: data[offset : offset + count], len(data), where="it"))
+    assert sum(len(frame.pieces) for frame in found) == len(contents)
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_sealed(shelf: Shelf) -> None:
+    """Its loss is told, and the rest goes on."""
+    shelf.put("a/one.log", b"one\n")
+    shelf.put("b/two.log", b"two\n")
+    (shelf.folder / "live" / AGENT / "a" / "one.log").unlink()
+    steps = list(shelf.archive.sealer().seal(shelf.clock.now_ns() + 1))
+    assert [step.generations for step in steps] == [1]
+    assert "a/one.log is missing" in steps[0].problems[0]
+    assert shelf.current("b/two.log") == b"two\n"
 
 
 # Cut off anywhere ---------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from logferry.archive.rooms import Rooms
 from logferry.archive.seal import known
 from logferry.archive.segment import Builder, HeldGeneration
 from logferry.archive.writing import SegmentWriter
-from logferry.errors import Damaged, LogferryError
-from logferry.limits import COMPACT_SMALL_SHARE, COPY_BYTES, SEGMENT_BYTES
+from logferry.errors import Conflict, Damaged, LogferryError
+from logferry.limits import COMPACT_SMALL_SHARE, COPY_BYTES, SEAL_BATCH_FILES, SEGMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,17 @@ class Compactor:
     def _groups(self, candidates: Sequence[SegmentRecord], old_before_ns: int) -> Iterator[list[SegmentRecord]]:
         """Segments of one agent that make one together; a single one only to be compressed harder."""
         group: list[SegmentRecord] = []
+        files = 0
         for record in candidates:
+            more = len(self._rooms.catalog.sealing.held_in(record.id))
             full = sum(r.raw_bytes for r in group) + record.raw_bytes > self._segment_bytes
+            full |= files + more > SEAL_BATCH_FILES
             if group and (group[0].agent != record.agent or full):
                 if self._is_worth_it(group, old_before_ns):
                     yield group
-                group = []
+                group, files = [], 0
             group.append(record)
+            files += more
         if self._is_worth_it(group, old_before_ns):
             yield group
 
@@ -92,8 +96,10 @@ class Compactor:
             return Compacted(len(group), 0, sum(r.bytes for r in group))
         try:
             self._rooms.catalog.writer.run(MoveExtents(self._rooms, written, group, moving))
-        except LogferryError as error:
+        except Conflict as error:  # refused for sure: nothing refers to it
             self._rooms.segments.store.remove(written.name)
+            return Compacted(problems=(str(error),))
+        except LogferryError as error:  # perhaps it is committed; if not, the sweep finds it
             return Compacted(problems=(str(error),))
         return Compacted(len(group), 1, sum(r.bytes for r in group), written.bytes)
 

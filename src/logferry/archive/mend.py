@@ -76,7 +76,8 @@ def _segment(rooms: Rooms, record: SegmentRecord, *, write: bool) -> Iterator[Me
         saved = save(rooms, findings, record.name, size, write=write)
         text = f"{error.message}; {saved.frames} whole frames, {saved.bytes} bytes, are saved"
         if write:
-            store.put(record.name + DAMAGED_SUFFIX, _parts(Reading(store, record.name), size))
+            if store.size(record.name + DAMAGED_SUFFIX) is None:  # else a run that was cut off has put it there
+                store.put(record.name + DAMAGED_SUFFIX, _parts(Reading(store, record.name), size))
             try:
                 rooms.catalog.writer.run(TakeOver(rooms, record, saved.segment, findings))
             except Conflict as conflict:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from logferry.archive.catalog.filing import PathState
+from logferry.archive.durable import translating
 from logferry.archive.rooms import Rooms, base_of, missing, place_of, sealed_of, too_short
 from logferry.archive.sealed import SealedBytes
 from logferry.errors import Conflict, Damaged, NotFound
@@ -51,12 +52,13 @@ class GenerationReader:
     def _read_file(self, offset: int, count: int) -> bytes:
         assert self._fd is not None
         at = offset - self._base
-        data = os.pread(self._fd, count, at)
-        while len(data) < count:
-            more = os.pread(self._fd, count - len(data), at + len(data))
-            if not more:
-                raise too_short(self._place, self.size, offset + len(data))
-            data += more
+        with translating(self._place):
+            data = os.pread(self._fd, count, at)
+            while len(data) < count:
+                more = os.pread(self._fd, count - len(data), at + len(data))
+                if not more:
+                    raise too_short(self._place, self.size, offset + len(data))
+                data += more
         return data
 
     def fileno(self) -> int | None:

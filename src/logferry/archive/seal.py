@@ -23,15 +23,16 @@ from logferry.archive import partials
 from logferry.archive.catalog.filing import LIVE, SEALED, PathState
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
-from logferry.archive.changes import Sync
+from logferry.archive.changes import Sync, noted
 from logferry.archive.locks import locked
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
-from logferry.archive.segment import Builder, HeldGeneration, Manifest
+from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
+from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.tails import Tail, tail_place
 from logferry.archive.writing import SEGMENT_SUFFIX, SegmentWriter
 from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
-from logferry.limits import COPY_BYTES, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
+from logferry.limits import COPY_BYTES, MANIFEST_BYTES_MAX, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
 
 
 @dataclass(slots=True)
@@ -70,6 +71,8 @@ class _Batch:
     agent: str
     pieces: list[Piece] = field(default_factory=list)
     raw_bytes: int = 0
+    told_bytes: int = 0
+    """About how much of the manifest tells of it."""
 
 
 class Sealer:
@@ -80,6 +83,8 @@ class Sealer:
         self._rooms = rooms
         self._level = level
         self._segment_bytes = segment_bytes
+        self._not_spare: set[str] = set()
+        """Objects without a row that are kept, because nothing else has what they hold."""
 
     def seal(self, quiet_before_ns: int, *, least_bytes: int = 0) -> Iterator[Sealed]:
         """Seal what has ended or not grown since ``quiet_before_ns``, one segment at a time; yields after each.
@@ -89,7 +94,10 @@ class Sealer:
         """
         self.clean_up()
         for batch in self._batches(quiet_before_ns, least_bytes):
-            yield self._seal_batch(batch)
+            try:
+                yield self._seal_batch(batch)
+            except (Damaged, Later) as error:  # what stops one segment stops no other
+                yield Sealed(problems=(str(error),))
 
     def clean_up(self) -> int:
         """Remove files whose bytes are all sealed, or expired long enough ago; returns how many.
@@ -118,6 +126,9 @@ class Sealer:
         store, sealing = self._rooms.segments.store, self._rooms.catalog.sealing
         removed = store.sweep(before_ns)
         for record in sealing.gone(before_ns):
+            now = sealing.segment(record.id)
+            if now is None or now.gone_ns is None or sealing.held_in(record.id):
+                continue  # a repair has taken it up again since
             store.remove(record.name)
             self._rooms.segments.forget(record.name)
             self._rooms.catalog.writer.run(ForgetSegment(self._rooms, record.id))
@@ -129,10 +140,39 @@ class Sealer:
                 since_ns <= found.changed_ns < before_ns
                 and found.name.endswith(SEGMENT_SUFFIX)
                 and not sealing.named(found.name)
+                and self._is_spare(found.name, found.size)
             ):
                 store.remove(found.name)
                 removed += 1
         return removed
+
+    def _is_spare(self, name: str, size: int) -> bool:
+        """Whether all that an object without a row holds is found elsewhere.
+
+        Else an older catalog was put back, or another archive writes there: then the object may be the only copy.
+        """
+        if name in self._not_spare:
+            return False
+        store = self._rooms.segments.store
+        try:
+            segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=f"store/{name}")
+            for told in segment.manifest.generations:
+                self._find_elsewhere(told)
+        except (Damaged, NotFound):
+            self._not_spare.add(name)
+            return False
+        return True
+
+    def _find_elsewhere(self, told: HeldGeneration) -> None:
+        """Raises NotFound, Damaged unless the catalog knows where the bytes of a generation are."""
+        end = max(extent.end for extent in told.extents)
+        with self._rooms.catalog.readers.cursor() as cursor:
+            state = self._rooms.catalog.filing.by_uid(cursor, told.uid)
+        if state is None or state.size < end:
+            raise NotFound(f"the catalog does not know {end} bytes of {told.path}")
+        with open_generation(self._rooms, state.generation_id or 0) as reader:
+            for offset in {0, end - 1}:
+                reader.read_at(offset, 1)
 
     # Choosing --------------------------------------------------------------------------------------------------------
 
@@ -162,8 +202,13 @@ class Sealer:
                 end = min(state.size, begin + self._segment_bytes - batch.raw_bytes)
                 batch.pieces.append(Piece(state, begin, end))
                 batch.raw_bytes += end - begin
+                batch.told_bytes += told_bytes(state.path)
                 begin = end
-                if batch.raw_bytes >= self._segment_bytes or len(batch.pieces) >= SEAL_BATCH_FILES:
+                if (
+                    batch.raw_bytes >= self._segment_bytes
+                    or len(batch.pieces) >= SEAL_BATCH_FILES
+                    or batch.told_bytes >= MANIFEST_BYTES_MAX // 2
+                ):
                     yield batch
                     batch = _Batch(agent)
                     state = held(self._rooms, unsealed.generation_id)
@@ -205,7 +250,7 @@ class _Feeding:
         for piece in self._batch.pieces:
             try:
                 reader = open_generation(self._rooms, piece.state.generation_id or 0)
-            except LogferryError as error:
+            except (LogferryError, OSError) as error:
                 self.problems.append(str(error))
                 continue
             with reader:
@@ -220,7 +265,7 @@ class _Feeding:
                 data = reader.read_at(at, min(COPY_BYTES, piece.end - at))
                 yield from builder.add(facts, at, data)
                 at += len(data)
-        except Damaged as error:
+        except (Damaged, OSError) as error:  # also what the disk refuses: the others are sealed all the same
             self.problems.append(str(error))
         if at > piece.begin:
             self.pieces.append(Piece(piece.state, piece.begin, at))
@@ -244,9 +289,9 @@ def known(state: PathState) -> HeldGeneration:
 class CommitSegment(Change[int]):
     """A segment that is in the store counts from now on. The result: of how many generations it holds bytes.
 
-    A generation that grew meanwhile gets a tail with what is new; one that moved or ended is sealed all the same. One
-    that somebody is writing to just now is left out: its bytes in the segment are of no use, and it is sealed the next
-    time.
+    A generation that grew meanwhile gets a tail with what is new; one that moved or ended is left for the next
+    run, unless a part of it was sealed before. One that somebody is writing to just now is left out, too: its bytes in
+    the segment are of no use.
     """
 
     def __init__(self, rooms: Rooms, record: SegmentRecord, manifest: Manifest, pieces: Iterable[Piece]) -> None:
@@ -276,6 +321,9 @@ class CommitSegment(Change[int]):
             raise Conflict(f"{now.path} moved meanwhile; it is sealed by the next run")
         if now.sealed != piece.begin or now.size < piece.end:
             raise Conflict(f"{now.path} was sealed by somebody else meanwhile")
+        if not piece.begin and noted(now) != noted(piece.state):
+            # Nothing of it was sealed, so the journal has no note, and the manifest tells the old name.
+            raise Conflict(f"{piece.state.path} was renamed or ended meanwhile; it is sealed by the next run")
         if now.size - piece.end > SEAL_TAIL_BYTES_MAX:
             self._ready.append((now, now._replace(sealed=piece.end)))
             return
@@ -366,12 +414,20 @@ class RemoveFile(Change[None]):
         folder = {"live": self._rooms.live, "generations": self._rooms.kept, "tails": self._rooms.tails}[tree].folder(
             folder_path
         )
-        if folder is None or folder.stat(name.encode()) is None:
+        if folder is None:
             return
-        if tree == "live":
-            agent, _, inner = path.partition("/")
-            # Whoever publishes there holds the path; what is current and live there is another file.
+        agent, _, inner = path.partition("/")
+        if tree == "live":  # nobody else puts a file there
             self._stack.enter_context(partials.held(self._rooms, agent, [inner]))
+        try:
+            fd = folder.open(name.encode())
+        except FileNotFoundError:
+            return
+        self._stack.callback(os.close, fd)
+        # Whoever has just put it there, and not committed it yet, has its lock: only after that does the catalog tell
+        # whose it is.
+        locked(fd, self._place)
+        if tree == "live":
             with self._rooms.catalog.readers.cursor() as cursor:
                 state = self._rooms.catalog.filing.at(cursor, agent, inner)
             used = state is not None and state.is_current and state.state == LIVE

@@ -36,17 +36,22 @@ class Segments:
                 self._open.move_to_end(name)
                 return found
         try:
-            segment = Segment.open(lambda offset, count: self.store.read(name, offset, count), size, where=_place(name))
+            segment = self._opened(name, size)
         except NotFound as error:
             raise _missing(name) from error
         except Damaged:
-            self._distrust(name)
-            raise
+            # Where a cache lies between us and the store, it may be the cache that is damaged.
+            if not self._distrust(name):
+                raise
+            segment = self._opened(name, size)
         with self._lock:
             self._open[name] = segment
             if len(self._open) > SEGMENTS_OPEN_MAX:
                 self._open.popitem(last=False)
         return segment
+
+    def _opened(self, name: str, size: int) -> Segment:
+        return Segment.open(lambda offset, count: self.store.read(name, offset, count), size, where=_place(name))
 
     def frame(self, name: str, size: int, number: int) -> bytes:
         """The content of one frame of a segment. Raises Damaged."""

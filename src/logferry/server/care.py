@@ -69,21 +69,28 @@ class Care:
             self._stop.wait(CARE_S)
 
     def turn(self) -> None:
-        """What is due now. What fails is said and tried again with the next turn."""
-        try:
-            if self._config.archive.seal_after:
-                self._seal()
-                self._compact()
-            if self._config.retention:
-                self._retain()
-            self._sealer.clean_up()
-            removed = self._sealer.sweep(SEGMENT_GRACE_S)
-            if removed:
-                log.info("objects that nothing refers to removed from the store", count=removed)
-            if self._config.archive.scrub_every:
-                self._scrub()
-        except (LogferryError, OSError) as error:
-            log.warning("a duty failed and is tried again", error=str(error))
+        """What is due now. What fails is said and tried again with the next turn; the other duties go on."""
+        archive = self._config.archive
+        duties = (
+            (bool(archive.seal_after), self._seal),
+            (bool(archive.seal_after), self._compact),
+            (bool(self._config.retention), self._retain),
+            (True, self._tidy),
+            (bool(archive.scrub_every), self._scrub),
+        )
+        for is_wanted, duty in duties:
+            if is_wanted:
+                try:
+                    duty()
+                except (LogferryError, OSError) as error:
+                    log.warning("a duty failed and is tried again", error=str(error))
+
+    def _tidy(self) -> None:
+        """Remove what counts no more."""
+        self._sealer.clean_up()
+        removed = self._sealer.sweep(SEGMENT_GRACE_S)
+        if removed:
+            log.info("objects that nothing refers to removed from the store", count=removed)
 
     def _seal(self) -> None:
         """Agents with enough at rest first; those with little when it has waited long."""

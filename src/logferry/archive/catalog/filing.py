@@ -90,6 +90,7 @@ class Filing:
         by_path = (files.c.agent_id == bindparam("agent")) & (files.c.path == bindparam("at"))
         this_file, this_generation = files.c.id == bindparam("file"), _G.id == bindparam("generation")
         self._at = prepared(select(*_STATE).select_from(_SHOWN).where(by_path))
+        self._by_uid = prepared(select(*_STATE).select_from(_HELD).where(_G.uid == bindparam("told")))
         self._held = prepared(select(*_STATE).select_from(_HELD).where(this_generation))
         self._insert_file = prepared(insert(files).returning(files.c.id), _columns(files))
         self._insert_generation = prepared(insert(generations).returning(_G.id), _columns(generations))
@@ -165,6 +166,11 @@ class Filing:
     def held(self, cursor: Any, generation_id: int) -> PathState | None:
         """The generation ``generation_id`` with the file that holds it now, or None."""
         row = self._held.one(cursor, generation=generation_id)
+        return PathState(*row) if row is not None else None
+
+    def by_uid(self, cursor: Any, uid: str) -> PathState | None:
+        """The generation with this lasting name, or None."""
+        row = self._by_uid.one(cursor, told=uid)
         return PathState(*row) if row is not None else None
 
     # Writing ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterator
 
 import zstandard
@@ -24,8 +25,9 @@ from logferry.archive.segment.manifest import (
     Piece,
     pack_manifest,
     pack_note,
+    told_bytes,
 )
-from logferry.limits import FRAME_BYTES, FRAME_BYTES_MAX
+from logferry.limits import FRAME_BYTES, FRAME_BYTES_MAX, MARKER_BYTES_MAX
 
 
 class Builder:
@@ -47,7 +49,8 @@ class Builder:
         self._frame_bytes = frame_bytes
         self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
         self._waiting = bytearray()
-        self._pieces: list[Piece] = []
+        self._pieces: deque[Piece] = deque()
+        self._told_bytes = 0
         self._extents: dict[str, list[Extent]] = {}
         self._generations: dict[str, HeldGeneration] = {}
         self._frames: list[FrameEntry] = []
@@ -84,6 +87,8 @@ class Builder:
             self._waiting += part
             self._note(generation, offset, len(part))
             offset += len(part)
+            if self._told_bytes > MARKER_BYTES_MAX // 2:  # many small ones: their marker has to hold all their names
+                yield from self._cut(len(self._waiting))
             while len(self._waiting) >= 2 * self._frame_bytes:
                 yield from self._cut(self._frame_bytes)
 
@@ -93,6 +98,7 @@ class Builder:
             self._pieces[-1] = dataclasses.replace(last, length=last.length + length)
         else:
             self._pieces.append(Piece(generation.uid, generation.path, generation.number, offset, length))
+            self._told_bytes += told_bytes(generation.path)
 
     def _cut(self, at_most: int) -> Iterator[bytes]:
         """One frame of what waits: up to the last line end within ``at_most`` bytes."""
@@ -126,7 +132,8 @@ class Builder:
         while count:
             piece = self._pieces[0]
             if piece.length <= count:
-                taken.append(self._pieces.pop(0))
+                taken.append(self._pieces.popleft())
+                self._told_bytes -= told_bytes(piece.path)
                 count -= piece.length
                 continue
             taken.append(dataclasses.replace(piece, length=count))

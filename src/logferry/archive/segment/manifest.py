@@ -224,6 +224,11 @@ class Piece:
     length: int
 
 
+def told_bytes(path: str) -> int:
+    """At most so many bytes of JSON tell of one generation of ``path`` (a character is at most six), about."""
+    return 500 + 6 * len(path)
+
+
 def pack_note(agent: str, pieces: Sequence[Piece]) -> bytes:
     """What a frame's marker says of its content: plain JSON, compressed when it is long."""
     data = _json([agent, *([p.uid, p.path, p.number, p.offset, p.length] for p in pieces)])
