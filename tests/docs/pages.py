@@ -68,19 +68,30 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
+@contextlib.contextmanager
+def _ctrl_c() -> Iterator[None]:
+    """Programs begun now hear Ctrl-C, also when the tests themselves were begun in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Server:
     """A program that goes on running, and the lines it prints."""
 
     def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with _ctrl_c():
+            self._process = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._seen = ""
         self._reader = threading.Thread(target=self._read, name="page-server")
@@ -206,7 +217,7 @@ class Reader:
         """Ctrl-C for every server; none may fail."""
         ends = [server.stop() for server in reversed(self.servers)]
         for code, printed in ends:
-            assert code == 0, printed
+            assert code == 0, f"exit code {code}: {printed}"
             assert "Traceback" not in printed, printed
 
 
