@@ -13,7 +13,7 @@ from logferry.cli import failures, text
 from logferry.cli.api import Api
 from logferry.cli.http import Answer
 from logferry.cli.place import Place, parse
-from logferry.errors import Conflict, LogferryError, NotFound
+from logferry.errors import Conflict, NotFound
 from logferry.limits import PIECE_BYTES
 from logferry.names import temporary_name
 from logferry.takeout import Fault, LineRow, from_ndjson, to_ndjson
@@ -108,7 +108,7 @@ def _into(output: str, pieces: Iterator[bytes], *, force: bool) -> None:
         with open(beside, "wb") as out:
             _write(out, pieces)
         os.replace(beside, output)
-    except (LogferryError, OSError):
+    except BaseException:  # Ctrl-C, too: nobody could go on with it
         if os.path.lexists(beside):
             os.unlink(beside)
         raise

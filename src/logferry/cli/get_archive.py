@@ -7,7 +7,7 @@ import os
 from logferry.cli import failures, text
 from logferry.cli.api import Api
 from logferry.cli.place import Place
-from logferry.errors import Conflict, LogferryError, NotFound
+from logferry.errors import Conflict, NotFound
 from logferry.limits import COPY_BYTES
 from logferry.names import temporary_name
 from logferry.takeout import Form
@@ -31,7 +31,7 @@ def fetch_archive(api: Api, place: Place, output: str, form: Form, *, force: boo
         _download(api, place, beside, form)
         account = inspect(beside, form)
         os.replace(beside, output)
-    except (LogferryError, OSError):
+    except BaseException:  # Ctrl-C, too: nobody could go on with it
         if os.path.lexists(beside):
             os.unlink(beside)
         raise

@@ -12,7 +12,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from logferry.cli.api import Row
 from logferry.cli.connection import Connection, find
 from logferry.cli.place import Place
-from logferry.errors import LogferryError, NotFound, NotSignedIn, Refused
+from logferry.errors import NotFound, NotSignedIn, Refused
 from logferry.fs.address import PROTOCOL, Address, parse, server_of, stripped
 from logferry.fs.pool import Pool
 
@@ -185,7 +185,7 @@ class LogferryFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         ):
             if start and answer.status != 206:
                 raise Refused("the server does not send parts of files", hint="is a proxy in between?")
-            return answer.read()
+            return answer.read(end - start)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         """The bytes of a file, or a part of them; negative positions count from the end."""
@@ -226,7 +226,7 @@ def _connection(host: str, token: str, pin: str, *, secure: bool) -> Connection:
     """
     try:
         known: Connection | None = find()
-    except (NotSignedIn, LogferryError):
+    except NotSignedIn:
         if not host:
             raise
         known = None

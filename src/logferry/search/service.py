@@ -17,6 +17,7 @@ from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import (
     CATALOG_PAGE_ROWS,
+    COPIES_TRIED_MAX,
     PROGRESS_S,
     SCAN_BLOCK_BYTES,
     SEARCH_ERRORS_LISTED_MAX,
@@ -198,7 +199,7 @@ class _Search:
             return
         instead = self._copies.pop(unit.file.generation_id, [])
         if instead and self._hits == hits:  # else some of its lines were told already
-            self._copies[instead[0].file.generation_id] = instead[1:]
+            self._copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
             self._left_out -= 1
             self._files_total += 1
             self._total_bytes += instead[0].file.size

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from logferry.errors import Damaged, Refused
 from logferry.limits import COPY_BYTES
-from logferry.takeout.manifest import MANIFEST, VERSION
+from logferry.takeout.manifest import ERRORS, MANIFEST, VERSION
 from logferry.takeout.packing import Form
 
 
@@ -51,7 +51,10 @@ def inspect(path: str, form: Form) -> Account:
     if manifest is None:
         raise Damaged(f"{path} has no {MANIFEST}", where=path, hint="fetch it again")
     del found[manifest[0]]
-    return _compared(path, found, _parsed(path, manifest[1]))
+    try:
+        return _compared(path, found, _parsed(path, manifest[1]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"the manifest in {path} cannot be read", where=path, hint="fetch it again") from error
 
 
 def _parsed(path: str, data: bytes) -> list[dict[str, Any]]:
@@ -87,7 +90,7 @@ def _compared(path: str, found: dict[str, tuple[int, str]], rows: list[dict[str,
         else:
             files += 1
             total += size
-    extra = [name for name in found if not name.endswith("ERRORS.txt")]
+    extra = [name for name in found if name.lstrip("_") != ERRORS]
     if extra:
         raise Damaged(f"{path} has {extra[0]}, which its manifest does not name", where=path, hint="fetch it again")
     return Account(files, total, tuple(errors))

@@ -46,8 +46,9 @@ def _second(year: int, month: int, day: int, clock: bytes, zone: bytes) -> int |
     hour, minute, second = (int(part) for part in clock.split(b":"))
     try:
         # A leap second is the last second of its minute here.
-        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=_zone(zone))
-    except ValueError:  # the 31st of June
+        # In UTC, as it is written: a zone may lead out of the years there are.
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=_zone(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the 31st of June, the last hour of the year 9999
         return None
     return (moment - _EPOCH) // timedelta(seconds=1)
 

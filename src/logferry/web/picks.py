@@ -6,13 +6,14 @@ hold for every single file: the ``Sight`` decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from logferry.archive import Archive, GenerationReader
 from logferry.archive.records import FileRecord
-from logferry.errors import NotFound, Refused
+from logferry.errors import Damaged, NotFound, Refused
 from logferry.limits import PAGE_ITEMS_MAX, PICKED_MAX
 from logferry.server.people import Identity
 from logferry.takeout import Member, Source
@@ -61,6 +62,7 @@ class Taking:
         self._picks = picks
         self._sight = Sight.of(context, who)
         self._places = _outermost(picks.places)
+        self._within = frozenset(self._places)
         self._singles = [file for file in map(self._sight.file, picks.fids) if not self._covered(file)]
         for agent, path in self._places:
             if next(self._sight.below(agent, path), None) is None:
@@ -100,7 +102,7 @@ class Taking:
         """The files as they become rows; ``text``: compressed ones unpacked."""
         archive = self._context.archive
         for file in self.files():
-            opened = (
+            opened: Callable[[], AbstractContextManager[GenerationReader]] = (
                 partial(_text_of, archive, file.generation_id) if text else partial(archive.open, file.generation_id)
             )
             yield Source(file.agent, file.path, file.number, opened)
@@ -117,18 +119,26 @@ class Taking:
                 return
 
     def _covered(self, file: FileRecord) -> bool:
-        return any(_holds(place, (file.agent, file.path)) for place in self._places)
+        parts = file.path.split("/")
+        return any((file.agent, "/".join(parts[:count])) in self._within for count in range(len(parts) + 1))
 
 
-def _text_of(archive: Archive, generation_id: int) -> GenerationReader:
-    return archive.text(generation_id).reader
+@contextmanager
+def _text_of(archive: Archive, generation_id: int) -> Iterator[GenerationReader]:
+    """The text; when all of it was read, raises Damaged if that is not the whole text."""
+    text = archive.text(generation_id)
+    with text.reader as reader:
+        yield reader
+        if text.why:
+            raise Damaged(text.why, where=f"generation {generation_id}")
 
 
 def _outermost(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Places of which none lies in another one."""
     kept: list[tuple[str, str]] = []
-    for place in sorted(set(places)):
-        if not any(_holds(other, place) for other in kept):
+    # By components all that lies in a place comes right behind it, so the last one kept is the only one to ask.
+    for place in sorted(set(places), key=lambda place: (place[0], place[1].split("/") if place[1] else [])):
+        if not kept or not _holds(kept[-1], place):
             kept.append(place)
     return kept
 

@@ -38,7 +38,7 @@ class Beat(BaseModel):
     files: _Count = 0
     waiting: _Count = 0
     lag_bytes: _Count = 0
-    lag_s: Annotated[float, Field(ge=0, le=1e12)] = 0.0
+    lag_s: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] = 0.0
     held: _Count = 0
     sent_bytes: _Count = 0
     generations: _Count = 0

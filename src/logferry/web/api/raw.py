@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from logferry.archive import Archive, GenerationReader
 from logferry.archive.records import FileRecord, GenerationRecord
+from logferry.errors import Later
 from logferry.limits import COPY_BYTES
 from logferry.web.api.files import Generation, checked_id
 from logferry.web.auth import Context, Viewer
@@ -93,5 +94,7 @@ def _blocks(archive: Archive, generation_id: int, part: ByteRange, *, text: bool
         at = part.start
         while at < part.end:
             block = reader.read_at(at, min(COPY_BYTES, part.end - at))
+            if not block:  # a compressed file that grew meanwhile may not be unpacked any more
+                raise Later("the file changed while it was sent", hint="fetch it again")
             yield block
             at += len(block)
