@@ -140,6 +140,10 @@ EXAMPLES = [
     # it had been gone
     Example("came back after it was gone", OLD + b"more\n", "Ship", (43,), own=row(state=State.GONE)),
     Example("came back unchanged", OLD, "Same", (39, 43), own=row(state=State.GONE), mtime=100, ctime=100),
+    Example("came back empty before, as the file of another row", OLD, "Move", (1, 30, 39),
+            own=row(b"", state=State.GONE), astray=(AWAY,)),
+    Example("came back as its own, and another row has its beginning", OLD + b"more\n", "Ship", (39,),
+            own=row(state=State.GONE), astray=(row(OLD[:100], path=b"/l/old"),)),
     Example("came back as another file", OTHER, "NewGeneration", (39,), own=row(state=State.GONE), inode=77),
     # the path is not known
     Example("never seen before", OLD, "New", (1, 21), own=None),

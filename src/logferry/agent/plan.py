@@ -112,7 +112,8 @@ def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees)
     """
     now = sight.stat
     at_home = own is not None and same_inode(own, sight)
-    if not at_home and (moved := _moved_here(sight, astray, agrees)) is not None:
+    moved = _moved_here(sight, _rivals(own, astray) if at_home else astray, agrees)
+    if moved is not None and moved is not own:
         return Move(moved, sight)
     if own is None:
         return New(sight)
@@ -129,6 +130,12 @@ def decide(sight: Sight, own: Row | None, astray: Sequence[Row], agrees: Agrees)
     if (now.mtime_ns, now.ctime_ns) == (own.seen.mtime_ns, own.seen.ctime_ns):
         return Same(own, sight)  # nobody can set a ctime; only its inode number is not what it was (a network mount)
     return Compare(own, sight, if_unknown_same=now.mtime_ns == own.seen.mtime_ns)
+
+
+def _rivals(own: Row | None, astray: Sequence[Row]) -> Sequence[Row]:
+    """Who may have a file that is at home. A file that was gone may come back as another row's, under another name
+    until now: an empty one agrees with everything."""
+    return (own, *astray) if own is not None and own.state is State.GONE else ()
 
 
 def _moved_here(sight: Sight, astray: Sequence[Row], agrees: Agrees) -> Row | None:
