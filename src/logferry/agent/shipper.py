@@ -132,6 +132,8 @@ class Shipper:
                 jobs.append(made)
             else:
                 outcomes.append(made)
+        if firsts := [first for job in jobs if (first := _first_bytes(job))]:
+            self._registry.apply(firsts, now_ns=self._clock.now_ns())
         done: list[tuple[_Job, Sent]] = []
         for job, outcome in self._send_all(jobs):
             if isinstance(outcome, Sent):
@@ -431,6 +433,18 @@ class Shipper:
             self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
         self._client.rename(wire(row.remote), wire(row.want))
         return dataclasses.replace(row, remote=row.want, going="", state=State.LIVE)
+
+
+def _first_bytes(job: _Job) -> Row | None:
+    """What is to be known while a file that was empty until now gets its first bytes on the server.
+
+    With nothing confirmed, only the row of a first upload is followed when the file is renamed. Were it not one, an
+    agent that is killed now would not find the beginning that it left under the old name.
+    """
+    row = job.row
+    if row.state is not State.LIVE or row.offset or row.misplaced or not job.piece.length:
+        return None
+    return dataclasses.replace(row, state=State.NEW, remote="", target=0)
 
 
 def _item(job: _Job, *, verify: bool = False) -> StoreItem:

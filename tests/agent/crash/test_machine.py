@@ -30,6 +30,52 @@ _SETTINGS = settings(
 )
 
 
+Life = list[tuple[str, dict[str, object]]]
+FOUND: dict[str, list[Life]] = {
+    "an empty log comes back under its old name with other content": [
+        [
+            ("write", {"name": b"app.log.2", "size": 0}),
+            ("all_is_sent", {}),
+            ("rename", {"old": b"app.log.2", "new": b"app.log.1"}),
+            ("truncate", {"name": b"app.log.1", "size": 70_000}),
+            ("all_is_sent", {}),
+            ("rotate", {"size": 5_000}),
+        ]
+    ],
+    "an empty log gets its first bytes, the agent dies, the log is rotated": [
+        [
+            ("rotate", {"size": 0}),
+            ("all_is_sent", {}),
+            ("rotate" if renamed else "write", {"size": 900} if renamed else {"name": b"app.log", "size": 900}),
+            ("kill", {"moments": moments}),
+            ("rotate", {"size": 900}),
+        ]
+        for renamed in (False, True)
+        for moments in range(8, 22, 2)
+    ],
+}
+"""Lives that the machine found: things go wrong in them no more."""
+
+
+@pytest.mark.parametrize("lives", FOUND.values(), ids=FOUND)
+def test_what_it_found_once_is_right_now(tmp_path: Path, lives: list[Life]) -> None:
+    """Nothing is lost, nothing comes twice."""
+    (tmp_path / "machine").mkdir()
+    shelf = ArchiveShelf(tmp_path / "machine")
+    fate = Fate(Order(""))
+    Machine.world = World(tmp_path / "nodes", ArchivePlaceTarget(shelf, PASSWORD), fate)
+    try:
+        with dying_quietly(), watched(fate, read_whole_bytes=SLICE_BYTES):
+            for life in lives:
+                machine = Machine()
+                machine.begin()
+                for name, given in life:
+                    getattr(machine, name)(**given)
+                machine.teardown()
+    finally:
+        shelf.close()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3 * 3600)
 def test_whatever_happens_nothing_is_lost_and_nothing_comes_twice(memory: Path) -> None:
