@@ -25,6 +25,7 @@ from logferry.agent.plan import (
 )
 from logferry.agent.rows import Row, State
 from logferry.limits import HEAD_BYTES, TAIL_BYTES
+from logferry.names import aside_name
 
 OLD = b"".join(b"%07d old line\n" % n for n in range(1000))
 OTHER = b"".join(b"%07d new line\n" % n for n in range(1000, 2500))
@@ -300,6 +301,19 @@ def test_renames_on_the_server_never_land_on_a_name_still_in_use() -> None:
         (2, "l/log.2"),
         (1, "l/log.1"),
     ]
+
+
+def test_a_generation_stops_over_where_another_has_left() -> None:
+    """One was cut short at its first upload, the one before it still has the name, and that is in a ring."""
+    aside = aside_name("log", ASIDE)
+    cut = row(OLD, inode=1, state=State.ENDED, remote="l/.~lf-0123456789abcdef", want=f"l/{aside}")
+    assert cut.stop_over == "l/log"
+    before = row(OLD, inode=2, state=State.ENDED, remote="l/log", want=f"l/{aside}2")
+    assert [s.row.id for s in sequence([cut, before], lambda r: "x")] == [2, 1]
+    a, b = misplaced(3, "l/log", "l/b"), misplaced(4, "l/b", "l/log")
+    steps = [(s.row.id, s.target) for s in sequence([cut, a, b], lambda r: f"l/wait-{r.id}")]
+    assert steps[0] == (3, "l/wait-3")
+    assert {step[0] for step in steps} == {1, 3, 4}
 
 
 def test_a_ring_of_renames_waits_in_a_third_place() -> None:

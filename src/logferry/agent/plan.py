@@ -321,7 +321,7 @@ class Rename:
 
 
 def sequence(rows: Iterable[Row], waiting_place: Callable[[Row], str]) -> list[Rename]:
-    """Order the renames of misplaced ``rows`` so that none lands on a name another still has to leave.
+    """Order the renames of misplaced ``rows`` so that none lands, or stops over, on a name another still has to leave.
 
     A ring (two names exchanged) is opened by renaming one row to ``waiting_place(row)`` first.
     """
@@ -329,9 +329,9 @@ def sequence(rows: Iterable[Row], waiting_place: Callable[[Row], str]) -> list[R
     steps: list[Rename] = []
     last: list[Rename] = []
     while todo:
-        free = [row for row in todo.values() if row.want not in todo]
+        free = [row for row in todo.values() if row.want not in todo and row.stop_over not in todo]
         if not free:
-            row = next(iter(todo.values()))
+            row = next(row for row in todo.values() if not row.stop_over)
             steps.append(Rename(row, waiting_place(row)))
             last.append(Rename(row, row.want))
             del todo[row.remote]

@@ -329,7 +329,8 @@ class Roster:
         }
         while True:
             staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}
-            blocked = [row.id for row in ready.values() if row.want in staying]
+            there = {row.remote for row in self.misplaced.values() if row.id not in ready}
+            blocked = [row.id for row in ready.values() if row.want in staying or row.stop_over in there]
             if not blocked:
                 break
             for row_id in blocked:
