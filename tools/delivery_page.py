@@ -36,10 +36,12 @@ those of the [overview](overview.md).
 4. Nothing that is confirmed is overwritten. Other content under the same path is the next generation.
 
 What no agent can save: bytes that are truncated, replaced or deleted before it could look. It keeps the beginning that
-it had sent, and the tests count such generations apart. And one race is only noticed, not prevented: a slice of more
-than 256 KiB is sent straight from the file; if the file is truncated and filled anew within these milliseconds, the
-kept generation may end in bytes of the next one. The agent's log then says `changed while it was being sent`, none of
-the slice counts as confirmed, and the new content is stored whole as a generation of its own.
+it had sent, and the tests count such generations apart. A file that is truncated and filled anew *while* it is being
+sent ends the upload at the last block that was read before: each block is read first, then head and tail of the file
+are compared with what was verified, and only then does the block leave the node. (A new file that goes in one piece is
+compared once, before the end of the data; nothing of it is published if it differs.) So a kept generation never ends in
+bytes of the next one. The agent's log says `changed while it was being sent`, none of the slice counts as confirmed,
+and the new content is stored whole as a generation of its own.
 
 ## The steps
 
