@@ -326,7 +326,7 @@ LINE_INDEX_NOW_BYTES = 16 * MIB
 LINE_INDEX_WAIT_S = 2.0
 """How long a jump to a line number waits for the counting to get there before it answers with an estimate."""
 LINE_INDEX_BLOCKS_MAX = 4_000_000
-"""Counts kept in memory over all files (12 bytes each): enough for 4 TB of files looked at lately."""
+"""Counts kept in memory over all files (16 bytes each): enough for 4 TB of files looked at lately, 1 TB sealed."""
 LINE_WINDOW_BYTES = 256 * KIB
 """Read at once when lines are cut out; a longer line is measured block by block."""
 FOLDER_PAGE_ENTRIES = 1_000

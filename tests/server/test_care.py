@@ -13,6 +13,7 @@ import pytest
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.sealing import SegmentRecord
+from logferry.archive.index_making import MakerHere
 from logferry.archive.store import CachedStore
 from logferry.clock import SYSTEM, ManualClock
 from logferry.errors import BadConfig, Conflict
@@ -36,7 +37,8 @@ def later(site: Site, seconds: float) -> Care:
     """The care part of a moment in the future."""
     clock = ManualClock()
     clock.advance(SYSTEM.now_ns() / 1e9 - clock.now_ns() / 1e9 + seconds)
-    return Care(site.config, Archive(site.config.data_dir, site.catalog, clock=clock), clock=clock)
+    archive = Archive(site.config.data_dir, site.catalog, clock=clock)
+    return Care(site.config, archive, clock=clock, maker=MakerHere())
 
 
 def test_sealed_files_are_downloaded_from_any_byte_and_appended_to(site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +32,7 @@ from logferry.archive.renames import Renames
 from logferry.archive.retention import Retention, Rule
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import Sealer
+from logferry.archive.sealed_lines import told_of
 from logferry.archive.siblings import Siblings
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
 from logferry.archive.store import Store
@@ -66,7 +68,9 @@ class Archive:
         self._tree = Tree(self._rooms)
         self._renames = Renames(self._rooms, self._tree, self._supersede)
         self._texts = Texts(self._rooms)
-        self._indexes = LineIndexes(lambda generation_id: self.text(generation_id).reader, clock)
+        self._indexes = LineIndexes(
+            lambda generation_id: self.text(generation_id).reader, clock, partial(told_of, self._rooms)
+        )
         self._lock = threading.Lock()
         self._active: dict[tuple[str, str], Incoming] = {}
 

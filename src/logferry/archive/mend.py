@@ -64,19 +64,16 @@ def _segments(rooms: Rooms) -> Iterator[SegmentRecord]:
 
 
 def _indexes(rooms: Rooms, maker: IndexMaker, *, write: bool) -> Iterator[Mended]:
-    """Indexes that are missing or not whole are built again, from the segments as they are by now."""
-    verifier = Verifier(rooms)
+    """Indexes that are missing or not whole are built again. Those that were never built come with time."""
+    verifier, reindexer = Verifier(rooms), Reindexer(rooms, maker)
     for record in _segments(rooms):
-        for _ in verifier.index(record, deep=True):
-            pass
-    reindexer = Reindexer(rooms, maker)
-    for record in list(reindexer.due()):
-        place = f"store/{record.name}"
-        if not write:
-            yield Mended("index", place, f"{place} has no index that can be used", False, False)
-            continue
-        done = reindexer.build(record)
-        yield Mended("index", place, done.problem or f"{place}: its index is built again", not done.problem, False)
+        for flaw in verifier.index(record):
+            if not write:
+                yield Mended("index", flaw.place, flaw.what, False, False)
+                continue
+            done = reindexer.build(record)
+            text = done.problem or f"{flaw.what.partition(';')[0]}; it is built again"
+            yield Mended("index", flaw.place, text, not done.problem, False)
 
 
 # Damaged segments -------------------------------------------------------------------------------------------------

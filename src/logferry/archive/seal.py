@@ -27,6 +27,7 @@ from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
+from logferry.archive.index.encoding import encoding_of, last_utf16_line_end
 from logferry.archive.index_making import IndexMaker
 from logferry.archive.locks import locked
 from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
@@ -38,7 +39,14 @@ from logferry.archive.store.store import StoredObject
 from logferry.archive.tails import Tail, tail_place
 from logferry.archive.writing import SegmentWriter
 from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
-from logferry.limits import COPY_BYTES, MANIFEST_BYTES_MAX, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
+from logferry.limits import (
+    COPY_BYTES,
+    LINE_WINDOW_BYTES,
+    MANIFEST_BYTES_MAX,
+    SEAL_BATCH_FILES,
+    SEAL_TAIL_BYTES_MAX,
+    SEGMENT_BYTES,
+)
 
 
 @dataclass(slots=True)
@@ -228,13 +236,14 @@ class Sealer:
             begin = state.sealed
             while begin < state.size:
                 # A large generation spans several segments: its parts are committed in order, one with each.
-                end = min(state.size, begin + self._segment_bytes - batch.raw_bytes)
+                end = self._end_of_part(state, begin, begin + self._segment_bytes - batch.raw_bytes)
                 batch.pieces.append(Piece(state, begin, end))
                 batch.raw_bytes += end - begin
                 batch.told_bytes += told_bytes(state.path)
                 begin = end
                 if (
-                    batch.raw_bytes >= self._segment_bytes
+                    end < state.size
+                    or batch.raw_bytes >= self._segment_bytes
                     or len(batch.pieces) >= SEAL_BATCH_FILES
                     or batch.told_bytes >= MANIFEST_BYTES_MAX // 2
                 ):
@@ -245,6 +254,26 @@ class Sealer:
                         break
         if batch.pieces:
             yield batch
+
+    def _end_of_part(self, state: PathState, begin: int, most: int) -> int:
+        """Where a part that begins at ``begin`` ends: at ``most``, or behind a line that ends near there.
+
+        The index of a segment says nothing about a line that is cut, so every search would have to read it.
+        """
+        if most >= state.size:
+            return state.size
+        low = max(begin, most - LINE_WINDOW_BYTES)
+        try:
+            with open_generation(self._rooms, state.generation_id or 0) as reader:
+                encoding = encoding_of(reader.read_at(0, 4))
+                data = reader.read_at(low, most - low)
+        except (LogferryError, OSError):  # told by whoever reads all of it
+            return most
+        if encoding == "bytes":
+            place = data.rfind(b"\n") + 1
+        else:
+            place = last_utf16_line_end(data, low, 0, len(data), encoding)
+        return low + place if place else most
 
     # One segment -----------------------------------------------------------------------------------------------------
 

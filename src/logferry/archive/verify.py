@@ -161,7 +161,7 @@ class Verifier:
         yield from found
         yield from self.index(record, deep=deep)
 
-    def index(self, record: SegmentRecord, *, deep: bool) -> Iterator[Flaw]:
+    def index(self, record: SegmentRecord, *, deep: bool = True) -> Iterator[Flaw]:
         """What is wrong with its index, which is then due to be built again: no bytes are lost with it."""
         index = self._rooms.indexes.usable(record.id)
         if index is None:

@@ -63,6 +63,10 @@ class RunTable:
     digit_lengths: U64
     other_lengths: U64
 
+    def within(self, start: int, end: int) -> tuple[int, int]:
+        """The runs that lie wholly between two places of the content: from the first on, before the last."""
+        return int(self.at.searchsorted(start)), int(self.at.searchsorted(end, "right")) - 1
+
     def line_ends(self, start: int, end: int) -> tuple[I64, I64]:
         """A sparse index of lines: places in the content, and how many line ends lie between ``start`` and each.
 
