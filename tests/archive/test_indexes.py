@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from logferry.archive.reindex import Reindexed
 from logferry.archive.seal import Sealed
 from logferry.errors import Later
 from tests.archive.conftest import AGENT, Shelf
+from tests.archive.crashing import grow, killed_at_each_step
 from tests.archive.segment.making import log_text
 from tests.archive.test_repair import without_catalog
 from tests.archive.test_verify import flip, verify
@@ -398,6 +399,81 @@ def test_a_rebuilt_catalog_takes_whole_indexes_over_and_leaves_the_rest(shelf: S
     sweep(other)
     assert [path for path in sidecars(other) if path != lonely] == named(other)  # older than the catalog, and nobody's
     other.close()
+
+
+# Cut off anywhere ----------------------------------------------------------------------------------------------------
+
+FIRST, MORE, OTHER = log_text(3_000), log_text(2_000, 2), log_text(4_000, 3)
+
+
+def _send(shelf: Shelf) -> None:
+    grow(shelf, LOG, FIRST, shelf.size(LOG) or 0)
+    grow(shelf, "other.log", OTHER, shelf.size("other.log") or 0)
+
+
+def _send_more(shelf: Shelf) -> None:
+    grow(shelf, LOG, FIRST + MORE, shelf.size(LOG) or 0)
+
+
+def _seal(shelf: Shelf) -> None:
+    assert seal(shelf, segment_bytes=4_000).problems == ()
+
+
+def _compact(shelf: Shelf) -> None:
+    for done in shelf.archive.compactor(level=2, segment_bytes=100_000, maker=HERE).compact(shelf.clock.now_ns()):
+        assert done.problems == ()
+
+
+def _reindex_all(shelf: Shelf) -> None:
+    for done in reindex(shelf, all_of_them=True):
+        assert done.problem == ""
+
+
+def _sweep(shelf: Shelf) -> None:
+    sweep(shelf)
+
+
+STEPS: list[tuple[str, Callable[[Shelf], None]]] = [
+    ("send", _send),
+    ("seal", _seal),
+    ("send more", _send_more),
+    ("seal again", _seal),
+    ("compact", _compact),
+    ("reindex", _reindex_all),
+    ("sweep", _sweep),
+]
+
+
+@pytest.mark.slow
+def test_killed_at_every_step_no_index_is_wrong_and_none_stays_behind(quick_folders: Path, folder: Path) -> None:
+    """SIGKILL before each durable step of sealing, compacting, indexing anew and sweeping; then it goes on."""
+    template = quick_folders / "index-template"
+    template.mkdir()
+    Shelf(template).close()
+    rehearsal = Shelf(folder)  # loads the compiled kernels, once for all children
+    for _, step in STEPS:
+        step(rehearsal)
+    rehearsal.close()
+    kills = 0
+    for kill_at, done, place in killed_at_each_step(template, folder, STEPS):
+        shelf = Shelf(place)
+        where = (kill_at, STEPS[done][0])
+        assert [flaw for flaw in shelf.archive.verifier().verify() if flaw.is_damage or flaw.kind == "index"] == [], (
+            where
+        )
+        for _, step in STEPS[done:]:
+            step(shelf)
+        assert shelf.everything() == {LOG: [FIRST + MORE], "other.log": [OTHER]}, where
+        reindex(shelf)
+        sweep(shelf)
+        told = shelf.catalog.indexing.sums(VERSION)
+        assert (told.segments, told.indexed) == (len(segments(shelf)), len(segments(shelf))), where
+        assert sidecars(shelf) == named(shelf), where
+        assert len(sidecars(shelf)) == len(segments(shelf)) == len(list((shelf.folder / "store").rglob("*.zst"))), where
+        assert verify(shelf) == [], where
+        shelf.close()
+        kills += 1
+    assert kills > 60
 
 
 # A process of its own ------------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -87,6 +88,14 @@ def opened(shelf: Shelf, generation: int) -> Iterator[tuple[Lines, list[tuple[in
         indexes.close()
 
 
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what a thread in the background does."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def some_text(dice: random.Random, size: int) -> bytes:
     """Lines of all lengths: empty, short, very long, CR LF, binary; the last one may have no end."""
     parts: list[bytes] = []
@@ -130,12 +139,10 @@ def test_lines_are_those_of_a_plain_count(shelf: Shelf, monkeypatch: pytest.Monk
     numbers = {1, len(plain.starts)} | {n for at in near for n in (at - 1, at, at + 1)}
     numbers |= {dice.randrange(1, len(plain.starts)) for _ in range(40)}
     with opened(shelf, generation_of(shelf)) as (lines, _):
-        # The tail is counted when it is asked for.
-        assert lines.page_from(len(plain.starts), 1).rows[0].number == len(plain.starts)
+        until(lambda: lines.total is not None)  # the tail is counted in the background
         check(lines, plain, sorted(n for n in numbers if 1 <= n <= len(plain.starts)))
+        until(lambda: lines.index().complete)
         counts = lines.index()
-        while not counts.complete:
-            counts = lines.index()
         assert counts.counts == tuple(whole[at : at + 4_096].count(b"\n") for at in range(0, len(whole), 4_096))
         assert counts.lines_total == len(plain.starts)
 

@@ -120,10 +120,10 @@ class LineIndex:
         while True:
             with self._lock:
                 end = (len(self._steps) + 1) * STEP
-                if end > min(self.covered, reader.size):
+                known = self.before(end)
+                if known is None or end > reader.size:
                     return True
-                found = bisect_right(self._places, end) - 1
-                place, ends = self._places[found], self._ends[found]
+                place, ends = known
                 if place != end:
                     if not most:
                         return False

@@ -85,7 +85,7 @@ class Lines:
         counts, total = self._index.counts(), self.total
         rest = self.size - len(counts) * STEP
         complete = rest < STEP
-        if not complete and self._index.covered + STEP > self.size:
+        if not complete:
             self._index.steps_wanted = True
             self._indexes.want(self._generation_id)
         if complete and rest:
