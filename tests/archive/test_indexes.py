@@ -15,8 +15,8 @@ from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.index import Stretch
 from logferry.archive.index.kernel import OPAQUE
-from logferry.archive.index.layout import VERSION
 from logferry.archive.index.runs import CUT_END, CUT_START
+from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import IndexMaker, MakerApart, MakerHere, Making
 from logferry.archive.mend import Mended
 from logferry.archive.reindex import Reindexed
@@ -216,17 +216,19 @@ def test_segments_from_before_there_were_indexes_get_theirs_the_newest_first(she
     assert len(named(shelf)) == 4
 
 
-def test_an_index_of_another_version_is_built_again(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_of_another_version_is_built_again(shelf: Shelf) -> None:
     shelf.put(LOG, log_text(5_000))
     seal(shelf)
     (record,) = segments(shelf)
     old = index_record(shelf, record)
-    with monkeypatch.context() as patch:
-        patch.setattr("logferry.archive.index.layout.VERSION", VERSION + 1)
-        assert shelf.archive.indexed(record.id) is None
-        assert len(reindex(shelf)) == 1
-        new = index_record(shelf, record)
-        assert (new.version, new.name != old.name) == (VERSION + 1, True)
+    with shelf.catalog._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE indexes SET version = version - 1")
+    assert shelf.archive.indexed(record.id) is None
+    assert shelf.catalog.indexing.sums(VERSION)[:2] == (1, 0)
+    assert verify(shelf) == []
+    assert len(reindex(shelf)) == 1
+    new = index_record(shelf, record)
+    assert (new.version, new.name != old.name) == (VERSION, True)
     assert sweep(shelf) == 1
     assert sidecars(shelf) == named(shelf)
 

@@ -11,12 +11,14 @@ from typing import Self
 
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
+from logferry.archive.catalog.indexing import IndexSums
 from logferry.archive.changes import Adopt
 from logferry.archive.check import Finding, check
 from logferry.archive.compact import Compactor
 from logferry.archive.digests import digest
 from logferry.archive.durable import Disk, translating
 from logferry.archive.incoming import Incoming
+from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import IndexMaker
 from logferry.archive.indexed import IndexedSegment, indexed
 from logferry.archive.line_index import LineIndexes
@@ -241,6 +243,10 @@ class Archive:
     def reindexer(self, maker: IndexMaker, *, pace: Pace = no_pace) -> Reindexer:
         """What builds the indexes that are missing, damaged or of another version."""
         return Reindexer(self._rooms, maker, pace=pace)
+
+    def index_sums(self) -> IndexSums:
+        """How many segments have an index that can be used, and how large those are."""
+        return self.catalog.indexing.sums(VERSION)
 
     def indexed(self, segment_id: int) -> IndexedSegment | None:
         """A segment with its open index; None while it has none that can be used, or counts no more."""

@@ -10,6 +10,7 @@ from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.index.version import VERSION
 from logferry.archive.store import CachedStore, Store
 from logferry.clock import Clock
 from logferry.errors import Damaged, LogferryError, NotFound
@@ -75,8 +76,6 @@ class Indexes:
 
     def usable(self, segment_id: int) -> IndexRecord | None:
         """The row of a segment's index, if it has one of this version, not known to be damaged."""
-        from logferry.archive.index.layout import VERSION
-
         record = self._catalog.indexing.of(segment_id)
         is_usable = record is not None and record.name and record.version == VERSION and record.due_ns is None
         return record if is_usable else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import IndexMaker
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Segment
@@ -39,8 +40,6 @@ class Reindexer:
 
     def due(self, *, all_of_them: bool = False) -> Iterator[SegmentRecord]:
         """Segments whose index is to be built now, the newest first; ``all_of_them``: or whatever they have."""
-        from logferry.archive.index.layout import VERSION
-
         before = 1 << 62
         version = -1 if all_of_them else VERSION  # no index is of version -1
         while page := self._rooms.catalog.indexing.due(
@@ -79,8 +78,6 @@ class Reindexer:
         return sidecar.put()._replace(segment_id=segment.id)
 
     def _failed(self, segment: SegmentRecord, why: str) -> IndexRecord:
-        from logferry.archive.index.layout import VERSION
-
         now_ns = self._rooms.clock.now_ns()
         return IndexRecord(segment.id, "", 0, VERSION, now_ns, now_ns + int(INDEX_AGAIN_S * 1e9), why)
 

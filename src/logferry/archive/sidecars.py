@@ -12,6 +12,7 @@ from functools import partial
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.index.encoding import UTF16_LINE_ENDS, Encoding, encoding_of
 from logferry.archive.index.pieces import Beginning, Pieces
+from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import IndexMaker, Making
 from logferry.archive.objects import sidecar_name
 from logferry.archive.reader import GenerationReader, open_generation
@@ -56,8 +57,6 @@ class SidecarWriter:
 
     def put(self) -> IndexRecord:
         """Write it into the store. Where that fails, the record says when to try again, and why."""
-        from logferry.archive.index.layout import VERSION
-
         now_ns = self._rooms.clock.now_ns()
         if self._making is not None:
             name = sidecar_name(self._name)
@@ -100,7 +99,7 @@ def _begins_line(reader: GenerationReader, offset: int, encoding: Encoding) -> b
 
 def found_index(store: Store, manifest: Manifest, names: Iterable[tuple[str, int]]) -> IndexRecord | None:
     """The first whole index of a segment among objects beside it (name, size), read from the first byte to the last."""
-    from logferry.archive.index.layout import VERSION, Blocks
+    from logferry.archive.index.layout import Blocks
 
     for name, size in names:
         read_at = partial(store.read, name)

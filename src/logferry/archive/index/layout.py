@@ -9,16 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import zstandard
 
+from logferry.archive.index.version import FORMAT, TOKENIZER
 from logferry.archive.segment.frames import crc32, expand
 from logferry.archive.segment.segment import ReadAt
 from logferry.errors import Damaged
 from logferry.limits import INDEX_BLOCK_BYTES_MAX, INDEX_BLOCKS_MAX, SEGMENT_BYTES_MAX
 
-FORMAT = 1
-TOKENIZER = 1
-"""What a word is: ``words``."""
-VERSION = FORMAT << 16 | TOKENIZER
-"""Of all that decides what is in an index: one of another version is built again."""
 _FAST_LEVEL = 3
 BLOCK_GRANULES = 64
 """Granules whose lines share a block of types and one of times."""

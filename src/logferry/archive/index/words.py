@@ -1,4 +1,4 @@
-"""What a word is, and its hash. Whoever changes it counts up ``layout.TOKENIZER``.
+"""What a word is, and its hash. Whoever changes it counts up ``version.TOKENIZER``.
 
 A *word* is a run of ASCII letters, digits and bytes from 0x80 on; everything else separates. A word without a digit
 is *static*; one with a digit is a *variable*. Case is folded for ASCII letters alone: the case of a single byte
