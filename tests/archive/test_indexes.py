@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -558,3 +560,36 @@ def test_a_line_that_is_cut_between_segments_has_to_be_read(shelf: Shelf) -> Non
         types = indexed.index.row_types(0).tolist()
         assert types[row] == OPAQUE
         assert types.count(OPAQUE) == 1
+
+
+def test_what_a_process_said_at_its_end_is_told() -> None:
+    maker = MakerApart()
+    making = maker.begin(b"too short for an id", {})
+    with pytest.raises(Later, match=r"ended \(1\): .*Error"):
+        making.finish()
+    maker.begin(bytes(16), {})  # the next one is a new process
+    maker.close()
+
+
+def test_a_process_does_not_outlive_whoever_started_it() -> None:
+    program = (
+        "import sys, time; from logferry.archive.index_making import MakerApart; maker = MakerApart();"
+        "maker.begin(bytes(16), {}); print(maker.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_running(pid)
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while is_running(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,11 +31,15 @@ class IndexedPiece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IndexedSegment:
-    """``extents``: what of the content counts, in its order; other bytes of it belong to nobody any more."""
+    """``extents``: what of the content counts, in its order; other bytes of it belong to nobody any more.
+
+    The index is shared with other threads: hold ``lock`` while you ask it.
+    """
 
     record: SegmentRecord
     index: SegmentIndex
     extents: tuple[HeldExtent, ...]
+    lock: threading.Lock
     _index_record: IndexRecord
     _rooms: Rooms
 
@@ -74,8 +79,8 @@ def indexed(rooms: Rooms, segment_id: int) -> IndexedSegment | None:
     record = rooms.catalog.sealing.segment(segment_id)
     if record is None or record.gone_ns is not None:
         return None
-    index, index_record = rooms.indexes.index(record), rooms.indexes.usable(segment_id)
-    if index is None or index_record is None:
+    found = rooms.indexes.index(record)
+    if found is None:
         return None
     extents = tuple(rooms.catalog.sealing.held_in(segment_id))
-    return IndexedSegment(record, index, extents, index_record, rooms)
+    return IndexedSegment(record, found.index, extents, found.lock, found.record, rooms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from logferry.archive.catalog import Catalog
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """An index that several threads may share: one at a time, who holds ``lock``."""
+
+    record: IndexRecord
+    index: SegmentIndex
+    lock: threading.Lock
+
+
 class Indexes:
     """The indexes of one archive's segments in this process. Thread-safe."""
 
@@ -32,10 +42,10 @@ class Indexes:
         self._catalog = catalog
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: OrderedDict[int, tuple[str, SegmentIndex]] = OrderedDict()
+        self._open: OrderedDict[int, tuple[str, OpenIndex]] = OrderedDict()
         self._runs: OrderedDict[int, tuple[str, RunTable]] = OrderedDict()
 
-    def index(self, segment: SegmentRecord) -> SegmentIndex | None:
+    def index(self, segment: SegmentRecord) -> OpenIndex | None:
         """The index of a segment, None where there is none that can be used. Loads the compiled kernels.
 
         What of it is damaged shows when it is asked for it: then call ``distrust`` and do without.
@@ -50,7 +60,7 @@ class Indexes:
             blocks = self._blocks(record, segment)
             if blocks is None:
                 return None
-            found = SegmentIndex(blocks)
+            found = OpenIndex(record, SegmentIndex(blocks), threading.Lock())
             self._keep(self._open, record, found, INDEXES_OPEN_MAX)
         return found
 

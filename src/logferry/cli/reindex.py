@@ -9,9 +9,13 @@ import click
 
 from logferry.cli import failures, text
 from logferry.cli.premises import as_plain, config_option, premises
+from logferry.limits import MIB
 
 if TYPE_CHECKING:
+    from logferry.archive.catalog.sealing import SegmentRecord
     from logferry.archive.index_making import MakerApart
+
+_TELL_BYTES = 4 * MIB
 
 
 @click.command()
@@ -26,11 +30,20 @@ def reindex(file: str | None, all_of_them: bool, as_json: bool) -> int:
     """
     built = failed = size = raw = 0
     bar = text.Progress()
+    number = read = 0
+    due: list[SegmentRecord] = []
+
+    def tell(count: int) -> None:
+        nonlocal read
+        if read // _TELL_BYTES != (read + count) // _TELL_BYTES:
+            bar.show(f"{number:,} of {len(due):,} segments, {text.size(read + count)} read")
+        read += count
+
     with premises(file) as place, contextlib.closing(_maker()) as maker:
-        reindexer = place.archive.reindexer(maker)
+        reindexer = place.archive.reindexer(maker, pace=tell)
         due = list(reindexer.due(all_of_them=all_of_them))
-        for number, record in enumerate(due):
-            bar.show(f"{number:,} of {len(due):,} segments, {text.size(raw)} read")
+        for number, record in enumerate(due, 1):
+            bar.show(f"{number:,} of {len(due):,} segments, {text.size(read)} read")
             done = reindexer.build(record)
             raw += done.raw_bytes
             built, size, failed = built + (not done.problem), size + done.bytes, failed + bool(done.problem)

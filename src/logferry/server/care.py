@@ -141,7 +141,7 @@ class Care:
                 bytes=done.bytes,
             )
         for problem in done.problems:
-            log.warning("could not be sealed", why=problem)
+            log.warning("sealing met a problem", why=problem)
 
     def _compact(self) -> None:
         """Now and then: it costs more than sealing, and saves the more the longer it has waited."""
@@ -158,7 +158,7 @@ class Care:
                 "compacted", segments=done.segments, into=done.into, bytes_before=done.bytes_before, bytes=done.bytes
             )
         for problem in done.problems:
-            log.warning("could not be compacted", why=problem)
+            log.warning("compacting met a problem", why=problem)
 
     def _retain(self) -> None:
         """Delete what no rule keeps, now and then. Each deletion is noted in the catalog with its rule and reason."""

@@ -37,7 +37,7 @@ class SegmentIndex:
     """The index of one segment. What is needed of it is expanded when it is asked for, and kept.
 
     Every method raises Damaged where the bytes it needs are not whole. Answers never leave out a line that matches.
-    Text is matched as the scan does: byte by byte, any case meaning ASCII letters in both.
+    One thread at a time. Text is matched as the scan does: byte by byte, any case meaning ASCII letters in both.
     """
 
     def __init__(self, blocks: Blocks, *, cache_bytes: int = INDEX_CACHE_BYTES) -> None:
@@ -368,7 +368,7 @@ def _readings(text: bytes, words: list[Word]) -> Iterator[tuple[bytes, list[Word
 
 
 class _Cache:
-    """What was expanded last, up to so many bytes. Thread-safe."""
+    """What was expanded last, up to so many bytes."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
