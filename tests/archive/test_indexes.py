@@ -194,7 +194,9 @@ def test_an_index_that_cannot_be_built_holds_up_nothing_and_comes_later(shelf: S
     (record,) = segments(shelf)
     assert shelf.archive.indexed(record.id) is None
     assert shelf.catalog.indexing.sums(VERSION).failed == 1
-    assert reindex(shelf) == []  # not at once again
+    assert reindex(shelf) == []  # not at once again, unless somebody says so
+    assert [one.id for one in shelf.archive.reindexer(HERE).due(at_once=True)] == [record.id]
+    assert [one.id for one in shelf.archive.reindexer(HERE).due(all_of_them=True)] == [record.id]
     shelf.clock.advance(3601)
     (again,) = reindex(shelf, Failing(at))
     assert f"no {at} today" in again.problem

@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import IO
 
-from logferry.archive.index.granules import Stretch
+from logferry.archive.index import SegmentIndex, Stretch
 from logferry.archive.index_making import BEGIN, FINISH, FRAME, INDEX, STRETCHES, MakerHere, Making, receive, send
 
 _ID_BYTES = 16
@@ -34,8 +34,17 @@ def serve(source: IO[bytes], to: IO[bytes]) -> None:
             making.add(payload, stretches)
         elif kind == FINISH:
             assert making is not None
-            send(to, INDEX, making.finish())
+            data = making.finish()
+            _check(data)
+            send(to, INDEX, data)
             making = None
+
+
+def _check(data: bytes) -> None:
+    """No index leaves that its reader would refuse. Raises Damaged."""
+    found = SegmentIndex.open(data, where="the new index")
+    found.verify()
+    assert found.runs is not None
 
 
 if __name__ == "__main__":

@@ -38,13 +38,17 @@ class Reindexer:
         self._maker = maker
         self._pace = pace
 
-    def due(self, *, all_of_them: bool = False) -> Iterator[SegmentRecord]:
-        """Segments whose index is to be built now, the newest first; ``all_of_them``: or whatever they have."""
+    def due(self, *, at_once: bool = False, all_of_them: bool = False) -> Iterator[SegmentRecord]:
+        """Segments whose index is to be built now, the newest first.
+
+        Args:
+            at_once: also where it failed a moment ago.
+            all_of_them: also where it is well.
+        """
         before = 1 << 62
+        now_ns = before if at_once or all_of_them else self._rooms.clock.now_ns()
         version = -1 if all_of_them else VERSION  # no index is of version -1
-        while page := self._rooms.catalog.indexing.due(
-            version, self._rooms.clock.now_ns(), before=before, limit=CARE_PAGE_ROWS
-        ):
+        while page := self._rooms.catalog.indexing.due(version, now_ns, before=before, limit=CARE_PAGE_ROWS):
             yield from page
             before = page[-1].id
 

@@ -26,7 +26,9 @@ _HEAD_BYTES = 4
 
 
 class SidecarWriter:
-    """Builds the index of one segment from its frames, and puts it into the store. It raises nothing: see ``record``.
+    """Builds the index of one segment from its frames, and puts it into the store.
+
+    What goes wrong is in the record that ``put`` gives, and never raised.
 
     The record's segment id is 0, for whoever commits it to fill in.
     """
@@ -34,7 +36,6 @@ class SidecarWriter:
     def __init__(self, rooms: Rooms, maker: IndexMaker, segment: Segment, name: str) -> None:
         """``name``: of the segment's object. ``segment``: open, its earlier bytes known to the catalog."""
         self._rooms = rooms
-        self._segment = segment
         self._name = name
         self._making: Making | None = None
         self.problem = ""

@@ -41,7 +41,7 @@ def reindex(file: str | None, all_of_them: bool, as_json: bool) -> int:
 
     with premises(file) as place, contextlib.closing(_maker()) as maker:
         reindexer = place.archive.reindexer(maker, pace=tell)
-        due = list(reindexer.due(all_of_them=all_of_them))
+        due = list(reindexer.due(at_once=True, all_of_them=all_of_them))
         for number, record in enumerate(due, 1):
             bar.show(f"{number:,} of {len(due):,} segments, {text.size(read)} read")
             done = reindexer.build(record)
