@@ -326,7 +326,7 @@ LINE_INDEX_NOW_BYTES = 16 * MIB
 LINE_INDEX_WAIT_S = 2.0
 """How long a jump to a line number waits for the counting to get there before it answers with an estimate."""
 LINE_INDEX_BLOCKS_MAX = 4_000_000
-"""Counts kept in memory over all files (12 bytes each): enough for 4 TB of files looked at lately."""
+"""Counts kept in memory over all files (16 bytes each): enough for 4 TB of files looked at lately, 1 TB sealed."""
 LINE_WINDOW_BYTES = 256 * KIB
 """Read at once when lines are cut out; a longer line is measured block by block."""
 FOLDER_PAGE_ENTRIES = 1_000
@@ -630,6 +630,18 @@ INDEX_TYPE_SHARE = 24
 """Where the text of log types is more than one in so many bytes of content, lines of rare types post their words."""
 INDEX_CACHE_BYTES = 64 * MIB
 """Expanded blocks that one open index keeps."""
+INDEXES_OPEN_MAX = 16
+"""Indexes that one process keeps open, each with up to ``INDEX_CACHE_BYTES``."""
+INDEX_TABLES_MAX = 64
+"""Tables of lines that one process keeps: some 20 KB each, 300 KB for a segment of 20,000 small files."""
+INDEX_AGAIN_S = 3600.0
+"""An index that could not be built is tried again after so long."""
+INDEX_STEP_S_MAX = 600.0
+"""One frame in the process that builds indexes: milliseconds, but the first one of a machine compiles the kernels."""
+INDEX_TURN_S_MAX = 60.0
+"""After so long the building of missing indexes lets the other duties have their turn."""
+INDEX_WORKER_IDLE_S = 300.0
+"""That process ends when nothing was to do for so long: starting it costs a second, keeping it 200 MB."""
 # Care --------------------------------------------------------------------------------------------------------------
 SCRUB_BYTES_PER_S = 16 * MIB
 """How fast the scrub reads: a terabyte in 18 hours, while a disk still has most of its speed for everybody else."""

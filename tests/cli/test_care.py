@@ -102,6 +102,38 @@ def test_a_lost_catalog_is_repaired(logferry: Logferry, root: Path) -> None:
     assert logferry("verify")[0] == 0
 
 
+def test_indexes_are_built_told_and_mended(logferry: Logferry, root: Path) -> None:
+    code, out, err = logferry("reindex")
+    assert (code, out) == (0, "")
+    assert "1 indexes built" in err
+    assert logferry("reindex")[0] == 0
+    assert "every segment has its index" in logferry("reindex")[2]
+    (index,) = (root / "store").rglob("*.idx")
+    index.write_bytes(index.read_bytes()[:-1])
+    code, out, err = logferry("verify")
+    assert (code, out.startswith("note  index  store/")) == (0, True)
+    assert "nothing damaged, 1 other findings" in err
+    code, out, err = logferry("repair")
+    assert (code, out.startswith("mended  index  store/")) == (0, True)
+    assert "nothing stays damaged" in err
+    assert logferry("verify")[:2] == (0, "")
+    code, out, _ = logferry("reindex", "--all", "--json")
+    one, sums = map(json.loads, out.splitlines())
+    assert (code, one["problem"], one["agent"]) == (0, "", AGENT)
+    assert (sums["built"], sums["failed"], sums["bytes"]) == (1, 0, one["bytes"])
+
+
+def test_an_index_that_cannot_be_built_is_told_with_exit_code_4(logferry: Logferry, root: Path) -> None:
+    data = bytearray(segment(root).read_bytes())
+    data[20_000] ^= 1
+    segment(root).write_bytes(data)
+    code, out, err = logferry("reindex")
+    assert code == 4
+    assert out.startswith("failed  ")
+    assert "frame 0" in out
+    assert "1 could not be built" in err
+
+
 def test_repair_tells_what_stays_lost(logferry: Logferry, root: Path) -> None:
     segment(root).unlink()
     code, out, _ = logferry("repair")

@@ -13,6 +13,8 @@ import pytest
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.sealing import SegmentRecord
+from logferry.archive.index.version import VERSION
+from logferry.archive.index_making import MakerHere
 from logferry.archive.store import CachedStore
 from logferry.clock import SYSTEM, ManualClock
 from logferry.errors import BadConfig, Conflict
@@ -36,7 +38,8 @@ def later(site: Site, seconds: float) -> Care:
     """The care part of a moment in the future."""
     clock = ManualClock()
     clock.advance(SYSTEM.now_ns() / 1e9 - clock.now_ns() / 1e9 + seconds)
-    return Care(site.config, Archive(site.config.data_dir, site.catalog, clock=clock), clock=clock)
+    archive = Archive(site.config.data_dir, site.catalog, clock=clock)
+    return Care(site.config, archive, clock=clock, maker=MakerHere())
 
 
 def test_sealed_files_are_downloaded_from_any_byte_and_appended_to(site: Site) -> None:
@@ -132,6 +135,27 @@ def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: 
     path.write_bytes(data)
     later(site, 3 * site.config.archive.scrub_every + 100_000).turn()
     assert site.catalog.care.flaws() == []
+    site.catalog.close()
+
+
+def test_segments_get_their_indexes_and_lost_ones_come_back(site: Site) -> None:
+    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)  # there is nothing to compact
+    site.config = dataclasses.replace(site.config, archive=tight)
+    joined = site.join("web-01")
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        store(agent, "/a.log", log_text(500_000))
+        agent.close()
+    later(site, SEAL_WAIT_S + 10).turn()
+    assert site.catalog.indexing.sums(VERSION)[:2] == (1, 1)
+    (index,) = (Path(site.config.data_dir) / "store").rglob("*.idx")
+    index.write_bytes(index.read_bytes()[:-1])
+    later(site, 3 * site.config.archive.scrub_every).turn()  # the scrub finds it
+    assert site.catalog.indexing.sums(VERSION)[:2] == (1, 0)
+    assert site.catalog.care.flaws() == []
+    later(site, 3 * site.config.archive.scrub_every + 30).turn()
+    assert site.catalog.indexing.sums(VERSION)[:2] == (1, 1)
     site.catalog.close()
 
 

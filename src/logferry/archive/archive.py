@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
+from logferry.archive.catalog.indexing import IndexSums
 from logferry.archive.changes import Adopt
 from logferry.archive.check import Finding, check
 from logferry.archive.compact import Compactor
 from logferry.archive.digests import digest
 from logferry.archive.durable import Disk, translating
 from logferry.archive.incoming import Incoming
+from logferry.archive.index.version import VERSION
+from logferry.archive.index_making import IndexMaker
+from logferry.archive.indexed import IndexedSegment, indexed
 from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.many import Many, WholeFile
@@ -24,10 +29,12 @@ from logferry.archive.partials import held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
+from logferry.archive.reindex import Reindexer
 from logferry.archive.renames import Renames
 from logferry.archive.retention import Retention, Rule
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import Sealer
+from logferry.archive.sealed_lines import told_of
 from logferry.archive.siblings import Siblings
 from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
 from logferry.archive.store import Store
@@ -63,7 +70,9 @@ class Archive:
         self._tree = Tree(self._rooms)
         self._renames = Renames(self._rooms, self._tree, self._supersede)
         self._texts = Texts(self._rooms)
-        self._indexes = LineIndexes(lambda generation_id: self.text(generation_id).reader, clock)
+        self._indexes = LineIndexes(
+            lambda generation_id: self.text(generation_id).reader, clock, partial(told_of, self._rooms)
+        )
         self._lock = threading.Lock()
         self._active: dict[tuple[str, str], Incoming] = {}
 
@@ -205,21 +214,43 @@ class Archive:
         """Fill the empty catalog from segments and files; yields what was found, agent by agent."""
         return rebuild(self._rooms, write=write)
 
-    def mend(self, *, write: bool = True) -> Iterator[Mended]:
+    def mend(self, *, write: bool = True, maker: IndexMaker | None = None) -> Iterator[Mended]:
         """Mend what can be mended of an archive with a catalog; yields each thing found. See ``mend.mend``."""
-        return mend(self._rooms, write=write)
+        return mend(self._rooms, write=write, maker=maker)
 
     def retention(self, rules: Sequence[Rule]) -> Retention:
         """What deletes by ``rules``, of which the first that matches counts."""
         return Retention(self._rooms, rules)
 
-    def sealer(self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Sealer:
-        """What moves bytes at rest into segments. ``level``: of zstd; ``segment_bytes``: content of one segment."""
-        return Sealer(self._rooms, level=level, segment_bytes=segment_bytes)
+    def sealer(
+        self, *, level: int = SEAL_LEVEL, segment_bytes: int = SEGMENT_BYTES, maker: IndexMaker | None = None
+    ) -> Sealer:
+        """What moves bytes at rest into segments.
 
-    def compactor(self, *, level: int = COMPACT_LEVEL, segment_bytes: int = SEGMENT_BYTES) -> Compactor:
-        """What makes few, tighter segments of many. ``level``: of zstd."""
-        return Compactor(self._rooms, level=level, segment_bytes=segment_bytes)
+        Args:
+            level: of zstd.
+            segment_bytes: content of one segment.
+            maker: of their indexes; without one they get theirs from a ``reindexer``.
+        """
+        return Sealer(self._rooms, level=level, segment_bytes=segment_bytes, maker=maker)
+
+    def compactor(
+        self, *, level: int = COMPACT_LEVEL, segment_bytes: int = SEGMENT_BYTES, maker: IndexMaker | None = None
+    ) -> Compactor:
+        """What makes few, tighter segments of many. See ``sealer``."""
+        return Compactor(self._rooms, level=level, segment_bytes=segment_bytes, maker=maker)
+
+    def reindexer(self, maker: IndexMaker, *, pace: Pace = no_pace) -> Reindexer:
+        """What builds the indexes that are missing, damaged or of another version."""
+        return Reindexer(self._rooms, maker, pace=pace)
+
+    def index_sums(self) -> IndexSums:
+        """How many segments have an index that can be used, and how large those are."""
+        return self.catalog.indexing.sums(VERSION)
+
+    def indexed(self, segment_id: int) -> IndexedSegment | None:
+        """A segment with its open index; None while it has none that can be used, or counts no more."""
+        return indexed(self._rooms, segment_id)
 
     def free_bytes(self) -> int:
         """How much may still arrive before uploads are refused; negative when they are."""
@@ -234,6 +265,7 @@ class Archive:
             incoming.abandon()
         self._indexes.close()
         self._texts.close()
+        self._rooms.indexes.close()
         self._rooms.segments.close()
         self._rooms.segments.store.close()
         for tree in (self._rooms.live, self._rooms.kept, self._rooms.incoming, self._rooms.tails):

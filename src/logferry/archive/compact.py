@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.index_making import IndexMaker
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import known
@@ -43,11 +45,14 @@ class Compacted:
 class Compactor:
     """Compacts the segments of one archive. One at a time; any process may."""
 
-    def __init__(self, rooms: Rooms, *, level: int, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """``level``: of zstd, for what is written."""
+    def __init__(
+        self, rooms: Rooms, *, level: int, segment_bytes: int = SEGMENT_BYTES, maker: IndexMaker | None = None
+    ) -> None:
+        """``level``: of zstd, for what is written. ``maker``: of indexes."""
         self._rooms = rooms
         self._level = level
         self._segment_bytes = segment_bytes
+        self._maker = maker
 
     def compact(self, old_before_ns: int) -> Iterator[Compacted]:
         """Merge small segments, and write anew those made before ``old_before_ns`` with a lower level.
@@ -85,7 +90,7 @@ class Compactor:
         return len(group) > 1 and sum(sizes) >= 2 * max(sizes)
 
     def _merge(self, group: Sequence[SegmentRecord]) -> Compacted:
-        writer = SegmentWriter(self._rooms, group[0].agent, self._level)
+        writer = SegmentWriter(self._rooms, group[0].agent, self._level, self._maker)
         moving = _Moving(self._rooms, group)
         try:
             written = writer.write(moving.parts)
@@ -95,13 +100,14 @@ class Compactor:
             self._rooms.catalog.writer.run(LetGo(self._rooms, group))
             return Compacted(len(group), 0, sum(r.bytes for r in group))
         try:
-            self._rooms.catalog.writer.run(MoveExtents(self._rooms, written, group, moving))
+            self._rooms.catalog.writer.run(MoveExtents(self._rooms, written, group, moving, writer.index))
         except Conflict as error:  # refused for sure: nothing refers to it
-            self._rooms.segments.store.remove(written.name)
+            writer.drop(written.name)
             return Compacted(problems=(str(error),))
         except LogferryError as error:  # perhaps it is committed; if not, the sweep finds it
             return Compacted(problems=(str(error),))
-        return Compacted(len(group), 1, sum(r.bytes for r in group), written.bytes)
+        why = (writer.index.why,) if writer.index is not None and writer.index.why else ()
+        return Compacted(len(group), 1, sum(r.bytes for r in group), written.bytes, why)
 
 
 @dataclass(slots=True)
@@ -171,14 +177,24 @@ class LetGo(Change[None]):
 class MoveExtents(LetGo):
     """All extents of a group lie in the new segment from now on. Conflict when one of them changed meanwhile."""
 
-    def __init__(self, rooms: Rooms, record: SegmentRecord, group: Sequence[SegmentRecord], moving: _Moving) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        record: SegmentRecord,
+        group: Sequence[SegmentRecord],
+        moving: _Moving,
+        index: IndexRecord | None = None,
+    ) -> None:
         super().__init__(rooms, group)
         self._record = record
         self._moving = moving
+        self._index = index
 
     def apply(self, transaction: Transaction) -> None:
         sealing = self._rooms.catalog.sealing
         segment_id = sealing.add_segment(transaction, self._record)
+        if self._index is not None:
+            self._rooms.catalog.indexing.put(transaction, self._index._replace(segment_id=segment_id))
         for extent, was_in in self._moving.taken:
             sealing.drop_extent(transaction, extent, was_in)
         for extent in self._moving.placed:

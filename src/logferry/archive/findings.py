@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from logferry.archive.catalog.indexing import IndexRecord
+from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
 from logferry.archive.rooms import Rooms
-from logferry.archive.segment import Builder, Finding, HeldGeneration, Salvaged, Segment, salvage
-from logferry.archive.store import Store
+from logferry.archive.segment import Builder, Finding, HeldGeneration, Manifest, Salvaged, Segment, salvage
+from logferry.archive.sidecars import found_index
+from logferry.archive.store import Store, StoredObject
 from logferry.archive.verify import Reading, behind_cache
-from logferry.archive.writing import SEGMENT_SUFFIX, SegmentWriter
+from logferry.archive.writing import SegmentWriter
 from logferry.errors import Damaged
 from logferry.limits import COMPACT_LEVEL, COPY_BYTES
 
@@ -25,6 +28,8 @@ class FoundSegment:
     raw_bytes: int
     sha256: str
     created_ns: int
+    index: IndexRecord | None = None
+    """Its index, where a whole one lies beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,12 @@ def look_through(rooms: Rooms, agent: str, *, deep: bool) -> Findings:
     """Read the manifests of all segments of ``agent``; ``deep``: their frames too, for their digests."""
     store = behind_cache(rooms.segments.store)
     findings = Findings(agent)
-    for found in store.objects(agent):
+    objects = list(store.objects(agent))
+    beside: dict[str, list[StoredObject]] = {}
+    for found in objects:
+        if found.name.endswith(INDEX_SUFFIX):
+            beside.setdefault(segment_of(found.name), []).append(found)
+    for found in objects:
         if not found.name.endswith(SEGMENT_SUFFIX):
             continue
         reading = Reading(store, found.name)
@@ -94,10 +104,17 @@ def look_through(rooms: Rooms, agent: str, *, deep: bool) -> Findings:
             findings.problems += [finding.what for finding in _verified(segment, reading)]
         manifest = segment.manifest
         record = FoundSegment(
-            found.name, found.size, manifest.raw_bytes, reading.sha256() if deep else "", manifest.created_ns
-        )
+            found.name, found.size, manifest.raw_bytes, reading.sha256() if deep else "", manifest.created_ns,
+            _index(store, manifest, beside.get(found.name, ())) if deep else None,
+        )  # fmt: skip
         findings.take(record, manifest.generations, manifest.created_ns)
     return findings
+
+
+def _index(store: Store, manifest: Manifest, beside: Iterable[StoredObject]) -> IndexRecord | None:
+    """The newest whole index among those beside a segment."""
+    newest_first = sorted(beside, key=lambda one: -one.changed_ns)
+    return found_index(store, manifest, ((one.name, one.size) for one in newest_first))
 
 
 def _verified(segment: Segment, reading: Reading) -> Iterator[Finding]:

@@ -1,16 +1,17 @@
-"""Line counts per MiB: what makes line numbers exact and jumps quick in files of any size.
+"""Line ends before certain places: what makes line numbers exact and jumps quick in files of any size.
 
 A generation's bytes only grow, so a count once made holds for ever. Counting runs at more than 1 GiB/s, in the
-background for large files; everything else works while it is not ready yet.
+background for large files; everything else works while it is not ready yet. What is sealed need not be counted: the
+indexes of its segments tell.
 """
 
 from __future__ import annotations
 
 import threading
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from logferry.archive.reader import GenerationReader
@@ -34,63 +35,127 @@ class LineCounts:
 
 
 class LineIndex:
-    """Line ends per whole MiB of one generation, as far as counted. Thread-safe."""
+    """Places in one generation and how many line ends lie before each, as far as known. Thread-safe.
+
+    The places are a MiB apart where they were counted here, a granule where an index of sealed bytes told them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ends = array("Q")  # line ends up to and including each whole block
+        # Whoever reads without the lock finds a number of line ends for every place.
+        self._places, self._ends = array("Q", [0]), array("Q", [0])
+        self._steps = array("Q")  # line ends up to and including each whole MiB from the start
+        self.told_bytes = 0
+        """For so many sealed bytes their indexes were asked already."""
+        self.steps_wanted = False
+        """Whether somebody wants to know how many lines each MiB holds."""
 
     @property
     def blocks(self) -> int:
-        """Whole blocks counted."""
-        return len(self._ends)
+        """Places known, the start not counted."""
+        return len(self._places) - 1
 
     @property
     def covered(self) -> int:
         """Bytes counted."""
-        return len(self._ends) * STEP
+        return self._places[-1]
 
-    def before(self, block: int) -> int | None:
-        """Line ends before the block, None when not counted that far."""
-        if block == 0:
-            return 0
-        return self._ends[block - 1] if block <= len(self._ends) else None
+    def before(self, byte: int) -> tuple[int, int] | None:
+        """The last known place at or before ``byte`` and the line ends before it; None when not counted that far."""
+        found = bisect_right(self._places, byte) - 1
+        place = self._places[found]
+        return (place, self._ends[found]) if byte - place < STEP or place != self.covered else None
 
-    def block_of(self, line_ends: int) -> int | None:
-        """The block in which the ``line_ends``-th line end (from 1) lies, None when not counted that far."""
-        block = bisect_left(self._ends, line_ends)
-        return block if block < len(self._ends) else None
+    def holding(self, line_ends: int) -> tuple[int, int, int] | None:
+        """Where the ``line_ends``-th line end (from 1) lies: (start, end, line ends before the start).
 
-    def is_empty(self, block: int) -> bool:
-        """Whether the block is known to hold no line end."""
-        before, after = self.before(block), self.before(block + 1)
-        return before is not None and before == after
+        None when not counted that far.
+        """
+        found = bisect_left(self._ends, line_ends)
+        if found >= len(self._places):
+            return None
+        return self._places[found - 1], self._places[found], self._ends[found - 1]
+
+    def around(self, byte: int) -> tuple[int, int, bool]:
+        """The bytes between two places, around ``byte``: (start, end, whether they are known to hold no line end)."""
+        after = bisect_right(self._places, byte)
+        if after < len(self._places):
+            return self._places[after - 1], self._places[after], self._ends[after - 1] == self._ends[after]
+        start = byte - (byte - self._places[after - 1]) % STEP
+        return start, start + STEP, False
 
     def counts(self) -> tuple[int, ...]:
-        """Line ends of each whole block counted."""
-        ends = list(self._ends)
+        """Line ends of each whole MiB, as far as counted."""
+        ends = list(self._steps)
         return tuple(after - before for before, after in zip([0, *ends], ends, strict=False))
 
+    def learn(self, places: Sequence[int], ends: Sequence[int]) -> None:
+        """Line ends before places in order, as an index tells; those that are known already are left out."""
+        with self._lock:
+            new = bisect_right(places, self._places[-1])
+            self._ends.extend(ends[new:])
+            self._places.extend(places[new:])
+
     def count_on(self, reader: GenerationReader, until: int, go_on: Callable[[], bool]) -> bool:
-        """Count whole blocks up to byte ``until``; False when ``go_on`` said no before that."""
+        """Count on by whole MiB up to byte ``until``; False when ``go_on`` said no before that."""
         until = min(until, reader.size)
         while True:
             with self._lock:  # one counts, the others wait and find it done
-                block = len(self._ends)
-                if (block + 1) * STEP > until:
+                place = self._places[-1]
+                if place + STEP > until:
                     return True
-                last = self._ends[-1] if block else 0
-                self._ends.append(last + reader.read_at(block * STEP, STEP).count(b"\n"))
+                ends = self._ends[-1] + reader.read_at(place, STEP).count(b"\n")
+                self._ends.append(ends)
+                self._places.append(place + STEP)
+                if place == len(self._steps) * STEP:
+                    self._steps.append(ends)
             if not go_on():
                 return False
+
+    def count_steps(self, reader: GenerationReader, most: int, go_on: Callable[[], bool]) -> bool:
+        """Find out for each MiB how many lines it holds, as far as counted, reading at most ``most`` times.
+
+        False when there are more, or ``go_on`` said no.
+        """
+        while True:
+            with self._lock:
+                end = (len(self._steps) + 1) * STEP
+                known = self.before(end)
+                if known is None or end > reader.size:
+                    return True
+                place, ends = known
+                if place != end:
+                    if not most:
+                        return False
+                    most -= 1
+                    ends += reader.read_at(place, end - place).count(b"\n")
+                self._steps.append(ends)
+            if not go_on():
+                return False
+
+
+Told = tuple[Sequence[int], Sequence[int]]
+"""Places in a generation, and how many line ends lie before each."""
+
+
+def nothing_told(_generation_id: int) -> Told:
+    """Nothing is known."""
+    return (), ()
 
 
 class LineIndexes:
     """The indexes of all generations looked at lately, and the thread that completes them."""
 
-    def __init__(self, open_generation: Callable[[int], GenerationReader], clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        open_generation: Callable[[int], GenerationReader],
+        clock: Clock = SYSTEM,
+        told: Callable[[int], Told] = nothing_told,
+    ) -> None:
+        """``told``: what is known of a generation's lines without reading them."""
         self.clock = clock
         self._open = open_generation
+        self._told = told
         self._lock = threading.Lock()
         self._known: OrderedDict[int, LineIndex] = OrderedDict()
         self._wanted: deque[int] = deque()
@@ -107,6 +172,15 @@ class LineIndexes:
             self._known.move_to_end(generation_id)
             self._forget_oldest()
             return index
+
+    def ask(self, generation_id: int, reader: GenerationReader) -> LineIndex:
+        """The index of a generation, with what the indexes of its sealed bytes tell of them."""
+        index = self.of(generation_id)
+        sealed = reader.sealed_bytes
+        if index.covered + STEP <= sealed and index.told_bytes != sealed:
+            index.told_bytes = sealed
+            index.learn(*self._told(generation_id))
+        return index
 
     def want(self, generation_id: int) -> None:
         """Complete the generation's index in the background."""
@@ -132,6 +206,9 @@ class LineIndexes:
         while len(self._known) > 1 and sum(map(_blocks, self._known.values())) > LINE_INDEX_BLOCKS_MAX:
             self._known.popitem(last=False)
 
+    def _is_open(self) -> bool:
+        return not self._closed
+
     def _count(self) -> None:
         while True:
             with self._awake:
@@ -148,9 +225,11 @@ class LineIndexes:
         index = self.of(generation_id)
         try:
             with self._open(generation_id) as reader:
-                until = min(reader.size, (index.blocks + _BLOCKS_AT_ONCE) * STEP)
-                index.count_on(reader, until, lambda: not self._closed)
-                return until >= reader.size
+                until = min(reader.size, index.covered + _BLOCKS_AT_ONCE * STEP)
+                index.count_on(reader, until, self._is_open)
+                if until < reader.size:
+                    return False
+                return not index.steps_wanted or index.count_steps(reader, _BLOCKS_AT_ONCE, self._is_open)
         except LogferryError:
             return True  # whoever reads the lines is told what is wrong with the file
 

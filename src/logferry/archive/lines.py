@@ -58,7 +58,7 @@ class Lines:
         self._reader = reader
         self._indexes = indexes
         self._generation_id = generation_id
-        self._index: LineIndex = indexes.of(generation_id)
+        self._index: LineIndex = indexes.ask(generation_id, reader)
         rest = reader.size - self._index.covered
         self._index.count_on(reader, reader.size if rest <= LINE_INDEX_NOW_BYTES else LINE_INDEX_NOW_BYTES, _always)
         if self._index.covered + STEP <= reader.size:
@@ -81,9 +81,13 @@ class Lines:
 
     def index(self) -> LineCounts:
         """Line ends per MiB as far as counted; the last, incomplete MiB is there only when all are."""
+        self._index.count_steps(self._reader, _READS_AT_ONCE, _always)
         counts, total = self._index.counts(), self.total
         rest = self.size - len(counts) * STEP
         complete = rest < STEP
+        if not complete:
+            self._index.steps_wanted = True
+            self._indexes.want(self._generation_id)
         if complete and rest:
             counts = (*counts, self._reader.read_at(self.size - rest, rest).count(b"\n"))
         return LineCounts(self.size, STEP, counts, total, complete)
@@ -184,11 +188,11 @@ class Lines:
     def _end_of(self, byte: int) -> int:
         """The byte after the first line end at or after ``byte``; the size when there is none."""
         while byte < self.size:
-            block = byte // STEP
-            if byte % STEP == 0 and self._index.is_empty(block):
-                byte += STEP
+            _, end, is_empty = self._index.around(byte)
+            if is_empty:
+                byte = end
                 continue
-            data = self._reader.read_at(byte, (block + 1) * STEP - byte)
+            data = self._reader.read_at(byte, min(end, byte + STEP) - byte)
             found = data.find(b"\n")
             if found >= 0:
                 return byte + found + 1
@@ -202,11 +206,11 @@ class Lines:
     def _back(self, byte: int, count: int) -> int:
         """The byte after the ``count``-th line end before ``byte``, going back; 0 when there are fewer."""
         while byte > 0:
-            block = (byte - 1) // STEP
-            if byte % STEP == 0 and self._index.is_empty(block):
-                byte -= STEP
+            start, _, is_empty = self._index.around(byte - 1)
+            if is_empty:
+                byte = start
                 continue
-            low = max(block * STEP, byte - LINE_WINDOW_BYTES)
+            low = max(start, byte - LINE_WINDOW_BYTES)
             data = self._reader.read_at(low, byte - low)
             found = data.count(b"\n")
             if found >= count:
@@ -245,37 +249,40 @@ class Lines:
 
     def _ends_before(self, byte: int) -> int | None:
         """Line ends before ``byte``, None when not counted that far."""
-        block, rest = divmod(byte, STEP)
-        before = self._index.before(block)
-        if before is None:
+        known = self._index.before(byte)
+        if known is None:
             return None
-        return before + (self._reader.read_at(block * STEP, rest).count(b"\n") if rest else 0)
+        place, ends = known
+        return ends + (self._reader.read_at(place, byte - place).count(b"\n") if place < byte else 0)
 
     def _byte_of_line(self, line_no: int) -> int | None:
         """Where line ``line_no`` begins; the size when there are fewer; None when not counted in time."""
         ends = line_no - 1
         if ends == 0:
             return 0
-        block = self._index.block_of(ends)
-        if block is None:
+        found = self._index.holding(ends)
+        if found is None:
             clock = self._indexes.clock
             deadline = clock.monotonic_s() + LINE_INDEX_WAIT_S
             done = self._index.count_on(
                 self._reader,
                 self.size,
-                lambda: clock.monotonic_s() < deadline and self._index.block_of(ends) is None,
+                lambda: clock.monotonic_s() < deadline and self._index.holding(ends) is None,
             )
-            block = self._index.block_of(ends)
-            if block is None and not done:
+            found = self._index.holding(ends)
+            if found is None and not done:
                 return None
-        if block is None:  # in the last, incomplete block, or nowhere
-            block = self._index.blocks
-        before = self._index.before(block) or 0
-        return self._after_ends(block * STEP, ends - before)
+        if found is None:  # behind the last place, or nowhere
+            last = self._index.before(self.size)
+            if last is None:
+                return None
+            found = (last[0], self.size, last[1])
+        start, end, before = found
+        return self._after_ends(start, min(end, self.size), ends - before)
 
-    def _after_ends(self, start: int, count: int) -> int:
-        """The byte after the ``count``-th line end from ``start`` on, within one block; the size when there is none."""
-        data = self._reader.read_at(start, STEP)
+    def _after_ends(self, start: int, end: int, count: int) -> int:
+        """The byte after the ``count``-th line end between two places; the size when there are fewer."""
+        data = self._reader.read_at(start, end - start)
         position = 0
         for low in range(0, len(data), _PART):
             found = data.count(b"\n", low, low + _PART)
@@ -289,13 +296,14 @@ class Lines:
 
     def _estimate(self, line_no: int) -> int:
         """About where line ``line_no`` may begin, from the density of lines counted so far."""
-        known = self._index.before(self._index.blocks) or 0
-        if not known:
+        known = self._index.before(self._index.covered)
+        if known is None or not known[1]:
             return self.size - 1
-        return min(self.size - 1, int(self._index.covered * (line_no / known)))
+        return min(self.size - 1, int(known[0] * (line_no / known[1])))
 
 
 _PART = 16 * 1024
+_READS_AT_ONCE = 32
 
 
 def _always() -> bool:

@@ -13,12 +13,14 @@ from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Rows, Transaction
 from logferry.archive.check import check
 from logferry.archive.findings import Findings, FoundBytes, FoundExtent, FoundSegment, covering, look_through, save
+from logferry.archive.index_making import IndexMaker
 from logferry.archive.reader import held
 from logferry.archive.rebuild import record_of
+from logferry.archive.reindex import Reindexer
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import known
 from logferry.archive.segment import Segment
-from logferry.archive.verify import Reading, behind_cache
+from logferry.archive.verify import Reading, Verifier, behind_cache
 from logferry.errors import Conflict, Damaged, NotFound
 from logferry.limits import CARE_PAGE_ROWS, COPY_BYTES
 
@@ -38,17 +40,20 @@ class Mended:
     """Whether confirmed bytes stay lost."""
 
 
-def mend(rooms: Rooms, *, write: bool = True) -> Iterator[Mended]:
+def mend(rooms: Rooms, *, write: bool = True, maker: IndexMaker | None = None) -> Iterator[Mended]:
     """Mend what can be mended, and name the rest. Safe while uploads go on.
 
     Args:
         write: else only tell what would be done.
+        maker: of indexes; None: those that are missing or damaged are left for a ``reindexer``.
     """
     for record in _segments(rooms):
         yield from _segment(rooms, record, write=write)
     yield from _holes(rooms, write=write)
     for finding in check(rooms, repair=write):
         yield Mended(finding.kind, finding.place, finding.text, finding.repaired, finding.is_damage)
+    if maker is not None:
+        yield from _indexes(rooms, maker, write=write)
 
 
 def _segments(rooms: Rooms) -> Iterator[SegmentRecord]:
@@ -56,6 +61,19 @@ def _segments(rooms: Rooms) -> Iterator[SegmentRecord]:
     while page := rooms.catalog.sealing.segments(after=after, limit=CARE_PAGE_ROWS):
         yield from (record for record in page if record.gone_ns is None)
         after = page[-1].id
+
+
+def _indexes(rooms: Rooms, maker: IndexMaker, *, write: bool) -> Iterator[Mended]:
+    """Indexes that are missing or not whole are built again. Those that were never built come with time."""
+    verifier, reindexer = Verifier(rooms), Reindexer(rooms, maker)
+    for record in _segments(rooms):
+        for flaw in verifier.index(record):
+            if not write:
+                yield Mended("index", flaw.place, flaw.what, False, False)
+                continue
+            done = reindexer.build(record)
+            text = done.problem or f"{flaw.what.partition(';')[0]}; it is built again"
+            yield Mended("index", flaw.place, text, not done.problem, False)
 
 
 # Damaged segments -------------------------------------------------------------------------------------------------

@@ -61,6 +61,11 @@ class GenerationReader:
                 data += more
         return data
 
+    @property
+    def sealed_bytes(self) -> int:
+        """How many of its bytes, from the first on, lie in segments."""
+        return self._base if self._sealed is not None else 0
+
     def fileno(self) -> int | None:
         """A descriptor whose first ``size`` bytes are the generation (for ``sendfile``), or None if there is none."""
         return self._fd if self._sealed is None else None

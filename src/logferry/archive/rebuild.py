@@ -19,6 +19,7 @@ from logferry.archive.catalog.rebuilding import FoundFile, FoundGeneration, Rebu
 from logferry.archive.catalog.sealing import SealedExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.findings import Findings, FoundBytes, FoundExtent, FoundSegment, covering, look_through, save
+from logferry.archive.objects import INDEX_SUFFIX
 from logferry.archive.rooms import Rooms
 from logferry.archive.sealed import SealedBytes
 from logferry.archive.verify import behind_cache
@@ -80,6 +81,9 @@ class AgentRows(Change[None]):
         now_ns = self._rooms.clock.now_ns()
         for one in self._found:
             self.ids[one.name] = self._rooms.catalog.sealing.add_segment(transaction, record_of(self._agent, one))
+            if one.index is not None:
+                index = one.index._replace(segment_id=self.ids[one.name])
+                self._rooms.catalog.indexing.put(transaction, index)
         for one in self._idle:
             record = record_of(self._agent, one)._replace(gone_ns=now_ns)
             self._rooms.catalog.sealing.add_segment(transaction, record)
@@ -139,7 +143,8 @@ def _agents(rooms: Rooms) -> list[str]:
             facts = root.stat(raw) if root is not None else None
             if facts is not None and stat.S_ISDIR(facts.st_mode):
                 found.add(os.fsdecode(raw))
-    found |= {one.name.partition("/")[0] for one in behind_cache(rooms.segments.store).objects()}
+    objects = behind_cache(rooms.segments.store).objects()
+    found |= {one.name.partition("/")[0] for one in objects if not one.name.endswith(INDEX_SUFFIX)}
     return sorted(agent for agent in found if _is_agent(agent))
 
 

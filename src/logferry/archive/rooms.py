@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import LIVE, SEALED, PathState, changed
 from logferry.archive.durable import Disk
+from logferry.archive.indexes import Indexes
 from logferry.archive.journal import Journal
 from logferry.archive.live import Folder, LiveTree
 from logferry.archive.sealed import SealedBytes, Segments
@@ -23,7 +24,7 @@ class Rooms:
     """One archive's folders and its store.
 
     ``live``: as on the nodes; ``kept``: older generations; ``tails``: what has come after sealed bytes; ``incoming``:
-    partials. ``segments``: what is sealed; ``journal``: what was renamed since.
+    partials. ``segments``: what is sealed; ``indexes``: of segments; ``journal``: what was renamed since.
     """
 
     data_dir: str
@@ -33,6 +34,7 @@ class Rooms:
     tails: LiveTree
     journal: Journal
     segments: Segments
+    indexes: Indexes
     catalog: Catalog
     disk: Disk
     clock: Clock
@@ -54,7 +56,8 @@ class Rooms:
             os.close(fd)
         floor = max(min_free_bytes, DISK_RESERVE_BYTES)
         journal = Journal(LiveTree(os.path.join(data_dir, "journal"), disk), disk)
-        return cls(data_dir, live, kept, incoming, tails, journal, segments, catalog, disk, clock, floor)
+        indexes = Indexes(segments.store, catalog, clock)
+        return cls(data_dir, live, kept, incoming, tails, journal, segments, indexes, catalog, disk, clock, floor)
 
     def check_room(self) -> None:
         """Raises Full when there is less free disk than the server keeps in reserve."""

@@ -5,10 +5,12 @@ step                            cut off after it                             wha
 ============================== ============================================ ====================================
 write the segment, sync it      an object that no row names                  removed after the grace time
 read it back, compare digests   the same                                     the same
-commit segment and extents      a file whose bytes are all sealed            a row says so: removed by the next run
+write its index, sync it        two such objects                             the same
+commit segment, extents, index      a file whose bytes are all sealed            a row says so: removed by the next run
 remove the file                 a row about a file that is gone              removed by the next run
 ============================== ============================================ ====================================
 
+An index that cannot be built holds up nothing: the segment counts without one, and gets it later (``reindex``).
 A large generation is sealed in parts, one per segment; its file stays whole until the last part is committed.
 """
 
@@ -21,18 +23,30 @@ from dataclasses import dataclass, field
 
 from logferry.archive import partials
 from logferry.archive.catalog.filing import LIVE, SEALED, PathState
+from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
+from logferry.archive.index.encoding import encoding_of, last_utf16_line_end
+from logferry.archive.index_making import IndexMaker
 from logferry.archive.locks import locked
+from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
 from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
 from logferry.archive.segment.manifest import told_bytes
+from logferry.archive.store.store import StoredObject
 from logferry.archive.tails import Tail, tail_place
-from logferry.archive.writing import SEGMENT_SUFFIX, SegmentWriter
+from logferry.archive.writing import SegmentWriter
 from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
-from logferry.limits import COPY_BYTES, MANIFEST_BYTES_MAX, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
+from logferry.limits import (
+    COPY_BYTES,
+    LINE_WINDOW_BYTES,
+    MANIFEST_BYTES_MAX,
+    SEAL_BATCH_FILES,
+    SEAL_TAIL_BYTES_MAX,
+    SEGMENT_BYTES,
+)
 
 
 @dataclass(slots=True)
@@ -78,11 +92,14 @@ class _Batch:
 class Sealer:
     """Seals generations of one archive. One at a time; any process may."""
 
-    def __init__(self, rooms: Rooms, *, level: int, segment_bytes: int = SEGMENT_BYTES) -> None:
-        """``level``: of zstd. ``segment_bytes``: content of one segment, about."""
+    def __init__(
+        self, rooms: Rooms, *, level: int, segment_bytes: int = SEGMENT_BYTES, maker: IndexMaker | None = None
+    ) -> None:
+        """``level``: of zstd. ``segment_bytes``: content of one segment, about. ``maker``: of indexes."""
         self._rooms = rooms
         self._level = level
         self._segment_bytes = segment_bytes
+        self._maker = maker
         self._not_spare: set[str] = set()
         """Objects without a row that are kept, because nothing else has what they hold."""
 
@@ -129,22 +146,42 @@ class Sealer:
             now = sealing.segment(record.id)
             if now is None or now.gone_ns is None or sealing.held_in(record.id):
                 continue  # a repair has taken it up again since
-            store.remove(record.name)
-            self._rooms.segments.forget(record.name)
+            self._remove(record)
             self._rooms.catalog.writer.run(ForgetSegment(self._rooms, record.id))
             removed += 1
         since_ns = sealing.since_ns()
         for found in store.objects():
             # Ours are named by us alone; a row that comes later than ``grace_s`` after its object is given up.
-            if (
-                since_ns <= found.changed_ns < before_ns
-                and found.name.endswith(SEGMENT_SUFFIX)
-                and not sealing.named(found.name)
-                and self._is_spare(found.name, found.size)
-            ):
+            if found.changed_ns < before_ns and self._is_to_go(found, since_ns):
                 store.remove(found.name)
                 removed += 1
         return removed
+
+    def _remove(self, record: SegmentRecord) -> None:
+        """A segment and its index, which goes first: alone it would be of no use."""
+        index = self._rooms.catalog.indexing.of(record.id)
+        if index is not None and index.name:
+            self._rooms.segments.store.remove(index.name)
+        self._rooms.indexes.forget(record.id)
+        self._rooms.segments.store.remove(record.name)
+        self._rooms.segments.forget(record.name)
+
+    def _is_to_go(self, found: StoredObject, since_ns: int) -> bool:
+        """Whether an object that was written long ago belongs to nobody."""
+        sealing = self._rooms.catalog.sealing
+        if found.name.endswith(SEGMENT_SUFFIX):
+            return (
+                since_ns <= found.changed_ns
+                and not sealing.named(found.name)
+                and self._is_spare(found.name, found.size)
+            )
+        if not found.name.endswith(INDEX_SUFFIX) or self._rooms.catalog.indexing.named(found.name):
+            return False
+        # An index holds nothing that its segment does not: one of a segment of ours is an earlier one. One of another
+        # segment goes when that is gone.
+        segment = segment_of(found.name)
+        is_orphan = since_ns <= found.changed_ns and self._rooms.segments.store.size(segment) is None
+        return sealing.named(segment) is not None or is_orphan
 
     def _is_spare(self, name: str, size: int) -> bool:
         """Whether all that an object without a row holds is found elsewhere.
@@ -199,13 +236,14 @@ class Sealer:
             begin = state.sealed
             while begin < state.size:
                 # A large generation spans several segments: its parts are committed in order, one with each.
-                end = min(state.size, begin + self._segment_bytes - batch.raw_bytes)
+                end = self._end_of_part(state, begin, begin + self._segment_bytes - batch.raw_bytes)
                 batch.pieces.append(Piece(state, begin, end))
                 batch.raw_bytes += end - begin
                 batch.told_bytes += told_bytes(state.path)
                 begin = end
                 if (
-                    batch.raw_bytes >= self._segment_bytes
+                    end < state.size
+                    or batch.raw_bytes >= self._segment_bytes
                     or len(batch.pieces) >= SEAL_BATCH_FILES
                     or batch.told_bytes >= MANIFEST_BYTES_MAX // 2
                 ):
@@ -217,20 +255,41 @@ class Sealer:
         if batch.pieces:
             yield batch
 
+    def _end_of_part(self, state: PathState, begin: int, most: int) -> int:
+        """Where a part that begins at ``begin`` ends: at ``most``, or behind a line that ends near there.
+
+        The index of a segment says nothing about a line that is cut, so every search would have to read it.
+        """
+        if most >= state.size:
+            return state.size
+        low = max(begin, most - LINE_WINDOW_BYTES)
+        try:
+            with open_generation(self._rooms, state.generation_id or 0) as reader:
+                encoding = encoding_of(reader.read_at(0, 4))
+                data = reader.read_at(low, most - low)
+        except (LogferryError, OSError):  # told by whoever reads all of it
+            return most
+        if encoding == "bytes":
+            place = data.rfind(b"\n") + 1
+        else:
+            place = last_utf16_line_end(data, low, 0, len(data), encoding)
+        return low + place if place else most
+
     # One segment -----------------------------------------------------------------------------------------------------
 
     def _seal_batch(self, batch: _Batch) -> Sealed:
-        writer = SegmentWriter(self._rooms, batch.agent, self._level)
+        writer = SegmentWriter(self._rooms, batch.agent, self._level, self._maker)
         feeding = _Feeding(self._rooms, batch)
         record = writer.write(feeding.parts)
         if record is None:
             return Sealed(problems=tuple(feeding.problems))
         assert writer.manifest is not None
-        commit = CommitSegment(self._rooms, record, writer.manifest, feeding.pieces)
+        commit = CommitSegment(self._rooms, record, writer.manifest, feeding.pieces, writer.index)
         sealed = self._rooms.catalog.writer.run(commit)
-        problems = (*feeding.problems, *commit.problems)
+        why = (writer.index.why,) if writer.index is not None and writer.index.why else ()
+        problems = (*feeding.problems, *commit.problems, *why)
         if not sealed:
-            self._rooms.segments.store.remove(record.name)
+            writer.drop(record.name)
             return Sealed(problems=problems)
         self.clean_up()
         return Sealed(1, sealed, record.raw_bytes, record.bytes, problems)
@@ -294,11 +353,19 @@ class CommitSegment(Change[int]):
     the segment are of no use.
     """
 
-    def __init__(self, rooms: Rooms, record: SegmentRecord, manifest: Manifest, pieces: Iterable[Piece]) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        record: SegmentRecord,
+        manifest: Manifest,
+        pieces: Iterable[Piece],
+        index: IndexRecord | None = None,
+    ) -> None:
         self._rooms = rooms
         self._record = record
         self._extents = {g.uid: g.extents for g in manifest.generations}
         self._pieces = list(pieces)
+        self._index = index
         self._ready: list[tuple[PathState, PathState]] = []
         self._release: list[int | Tail] = []
         self.problems: list[str] = []
@@ -366,6 +433,8 @@ class CommitSegment(Change[int]):
             return 0
         sealing = self._rooms.catalog.sealing
         segment_id = sealing.add_segment(transaction, self._record)
+        if self._index is not None:
+            self._rooms.catalog.indexing.put(transaction, self._index._replace(segment_id=segment_id))
         for now, becomes in self._ready:
             pieces = [
                 (e.offset, min(e.end, becomes.sealed) - e.offset, e.raw_offset)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog.care import FlawRecord
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.check import check_generation, check_trees
+from logferry.archive.indexes import opened
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import HeldGeneration, Segment, salvage
@@ -35,8 +36,9 @@ class Flaw:
     """Something that is not as it should be at ``place`` (below the data directory).
 
     ``kind``: that of ``check.Finding``, or of a segment: ``missing``, ``size``, ``manifest``, ``frame``, ``digest``,
-    ``extent`` (the catalog and the segment disagree), ``unreadable`` (the disk says no). ``paths``: some of the files
-    with bytes there, ``more_paths`` tells how many others.
+    ``extent`` (the catalog and the segment disagree), ``unreadable`` (the disk says no), ``index`` (no damage: the
+    index is missing or not whole, and is built again). ``paths``: some of the files with bytes there, ``more_paths``
+    tells how many others.
     """
 
     kind: str
@@ -157,6 +159,29 @@ class Verifier:
         if found and len(self._flawed) < CARE_PAGE_ROWS:
             self._flawed.add(f"store/{record.name}")
         yield from found
+        yield from self.index(record, deep=deep)
+
+    def index(self, record: SegmentRecord, *, deep: bool = True) -> Iterator[Flaw]:
+        """What is wrong with its index, which is then due to be built again: no bytes are lost with it."""
+        index = self._rooms.indexes.usable(record.id)
+        if index is None:
+            known = self._rooms.catalog.indexing.of(record.id)
+            if known is not None and known.why:
+                yield Flaw("index", f"store/{known.name or record.name}", known.why, False, agent=record.agent)
+            return
+        place = f"store/{index.name}"
+        store = behind_cache(self._rooms.segments.store)
+        try:
+            _check_size(store, index.name, index.bytes)
+            blocks = opened(store, index, record)
+            if deep:
+                blocks.verify()
+                self._read(index.bytes)
+        except (Damaged, NotFound, Later) as error:
+            if isinstance(error, Later) and not isinstance(error.__cause__, OSError):
+                raise  # a bucket that cannot be reached
+            self._rooms.indexes.distrust(index, error)
+            yield Flaw("index", place, f"{error.message}; it is built again", False, agent=record.agent)
 
     def _look(self, record: SegmentRecord, *, deep: bool) -> Iterator[Flaw]:
         place = f"store/{record.name}"
@@ -282,6 +307,14 @@ class Reading:
     def sha256(self) -> str:
         """Of what was read without a gap from the beginning."""
         return self._hash.hexdigest()
+
+
+def _check_size(store: Store, name: str, expected: int) -> None:
+    size = store.size(name)
+    if size is None:
+        raise NotFound(f"the index store/{name} is missing")
+    if size != expected:
+        raise Damaged(f"store/{name} has {size} bytes, was {expected}", where=f"store/{name}")
 
 
 def behind_cache(store: Store) -> Store:

@@ -7,24 +7,31 @@ import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
+from logferry.archive.index_making import IndexMaker
+from logferry.archive.objects import SEGMENT_SUFFIX
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Builder, Manifest, Segment
+from logferry.archive.segment.segment import ignored
+from logferry.archive.sidecars import SidecarWriter
 from logferry.errors import Damaged
 from logferry.limits import COPY_BYTES
-
-SEGMENT_SUFFIX = ".zst"
 
 
 class SegmentWriter:
     """Writes one segment of one agent."""
 
-    def __init__(self, rooms: Rooms, agent: str, level: int) -> None:
+    def __init__(self, rooms: Rooms, agent: str, level: int, maker: IndexMaker | None = None) -> None:
+        """``level``: of zstd. ``maker``: of its index; without one the segment gets one later."""
         self._rooms = rooms
         self._agent = agent
         self._level = level
+        self._maker = maker
         self._hash = hashlib.sha256()
         self.manifest: Manifest | None = None
+        self.index: IndexRecord | None = None
+        """The segment's index, or why there is none; its segment id is for whoever commits it to fill in."""
 
     def write(self, feed: Callable[[Builder], Iterator[bytes]]) -> SegmentRecord | None:
         """Put what ``feed`` gives the builder into the store; None when that is nothing.
@@ -70,17 +77,26 @@ class SegmentWriter:
             yield part
 
     def _read_back(self, name: str, size: int) -> None:
-        """Compare what the store has with what was written, and expand every frame once."""
+        """Compare what the store has with what was written; every frame is expanded once, and indexed on the way."""
         where = f"store/{name}"
         store = self._rooms.segments.store
         found = hashlib.sha256()
         for offset in range(0, size, COPY_BYTES):
             found.update(store.read(name, offset, COPY_BYTES))
         segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=where)
-        for finding in segment.verify():
+        sidecar = SidecarWriter(self._rooms, self._maker, segment, name) if self._maker is not None else None
+        for finding in segment.verify(sidecar.take if sidecar is not None else ignored):
             raise _unlike(where, finding.what)
         if found.digest() != self._hash.digest():
             raise _unlike(where, f"sha256 {found.hexdigest()}")
+        if sidecar is not None:
+            self.index = sidecar.put()
+
+    def drop(self, name: str) -> None:
+        """Nobody will refer to the segment: remove it and its index from the store."""
+        if self.index is not None and self.index.name:
+            self._rooms.segments.store.remove(self.index.name)
+        self._rooms.segments.store.remove(name)
 
 
 def _unlike(where: str, found: str) -> Damaged:

@@ -31,6 +31,7 @@ COMMANDS = {
     "login": ("login", "Sign in to a server."),
     "logout": ("login", "Forget the sign-in."),
     "ls": ("ls", "List a folder."),
+    "reindex": ("reindex", "Build indexes of the archive that are missing, on the server's machine."),
     "repair": ("repair", "Mend the archive, or build its lost catalog anew, on the server's machine."),
     "retention": ("retention", "What is deleted by which rule: preview, run, log; on the server's machine."),
     "serve": ("serve", "Run the server."),

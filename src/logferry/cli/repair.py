@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,10 @@ def repair(file: str | None, dry_run: bool, rebuild: bool, as_json: bool) -> int
     if rebuild or not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
         return _rebuild(config, write=not dry_run, as_json=as_json)
     damaged = 0
-    with premises(file) as place:
-        for mended in place.archive.mend(write=not dry_run):
+    from logferry.archive.index_making import MakerApart
+
+    with premises(file) as place, contextlib.closing(MakerApart()) as maker:
+        for mended in place.archive.mend(write=not dry_run, maker=maker):
             damaged += mended.is_damage
             word = "lost" if mended.is_damage else "mended" if mended.mended else "found"
             if as_json:

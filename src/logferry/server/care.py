@@ -15,6 +15,7 @@ import structlog
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.compact import Compacted
+from logferry.archive.index_making import IndexMaker, MakerApart
 from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed, Sealer
 from logferry.archive.verify import Flaw, Verifier
@@ -26,6 +27,7 @@ from logferry.limits import (
     COMPACT_AFTER_S,
     COMPACT_EVERY_S,
     FLAW_AGAIN_S,
+    INDEX_TURN_S_MAX,
     RETENTION_EVERY_S,
     SCRUB_BATCH,
     SCRUB_TURN_S_MAX,
@@ -45,11 +47,16 @@ log = structlog.get_logger("logferry.care")
 class Care:
     """Does what is due, one thing after the other. ``stop`` ends it after the segment under way."""
 
-    def __init__(self, config: ServerConfig, archive: Archive, *, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, config: ServerConfig, archive: Archive, *, clock: Clock = SYSTEM, maker: IndexMaker | None = None
+    ) -> None:
+        """``maker``: of indexes; by default one that works in a process of its own. ``close`` it with us."""
         self._config = config
         self._clock = clock
-        self._sealer: Sealer = archive.sealer(level=config.archive.seal_level)
-        self._compactor = archive.compactor()
+        self._maker = maker or MakerApart(clock=clock)
+        self._sealer: Sealer = archive.sealer(level=config.archive.seal_level, maker=self._maker)
+        self._compactor = archive.compactor(maker=self._maker)
+        self._reindexer = archive.reindexer(self._maker, pace=self._pace_index)
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
         self._compact_s = clock.monotonic_s()
@@ -74,6 +81,7 @@ class Care:
         duties = (
             (bool(archive.seal_after), self._seal),
             (bool(archive.seal_after), self._compact),
+            (True, self._index),
             (bool(self._config.retention), self._retain),
             (True, self._tidy),
             (bool(archive.scrub_every), self._scrub),
@@ -84,6 +92,25 @@ class Care:
                     duty()
                 except (LogferryError, OSError) as error:
                     log.warning("a duty failed and is tried again", error=str(error))
+
+    def _index(self) -> None:
+        """Build indexes that are missing, damaged or of an older version; where it stops, the next turn goes on."""
+        until_s = self._clock.monotonic_s() + INDEX_TURN_S_MAX
+        built = size = 0
+        try:
+            for record in self._reindexer.due():
+                done = self._reindexer.build(record)
+                if done.problem:
+                    log.warning("an index could not be built", segment=done.segment, why=done.problem)
+                else:
+                    built, size = built + 1, size + done.bytes
+                if self._stop.is_set() or self._clock.monotonic_s() >= until_s:
+                    break
+        except _Stopped:
+            pass
+        if built:
+            log.info("indexes built", segments=built, bytes=size)
+        self._maker.rest()
 
     def _tidy(self) -> None:
         """Remove what counts no more."""
@@ -114,7 +141,7 @@ class Care:
                 bytes=done.bytes,
             )
         for problem in done.problems:
-            log.warning("could not be sealed", why=problem)
+            log.warning("sealing met a problem", why=problem)
 
     def _compact(self) -> None:
         """Now and then: it costs more than sealing, and saves the more the longer it has waited."""
@@ -131,7 +158,7 @@ class Care:
                 "compacted", segments=done.segments, into=done.into, bytes_before=done.bytes_before, bytes=done.bytes
             )
         for problem in done.problems:
-            log.warning("could not be compacted", why=problem)
+            log.warning("compacting met a problem", why=problem)
 
     def _retain(self) -> None:
         """Delete what no rule keeps, now and then. Each deletion is noted in the catalog with its rule and reason."""
@@ -172,6 +199,14 @@ class Care:
                     paths=list(flaw.paths), more_paths=flaw.more_paths, what=flaw.what,
                 )  # fmt: skip
 
+    def _pace_index(self, _count: int) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+    def close(self) -> None:
+        """Let go of the process that builds indexes."""
+        self._maker.close()
+
     def _pace(self, count: int) -> None:
         if self._stop.wait(count / self._config.archive.scrub_rate):
             raise _Stopped
@@ -197,7 +232,10 @@ def run_care(config: ServerConfig) -> None:
             signal.signal(number, ask_to_stop)
         announce(config.data_dir, "care", {})
         log.info("care part runs", seal_after_s=config.archive.seal_after)
-        care.run()
+        try:
+            care.run()
+        finally:
+            care.close()
         log.info("care part stops")
 
 

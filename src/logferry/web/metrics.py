@@ -18,6 +18,12 @@ FLAWS = Gauge(
     "logferry_archive_flaws", "Damaged places that verifying found and that are not well since", registry=REGISTRY
 )
 SEGMENTS = Gauge("logferry_archive_segments", "Segments in the store", registry=REGISTRY)
+SEGMENT_BYTES = Gauge("logferry_archive_segment_bytes", "Bytes of all segments in the store", registry=REGISTRY)
+CONTENT_BYTES = Gauge("logferry_archive_content_bytes", "Bytes that the segments hold, expanded", registry=REGISTRY)
+INDEX_BYTES = Gauge("logferry_archive_index_bytes", "Bytes of the segments' indexes in the store", registry=REGISTRY)
+UNINDEXED = Gauge(
+    "logferry_archive_unindexed_segments", "Segments without an index that can be used", registry=REGISTRY
+)
 UNVERIFIED_S = Gauge(
     "logferry_archive_unverified_seconds", "Since the segment that waits longest was verified", registry=REGISTRY
 )

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from logferry.archive import Archive, Catalog
 from logferry.archive.durable import Disk
+from logferry.archive.index.version import VERSION
+from logferry.archive.index_making import MakerHere
 from logferry.archive.store import BucketSettings, BucketStore, CachedStore, LocalStore, Store, checked_object_name
 from logferry.errors import BadConfig, BadName, Conflict, Full, NotFound, Unreachable
 from logferry.limits import STORE_BLOCK_BYTES
@@ -222,3 +225,33 @@ def test_a_block_that_rots_in_the_cache_can_be_fetched_again(weed: Weed, tmp_pat
     assert store.read("o", 0, 5) == b"wrong"
     store.forget("o")
     assert store.read("o", 0, 5) == b"right"
+
+
+def test_an_archive_keeps_its_indexes_there(store: Store, tmp_path: Path) -> None:
+    """Beside the segments, by range; a copy that rots in a cache is fetched again and distrusted no more than that."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with (
+        Catalog.open(f"sqlite:///{folder}/catalog.db") as catalog,
+        Archive(str(folder), catalog, store=store) as archive,
+    ):
+        catalog.agents.add("web-01")
+        incoming = archive.begin("web-01", "app.log")
+        incoming.write(b"".join(b"line %d of it\n" % number for number in range(50_000)))
+        incoming.commit()
+        (done,) = archive.sealer(level=1, maker=MakerHere()).seal(time.time_ns() + 10**9)
+        assert done.problems == ()
+        assert sorted(one.name.rpartition(".")[2] for one in store.objects()) == ["idx", "zst"]
+        (record,) = catalog.sealing.segments(limit=2)
+        if isinstance(store, CachedStore):
+            assert archive.indexed(record.id) is not None  # now it is in the cache
+            for path in (tmp_path / "cache").iterdir():
+                path.write_bytes(b"rotten" + path.read_bytes()[6:])
+            archive._rooms.indexes.close()  # as after a restart
+        indexed = archive.indexed(record.id)
+        assert indexed is not None
+        assert indexed.index.word(b"line").lines() == 50_000
+        indexed.index.verify()
+        with archive.lines(1) as lines:
+            assert lines.total == 50_000
+        assert catalog.indexing.sums(VERSION).indexed == 1

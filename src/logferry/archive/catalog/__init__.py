@@ -18,6 +18,7 @@ from logferry.archive.catalog.copies import Copies
 from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
+from logferry.archive.catalog.indexing import Indexing
 from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
@@ -43,6 +44,7 @@ class Catalog:
         self.writer = Writer(engine, disk, sums)
         self.filing = Filing(engine.dialect, sums)
         self.sealing = Sealing(engine.dialect, self.readers)
+        self.indexing = Indexing(engine.dialect, self.readers)
         self.agents = Agents(engine, self.writer, clock)
         self.files = Files(engine, self.readers)
         self.copies = Copies(engine, self.writer)

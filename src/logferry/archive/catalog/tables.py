@@ -151,6 +151,21 @@ extents = Table(
     Index("extents_by_segment", "segment_id"),
 )
 
+# The index of a segment, an object beside it. ``name`` is empty where there is none (and ``why`` says why not); from
+# ``due_ns`` on it is to be built (again). A segment without a row has none yet.
+indexes = Table(
+    "indexes",
+    metadata,
+    Column("segment_id", _ID, ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
+    _text("name"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    _ns("built_ns"),
+    _ns("due_ns", nullable=True),
+    _text("why"),
+    Index("indexes_by_name", "name"),
+)
+
 # Files whose bytes are all sealed or expired: to be removed (below the data directory), not before ``since_ns``.
 removals = Table("removals", metadata, _text("place", primary_key=True), _ns("since_ns"))
 

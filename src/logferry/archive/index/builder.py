@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import zstandard
 
+from logferry.archive.index.encoding import as_utf8
 from logferry.archive.index.granules import Cutter, Part, Stretch
 from logferry.archive.index.kernel import GRANULE_BITS, NO_TIME, OPAQUE, PADDING, RARE, U32
 from logferry.archive.index.layout import BLOCK_GRANULES, Facts, Kind, Writer
@@ -17,7 +18,7 @@ from logferry.archive.index.postings import key_bits, pack_postings
 from logferry.archive.index.rare import post_types, rare_types
 from logferry.archive.index.runs import Runs, pack_runs
 from logferry.archive.index.stamps import StampFinder, no_stamps
-from logferry.archive.index.text import as_utf8, is_binary
+from logferry.archive.index.text import is_binary
 from logferry.archive.index.timecolumn import Spans, pack_spans, pack_times, seconds_of, span_of
 from logferry.archive.index.trigrams import pack_grams
 from logferry.archive.index.typetable import Found, TypeTable

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from logferry.archive.index.text import Encoding, first_utf16_line_end, last_utf16_line_end
+from logferry.archive.index.encoding import Encoding, first_utf16_line_end, last_utf16_line_end
 
 
 @dataclass(frozen=True, slots=True)

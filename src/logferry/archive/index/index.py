@@ -19,7 +19,7 @@ from logferry.archive.index.layout import BLOCK_GRANULES, Blocks, Facts, Kind
 from logferry.archive.index.pairs import unpack_pairs
 from logferry.archive.index.planes import unpack
 from logferry.archive.index.postings import PostingBlock, unpack_postings
-from logferry.archive.index.runs import OPEN, RunTable, unpack_runs
+from logferry.archive.index.runs import RunTable, runs_of
 from logferry.archive.index.timecolumn import Spans, unpack_spans, unpack_times
 from logferry.archive.index.trigrams import grams_of, granule_mask, rows_per_block, unpack_ids, unpack_rows
 from logferry.archive.index.typetext import unpack_texts
@@ -37,7 +37,7 @@ class SegmentIndex:
     """The index of one segment. What is needed of it is expanded when it is asked for, and kept.
 
     Every method raises Damaged where the bytes it needs are not whole. Answers never leave out a line that matches.
-    Text is matched as the scan does: byte by byte, any case meaning ASCII letters in both.
+    One thread at a time. Text is matched as the scan does: byte by byte, any case meaning ASCII letters in both.
     """
 
     def __init__(self, blocks: Blocks, *, cache_bytes: int = INDEX_CACHE_BYTES) -> None:
@@ -53,7 +53,12 @@ class SegmentIndex:
         Raises:
             Damaged: it is cut, damaged at its beginning, or of another version: build it again.
         """
-        return cls(Blocks(data, where=where), cache_bytes=cache_bytes)
+        view = memoryview(data)
+
+        def read_at(offset: int, count: int) -> bytes:
+            return bytes(view[offset : offset + count])
+
+        return cls(Blocks(read_at, len(view), where=where), cache_bytes=cache_bytes)
 
     @property
     def facts(self) -> Facts:
@@ -73,10 +78,7 @@ class SegmentIndex:
     @cached_property
     def runs(self) -> RunTable:
         """What each granule consists of."""
-        facts = self.facts
-        return unpack_runs(
-            self._blocks.read(Kind.GRANULES), facts.granules, facts.content_bytes, facts.lines, where=self._blocks.where
-        )
+        return runs_of(self._blocks)
 
     def content_of(self, granule: int) -> tuple[int, int]:
         """Where a granule lies in the segment's content."""
@@ -100,11 +102,7 @@ class SegmentIndex:
 
         ``start`` and ``end`` are those of an extent. The first place is ``start``, the last one ``end``.
         """
-        first, last = (int(self.runs.at.searchsorted(place)) for place in (start, end))
-        rows = np.diff(self.runs.rows[first : last + 1]) - (self.runs.flags[first:last] & OPEN > 0)
-        counts = np.zeros(last - first + 1, np.int64)
-        np.cumsum(rows, out=counts[1:])
-        return self.runs.at[first : last + 1], counts
+        return self.runs.line_ends(start, end)
 
     # Which lines -----------------------------------------------------------------------------------------------------
 

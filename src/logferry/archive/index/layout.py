@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import zstandard
 
-from logferry.archive.index.words import TOKENIZER
+from logferry.archive.index.version import FORMAT, TOKENIZER
 from logferry.archive.segment.frames import crc32, expand
+from logferry.archive.segment.segment import ReadAt
 from logferry.errors import Damaged
 from logferry.limits import INDEX_BLOCK_BYTES_MAX, INDEX_BLOCKS_MAX, SEGMENT_BYTES_MAX
 
-FORMAT = 1
 _FAST_LEVEL = 3
 BLOCK_GRANULES = 64
 """Granules whose lines share a block of types and one of times."""
+_START_BYTES = 16 * 1024
+"""Read first: header and, mostly, the whole directory."""
 _WORD = b"LFi1"
 _HEADER = struct.Struct("<4sHH16sQIIQII")
 _CRC = struct.Struct("<I")
@@ -25,7 +27,7 @@ _ENTRY = np.dtype(
     [("kind", "<u2"), ("spare", "<u2"), ("number", "<u4"), ("offset", "<u8"), ("stored", "<u4"), ("raw", "<u4"),
      ("crc32", "<u4")]
 )  # fmt: skip
-_REBUILD = "an index can be built again from its segment: logferry repair"
+_REBUILD = "an index is built again from its segment: logferry reindex"
 
 
 class Kind(enum.IntEnum):
@@ -101,28 +103,28 @@ class Writer:
 class Blocks:
     """The blocks of an index. Each is verified and expanded when it is asked for."""
 
-    def __init__(self, data: bytes | memoryview, *, where: str) -> None:
-        """Check header and directory.
+    def __init__(self, read_at: ReadAt, size: int, *, where: str) -> None:
+        """Check header and directory of an index of ``size`` bytes.
 
         Raises:
             Damaged: they are not whole, or of another format or tokenizer: build the index again.
         """
-        self._data = memoryview(data)
+        self._read_at = read_at
+        self.stored_bytes = size
         self.where = where
-        if len(self._data) < _HEADER.size + _CRC.size:
+        start = read_at(0, min(size, _START_BYTES))
+        if len(start) < _HEADER.size + _CRC.size:
             raise Damaged(f"{where} is no index, or cut", where=where, hint=_REBUILD)
-        head = bytes(self._data[: _HEADER.size])
+        head = start[: _HEADER.size]
         (word, version, tokenizer, segment_id, content_bytes, granules, types, lines, key_bits, count) = _HEADER.unpack(
             head
         )
         if word != _WORD or (version, tokenizer) != (FORMAT, TOKENIZER):
             raise Damaged(f"{where} is no index that this version knows", where=where, hint=_REBUILD)
         at = _HEADER.size + _CRC.size
-        entries = bytes(self._data[at : at + count * _ENTRY.itemsize]) if count <= INDEX_BLOCKS_MAX else b""
-        if (
-            _CRC.pack(crc32(head + entries)) != bytes(self._data[_HEADER.size : at])
-            or content_bytes > SEGMENT_BYTES_MAX
-        ):
+        length = count * _ENTRY.itemsize if count <= INDEX_BLOCKS_MAX else 0
+        entries = start[at : at + length] if at + length <= len(start) else read_at(at, length)
+        if _CRC.pack(crc32(head + entries)) != start[_HEADER.size : at] or content_bytes > SEGMENT_BYTES_MAX:
             raise Damaged(f"{where}: header or directory is damaged", where=where, hint=_REBUILD)
         self.facts = Facts(segment_id, content_bytes, granules, types, lines, key_bits)
         table = np.frombuffer(entries, _ENTRY)
@@ -130,11 +132,6 @@ class Blocks:
             (int(e["kind"]), int(e["number"])): (int(e["offset"]), int(e["stored"]), int(e["raw"]), int(e["crc32"]))
             for e in table
         }
-
-    @property
-    def stored_bytes(self) -> int:
-        """Length of the index."""
-        return len(self._data)
 
     def sizes(self) -> dict[Kind, tuple[int, int]]:
         """Per kind of block: bytes stored and expanded."""
@@ -164,7 +161,7 @@ class Blocks:
         if entry is None:
             raise Damaged(f"{where} is missing", where=where, hint=_REBUILD)
         offset, stored, raw, crc = entry
-        block = bytes(self._data[offset : offset + stored])
+        block = self._read_at(offset, stored)
         if len(block) != stored or crc32(block) != crc or raw > INDEX_BLOCK_BYTES_MAX:
             raise Damaged(f"{where} does not fit its checksum", where=where, hint=_REBUILD)
         return expand(block, raw, where=where)
@@ -176,7 +173,7 @@ class Blocks:
             if offset != end:
                 raise Damaged(f"{self.where}: bytes that belong to no block", where=self.where, hint=_REBUILD)
             end += stored
-        if end != len(self._data):
+        if end != self.stored_bytes:
             raise Damaged(f"{self.where}: bytes that belong to no block", where=self.where, hint=_REBUILD)
         for kind, number in self.names():
             self.read(kind, number)

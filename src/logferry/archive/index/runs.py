@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from logferry.archive.index.layout import Blocks, Kind
 from logferry.archive.index.planes import pack, unpack
-from logferry.archive.index.text import Encoding
-from logferry.archive.index.words import I64, U8, U64
 from logferry.errors import Damaged
+
+if TYPE_CHECKING:
+    from logferry.archive.index.encoding import Encoding
+    from logferry.archive.index.words import I64, U8, U64
 
 OPEN, CUT_START, CUT_END, BINARY, UTF16_LE, UTF16_BE = (1 << bit for bit in range(6))
 _ENCODINGS: dict[Encoding, int] = {"bytes": 0, "utf-16-le": UTF16_LE, "utf-16-be": UTF16_BE}
@@ -59,6 +63,21 @@ class RunTable:
     digit_lengths: U64
     other_lengths: U64
 
+    def within(self, start: int, end: int) -> tuple[int, int]:
+        """The runs that lie wholly between two places of the content: from the first on, before the last."""
+        return int(self.at.searchsorted(start)), int(self.at.searchsorted(end, "right")) - 1
+
+    def line_ends(self, start: int, end: int) -> tuple[I64, I64]:
+        """A sparse index of lines: places in the content, and how many line ends lie between ``start`` and each.
+
+        ``start`` and ``end`` are places where runs begin or end, such as those of an extent: the first and last place.
+        """
+        first, last = (int(self.at.searchsorted(place)) for place in (start, end))
+        rows = np.diff(self.rows[first : last + 1]) - (self.flags[first:last] & OPEN > 0)
+        counts = np.zeros(last - first + 1, np.int64)
+        np.cumsum(rows, out=counts[1:])
+        return self.at[first : last + 1], counts
+
     def flagged(self, flags: int) -> npt.NDArray[np.bool_]:
         """Which granules have a run with one of the flags."""
         if not len(self.granules) - 1:
@@ -78,6 +97,12 @@ def pack_runs(runs: Runs, noted: U64) -> bytes:
             *noted.T,
         ]
     )
+
+
+def runs_of(blocks: Blocks) -> RunTable:
+    """The runs of an index. Raises Damaged."""
+    facts = blocks.facts
+    return unpack_runs(blocks.read(Kind.GRANULES), facts.granules, facts.content_bytes, facts.lines, where=blocks.where)
 
 
 def unpack_runs(data: bytes, granules: int, content_bytes: int, lines: int, *, where: str) -> RunTable:

@@ -1,4 +1,4 @@
-"""What a word is, and its hash. Tokenizer version 1.
+"""What a word is, and its hash. Whoever changes it counts up ``version.TOKENIZER``.
 
 A *word* is a run of ASCII letters, digits and bytes from 0x80 on; everything else separates. A word without a digit
 is *static*; one with a digit is a *variable*. Case is folded for ASCII letters alone: the case of a single byte
@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from logferry.archive.index.compiled import inlined, kernel, load64, mixed, trailing_zeros
 
-TOKENIZER = 1
 POSTED_BYTES_MIN = 3
 """Shorter words stand in nearly every granule: they are not posted."""
 VARIABLE = b"\n"

@@ -26,6 +26,10 @@ ReadAt = Callable[[int, int], bytes]
 _TAIL_BYTES = 64 * 1024
 
 
+def ignored(_number: int, _content: bytes) -> None:
+    """Takes a frame and does nothing with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something in a segment that is not as it was written. ``frame``: its number, -1 = not in a data frame."""
@@ -92,26 +96,33 @@ class Segment:
             count -= len(part)
         return b"".join(parts)
 
-    def verify(self) -> Iterator[Finding]:
-        """Compare every byte of the segment with what it says of itself; yields what does not fit."""
+    def verify(self, take: Callable[[int, bytes], None] = ignored) -> Iterator[Finding]:
+        """Compare every byte of the segment with what it says of itself; yields what does not fit.
+
+        Args:
+            take: gets number and content of each frame that is whole.
+        """
         at = 0
         number = 0
         for entry in self._table:
             data = self._read_at(at, entry.compressed)
             if entry.raw:
-                yield from self._verify_frame(number, data, entry)
+                yield from self._verify_frame(number, data, entry, take)
                 number += 1
             elif number < len(self.manifest.frames):
                 yield from self._verify_marker(number, at, data)
             at += entry.compressed
 
-    def _verify_frame(self, number: int, data: bytes, entry: SeekEntry) -> Iterator[Finding]:
+    def _verify_frame(
+        self, number: int, data: bytes, entry: SeekEntry, take: Callable[[int, bytes], None]
+    ) -> Iterator[Finding]:
         frame = self.manifest.frames[number]
         try:
-            self.frame(number)
+            content = self.frame(number)
         except Damaged as error:
             yield Finding(number, frame.offset, error.message)
             return
+        take(number, content)
         if frame_checksum(data) != entry.checksum:
             yield Finding(number, frame.offset, f"{self.where}: the seek table has another checksum")
 

@@ -15,7 +15,16 @@ from logferry.limits import SCRUB_S
 from logferry.server.config import is_loopback
 from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
-from logferry.web.metrics import FLAWS, REGISTRY, SEGMENTS, UNVERIFIED_S
+from logferry.web.metrics import (
+    CONTENT_BYTES,
+    FLAWS,
+    INDEX_BYTES,
+    REGISTRY,
+    SEGMENT_BYTES,
+    SEGMENTS,
+    UNINDEXED,
+    UNVERIFIED_S,
+)
 
 router = APIRouter(tags=["system"])
 plain = APIRouter(tags=["system"])
@@ -43,7 +52,13 @@ def jobs(context: Context, _who: Operator) -> JobList:
         name="scrub", about="reads all segments and compares them with their checksums; failed: damaged places",
         items=health.segments, waiting=health.segments - health.verified, found=health.verified, failed=health.flaws,
     )  # fmt: skip
-    return JobList(items=[copies, scrub])
+    indexed = context.archive.index_sums()
+    index = Job(
+        name="index", about="builds the indexes of segments; found: those that can be used; failed: tried again later",
+        items=indexed.segments, waiting=indexed.segments - indexed.indexed, found=indexed.indexed,
+        failed=indexed.failed,
+    )  # fmt: skip
+    return JobList(items=[copies, scrub, index])
 
 
 @router.get("/system/flaws")
@@ -93,4 +108,10 @@ def _measure(context: Context) -> None:
     health = context.catalog.care.sums(now_ns)
     FLAWS.set(health.flaws)
     SEGMENTS.set(health.segments)
+    _, size, content = context.catalog.sealing.sums()
+    SEGMENT_BYTES.set(size)
+    CONTENT_BYTES.set(content)
+    indexed = context.archive.index_sums()
+    INDEX_BYTES.set(indexed.bytes)
+    UNINDEXED.set(indexed.segments - indexed.indexed)
     UNVERIFIED_S.set(0 if health.oldest_ns is None else max(0, now_ns - health.oldest_ns) / 1e9)

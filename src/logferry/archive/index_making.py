@@ -1,0 +1,238 @@
+"""Building indexes: what takes the frames of a segment and gives its index back, in this process or in one of its own.
+
+The compiled kernels need memory that a process would keep for ever, and no kernel shall take the whole process with
+it, whatever bytes it gets: so the server builds in a child process that ends when it has nothing to do.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Protocol
+
+from logferry.archive.index.granules import Stretch
+from logferry.clock import SYSTEM, Clock
+from logferry.errors import Later
+from logferry.limits import INDEX_STEP_S_MAX, INDEX_WORKER_IDLE_S
+
+HEAD = struct.Struct("<cQ")
+"""Every message between the two processes: what it is, and how many bytes follow."""
+BEGIN, STRETCHES, FRAME, FINISH, INDEX = b"B", b"S", b"F", b"E", b"I"
+_TOLD_BYTES = 4096
+_END_S = 10.0
+
+
+class Making(Protocol):
+    """The index of one segment under way."""
+
+    def add(self, content: bytes, stretches: Sequence[Stretch], /) -> None:
+        """Take the content of the next frame, which consists of ``stretches``. Raises Later when it cannot."""
+        ...
+
+    def finish(self) -> bytes:
+        """The index. Raises Later when there is none."""
+        ...
+
+
+class IndexMaker(Protocol):
+    """Builds one index at a time."""
+
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+        """Begin the index of a segment; whatever was under way is dropped.
+
+        Args:
+            segment_id: 16 bytes.
+            arrivals: when each of its generations arrived, nanoseconds since 1970, by uid.
+
+        Raises:
+            Later: it cannot be begun.
+        """
+        ...
+
+    def rest(self) -> None:
+        """There is nothing to do just now."""
+        ...
+
+    def close(self) -> None:
+        """Release everything."""
+        ...
+
+
+class MakerHere:
+    """Builds in this process, which loads the kernels for it and keeps them."""
+
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+        """See ``IndexMaker.begin``."""
+        from logferry.archive.index.builder import IndexBuilder
+        from logferry.archive.stamping import FileStamps
+        from logferry.archive.timestamps import Reading
+
+        return IndexBuilder(segment_id, stamps=FileStamps(lambda uid: Reading(arrivals[uid])))
+
+    def rest(self) -> None:
+        """See ``IndexMaker.rest``."""
+
+    def close(self) -> None:
+        """See ``IndexMaker.close``."""
+
+
+class MakerApart:
+    """Builds in a process of its own, started when it is needed. Not thread-safe."""
+
+    def __init__(
+        self, *, idle_s: float = INDEX_WORKER_IDLE_S, step_s: float = INDEX_STEP_S_MAX, clock: Clock = SYSTEM
+    ) -> None:
+        """``idle_s``: after so long without work ``rest`` ends the process. ``step_s``: for one frame, at most."""
+        self._idle_s = idle_s
+        self._step_s = step_s
+        self._clock = clock
+        self._child: _Child | None = None
+        self._used_s = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return self._child.pid if self._child else None
+
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+        """See ``IndexMaker.begin``."""
+        self._used_s = self._clock.monotonic_s()
+        if self._child is not None and not self._child.is_well:
+            self.close()
+        if self._child is None:
+            self._child = _Child(self._step_s)
+        self._child.begin(segment_id, arrivals)
+        return self._child
+
+    def rest(self) -> None:
+        """See ``IndexMaker.rest``."""
+        if self._child is not None and self._clock.monotonic_s() - self._used_s >= self._idle_s:
+            self.close()
+
+    def close(self) -> None:
+        """See ``IndexMaker.close``."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.end()
+
+
+class _Child:
+    """The process, and the index that it is making."""
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s = step_s
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "logferry.archive.index_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._told,
+            )
+        except OSError as error:
+            self._told.close()
+            raise Later(f"no process could be started to build an index: {error.strerror}") from error
+        self.pid = self._process.pid
+        self.is_well = True
+
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> None:
+        self._step(lambda: self._send(BEGIN, segment_id + json.dumps(dict(arrivals)).encode()))
+
+    def add(self, content: bytes, stretches: Sequence[Stretch], /) -> None:
+        told = [(s.uid, s.offset, s.length, s.begins_line, s.ends_line, s.encoding) for s in stretches]
+
+        def work() -> None:
+            self._send(STRETCHES, json.dumps(told).encode())
+            self._send(FRAME, content)
+
+        self._step(work)
+
+    def finish(self) -> bytes:
+        answer = b""
+
+        def work() -> None:
+            nonlocal answer
+            self._send(FINISH, b"")
+            assert self._process.stdout is not None
+            kind, answer = receive(self._process.stdout)
+            if kind != INDEX:
+                raise EOFError
+
+        self._step(work)
+        return answer
+
+    def _send(self, kind: bytes, payload: bytes) -> None:
+        assert self._process.stdin is not None
+        send(self._process.stdin, kind, payload)
+
+    def _step(self, work: Callable[[], None]) -> None:
+        """One exchange. A process that takes for ever is ended, and says nothing then."""
+        watch = threading.Timer(self._step_s, self._process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            work()
+        except (OSError, EOFError) as error:
+            self.is_well = False
+            code = self._code()
+            raise Later(
+                f"the process that builds indexes ended ({code}): {self._last_words()}",
+                hint="the segment counts without an index; it is tried again later",
+            ) from error
+        finally:
+            watch.cancel()
+
+    def _code(self) -> int:
+        try:
+            return self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:  # it speaks nonsense
+            self._process.kill()
+            return self._process.wait()
+
+    def _last_words(self) -> str:
+        size = self._told.seek(0, io.SEEK_END)
+        self._told.seek(max(0, size - _TOLD_BYTES))
+        lines = self._told.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def end(self) -> None:
+        """It ends when it hears nothing more."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        watch = threading.Timer(self._step_s, self._process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:  # it is gone already, with something left in our buffer
+            pass
+        finally:
+            self._process.wait()
+            watch.cancel()
+            self._process.stdout.close()
+            self._told.close()
+
+
+def send(to: IO[bytes], kind: bytes, payload: bytes) -> None:
+    """Write one message."""
+    to.write(HEAD.pack(kind, len(payload)))
+    to.write(payload)
+    to.flush()
+
+
+def receive(source: IO[bytes]) -> tuple[bytes, bytes]:
+    """Read one message. Raises EOFError when there is no whole one."""
+    head = source.read(HEAD.size)
+    if len(head) < HEAD.size:
+        raise EOFError
+    kind, length = HEAD.unpack(head)
+    payload = source.read(length)
+    if len(payload) < length:
+        raise EOFError
+    return kind, payload

@@ -1,0 +1,54 @@
+"""The process that builds indexes: frames come in on standard input, indexes go out on standard output.
+
+It ends when standard input does, so it never outlives the process that started it by more than one frame.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import IO
+
+from logferry.archive.index import SegmentIndex, Stretch
+from logferry.archive.index_making import BEGIN, FINISH, FRAME, INDEX, STRETCHES, MakerHere, Making, receive, send
+
+_ID_BYTES = 16
+
+
+def serve(source: IO[bytes], to: IO[bytes]) -> None:
+    """Until there is nothing more to read."""
+    making: Making | None = None
+    stretches: list[Stretch] = []
+    while True:
+        try:
+            kind, payload = receive(source)
+        except EOFError:
+            return
+        if kind == BEGIN:
+            making = MakerHere().begin(payload[:_ID_BYTES], json.loads(payload[_ID_BYTES:]))
+        elif kind == STRETCHES:
+            stretches = [Stretch(*values) for values in json.loads(payload)]
+        elif kind == FRAME:
+            assert making is not None
+            making.add(payload, stretches)
+        elif kind == FINISH:
+            assert making is not None
+            data = making.finish()
+            _check(data)
+            send(to, INDEX, data)
+            making = None
+
+
+def _check(data: bytes) -> None:
+    """No index leaves that its reader would refuse. Raises Damaged."""
+    found = SegmentIndex.open(data, where="the new index")
+    found.verify()
+    assert found.runs is not None
+
+
+if __name__ == "__main__":
+    # Whoever stops the server stops all its processes at once; this one finishes what its parent waits for.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,114 @@
+"""Indexes in the store: objects beside their segments. A segment is whole without one, and nobody waits for one.
+
+An index is built from the segment's frames as they are read back, put into the store, and counts once its row is
+committed. An object is never written anew: a better index gets another name, and the sweep removes what no row names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from logferry.archive.catalog.indexing import IndexRecord
+from logferry.archive.index.encoding import UTF16_LINE_ENDS, Encoding, encoding_of
+from logferry.archive.index.pieces import Beginning, Pieces
+from logferry.archive.index.version import VERSION
+from logferry.archive.index_making import IndexMaker, Making
+from logferry.archive.objects import sidecar_name
+from logferry.archive.reader import GenerationReader, open_generation
+from logferry.archive.rooms import Rooms
+from logferry.archive.segment import Manifest, Segment
+from logferry.archive.store import Store
+from logferry.errors import Damaged, LogferryError, NotFound
+from logferry.limits import INDEX_AGAIN_S
+
+_HEAD_BYTES = 4
+
+
+class SidecarWriter:
+    """Builds the index of one segment from its frames, and puts it into the store.
+
+    What goes wrong is in the record that ``put`` gives, and never raised.
+
+    The record's segment id is 0, for whoever commits it to fill in.
+    """
+
+    def __init__(self, rooms: Rooms, maker: IndexMaker, segment: Segment, name: str) -> None:
+        """``name``: of the segment's object. ``segment``: open, its earlier bytes known to the catalog."""
+        self._rooms = rooms
+        self._name = name
+        self._making: Making | None = None
+        self.problem = ""
+        """Why there is no index."""
+        manifest = segment.manifest
+        try:
+            self._pieces = Pieces(segment, beginnings_of(rooms, manifest))
+            arrivals = {told.uid: told.changed_ns for told in manifest.generations}
+            self._making = maker.begin(bytes.fromhex(manifest.segment_id), arrivals)
+        except (LogferryError, OSError) as error:
+            self._fail(error)
+
+    def take(self, number: int, content: bytes) -> None:
+        """The next frame's content."""
+        if self._making is not None:
+            try:
+                self._making.add(content, list(self._pieces.of(number, content)))
+            except (LogferryError, OSError) as error:
+                self._fail(error)
+
+    def put(self) -> IndexRecord:
+        """Write it into the store. Where that fails, the record says when to try again, and why."""
+        now_ns = self._rooms.clock.now_ns()
+        if self._making is not None:
+            name = sidecar_name(self._name)
+            try:
+                data = self._making.finish()
+                size = self._rooms.segments.store.put(name, [data])
+                return IndexRecord(0, name, size, VERSION, now_ns)
+            except (LogferryError, OSError) as error:
+                self._fail(error)
+        return IndexRecord(0, "", 0, VERSION, now_ns, now_ns + int(INDEX_AGAIN_S * 1e9), self.problem)
+
+    def _fail(self, error: LogferryError | OSError) -> None:
+        self._making = None
+        self.problem = f"store/{self._name} has no index: {error}"
+
+
+def beginnings_of(rooms: Rooms, manifest: Manifest) -> dict[tuple[str, int], Beginning]:
+    """What comes before the extents of a segment that do not begin a generation. Raises Damaged, NotFound."""
+    found: dict[tuple[str, int], Beginning] = {}
+    for told in manifest.generations:
+        starts = [extent.offset for extent in told.extents if extent.offset]
+        if not starts:
+            continue
+        with rooms.catalog.readers.cursor() as cursor:
+            state = rooms.catalog.filing.by_uid(cursor, told.uid)
+        if state is None:  # nobody has what comes before: the first line counts as cut
+            continue
+        with open_generation(rooms, state.generation_id or 0) as reader:
+            encoding = encoding_of(reader.read_at(0, _HEAD_BYTES))
+            for start in starts:
+                found[told.uid, start] = Beginning(encoding, _begins_line(reader, start, encoding))
+    return found
+
+
+def _begins_line(reader: GenerationReader, offset: int, encoding: Encoding) -> bool:
+    if encoding == "bytes":
+        return reader.read_at(offset - 1, 1) == b"\n"
+    return offset % 2 == 0 and reader.read_at(offset - 2, 2) == UTF16_LINE_ENDS[encoding]
+
+
+def found_index(store: Store, manifest: Manifest, names: Iterable[tuple[str, int]]) -> IndexRecord | None:
+    """The first whole index of a segment among objects beside it (name, size), read from the first byte to the last."""
+    from logferry.archive.index.layout import Blocks
+
+    for name, size in names:
+        read_at = partial(store.read, name)
+        try:
+            blocks = Blocks(read_at, size, where=f"store/{name}")
+            blocks.verify()
+        except (Damaged, NotFound):  # then it is built again
+            continue
+        if (blocks.facts.segment_id.hex(), blocks.facts.content_bytes) == (manifest.segment_id, manifest.raw_bytes):
+            return IndexRecord(0, name, size, VERSION, manifest.created_ns)
+    return None
