@@ -145,6 +145,24 @@ def test_a_file_that_comes_again_within_the_grace_time_is_not_touched(shelf: She
     sound(shelf)
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_file_is_renamed_to_where_another_expired_within_the_grace_time(shelf: Shelf, sealed: bool) -> None:
+    """As a rotation does whose oldest file nobody keeps any longer."""
+    shelf.put("var/log/a.log.1", b"old\n")
+    shelf.clock.advance(91 * DAY_S)
+    assert run(shelf) == ["var/log/a.log.1#1"]
+    shelf.put("var/log/a.log", b"new\n")
+    if sealed:
+        for _ in shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1):
+            pass
+    shelf.rename("var/log/a.log", "var/log/a.log.1")
+    assert shelf.everything() == {"var/log/a.log.1": [b"new\n"]}
+    sweep(shelf)
+    assert shelf.everything() == {"var/log/a.log.1": [b"new\n"]}
+    assert shelf.live() == ({} if sealed else {"var/log/a.log.1": b"new\n"})
+    sound(shelf)
+
+
 def test_compaction_gives_back_what_expired_out_of_shared_segments(shelf: Shelf) -> None:
     shelf.put("var/log/a.log", log_text(500_000, 1))
     shelf.put("srv/b.log", log_text(5_000, 2))

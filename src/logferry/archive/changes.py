@@ -337,13 +337,16 @@ class Move(Change[list[NewGeneration]]):
         fd, state = file.fd, file.state
         self._fds.append(fd)
         folder, name = made_folder(self._rooms, state.agent, target, sync)
-        try:
-            self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
-            self._linked.append((folder, name))
-        except FileExistsError as error:
-            there = folder.stat(name)
-            if there is None or there.st_ino != os.fstat(fd).st_ino:
+        there = folder.stat(name)
+        if there is None or there.st_ino != os.fstat(fd).st_ino:
+            if there is not None and self._rooms.catalog.sealing.is_to_go(f"live/{state.agent}/{target}"):
+                # What was there has expired or is sealed. The target is held: nobody has put another file there.
+                self._rooms.disk.unlink(folder.fd, name)
+            try:
+                self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
+            except FileExistsError as error:
                 raise Conflict(f"{target} is in the way", hint="try again") from error
+            self._linked.append((folder, name))
         sync(folder)
         return state
 

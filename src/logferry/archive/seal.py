@@ -32,7 +32,7 @@ from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.tails import Tail, tail_place
 from logferry.archive.writing import SEGMENT_SUFFIX, SegmentWriter
 from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
-from logferry.limits import COPY_BYTES, MANIFEST_BYTES_MAX, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
+from logferry.limits import COPY_BYTES, MANIFEST_BYTES_MAX, MIB, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
 
 
 @dataclass(slots=True)
@@ -207,7 +207,7 @@ class Sealer:
                 if (
                     batch.raw_bytes >= self._segment_bytes
                     or len(batch.pieces) >= SEAL_BATCH_FILES
-                    or batch.told_bytes >= MANIFEST_BYTES_MAX // 2
+                    or batch.told_bytes >= MANIFEST_BYTES_MAX - MIB
                 ):
                     yield batch
                     batch = _Batch(agent)

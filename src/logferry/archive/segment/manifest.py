@@ -11,7 +11,7 @@ import zstandard
 
 from logferry.archive.segment.frames import CRC, DATA_MAGIC, MANIFEST_MAGIC, crc32, expand_bounded, skippable
 from logferry.errors import Damaged, TooLarge
-from logferry.limits import MANIFEST_BYTES_MAX, MARKER_BYTES_MAX, SEGMENT_BYTES_MAX
+from logferry.limits import MANIFEST_BYTES_MAX, MANIFEST_VALUES_MAX, MARKER_BYTES_MAX, SEGMENT_BYTES_MAX
 
 FORMAT = 1
 _WORD = b"LFs1"
@@ -117,8 +117,7 @@ def unpack_manifest(frame: bytes, *, where: str) -> Manifest:
     if frame[:8] != head or payload[:4] != _WORD or CRC.pack(crc32(payload)) != crc:
         raise Damaged(f"{where}: the manifest is damaged", where=where, hint=_REPAIR)
     try:
-        values = json.loads(expand_bounded(payload[4:], MANIFEST_BYTES_MAX, where=where))
-        manifest = _manifest(values)
+        manifest = _manifest(_values(expand_bounded(payload[4:], MANIFEST_BYTES_MAX, where=where)))
     except (ValueError, KeyError, TypeError, TooLarge) as error:
         raise Damaged(f"{where}: the manifest makes no sense: {error}", where=where, hint=_REPAIR) from error
     _check(manifest, where)
@@ -179,8 +178,32 @@ def _generation(values: dict[str, Any]) -> HeldGeneration:
     )
 
 
+def _values(data: bytes) -> Any:
+    """The values in JSON that may come from anybody.
+
+    Raises:
+        ValueError: it is none, or so many or so deeply nested values that it is made to do harm.
+    """
+    if _count_values(data) > MANIFEST_VALUES_MAX:
+        # Perhaps it is the names in it that have commas and brackets.
+        data_without = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+        if data_without.count(b'"') > 2 * MANIFEST_VALUES_MAX:
+            raise ValueError("it has too many names")
+        if sum(_count_values(outside) for outside in data_without.split(b'"')[::2]) > MANIFEST_VALUES_MAX:
+            raise ValueError("it has too many values")
+        del data_without
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _count_values(data: bytes) -> int:
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError(f"{value!r} is no number that can stand here")
     return value
 
@@ -224,9 +247,17 @@ class Piece:
     length: int
 
 
+_TOLD_BYTES = 400
+
+
 def told_bytes(path: str) -> int:
-    """At most so many bytes of JSON tell of one generation of ``path`` (a character is at most six), about."""
-    return 500 + 6 * len(path)
+    """At most so many bytes of JSON tell of one generation of ``path`` with one extent."""
+    return _TOLD_BYTES + len(_json(path))
+
+
+def told_bytes_max(generations: int, path_chars: int) -> int:
+    """At most so many bytes of JSON tell of so many of them, whose paths have so many characters together."""
+    return generations * _TOLD_BYTES + 6 * path_chars
 
 
 def pack_note(agent: str, pieces: Sequence[Piece]) -> bytes:
@@ -243,7 +274,7 @@ def unpack_note(note: bytes, *, where: str) -> tuple[str, list[Piece]]:
         except TooLarge as error:
             raise Damaged(f"{where}: a marker that is too long", where=where) from error
     try:
-        agent, *pieces = json.loads(note)
+        agent, *pieces = _values(note)
         return _text(agent), [
             Piece(_text(uid), _text(path), _number(number), _number(offset), _number(length))
             for uid, path, number, offset, length in pieces
