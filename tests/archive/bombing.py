@@ -72,7 +72,7 @@ def _measured(work: Callable[[], object]) -> tuple[str, str, int, float]:
         work()
     except LogferryError as refusal:
         error, text = type(refusal).__name__, str(refusal)
-    except BaseException as crash:
+    except BaseException as crash:  # noqa: BLE001 - whatever it is, it is told
         error, text = f"crash: {type(crash).__name__}", str(crash)
     seconds = time.monotonic() - start
     return error, text, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - resident * page, seconds

@@ -6,6 +6,7 @@ Each goes off in a child process. What it took is printed (``pytest -s``); only 
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ import pytest
 import zstandard
 
 from logferry.archive.index import SegmentIndex
-from logferry.archive.index.layout import _CRC, _ENTRY, _HEADER, FORMAT, _WORD
+from logferry.archive.index.layout import _CRC, _ENTRY, _HEADER, _WORD, FORMAT
 from logferry.archive.index.words import TOKENIZER
 from logferry.archive.segment import Segment, salvage
 from logferry.archive.segment.frames import crc32
@@ -217,8 +218,6 @@ def test_a_sparse_object_with_a_huge_frame(where: str) -> None:
         else:
             values["frames"]["compressed"] = [huge]
 
-    import dataclasses
-
     number = 0 if where == "marker" else 1
     data = segment_of(
         zeros_frame(RAW),
@@ -264,7 +263,10 @@ def test_a_hostile_segment_in_the_store_stops_no_rebuild(shelf: Shelf) -> None:
         other = Shelf(shelf.folder)
         problems = [problem for found in other.archive.rebuild() for problem in found.problems]
         assert len(problems) > 20, problems
-        assert {path: held for path, held in other.everything().items() if path == "a.log"} == expected
+        assert any("found/" in problem for problem in problems)
+        files = {file.path: file for file in other.catalog.files.each()}
+        assert set(files) == {"a.log", f"found/{0:032x}"}
+        assert other.history("a.log") == expected["a.log"]
         other.close()
 
     ends(work, "")
@@ -294,7 +296,7 @@ def use_index(data: bytes) -> None:
 
 
 @every_kind(
-    {f"{kind}, {raw}": lambda bomb=bomb, raw=raw: index_of(bomb(), raw)  # type: ignore[misc]
+    {f"{kind}, {raw}": lambda bomb=bomb, raw=raw: index_of(bomb(), raw)
      for kind, bomb in FRAMES.items() for raw in (RAW, 1 << 31)}
     | {
         "a directory of 2^31 blocks": lambda: index_of(b"", 0, count=1 << 31, blocks=0),
@@ -482,7 +484,7 @@ def test_a_bundle(kind: str) -> None:
     ends(work, *errors)
 
 
-# What was taken out ----------------------------------------------------------------------------------------------------
+# What was taken out --------------------------------------------------------------------------------------------------
 
 
 def zip_of(members: Iterable[tuple[str, bytes]]) -> bytes:
@@ -528,8 +530,8 @@ TAKEN: dict[str, tuple[str, Bomb, tuple[str, ...]]] = {
         "tar.zst", lambda: packed(tar_with(("MANIFEST.json", bytes(300 * MIB)))), ("Damaged",)
     ),
     "tar.zst with a name of 200 MB": ("tar.zst", lambda: packed(tar_of("n" * 200 * 10**6, 1)), ("Damaged",)),
-    "tar.zst of a million members": (
-        "tar.zst", lambda: packed(b"".join(_headers(200_000))), ("Damaged",)
+    "tar.zst of many empty members": (
+        "tar.zst", lambda: packed(b"".join(_headers(10_000))), ("Damaged",)
     ),
     "tar.zst cut": ("tar.zst", lambda: packed(tar_with(("a", bytes(MIB))))[:-5], ("Damaged",)),
     "tar.gz of empty members": ("tar.gz", lambda: gzip.compress(b"") * 100_000, ("Damaged",)),

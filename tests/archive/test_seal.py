@@ -359,6 +359,18 @@ def test_many_small_files_with_long_names_are_sealed(shelf: Shelf) -> None:
     assert sum(len(frame.pieces) for frame in found) == len(contents)
 
 
+def test_files_from_before_1970_are_sealed_too(shelf: Shelf) -> None:
+    """A node may say so, and keeps no other file from being sealed."""
+    shelf.put("old.log", b"old\n")
+    shelf.put("new.log", b"new\n")
+    shelf.archive.set_modified(AGENT, "old.log", -(10**18))
+    shelf.catalog.writer.flush()
+    (done,) = shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1)
+    assert (done.generations, done.problems) == (2, ())
+    assert shelf.everything() == {"old.log": [b"old\n"], "new.log": [b"new\n"]}
+    assert list(shelf.archive.check(digests=True)) == []
+
+
 def test_a_file_that_cannot_be_read_keeps_no_other_from_being_sealed(shelf: Shelf) -> None:
     """Its loss is told, and the rest goes on."""
     shelf.put("a/one.log", b"one\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ FORMAT = 1
 _WORD = b"LFs1"
 _LEVEL = 9
 _NOTE_PLAIN_BYTES = 512
+_UID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +167,14 @@ def _manifest(values: dict[str, Any]) -> Manifest:
 def _generation(values: dict[str, Any]) -> HeldGeneration:
     ended = values["ended_ns"]
     return HeldGeneration(
-        uid=_text(values["uid"]),
+        uid=_uid(values["uid"]),
         path=_text(values["path"]),
         number=_number(values["number"]),
         size=_number(values["size"]),
-        started_ns=_number(values["started_ns"]),
-        changed_ns=_number(values["changed_ns"]),
-        modified_ns=_number(values["modified_ns"]),
-        ended_ns=None if ended is None else _number(ended),
+        started_ns=_time(values["started_ns"]),
+        changed_ns=_time(values["changed_ns"]),
+        modified_ns=_time(values["modified_ns"]),
+        ended_ns=None if ended is None else _time(ended),
         sha256=_text(values["sha256"]),
         extents=tuple(Extent(_number(a), _number(b), _number(c)) for a, b, c in values["extents"]),
     )
@@ -205,6 +207,19 @@ def _count_values(data: bytes) -> int:
 def _number(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError(f"{value!r} is no number that can stand here")
+    return value
+
+
+def _time(value: object) -> int:
+    """A node may say that a file is from before 1970."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
+        raise ValueError(f"{value!r} is no time that can stand here")
+    return value
+
+
+def _uid(value: object) -> str:
+    if not isinstance(value, str) or _UID.fullmatch(value) is None:
+        raise ValueError(f"{value!r} names no generation")
     return value
 
 
@@ -276,7 +291,7 @@ def unpack_note(note: bytes, *, where: str) -> tuple[str, list[Piece]]:
     try:
         agent, *pieces = _values(note)
         return _text(agent), [
-            Piece(_text(uid), _text(path), _number(number), _number(offset), _number(length))
+            Piece(_uid(uid), _text(path), _number(number), _number(offset), _number(length))
             for uid, path, number, offset, length in pieces
         ]
     except (ValueError, TypeError) as error:

@@ -182,7 +182,9 @@ class TarReader:
 
 def _of_use(said: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """What we go by of the records of a pax header. Others are not kept: their number has no bound."""
-    kept = {key: said[key] for key in (b"path", b"size", b"mtime", b"GNU.sparse.name") if key in said}
+    kept: dict[bytes, bytes] = {
+        key: said[key] for key in (b"path", b"size", b"mtime", b"GNU.sparse.name") if key in said
+    }
     if any(key.startswith(_SPARSE) for key in said):
         kept[_SPARSE] = b""
     return kept
