@@ -27,6 +27,7 @@ from logferry.archive.changes import Sync, noted
 from logferry.archive.locks import locked
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
+from logferry.archive.second_names import drop_second_names
 from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.tails import Tail, tail_place
@@ -147,7 +148,7 @@ class Sealer:
         return removed
 
     def _is_spare(self, name: str, size: int) -> bool:
-        """Whether all that an object without a row holds is found elsewhere.
+        """Whether all that an object without a row holds is found elsewhere, or was deleted here since.
 
         Else an older catalog was put back, or another archive writes there: then the object may be the only copy.
         """
@@ -157,17 +158,19 @@ class Sealer:
         try:
             segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=f"store/{name}")
             for told in segment.manifest.generations:
-                self._find_elsewhere(told)
+                self._find_elsewhere(segment.manifest.agent, told)
         except (Damaged, NotFound):
             self._not_spare.add(name)
             return False
         return True
 
-    def _find_elsewhere(self, told: HeldGeneration) -> None:
-        """Raises NotFound, Damaged unless the catalog knows where the bytes of a generation are."""
+    def _find_elsewhere(self, agent: str, told: HeldGeneration) -> None:
+        """Raises NotFound, Damaged unless the catalog knows where the bytes of a generation are or why they went."""
         end = max(extent.end for extent in told.extents)
         with self._rooms.catalog.readers.cursor() as cursor:
             state = self._rooms.catalog.filing.by_uid(cursor, told.uid)
+        if state is None and self._rooms.catalog.retaining.has_expired(agent, told.started_ns, end):
+            return
         if state is None or state.size < end:
             raise NotFound(f"the catalog does not know {end} bytes of {told.path}")
         with open_generation(self._rooms, state.generation_id or 0) as reader:
@@ -434,6 +437,7 @@ class RemoveFile(Change[None]):
         else:
             used = self._rooms.catalog.files.holds(self._place)
         if not used:
+            drop_second_names(self._rooms, agent, fd, self._place)
             self._rooms.disk.unlink(folder.fd, name.encode())
             sync(folder)
 

@@ -1,0 +1,144 @@
+"""The real parts of a server (FTP and care), started in no time and in a hurry: what takes days elsewhere takes a second.
+
+Run as a program it has everything imported and forks a part for each line it reads: so a part can be killed hundreds
+of times. The parts are those of the product; only the times that care waits are others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from logferry.archive.retention import Retention
+from logferry.server import care, runfiles
+from logferry.server.config import RetentionConfig, ServerConfig
+from logferry.server.parts import run_ftp, run_part
+from tests.server.helpers import eventually
+
+GONE = "gone"
+"""What lies in a folder of this name is deleted by retention …"""
+KEEP_S = 0.3
+"""… after so long."""
+TIMES = {
+    "CARE_S": 0.02,
+    "COMPACT_AFTER_S": 0.5,
+    "COMPACT_EVERY_S": 0.1,
+    "RETENTION_EVERY_S": 0.1,
+    "SEAL_LEAST_BYTES": 1,
+    "SEAL_WAIT_S": 0.05,
+    "SEGMENT_GRACE_S": 0.5,
+}
+
+
+def hurried(config: ServerConfig) -> ServerConfig:
+    """The settings with which everything is sealed at once and what lies in ``gone`` is deleted."""
+    archive = dataclasses.replace(config.archive, seal_after=1.0, seal_level=1)
+    return dataclasses.replace(config, archive=archive, retention=(RetentionConfig(f"*/*/{GONE}/**", 3600.0),))
+
+
+def run_care(config: ServerConfig) -> None:
+    """The care part with times that no settings allow."""
+    object.__setattr__(config.archive, "seal_after", 0.05)
+    object.__setattr__(config.archive, "scrub_every", 1.0)
+    object.__setattr__(config.retention[0], "keep", KEEP_S)
+    care.run_care(config)
+
+
+class Hurry:
+    """The program that forks parts on the settings in ``config``, whose folder may be mounted anew in between."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = hurried(config)
+        self._program = subprocess.Popen(
+            [sys.executable, "-m", "tests.archive.hurried"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        self._parts: dict[str, int] = {}
+
+    def start(self, part: str) -> None:
+        """Start ``ftp`` or ``care``; returns when it works."""
+        path = runfiles.run_path(self.config.data_dir, "hurried.json")
+        runfiles.write_private(path, self.config.to_json())
+        told = runfiles.part_file(self.config.data_dir, part)
+        runfiles.remove(told)
+        assert self._program.stdin is not None
+        assert self._program.stdout is not None
+        self._program.stdin.write(json.dumps([part, path]).encode() + b"\n")
+        self._program.stdin.flush()
+        pid = int(self._program.stdout.readline())
+        self._parts[part] = os.pidfd_open(pid)
+        eventually(lambda: runfiles.read_json(told) is not None or not self.is_running(part), within_s=60)
+        assert self.is_running(part), f"the {part} part did not start"
+
+    def address(self) -> tuple[str, int]:
+        """Where the FTP part listens."""
+        told: dict[str, Any] | None = runfiles.read_json(runfiles.part_file(self.config.data_dir, "ftp"))
+        assert told is not None
+        return told["host"], told["port"]
+
+    def is_running(self, part: str) -> bool:
+        """Whether the part has not ended."""
+        return not select.select([self._parts[part]], [], [], 0)[0]
+
+    def signal(self, part: str, number: signal.Signals) -> None:
+        """Send the part a signal."""
+        signal.pidfd_send_signal(self._parts[part], number)
+
+    def kill(self, part: str) -> None:
+        """SIGKILL; returns when it is gone."""
+        assert self.is_running(part), f"the {part} part ended by itself"
+        self.signal(part, signal.SIGKILL)
+        fd = self._parts.pop(part)
+        select.select([fd], [], [])
+        os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for part in list(self._parts):
+            if self.is_running(part):
+                self.kill(part)
+        self._program.communicate()
+
+
+RUNS = {"ftp": run_ftp, "care": run_care}
+
+
+def main() -> None:
+    """Fork a part for each line."""
+    for name, value in TIMES.items():
+        assert hasattr(care, name), name
+        setattr(care, name, value)
+    defaults = Retention.__init__.__kwdefaults__
+    assert set(defaults) == {"grace_s"}
+    defaults["grace_s"] = 0.5
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead need nobody to wait for them
+    for line in sys.stdin:
+        part, path = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, 0)
+            os.dup2(null, 1)
+            if "LOGFERRY_HURRIED_LOG" not in os.environ:
+                os.dup2(null, 2)
+            os._exit(run_part(RUNS[part], path))
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()
