@@ -64,6 +64,7 @@ class Hurry:
             cwd=Path(__file__).parents[2],
         )
         self._parts: dict[str, int] = {}
+        self._pids: dict[str, int] = {}
 
     def start(self, part: str) -> None:
         """Start ``ftp`` or ``care``; returns when it works."""
@@ -76,7 +77,7 @@ class Hurry:
         self._program.stdin.write(json.dumps([part, path]).encode() + b"\n")
         self._program.stdin.flush()
         pid = int(self._program.stdout.readline())
-        self._parts[part] = os.pidfd_open(pid)
+        self._parts[part], self._pids[part] = os.pidfd_open(pid), pid
         eventually(lambda: runfiles.read_json(told) is not None or not self.is_running(part), within_s=60)
         assert self.is_running(part), f"the {part} part did not start"
 
@@ -90,15 +91,23 @@ class Hurry:
         """Whether the part has not ended."""
         return not select.select([self._parts[part]], [], [], 0)[0]
 
-    def signal(self, part: str, number: signal.Signals) -> None:
-        """Send the part a signal."""
-        signal.pidfd_send_signal(self._parts[part], number)
+    def stop_dead(self) -> None:
+        """SIGSTOP to all parts; returns when no thread of theirs can do anything more."""
+        for fd in self._parts.values():
+            signal.pidfd_send_signal(fd, signal.SIGSTOP)
+        for part in self._parts:
+            eventually(lambda part=part: self._stands_still(part), within_s=60)  # type: ignore[misc]
+
+    def _stands_still(self, part: str) -> bool:
+        """Every thread is stopped, or in a call to the kernel from which it will not return."""
+        tasks = Path(f"/proc/{self._pids[part]}/task")
+        return all((tasks / task / "stat").read_text().rpartition(") ")[2][0] in "TD" for task in os.listdir(tasks))
 
     def kill(self, part: str) -> None:
         """SIGKILL; returns when it is gone."""
         assert self.is_running(part), f"the {part} part ended by itself"
-        self.signal(part, signal.SIGKILL)
         fd = self._parts.pop(part)
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
         select.select([fd], [], [])
         os.close(fd)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archive.delivering import AGENT, Deliverer, cared_for, everything, opened, sound
+from tests.archive.delivering import AGENT, Deliverer, cared_for, looked_at
 from tests.archive.hurried import Hurry
 from tests.security.amounts import amount, seed
 from tests.server.helpers import eventually
@@ -58,10 +58,8 @@ def test_killed_again_and_again_nothing_is_lost_doubled_or_left_over(tmp_path: P
                 for client in clients:
                     client.join()
             if compare:
-                with opened(site.config) as archive:
-                    sound(archive)
-                    found = everything(archive)
-                    sealed += archive.catalog.sealing.sums()[0]
+                found, segments = looked_at(site.config)
+                sealed += segments
                 for client in clients:
                     client.compare(found, expired=False)
             if compare or "care" in victims:
@@ -72,8 +70,7 @@ def test_killed_again_and_again_nothing_is_lost_doubled_or_left_over(tmp_path: P
         for client in clients:
             client.join()
     segments = cared_for(site.config)
-    with opened(site.config) as archive:
-        found = everything(archive)
+    found, _ = looked_at(site.config)
     for client in clients:
         client.compare(found, expired=True)
     assert sealed > 0, "nothing was sealed"

@@ -11,8 +11,8 @@ import pytest
 
 from logferry.archive.durable import Disk
 from logferry.archive.retention import Due, Rule
-from logferry.errors import NotFound, Refused
 from logferry.clock import SYSTEM
+from logferry.errors import NotFound, Refused
 from logferry.limits import RETENTION_GRACE_S
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.crashing import dying_at, forked, told
