@@ -1,4 +1,4 @@
-"""The real parts of a server (FTP and care), started in no time and in a hurry: what takes days elsewhere takes a second.
+"""The real parts of a server (FTP and care), started in no time and in a hurry: days are seconds.
 
 Run as a program it has everything imported and forks a part for each line it reads: so a part can be killed hundreds
 of times. The parts are those of the product; only the times that care waits are others.
@@ -132,6 +132,7 @@ def main() -> None:
         assert hasattr(care, name), name
         setattr(care, name, value)
     defaults = Retention.__init__.__kwdefaults__
+    assert defaults is not None
     assert set(defaults) == {"grace_s"}
     defaults["grace_s"] = 0.5
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead need nobody to wait for them

@@ -377,7 +377,7 @@ def test_an_old_name_that_a_crash_left_goes_before_its_file_is_sealed_away(shelf
     assert shelf.everything() == expected
     assert list(shelf.archive.check(digests=True)) == []
     shelf.put("a/app.log", b"another\n")
-    assert shelf.everything() == expected | {"a/app.log": expected.get("a/app.log", []) + [b"another\n"]}
+    assert shelf.everything() == expected | {"a/app.log": [*expected.get("a/app.log", []), b"another\n"]}
 
 
 def test_files_from_before_1970_are_sealed_too(shelf: Shelf) -> None:
