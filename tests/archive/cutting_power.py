@@ -10,7 +10,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,17 @@ class Ext4:
         """Nobody may use it."""
         gc.collect()  # an archive that was closed here lets go of its folders
         eventually(lambda: subprocess.run(["umount", str(self.at)], capture_output=True, check=False).returncode == 0)
+        # A process that made a mount namespace of its own meanwhile has a copy of the mount. As long as it lives, what
+        # is mounted next would be the same dead file system again.
+        eventually(lambda: not self._is_attached(), within_s=120)
+
+    def _is_attached(self) -> bool:
+        """Whether a loop device still has the image."""
+        for told in Path("/sys/block").glob("loop*/loop/backing_file"):
+            with suppress(OSError):  # it has just been let go
+                if told.read_text().strip().startswith(str(self._image)):
+                    return True
+        return False
 
 
 @contextmanager
