@@ -11,12 +11,16 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from logferry.archive import Archive
 from logferry.archive.retention import Retention
 from logferry.server import care, runfiles
 from logferry.server.config import RetentionConfig, ServerConfig
@@ -87,6 +91,13 @@ class Hurry:
         assert told is not None
         return told["host"], told["port"]
 
+    def progress(self) -> int:
+        """A number that grows with each segment made, and with each generation that expires."""
+        url = f"file:{self.config.data_dir}/catalog.db?mode=ro"
+        with closing(sqlite3.connect(url, uri=True, timeout=60)) as connection:
+            rows = connection.execute("SELECT seq FROM sqlite_sequence WHERE name IN ('segments', 'expired')")
+            return sum(row[0] for row in rows)
+
     def is_running(self, part: str) -> bool:
         """Whether the part has not ended."""
         return not select.select([self._parts[part]], [], [], 0)[0]
@@ -131,10 +142,10 @@ def main() -> None:
     for name, value in TIMES.items():
         assert hasattr(care, name), name
         setattr(care, name, value)
-    defaults = Retention.__init__.__kwdefaults__
-    assert defaults is not None
-    assert set(defaults) == {"grace_s"}
-    defaults["grace_s"] = 0.5
+    _change(Retention.__init__, "grace_s", 0.5)
+    # Small segments, so that some come and go between any two kills.
+    _change(Archive.sealer, "segment_bytes", 200_000)
+    _change(Archive.compactor, "segment_bytes", 800_000)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead need nobody to wait for them
     for line in sys.stdin:
         part, path = json.loads(line)
@@ -148,6 +159,14 @@ def main() -> None:
                 os.dup2(null, 2)
             os._exit(run_part(RUNS[part], path))
         print(pid, flush=True)
+
+
+def _change(function: Callable[..., object], name: str, value: object) -> None:
+    """Another default for an argument."""
+    defaults = function.__kwdefaults__
+    assert defaults is not None
+    assert name in defaults
+    defaults[name] = value
 
 
 if __name__ == "__main__":

@@ -72,7 +72,10 @@ def _cut(disk: Ext4, server: Hurry, clients: Sequence[Deliverer], joined: Joined
     server.start("ftp")
     for client in clients:
         client.start(server.address(), joined)
-    eventually(lambda: sum(client.done for client in clients) > before, within_s=60)
+    eventually(lambda: sum(client.done for client in clients) > before, within_s=120)
+    if dice.random() < 0.8:
+        done = server.progress()
+        eventually(lambda: server.progress() > done, within_s=120)
     time.sleep(dice.uniform(*LIFE_S))  # the moment of the cut is what is random here
     server.stop_dead()
     disk.cut()
