@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import gc
 import os
@@ -18,6 +19,8 @@ import pytest
 from logferry.limits import GIB, MIB
 from tests.server.helpers import eventually
 
+_NEW_MOUNTS = 0x20000
+"""CLONE_NEWNS"""
 _IMAGE_BYTES = 512 * MIB
 _SHUTDOWN = 0x8004587D
 """FS_IOC_SHUTDOWN …"""
@@ -63,8 +66,7 @@ class Ext4:
         """Nobody may use it."""
         gc.collect()  # an archive that was closed here lets go of its folders
         eventually(lambda: subprocess.run(["umount", str(self.at)], capture_output=True, check=False).returncode == 0)
-        # A process that made a mount namespace of its own meanwhile has a copy of the mount. As long as it lives, what
-        # is mounted next would be the same dead file system again.
+        # While anybody has it mounted still, what is mounted next is the same dead file system again.
         eventually(lambda: not self._is_attached(), within_s=120)
 
     def _is_attached(self) -> bool:
@@ -77,6 +79,28 @@ class Ext4:
 
 
 @contextmanager
+def _own_mounts() -> Iterator[None]:
+    """Inside, this thread has a mount namespace of its own, and so has what it starts.
+
+    Else any other process that makes itself one meanwhile keeps copies of our mounts, and nothing can be unmounted.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    folder = os.getcwd()
+    before = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+    try:
+        if libc.unshare(_NEW_MOUNTS) != 0:
+            pytest.skip(f"no mount namespace of our own: {os.strerror(ctypes.get_errno())}")
+        try:
+            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            yield
+        finally:
+            assert libc.setns(before, _NEW_MOUNTS) == 0, os.strerror(ctypes.get_errno())
+            os.chdir(folder)
+    finally:
+        os.close(before)
+
+
+@contextmanager
 def ext4() -> Iterator[Ext4]:
     """A file system; the test is skipped, and says why, where none can be made."""
     missing = [name for name in ("mkfs.ext4", "mount", "umount") if shutil.which(name) is None]
@@ -84,7 +108,7 @@ def ext4() -> Iterator[Ext4]:
         pytest.skip(f"power cuts need root and mkfs.ext4, to mount an image (missing: {missing or 'root'})")
     memory = Path("/dev/shm")
     parent = memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * GIB else None
-    with tempfile.TemporaryDirectory(prefix="logferry-power-", dir=parent) as folder:
+    with _own_mounts(), tempfile.TemporaryDirectory(prefix="logferry-power-", dir=parent) as folder:
         made = Ext4(Path(folder))
         if problem := made.make():
             pytest.skip(f"no ext4 image can be mounted here: {problem}")

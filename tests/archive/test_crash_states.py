@@ -147,13 +147,13 @@ def test_whatever_a_power_cut_leaves_nothing_is_lost_doubled_or_left_over(
         where = (drawn, end, journal, dice is not None, steps[done][0] if done < len(steps) else "the end")
         # Whoever comes first after the cut: the sender, who goes on, or care (and then, now and then, the sender).
         if seen % 3 == 0:
-            _go_on(place, done, states, where)
-            _care(place, where)
+            _go_on(place, done, states, where, 10)
+            _care(place, where, 20)
         else:
-            _care(place, where, lambda found, done=done, where=where: _check_cut(found, states, done, where))  # type: ignore[misc]
+            _care(place, where, 10, lambda found, done=done, where=where: _check_cut(found, states, done, where))  # type: ignore[misc]
             if HEAVY or seen % 6 == 1:
-                _go_on(place, done, states, where)
-                _care(place, where)
+                _go_on(place, done, states, where, 20)
+                _care(place, where, 30)
         shutil.rmtree(place)
         seen += 1
     print(f"{seen} states of {len(events)} events in {len(steps)} steps: 0 lost, 0 twice, 0 left over")
@@ -163,9 +163,12 @@ def _check_cut(found: State, states: list[State], done: int, where: object) -> N
     _check_acknowledged(found, states[done], states[min(done + 1, len(states) - 1)], where)
 
 
-def _go_on(place: Path, done: int, states: list[State], where: object) -> None:
+_TURN_S = 2 * PARTIAL_S_MAX
+
+
+def _go_on(place: Path, done: int, states: list[State], where: object, turn: int) -> None:
     """The sender repeats what it has no answer for, and goes on to the end of the script."""
-    shelf = _at(Shelf(place), 10 * 86400)
+    shelf = _at(Shelf(place), turn * _TURN_S)
     assert [finding for finding in shelf.archive.check(digests=True) if finding.is_damage] == [], where
     _check_cut(_held(shelf), states, done, where)
     for _, step in _script()[done:]:
@@ -174,9 +177,9 @@ def _go_on(place: Path, done: int, states: list[State], where: object) -> None:
     shelf.close()
 
 
-def _care(place: Path, where: object, check: Callable[[State], None] | None = None) -> None:
+def _care(place: Path, where: object, turn: int, check: Callable[[State], None] | None = None) -> None:
     """All duties of care, long after: nothing is left that nothing refers to, and nothing was changed by it."""
-    shelf = _at(Shelf(place), 20 * 86400 + 2 * PARTIAL_S_MAX)
+    shelf = _at(Shelf(place), turn * _TURN_S)
     assert [finding for finding in shelf.archive.check(digests=True) if finding.is_damage] == [], where
     before = _held(shelf)
     if check is not None:
