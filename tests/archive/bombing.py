@@ -37,7 +37,7 @@ _ADDRESS_SPACE_BYTES = 2 * GIB
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a bomb: the error that ended it ("" = none), how much memory and time that took."""
+    """What became of a bomb: the error that ended it ("" = none), how much memory and processor time that took."""
 
     error: str
     text: str
@@ -67,14 +67,14 @@ def _measured(work: Callable[[], object]) -> tuple[str, str, int, float]:
     page = resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (pages * page + _ADDRESS_SPACE_BYTES,) * 2)
     error, text = "", ""
-    start = time.monotonic()
+    start = time.process_time()
     try:
         work()
     except LogferryError as refusal:
         error, text = type(refusal).__name__, str(refusal)
     except BaseException as crash:  # noqa: BLE001 - whatever it is, it is told
         error, text = f"crash: {type(crash).__name__}", str(crash)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     return error, text, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - resident * page, seconds
 
 
