@@ -5,7 +5,7 @@
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
 #   make torture  the agent's torture matrix on every kind of server, 24 rotations/s for a minute, 100,000 files
-#   make crash    every kill, cut and full disk of delivery (root): all cases, 10^5 steps, 1,000 kills; CRASH="…" some
+#   make crash    every kill, cut and full disk of delivery and archive (root): all cases, 10^5 steps; CRASH="…" some
 #   make docs     generated pages of docs     make lock    new versions into requirements/
 SHELL := /bin/bash
 .DEFAULT_GOAL := quick
@@ -50,10 +50,11 @@ fuzz: venv
 attack: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
 
-CRASH ?= tests/agent/crash tests/voyage/test_kills.py
+CRASH ?= tests/agent/crash tests/voyage/test_kills.py tests/archive/segment $(addprefix tests/archive/test_,\
+	kills_in_service.py power_cuts.py crash_states.py seal_machine.py repair.py)
 crash: venv
-	@tools/programs.sh vsftpd
-	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)
+	@tools/programs.sh vsftpd mkfs.ext4
+	HEAVY=1 LOGFERRY_TEST_SOAK_STEPS=100000 LOGFERRY_REPAIR_SEGMENTS=1000 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)
 
 torture: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -rs -o timeout=0 tests/agent/torture $(ARGS)

@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A PACKAGE=(
   [lftp]=lftp [rclone]=rclone [curl]=curl [wget]=wget [ncftpput]=ncftp [tnftp]=tnftp [vsftpd]=vsftpd [zstd]=zstd
   [strace]=strace [systemd-analyze]=systemd [rsync]=rsync [lsyncd]=lsyncd
-  [bsdtar]=libarchive-tools [unzip]=unzip
+  [mkfs.ext4]=e2fsprogs [bsdtar]=libarchive-tools [unzip]=unzip
   [chromium]=chromium
 )
 

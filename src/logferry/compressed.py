@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from logferry.errors import Damaged, LogferryError, Refused, TooLarge
 from logferry.limits import (
+    UNPACK_EMPTY_STREAMS_MAX,
     UNPACK_INPUT_BYTES,
     UNPACK_MEMORY_BYTES_MAX,
     UNPACK_PIECE_BYTES,
@@ -161,7 +162,7 @@ def _stream_of(form: str) -> tuple[Begin, type[Exception]]:
 
 
 def _stream_pieces(begin: Begin, errors: type[Exception], read: ReadAt, where: str) -> Iterator[bytes]:
-    offset, data = 0, b""
+    offset, data, empty = 0, b"", 0
     stream: _Stream | None = None
     while True:
         if not data:
@@ -181,11 +182,18 @@ def _stream_pieces(begin: Begin, errors: type[Exception], read: ReadAt, where: s
                 raise _damaged(where, error) from error
             data = b""
             if piece:
+                empty = -1
                 yield piece
             if stream.eof or stream.needs_input:
                 break
         if stream.eof:
             data, stream = stream.unused_data, None
+            empty += 1
+            if empty > UNPACK_EMPTY_STREAMS_MAX:
+                raise TooLarge(
+                    f"{where} has over {UNPACK_EMPTY_STREAMS_MAX} empty streams behind each other",
+                    hint="it looks like a decompression bomb; the file itself is kept as it is",
+                )
     if stream is not None:
         raise _cut_off(where)
 
@@ -212,7 +220,8 @@ def _zstd_pieces(read: ReadAt, where: str) -> Iterator[bytes]:
         options = {library.DecompressionParameter.window_log_max: UNPACK_WINDOW_BYTES_MAX.bit_length() - 1}
         yield from _stream_pieces(lambda: library.ZstdDecompressor(options=options), library.ZstdError, read, where)
     else:
-        yield from _stream_pieces(lambda: _Zstandard(library), library.ZstdError, read, where)
+        decompressor = library.ZstdDecompressor(max_window_size=UNPACK_WINDOW_BYTES_MAX)
+        yield from _stream_pieces(lambda: _Zstandard(decompressor), library.ZstdError, read, where)
 
 
 class _Zstandard:
@@ -221,8 +230,8 @@ class _Zstandard:
     It gives at once all that a piece of input expands to, which a bomb makes 32,000 times as much. So it gets little.
     """
 
-    def __init__(self, library: Any) -> None:
-        self._stream: Any = library.ZstdDecompressor(max_window_size=UNPACK_WINDOW_BYTES_MAX).decompressobj()
+    def __init__(self, decompressor: Any) -> None:
+        self._stream: Any = decompressor.decompressobj()
         self._waiting = memoryview(b"")
         self._out = b""
 

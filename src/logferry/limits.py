@@ -241,6 +241,15 @@ UNPACK_MEMORY_BYTES_MAX = 80 * MIB
 """Memory that xz may ask of us: ``xz -9`` needs 65 MiB."""
 UNPACK_WINDOW_BYTES_MAX = 8 * MIB
 """The same for zstd; what RFC 8878 3.1.1.1.2 recommends, and all levels up to 19 keep to it."""
+TAKEN_MANIFEST_BYTES_FREE = 8 * MIB
+TAKEN_MANIFEST_RATIO_MAX = 16
+"""The manifest of a zip or tar that is read back is at most so long, or so many times as long as the whole: nearly half
+of it are digests, which do not compress."""
+TAKEN_MEMBERS_FREE = 100_000
+TAKEN_MEMBER_BYTES_MIN = 4
+"""So many members, or one for so many bytes of the whole: their names are kept until the manifest has come."""
+UNPACK_EMPTY_STREAMS_MAX = 10_000
+"""Streams without content behind each other: a few end some files, millions only cost time."""
 UNPACK_RATIO_MAX = 1_100
 """How many times larger a text may be than its file: gzip reaches 1,032 at most, logs 10 to 100, bombs 32,000."""
 UNPACK_RATIO_FREE_BYTES = 64 * MIB
@@ -566,11 +575,15 @@ FRAME_WINDOW_BYTES_MAX = 8 * MIB
 SEGMENT_BYTES = 256 * MIB
 """Content of one segment: small enough to be sealed again after a crash, large enough for a short list."""
 SEGMENT_BYTES_MAX = 4 * GIB
-MANIFEST_BYTES_MAX = 64 * MIB
-"""Expanded manifest of one segment: 200,000 small files."""
+MANIFEST_BYTES_MAX = 12 * MIB
+"""Expanded manifest of one segment: more than SEAL_BATCH_FILES files with paths of 150 bytes. Read as text it may take
+four times as much memory, and again as values."""
+MANIFEST_VALUES_MAX = 500_000
+"""Values in it, each of which takes up to 72 bytes of memory: SEAL_BATCH_FILES files take 300,000."""
 MARKER_BYTES_MAX = 1 * MIB
 """One marker, with the names of all small files in its frame."""
-SEEK_ENTRIES_MAX = 1_000_000
+SEEK_ENTRIES_MAX = 100_000
+"""Frames in a segment, three times as many as one of SEGMENT_BYTES_MAX has; each entry takes 160 bytes of memory."""
 
 # The store ---------------------------------------------------------------------------------------------------------
 OBJECT_NAME_BYTES_MAX = 900

@@ -8,7 +8,9 @@ import pytest
 
 from logferry.archive.compact import Compacted
 from logferry.archive.seal import Sealed
+from logferry.archive.segment.manifest import told_bytes_max
 from logferry.errors import Damaged
+from logferry.limits import MIB
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.segment.making import log_text
 from tests.archive.test_seal import seal
@@ -53,6 +55,22 @@ def test_small_segments_become_one_with_the_same_bytes(shelf: Shelf) -> None:
     assert {path: shelf.current(path) for path in contents} == contents
     assert list(shelf.archive.check(digests=True)) == []
     assert compact(shelf).segments == 0
+
+
+def test_segments_become_one_only_as_far_as_its_manifest_can_hold_their_names(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was written could not be read back, and would be written again and again."""
+    names = [f"{n}/{'long' * 50}.log" for n in range(8)]
+    for name in names:
+        shelf.put(name, log_text(2_000, len(name)))
+        seal(shelf)
+    monkeypatch.setattr("logferry.archive.compact.MANIFEST_BYTES_MAX", MIB + 2 * told_bytes_max(1, len(names[0])))
+    before = shelf.everything()
+    shelf.clock.advance(1)
+    done = list(shelf.archive.compactor(level=1).compact(0))
+    assert [(one.segments, one.into, one.problems) for one in done] == [(2, 1, ())] * 4
+    assert shelf.everything() == before
 
 
 def test_replaced_segments_go_after_the_grace_time(shelf: Shelf) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from logferry.archive.durable import Disk
 from logferry.archive.retention import Due, Rule
+from logferry.clock import SYSTEM
 from logferry.errors import NotFound, Refused
 from logferry.limits import RETENTION_GRACE_S
 from tests.archive.conftest import AGENT, Shelf
@@ -142,6 +143,50 @@ def test_a_file_that_comes_again_within_the_grace_time_is_not_touched(shelf: She
     shelf.put("var/log/b.log", b"old\n")
     sweep(shelf)
     assert shelf.everything() == {"var/log/a.log": [b"new\n"], "var/log/b.log": [b"old\n"]}
+    sound(shelf)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_file_is_renamed_to_where_another_expired_within_the_grace_time(shelf: Shelf, sealed: bool) -> None:
+    """As a rotation does whose oldest file nobody keeps any longer."""
+    shelf.put("var/log/a.log.1", b"old\n")
+    shelf.clock.advance(91 * DAY_S)
+    assert run(shelf) == ["var/log/a.log.1#1"]
+    shelf.put("var/log/a.log", b"new\n")
+    if sealed:
+        for _ in shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1):
+            pass
+    shelf.rename("var/log/a.log", "var/log/a.log.1")
+    assert shelf.everything() == {"var/log/a.log.1": [b"new\n"]}
+    sweep(shelf)
+    assert shelf.everything() == {"var/log/a.log.1": [b"new\n"]}
+    assert shelf.live() == ({} if sealed else {"var/log/a.log.1": b"new\n"})
+    sound(shelf)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_an_object_that_a_crash_left_goes_also_when_what_it_holds_has_expired(shelf: Shelf, renamed: bool) -> None:
+    """Else what retention deleted would be on the disk for ever."""
+    shelf.clock.advance(SYSTEM.now_ns() / 1e9 - shelf.clock.now_ns() / 1e9)
+    shelf.put("var/log/a.log", b"secret\n" * 100)
+    shelf.put("srv/b.log", b"kept\n" * 100)
+    for _ in shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1):
+        pass
+    (left,) = (shelf.folder / "store").rglob("*.zst")
+    data = left.read_bytes()
+    shelf.clock.advance(1)
+    for _ in shelf.archive.compactor(level=2).compact(shelf.clock.now_ns()):
+        pass
+    left.with_name(f"{1:032x}.zst").write_bytes(data)  # as if a sealer had been killed before its commit
+    if renamed:
+        shelf.rename("var/log/a.log", "var/log/a.log.1")
+    shelf.clock.advance(91 * DAY_S)
+    assert run(shelf) == [f"var/log/a.log{'.1#1' if renamed else '#1'}"]
+    sweep(shelf)
+    assert [path.name for path in (shelf.folder / "store").rglob("*") if path.is_file()] == [
+        record.name.rpartition("/")[2] for record in shelf.catalog.sealing.segments(limit=9)
+    ]
+    assert shelf.everything() == {"srv/b.log": [b"kept\n" * 100]}
     sound(shelf)
 
 

@@ -359,6 +359,39 @@ def test_many_small_files_with_long_names_are_sealed(shelf: Shelf) -> None:
     assert sum(len(frame.pieces) for frame in found) == len(contents)
 
 
+@pytest.mark.parametrize("ended", [False, True], ids=["moved", "kept"])
+def test_an_old_name_that_a_crash_left_goes_before_its_file_is_sealed_away(shelf: Shelf, ended: bool) -> None:
+    """Left alone it would be taken for a whole file that nobody knows, and its bytes would be there twice."""
+    shelf.put("a/app.log", b"line\n")
+    if ended:
+        shelf.rename("a/app.log", f"a/{aside_name('app.log', STAMP)}")
+        (new,) = (shelf.folder / "generations").rglob("app.log*")
+    else:
+        shelf.rename("a/app.log", "b/app.log.1")
+        new = shelf.folder / "live" / AGENT / "b/app.log.1"
+    os.link(new, shelf.folder / "live" / AGENT / "a/app.log")  # killed before it was taken away
+    expected = shelf.everything()
+    seal(shelf)
+    assert shelf.live() == {}
+    list(shelf.archive.check(repair=True))
+    assert shelf.everything() == expected
+    assert list(shelf.archive.check(digests=True)) == []
+    shelf.put("a/app.log", b"another\n")
+    assert shelf.everything() == expected | {"a/app.log": [*expected.get("a/app.log", []), b"another\n"]}
+
+
+def test_files_from_before_1970_are_sealed_too(shelf: Shelf) -> None:
+    """A node may say so, and keeps no other file from being sealed."""
+    shelf.put("old.log", b"old\n")
+    shelf.put("new.log", b"new\n")
+    shelf.archive.set_modified(AGENT, "old.log", -(10**18))
+    shelf.catalog.writer.flush()
+    (done,) = shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1)
+    assert (done.generations, done.problems) == (2, ())
+    assert shelf.everything() == {"old.log": [b"old\n"], "new.log": [b"new\n"]}
+    assert list(shelf.archive.check(digests=True)) == []
+
+
 def test_a_file_that_cannot_be_read_keeps_no_other_from_being_sealed(shelf: Shelf) -> None:
     """Its loss is told, and the rest goes on."""
     shelf.put("a/one.log", b"one\n")

@@ -22,7 +22,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from logferry.archive.catalog.filing import SEALED, NewGeneration, PathState, changed
 from logferry.archive.catalog.writer import Change, Transaction
@@ -49,13 +49,22 @@ def noted(state: PathState) -> Note:
     return Note(state.uid, state.path, state.own_number, state.ended_ns)
 
 
-def forget_name(rooms: Rooms, moved: PathState) -> None:
-    """Take away the live name of a generation whose bytes have another place now, as the catalog says already."""
+def forget_names(rooms: Rooms, moved: Iterable[PathState]) -> None:
+    """Take away the live names of generations whose bytes have another place now, as the catalog says already.
+
+    Durably: a name that came back after the file had lost its new one, too, would look like a file nobody knows.
+    """
+    folders: dict[int, Folder] = {}
     # If that fails, ``Adopt`` does it when the path is next met.
     with contextlib.suppress(OSError):
-        folder, name = rooms.live_folder(moved.agent, moved.path)
-        if folder is not None:
-            rooms.disk.unlink(folder.fd, name)
+        for state in moved:
+            folder, name = rooms.live_folder(state.agent, state.path)
+            if folder is not None:
+                folders[folder.fd] = folder
+                rooms.disk.unlink(folder.fd, name)
+    with contextlib.suppress(OSError):
+        for folder in folders.values():
+            rooms.disk.sync_folder(folder.fd)
 
 
 class Publish(Change[NewGeneration]):
@@ -240,7 +249,7 @@ class Keep(Change[None]):
     def clean_up(self) -> None:
         """After the commit: take the live name away."""
         if self._tail is None:
-            forget_name(self._rooms, self._state)
+            forget_names(self._rooms, [self._state])
 
     def undo(self) -> None:
         """The new name is one too many, but harmless; folders made for it may not be durable."""
@@ -325,9 +334,7 @@ class Move(Change[list[NewGeneration]]):
 
     def clean_up(self) -> None:
         """After the commit: take the old names away."""
-        for state, _ in self._moves:
-            if state.state != SEALED:
-                forget_name(self._rooms, state)
+        forget_names(self._rooms, [state for state, _ in self._moves if state.state != SEALED])
 
     def _link(self, state: PathState, target: str, sync: Sync) -> PathState:
         file = lock_current(self._rooms, state)
@@ -337,13 +344,16 @@ class Move(Change[list[NewGeneration]]):
         fd, state = file.fd, file.state
         self._fds.append(fd)
         folder, name = made_folder(self._rooms, state.agent, target, sync)
-        try:
-            self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
-            self._linked.append((folder, name))
-        except FileExistsError as error:
-            there = folder.stat(name)
-            if there is None or there.st_ino != os.fstat(fd).st_ino:
+        there = folder.stat(name)
+        if there is None or there.st_ino != os.fstat(fd).st_ino:
+            if there is not None and self._rooms.catalog.sealing.is_to_go(f"live/{state.agent}/{target}"):
+                # What was there has expired or is sealed. The target is held: nobody has put another file there.
+                self._rooms.disk.unlink(folder.fd, name)
+            try:
+                self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
+            except FileExistsError as error:
                 raise Conflict(f"{target} is in the way", hint="try again") from error
+            self._linked.append((folder, name))
         sync(folder)
         return state
 
@@ -382,6 +392,7 @@ class Adopt(Change[bool]):
             return  # all of it is sealed; the sealer removes it
         if found.st_nlink > 1 and self._has_another_name(found):
             self._rooms.disk.unlink(folder.fd, name)
+            sync(folder)
             return
         self._rooms.disk.sync_data(self._fd)
         sync(folder)

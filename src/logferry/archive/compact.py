@@ -17,9 +17,10 @@ from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import known
 from logferry.archive.segment import Builder, HeldGeneration
+from logferry.archive.segment.manifest import told_bytes_max
 from logferry.archive.writing import SegmentWriter
 from logferry.errors import Conflict, Damaged, LogferryError
-from logferry.limits import COMPACT_SMALL_SHARE, COPY_BYTES, SEAL_BATCH_FILES, SEGMENT_BYTES
+from logferry.limits import COMPACT_SMALL_SHARE, COPY_BYTES, MANIFEST_BYTES_MAX, MIB, SEAL_BATCH_FILES, SEGMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +69,20 @@ class Compactor:
     def _groups(self, candidates: Sequence[SegmentRecord], old_before_ns: int) -> Iterator[list[SegmentRecord]]:
         """Segments of one agent that make one together; a single one only to be compressed harder."""
         group: list[SegmentRecord] = []
-        files = 0
+        files = told = 0
+        sealing = self._rooms.catalog.sealing
         for record in candidates:
-            more = len(self._rooms.catalog.sealing.held_in(record.id))
+            more = len(sealing.held_in(record.id))
+            more_told = told_bytes_max(more, sealing.path_chars(record.id))
             full = sum(r.raw_bytes for r in group) + record.raw_bytes > self._segment_bytes
-            full |= files + more > SEAL_BATCH_FILES
+            full |= files + more > SEAL_BATCH_FILES or told + more_told > MANIFEST_BYTES_MAX - MIB
             if group and (group[0].agent != record.agent or full):
                 if self._is_worth_it(group, old_before_ns):
                     yield group
-                group, files = [], 0
+                group, files, told = [], 0, 0
             group.append(record)
             files += more
+            told += more_told
         if self._is_worth_it(group, old_before_ns):
             yield group
 

@@ -200,6 +200,10 @@ class _Agent:
                 ended[note.uid] = note.ended_ns
         for uid, found in sorted(findings.generations.items()):
             names = [(found.facts.path, found.facts.number), *history.get(uid, [])]
+            if not all(self._is_path(path) for path, _ in names):
+                # Not from us. Its bytes are kept all the same, where a path that leads elsewhere does no harm.
+                self._done.problems.append(f"generation {uid} has a path that no file can have; it is at found/{uid}")
+                names = [(f"found/{uid}", 1)]
             generation = self._sealed(uid, found, names)
             if uid in ended:
                 generation.ended_ns = ended[uid]

@@ -12,6 +12,7 @@ from logferry.archive.live import Folder
 from logferry.archive.locks import locked
 from logferry.archive.partials import held, partial_name
 from logferry.archive.rooms import Rooms
+from logferry.archive.second_names import drop_second_names
 from logferry.archive.tree import HideFolders, Tree
 from logferry.errors import Conflict, NotFound, Refused
 from logferry.limits import COPY_BYTES, RENAME_BATCH_FILES
@@ -157,6 +158,7 @@ class Renames:
                 self._append(file, fd, facts)
                 self._rooms.disk.unlink(partial[0].fd, partial[1])
             else:
+                drop_second_names(self._rooms, current.agent, file.fd, f"live/{current.agent}/{current.path}")
                 self._rooms.catalog.writer.run(Extend(self._rooms, current, facts.st_size, partial, facts.st_mtime_ns))
             return True
         finally:

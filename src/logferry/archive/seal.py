@@ -33,6 +33,7 @@ from logferry.archive.locks import locked
 from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
+from logferry.archive.second_names import drop_second_names
 from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.store.store import StoredObject
@@ -43,6 +44,7 @@ from logferry.limits import (
     COPY_BYTES,
     LINE_WINDOW_BYTES,
     MANIFEST_BYTES_MAX,
+    MIB,
     SEAL_BATCH_FILES,
     SEAL_TAIL_BYTES_MAX,
     SEGMENT_BYTES,
@@ -184,7 +186,7 @@ class Sealer:
         return sealing.named(segment) is not None or is_orphan
 
     def _is_spare(self, name: str, size: int) -> bool:
-        """Whether all that an object without a row holds is found elsewhere.
+        """Whether all that an object without a row holds is found elsewhere, or was deleted here since.
 
         Else an older catalog was put back, or another archive writes there: then the object may be the only copy.
         """
@@ -194,17 +196,19 @@ class Sealer:
         try:
             segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=f"store/{name}")
             for told in segment.manifest.generations:
-                self._find_elsewhere(told)
+                self._find_elsewhere(segment.manifest.agent, told)
         except (Damaged, NotFound):
             self._not_spare.add(name)
             return False
         return True
 
-    def _find_elsewhere(self, told: HeldGeneration) -> None:
-        """Raises NotFound, Damaged unless the catalog knows where the bytes of a generation are."""
+    def _find_elsewhere(self, agent: str, told: HeldGeneration) -> None:
+        """Raises NotFound, Damaged unless the catalog knows where the bytes of a generation are or why they went."""
         end = max(extent.end for extent in told.extents)
         with self._rooms.catalog.readers.cursor() as cursor:
             state = self._rooms.catalog.filing.by_uid(cursor, told.uid)
+        if state is None and self._rooms.catalog.retaining.has_expired(agent, told.started_ns, end):
+            return
         if state is None or state.size < end:
             raise NotFound(f"the catalog does not know {end} bytes of {told.path}")
         with open_generation(self._rooms, state.generation_id or 0) as reader:
@@ -245,7 +249,7 @@ class Sealer:
                     end < state.size
                     or batch.raw_bytes >= self._segment_bytes
                     or len(batch.pieces) >= SEAL_BATCH_FILES
-                    or batch.told_bytes >= MANIFEST_BYTES_MAX // 2
+                    or batch.told_bytes >= MANIFEST_BYTES_MAX - MIB
                 ):
                     yield batch
                     batch = _Batch(agent)
@@ -503,6 +507,7 @@ class RemoveFile(Change[None]):
         else:
             used = self._rooms.catalog.files.holds(self._place)
         if not used:
+            drop_second_names(self._rooms, agent, fd, self._place)
             self._rooms.disk.unlink(folder.fd, name.encode())
             sync(folder)
 

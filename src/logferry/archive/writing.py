@@ -53,7 +53,11 @@ class SegmentWriter:
         if not self.manifest.frames:
             store.remove(name)
             return None
-        self._read_back(name, size)
+        try:
+            self._read_back(name, size)
+        except Damaged:
+            store.remove(name)  # nobody relies on it, and the sweep would take it for the only copy of something
+            raise
         return SegmentRecord(
             0,
             self._agent,

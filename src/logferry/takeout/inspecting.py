@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 import zipfile
 import zlib
@@ -14,7 +15,15 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from logferry.errors import Damaged, Refused
-from logferry.limits import COPY_BYTES
+from logferry.limits import (
+    COPY_BYTES,
+    TAKEN_MANIFEST_BYTES_FREE,
+    TAKEN_MANIFEST_RATIO_MAX,
+    TAKEN_MEMBER_BYTES_MIN,
+    TAKEN_MEMBERS_FREE,
+    TAR_EXTENSION_BYTES_MAX,
+    UNPACK_WINDOW_BYTES_MAX,
+)
 from logferry.takeout.manifest import ERRORS, MANIFEST, VERSION
 from logferry.takeout.packing import Form
 
@@ -37,13 +46,20 @@ def inspect(path: str, form: Form) -> Account:
     """
     found: dict[str, tuple[int, str]] = {}
     manifest: tuple[str, bytes] | None = None
+    packed = os.stat(path).st_size
+    members_max = TAKEN_MEMBERS_FREE + packed // TAKEN_MEMBER_BYTES_MIN
+    kept_max = max(TAKEN_MANIFEST_BYTES_FREE, packed * TAKEN_MANIFEST_RATIO_MAX)
     try:
         with _opened(path, form) as members:
             for name, read in members:
                 if name in found:
                     raise Damaged(f"{path} has {name} twice", where=path, hint="fetch it again")
+                if len(found) >= members_max:
+                    raise _bomb(path, f"more than {members_max} members")
                 keep = name.lstrip("_") == MANIFEST
-                size, digest, data = _read(read, keep=keep)
+                size, digest, data = _read(read, kept_max if keep else 0)
+                if len(data) > kept_max:
+                    raise _bomb(path, f"a manifest of more than {kept_max} bytes")
                 found[name] = (size, digest)
                 manifest = (name, data) if keep else manifest
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as error:
@@ -96,14 +112,34 @@ def _compared(path: str, found: dict[str, tuple[int, str]], rows: list[dict[str,
     return Account(files, total, tuple(errors))
 
 
-def _read(read: Callable[[int], bytes], *, keep: bool) -> tuple[int, str, bytes]:
+def _read(read: Callable[[int], bytes], keep: int) -> tuple[int, str, bytes]:
+    """Length, SHA-256 and, if it is to be kept at all, the first ``keep`` bytes and one more block."""
     digest, size, kept = hashlib.sha256(), 0, []
     while block := read(COPY_BYTES):
         digest.update(block)
         size += len(block)
         if keep:
             kept.append(block)
+            if size > keep:
+                break
     return size, digest.hexdigest(), b"".join(kept)
+
+
+def _bomb(path: str, what: str) -> Damaged:
+    return Damaged(f"{path} has {what}: it looks like a decompression bomb", where=path, hint="do not unpack it")
+
+
+class _Bounded(tarfile.TarInfo):
+    """A header; one that is to be kept in memory, such as a long name, has a bounded size."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTENSIONS and self.size > TAR_EXTENSION_BYTES_MAX:
+            raise tarfile.ReadError(f"an extension header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return found
+
+
+_EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, b"x", b"X", b"g")
 
 
 Members = Iterator[tuple[str, Callable[[int], bytes]]]
@@ -117,10 +153,10 @@ def _opened(path: str, form: Form) -> Iterator[Members]:
         return
     with open(path, "rb") as file:
         if form == "tar.zst":
-            with tarfile.open(fileobj=_Unpacked(path, file), mode="r|") as tar:
+            with tarfile.open(fileobj=_Unpacked(path, file), mode="r|", tarinfo=_Bounded) as tar:
                 yield _tar_members(tar)
             return
-        with tarfile.open(fileobj=file, mode="r|gz" if form == "tar.gz" else "r|") as tar:
+        with tarfile.open(fileobj=file, mode="r|gz" if form == "tar.gz" else "r|", tarinfo=_Bounded) as tar:
             yield _tar_members(tar)
 
 
@@ -136,7 +172,7 @@ class _Unpacked(io.RawIOBase):
             ) from error
         self._path = path
         self._wrong = zstandard.ZstdError
-        self._reader = zstandard.ZstdDecompressor().stream_reader(file)
+        self._reader = zstandard.ZstdDecompressor(max_window_size=UNPACK_WINDOW_BYTES_MAX).stream_reader(file)
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, fewer only at the end."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from logferry.archive.segment import Segment, salvage
 from logferry.errors import Damaged
 from tests.archive.segment.making import AGENT, SEGMENT_ID, Made, log_text, make
+from tests.security.amounts import amount
 
 MIXED = [
     log_text(9_000),
@@ -107,12 +108,31 @@ def _complaints(data: bytes, content: bytes) -> list[str]:
     return found
 
 
-def test_each_flipped_bit_of_a_small_segment_is_named() -> None:
-    made = make([log_text(1_200), b"tail without end"], frame_bytes=600)
+def _about(size: int) -> Made:
+    """A segment of at least ``size`` bytes in several frames."""
+    content = log_text(4 * size)
+    while len((made := make([content, b"tail without end"], frame_bytes=2 * size)).data) < size:
+        content += log_text(size // 2, len(content))
+    return made
+
+
+def test_each_flipped_bit_of_a_segment_is_named_and_the_other_frames_are_read() -> None:
+    """``HEAVY=1``: of one of 64 KiB."""
+    made = _about(amount("flipped_segment_bytes", 400, 64 * 1024))
+    owner = {
+        at: number
+        for number, frame in enumerate(made.manifest.frames)
+        for at in range(frame.offset, frame.offset + frame.compressed)
+    }
+    data = bytearray(made.data)
     for bit in range(len(made.data) * 8):
-        data = bytearray(made.data)
         data[bit // 8] ^= 1 << bit % 8
-        assert _complaints(bytes(data), made.content), f"bit {bit} of {len(made.data) * 8}"
+        complaints = _complaints(bytes(data), made.content)
+        assert complaints, f"bit {bit} of {len(made.data) * 8}"
+        if bit // 8 in owner:  # a frame's own bytes: only that one is named
+            assert {f"test.zst frame {owner[bit // 8]}"} == {c[: c.index(" does not")] for c in complaints}
+        data[bit // 8] ^= 1 << bit % 8
+    print(f"{len(made.data) * 8} bits of {len(made.data)} bytes in {len(made.manifest.frames)} frames: all named")
 
 
 def test_a_flipped_bit_leaves_the_other_frames_readable() -> None:
@@ -131,7 +151,8 @@ def test_a_flipped_bit_leaves_the_other_frames_readable() -> None:
 
 
 def test_a_segment_cut_anywhere_says_so_and_gives_its_whole_frames() -> None:
-    made = make([log_text(4_000)], frame_bytes=900)
+    """``HEAVY=1``: one of 64 KiB."""
+    made = _about(amount("cut_segment_bytes", 1_000, 64 * 1024))
     for length in range(len(made.data)):
         data = made.data[:length]
         read_at = Made(data, b"", made.manifest).read_at
@@ -141,6 +162,7 @@ def test_a_segment_cut_anywhere_says_so_and_gives_its_whole_frames() -> None:
         found = list(salvage(read_at, length, where="test.zst"))
         assert [s.number for s in found] == list(range(whole))
         assert b"".join(s.content for s in found) == made.content[: sum(len(s.content) for s in found)]
+    print(f"cut at each of {len(made.data)} offsets: each said, whole frames given")
 
 
 def test_frames_that_changed_places_or_come_from_elsewhere_are_named() -> None:

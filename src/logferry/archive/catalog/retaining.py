@@ -180,6 +180,12 @@ class Retaining:
             row = connection.execute(query).first()
         return ExpiredRecord(*row) if row is not None else None
 
+    def has_expired(self, agent: str, started_ns: int, size: int) -> bool:
+        """Whether a generation of ``agent`` that began then, of ``size`` bytes or more, was deleted here."""
+        query = select(_E.id).where(_E.agent_id == agent, _E.started_ns == started_ns, _E.size >= size).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def forget_expired(self, before_ns: int) -> int:
         """Notes about what was deleted before then go; returns how many."""
 

@@ -144,6 +144,11 @@ class Sealing:
             .where(_X.segment_id == bindparam("segment"))
             .order_by(_X.raw_offset)
         )
+        self._path_chars = prepared(
+            select(func.coalesce(func.sum(func.length(files.c.path)), 0))
+            .select_from(held.join(extents, _X.generation_id == _G.id))
+            .where(_X.segment_id == bindparam("segment"))
+        )
         self._drop_extent = prepared(
             delete(extents)
             .where(
@@ -229,6 +234,12 @@ class Sealing:
         """What of a segment's content counts, in its order."""
         with self._readers.cursor() as cursor:
             return [HeldExtent(*row) for row in self._held_in.all(cursor, segment=segment_id)]
+
+    def path_chars(self, segment_id: int) -> int:
+        """How long the paths of what counts of a segment's content are together."""
+        with self._readers.cursor() as cursor:
+            row = self._path_chars.one(cursor, segment=segment_id)
+        return int(row[0]) if row else 0
 
     def to_compact(self, *, small_bytes: int, level: int, old_before_ns: int) -> list[SegmentRecord]:
         """Segments with less content than ``small_bytes``, and old ones of a lower ``level``; by agent and age."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,13 @@ import zstandard
 
 from logferry.archive.segment.frames import CRC, DATA_MAGIC, MANIFEST_MAGIC, crc32, expand_bounded, skippable
 from logferry.errors import Damaged, TooLarge
-from logferry.limits import MANIFEST_BYTES_MAX, MARKER_BYTES_MAX, SEGMENT_BYTES_MAX
+from logferry.limits import MANIFEST_BYTES_MAX, MANIFEST_VALUES_MAX, MARKER_BYTES_MAX, SEGMENT_BYTES_MAX
 
 FORMAT = 1
 _WORD = b"LFs1"
 _LEVEL = 9
 _NOTE_PLAIN_BYTES = 512
+_UID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,7 @@ def unpack_manifest(frame: bytes, *, where: str) -> Manifest:
     if frame[:8] != head or payload[:4] != _WORD or CRC.pack(crc32(payload)) != crc:
         raise Damaged(f"{where}: the manifest is damaged", where=where, hint=_REPAIR)
     try:
-        values = json.loads(expand_bounded(payload[4:], MANIFEST_BYTES_MAX, where=where))
-        manifest = _manifest(values)
+        manifest = _manifest(_values(expand_bounded(payload[4:], MANIFEST_BYTES_MAX, where=where)))
     except (ValueError, KeyError, TypeError, TooLarge) as error:
         raise Damaged(f"{where}: the manifest makes no sense: {error}", where=where, hint=_REPAIR) from error
     _check(manifest, where)
@@ -166,22 +167,59 @@ def _manifest(values: dict[str, Any]) -> Manifest:
 def _generation(values: dict[str, Any]) -> HeldGeneration:
     ended = values["ended_ns"]
     return HeldGeneration(
-        uid=_text(values["uid"]),
+        uid=_uid(values["uid"]),
         path=_text(values["path"]),
         number=_number(values["number"]),
         size=_number(values["size"]),
-        started_ns=_number(values["started_ns"]),
-        changed_ns=_number(values["changed_ns"]),
-        modified_ns=_number(values["modified_ns"]),
-        ended_ns=None if ended is None else _number(ended),
+        started_ns=_time(values["started_ns"]),
+        changed_ns=_time(values["changed_ns"]),
+        modified_ns=_time(values["modified_ns"]),
+        ended_ns=None if ended is None else _time(ended),
         sha256=_text(values["sha256"]),
         extents=tuple(Extent(_number(a), _number(b), _number(c)) for a, b, c in values["extents"]),
     )
 
 
+def _values(data: bytes) -> Any:
+    """The values in JSON that may come from anybody.
+
+    Raises:
+        ValueError: it is none, or so many or so deeply nested values that it is made to do harm.
+    """
+    if _count_values(data) > MANIFEST_VALUES_MAX:
+        # Perhaps it is the names in it that have commas and brackets.
+        data_without = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+        if data_without.count(b'"') > 2 * MANIFEST_VALUES_MAX:
+            raise ValueError("it has too many names")
+        if sum(_count_values(outside) for outside in data_without.split(b'"')[::2]) > MANIFEST_VALUES_MAX:
+            raise ValueError("it has too many values")
+        del data_without
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _count_values(data: bytes) -> int:
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError(f"{value!r} is no number that can stand here")
+    return value
+
+
+def _time(value: object) -> int:
+    """A node may say that a file is from before 1970."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
+        raise ValueError(f"{value!r} is no time that can stand here")
+    return value
+
+
+def _uid(value: object) -> str:
+    if not isinstance(value, str) or _UID.fullmatch(value) is None:
+        raise ValueError(f"{value!r} names no generation")
     return value
 
 
@@ -224,9 +262,17 @@ class Piece:
     length: int
 
 
+_TOLD_BYTES = 400
+
+
 def told_bytes(path: str) -> int:
-    """At most so many bytes of JSON tell of one generation of ``path`` (a character is at most six), about."""
-    return 500 + 6 * len(path)
+    """At most so many bytes of JSON tell of one generation of ``path`` with one extent."""
+    return _TOLD_BYTES + len(_json(path))
+
+
+def told_bytes_max(generations: int, path_chars: int) -> int:
+    """At most so many bytes of JSON tell of so many of them, whose paths have so many characters together."""
+    return generations * _TOLD_BYTES + 6 * path_chars
 
 
 def pack_note(agent: str, pieces: Sequence[Piece]) -> bytes:
@@ -243,9 +289,9 @@ def unpack_note(note: bytes, *, where: str) -> tuple[str, list[Piece]]:
         except TooLarge as error:
             raise Damaged(f"{where}: a marker that is too long", where=where) from error
     try:
-        agent, *pieces = json.loads(note)
+        agent, *pieces = _values(note)
         return _text(agent), [
-            Piece(_text(uid), _text(path), _number(number), _number(offset), _number(length))
+            Piece(_uid(uid), _text(path), _number(number), _number(offset), _number(length))
             for uid, path, number, offset, length in pieces
         ]
     except (ValueError, TypeError) as error:

@@ -18,7 +18,7 @@ from logferry.archive.segment.frames import (
 )
 from logferry.archive.segment.manifest import Manifest, unpack_manifest, unpack_note
 from logferry.errors import Damaged
-from logferry.limits import FRAME_BYTES_MAX, MANIFEST_BYTES_MAX, SEEK_ENTRIES_MAX
+from logferry.limits import FRAME_BYTES_MAX, MANIFEST_BYTES_MAX, MARKER_BYTES_MAX, SEEK_ENTRIES_MAX
 
 ReadAt = Callable[[int, int], bytes]
 """``read(offset, count)``: bytes of the segment, fewer only at its end."""
@@ -174,6 +174,8 @@ def _agree(table: Sequence[SeekEntry], manifest: Manifest, manifest_at: int) -> 
         at += marker.compressed
         if marker.raw or marker.checksum != EMPTY_CHECKSUM:
             return False
+        if marker.compressed > MARKER_BYTES_MAX or data.compressed > 2 * FRAME_BYTES_MAX:
+            return False  # nobody wrote that, and nobody shall have to read it at once
         if (at, data.compressed, data.raw) != (frame.offset, frame.compressed, frame.raw):
             return False
         at += data.compressed

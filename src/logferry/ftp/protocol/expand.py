@@ -17,6 +17,7 @@ from logferry.limits import BUNDLE_PIECE_BYTES, BUNDLE_WINDOW_BYTES_MAX
 Take = Callable[[bytes | memoryview], None]
 """Gets each piece, to be used before it returns. What it raises ends the stream and passes."""
 
+_GZIP_STEP_BYTES = 16 * 1024
 _DAMAGED = "its bytes were changed on the way, or before"
 
 
@@ -50,6 +51,11 @@ class Gzip:
         self._stream: Any = None
 
     def feed(self, data: memoryview | bytes) -> None:
+        # What comes behind the end of a member is copied by the library: of a lot of tiny ones, again and again.
+        for at in range(0, len(data), _GZIP_STEP_BYTES):
+            self._feed(data[at : at + _GZIP_STEP_BYTES])
+
+    def _feed(self, data: memoryview | bytes) -> None:
         while data:
             if self._stream is None:
                 data = bytes(data).lstrip(b"\x00")

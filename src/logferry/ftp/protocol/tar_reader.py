@@ -26,6 +26,8 @@ from logferry.limits import TAR_EXTENSION_BYTES_MAX
 
 _YIELD, _SKIP, _COLLECT = range(3)
 """What is done with the content that comes."""
+_SPARSE = b"GNU.sparse."
+"""Begins the keys of records about a sparse file."""
 
 
 class TarReader:
@@ -133,9 +135,9 @@ class TarReader:
         """An extension header has arrived whole."""
         kind, content = self._extension, bytes(self._collected)
         if kind in b"xX":
-            self._own.update(records(content))
+            self._own.update(_of_use(records(content)))
         elif kind == b"g":
-            self._common.update(records(content))
+            self._common.update(_of_use(records(content)))
         elif kind == b"L":
             self._long_name = content.partition(b"\x00")[0]
         # K, the long target of a link: links are not followed by anybody here.
@@ -149,7 +151,7 @@ class TarReader:
             name = said.get(b"path") or name
             size = decimal_size(said[b"size"]) if said.get(b"size") else size
             modified_ns = decimal_ns(said[b"mtime"]) if said.get(b"mtime") else modified_ns
-            if kind == FILE and any(key.startswith(b"GNU.sparse.") for key in said):
+            if kind == FILE and _SPARSE in said:
                 kind = "sparse file"
                 name = said.get(b"GNU.sparse.name") or name
         self._own = {}
@@ -176,3 +178,13 @@ class TarReader:
         self._left = size
         self._padding = -size % BLOCK_BYTES
         self._use = use
+
+
+def _of_use(said: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """What we go by of the records of a pax header. Others are not kept: their number has no bound."""
+    kept: dict[bytes, bytes] = {
+        key: said[key] for key in (b"path", b"size", b"mtime", b"GNU.sparse.name") if key in said
+    }
+    if any(key.startswith(_SPARSE) for key in said):
+        kept[_SPARSE] = b""
+    return kept
