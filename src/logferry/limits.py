@@ -660,5 +660,17 @@ RETENTION_BATCH = 200
 EXPIRED_KEPT_S = 366 * 86400.0
 """How long the catalog remembers what retention deleted, for whoever asks where a file is."""
 
+# Backup ------------------------------------------------------------------------------------------------------------
+BACKUP_LEVEL = 3
+"""zstd level of what a backup packs itself: bytes that are not sealed yet, which are packed anew as they grow."""
+BACKUP_EXTENTS_MAX = 64
+"""Pieces of one file, from as many backups, before all of it is packed anew."""
+BACKUP_NOTE_BYTES_MAX = 16 * MIB
+"""What a backup says about itself."""
+BACKUP_WINDOW_BYTES_MAX = 8 * MIB
+"""Memory that a compressed part of a backup may ask of us; our own level takes 2 MiB."""
+BACKUP_PROBLEMS_MAX = 1000
+"""Damaged things that a backup names; more of them are counted."""
+
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from logferry.archive.backup.repository import Repository
+from logferry.archive.backup.taking import Taker, Tell
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Adopt
@@ -208,6 +210,12 @@ class Archive:
     def mend(self, *, write: bool = True) -> Iterator[Mended]:
         """Mend what can be mended of an archive with a catalog; yields each thing found. See ``mend.mend``."""
         return mend(self._rooms, write=write)
+
+    def taker(
+        self, repository: Repository, *, segment_bytes: int = SEGMENT_BYTES, tell: Tell = lambda _: None
+    ) -> Taker:
+        """What takes backups of the archive into ``repository``; ``tell`` hears how far it is."""
+        return Taker(self._rooms, repository, segment_bytes=segment_bytes, tell=tell)
 
     def retention(self, rules: Sequence[Rule]) -> Retention:
         """What deletes by ``rules``, of which the first that matches counts."""

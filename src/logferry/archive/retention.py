@@ -25,7 +25,7 @@ from logferry.archive.catalog.filing import SEALED, PathState
 from logferry.archive.catalog.retaining import HoldRecord, OldGeneration, Retaining
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync
-from logferry.archive.locks import locked
+from logferry.archive.locks import locked, removing
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms, place_of
 from logferry.archive.tails import Tail
@@ -79,7 +79,10 @@ class Retention:
             yield Due(old, str(rule), f"its last byte came at {rfc3339(old.changed_ns)}")
 
     def run(self) -> Iterator[list[Due]]:
-        """Delete what is due; yields what each commit deleted. What is being written to waits for the next run."""
+        """Delete what is due; yields what each commit deleted.
+
+        What is being written to waits for the next run, and everything does while a backup is being taken.
+        """
         batch: list[Due] = []
         for due in self.due():
             batch.append(due)
@@ -92,7 +95,8 @@ class Retention:
         self._rooms.catalog.retaining.forget_expired(forget_ns)
 
     def _expire(self, batch: Sequence[Due]) -> list[Due]:
-        return self._rooms.catalog.writer.run(Expire(self._rooms, batch, self._grace_s))
+        with removing(self._rooms.data_dir) as may_remove:
+            return self._rooms.catalog.writer.run(Expire(self._rooms, batch, self._grace_s)) if may_remove else []
 
 
 def is_held(holds: Sequence[HoldRecord], agent: str, paths: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ from logferry.archive.catalog.filing import LIVE, SEALED, PathState
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
-from logferry.archive.locks import locked
+from logferry.archive.locks import locked, removing
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
 from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
@@ -121,8 +121,12 @@ class Sealer:
         """Remove objects that nothing has referred to for ``grace_s`` seconds; returns how many.
 
         Readers that found a segment a moment ago finish meanwhile, and so does a sealer that has just written one.
+        Nothing is removed while a backup is being taken.
         """
-        before_ns = self._rooms.clock.now_ns() - int(grace_s * 1e9)
+        with removing(self._rooms.data_dir) as may_remove:
+            return self._sweep(self._rooms.clock.now_ns() - int(grace_s * 1e9)) if may_remove else 0
+
+    def _sweep(self, before_ns: int) -> int:
         store, sealing = self._rooms.segments.store, self._rooms.catalog.sealing
         removed = store.sweep(before_ns)
         for record in sealing.gone(before_ns):

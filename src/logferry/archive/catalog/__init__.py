@@ -16,6 +16,7 @@ from logferry.archive.catalog.agents import Agents
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
 from logferry.archive.catalog.engine import create_engine
+from logferry.archive.catalog.facts import Facts
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate
@@ -23,6 +24,7 @@ from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
 from logferry.archive.catalog.sealing import Sealing
+from logferry.archive.catalog.snapshot import snapshot_bytes, take_snapshot
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
@@ -47,6 +49,7 @@ class Catalog:
         self.files = Files(engine, self.readers)
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
+        self.facts = Facts(engine, self.writer)
         self.retaining = Retaining(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
 
@@ -72,6 +75,18 @@ class Catalog:
             engine.dispose()
             raise
         return cls(engine, clock, disk or Disk())
+
+    def snapshot(self, path: str) -> None:
+        """Write the catalog as it is at one moment into a new file at ``path``, while others go on writing to it.
+
+        Raises:
+            Refused: it is not in SQLite.
+        """
+        take_snapshot(self._engine, path)
+
+    def size_bytes(self) -> int:
+        """How large a snapshot is, about."""
+        return snapshot_bytes(self._engine)
 
     def close(self) -> None:
         """Write what still waits, then close all connections."""
