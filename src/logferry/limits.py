@@ -611,6 +611,9 @@ COMPACT_LEVEL = 12
 """zstd level of compacted segments."""
 COMPACT_SMALL_SHARE = 0.25
 """Segments with less than this share of a full one are merged."""
+COMPACT_LEAST_SHARE = 0.5
+"""Segments of whose content less than this counts are written anew: each byte is written once more at most for each
+byte that is given back."""
 COMPACT_AFTER_S = 7 * 86400.0
 """Age at which a segment is compressed harder."""
 COMPACT_EVERY_S = 3600.0

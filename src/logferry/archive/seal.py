@@ -14,18 +14,17 @@ A large generation is sealed in parts, one per segment; its file stays whole unt
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from logferry.archive import partials
-from logferry.archive.catalog.filing import LIVE, SEALED, PathState
+from logferry.archive.catalog.filing import SEALED, PathState
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
 from logferry.archive.locks import locked, removing
 from logferry.archive.reader import GenerationReader, held, open_generation
+from logferry.archive.removal import RemoveFile
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
 from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
 from logferry.archive.segment.manifest import told_bytes
@@ -399,50 +398,3 @@ class ForgetSegment(Change[None]):
 
     def apply(self, transaction: Transaction) -> None:
         self._rooms.catalog.sealing.forget(transaction, self._segment_id)
-
-
-class RemoveFile(Change[None]):
-    """A file whose bytes are all sealed goes, unless its name is another file's by now; then its row.
-
-    Raises Busy while somebody writes there.
-    """
-
-    def __init__(self, rooms: Rooms, place: str) -> None:
-        self._rooms = rooms
-        self._place = place
-        self._stack = contextlib.ExitStack()
-
-    def stage(self, sync: Sync) -> None:
-        tree, _, path = self._place.partition("/")
-        folder_path, _, name = path.rpartition("/")
-        folder = {"live": self._rooms.live, "generations": self._rooms.kept, "tails": self._rooms.tails}[tree].folder(
-            folder_path
-        )
-        if folder is None:
-            return
-        agent, _, inner = path.partition("/")
-        if tree == "live":  # nobody else puts a file there
-            self._stack.enter_context(partials.held(self._rooms, agent, [inner]))
-        try:
-            fd = folder.open(name.encode())
-        except FileNotFoundError:
-            return
-        self._stack.callback(os.close, fd)
-        # Whoever has just put it there, and not committed it yet, has its lock: only after that does the catalog tell
-        # whose it is.
-        locked(fd, self._place)
-        if tree == "live":
-            with self._rooms.catalog.readers.cursor() as cursor:
-                state = self._rooms.catalog.filing.at(cursor, agent, inner)
-            used = state is not None and state.is_current and state.state == LIVE
-        else:
-            used = self._rooms.catalog.files.holds(self._place)
-        if not used:
-            self._rooms.disk.unlink(folder.fd, name.encode())
-            sync(folder)
-
-    def apply(self, transaction: Transaction) -> None:
-        self._rooms.catalog.sealing.removed(transaction, self._place)
-
-    def release(self) -> None:
-        self._stack.close()
