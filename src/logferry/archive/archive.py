@@ -12,6 +12,7 @@ from logferry.archive.backup.repository import Repository
 from logferry.archive.backup.taking import Taker, Tell
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
+from logferry.archive.catalog.quotas import spent
 from logferry.archive.changes import Adopt
 from logferry.archive.check import Finding, check
 from logferry.archive.compact import Compactor
@@ -22,7 +23,7 @@ from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.many import Many, WholeFile
 from logferry.archive.mend import Mended, mend
-from logferry.archive.partials import held, partial_name
+from logferry.archive.partials import arriving_bytes, held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
@@ -99,9 +100,10 @@ class Archive:
             active = self._active.get((agent, path))
         if active is not None:
             active.abandon()
+        self._check_files(agent, path)
         with translating(path):
             sink = self._sink(agent, path, offset, append=append)
-        incoming = Incoming(self._rooms, agent, path, sink, self._released)
+        incoming = Incoming(self._rooms, agent, path, sink, self._released, room=lambda: self._room(agent, path))
         with self._lock:
             self._active[agent, path] = incoming
         return incoming
@@ -261,6 +263,17 @@ class Archive:
     def _at(self, agent: str, path: str) -> PathState | None:
         with self.catalog.readers.cursor() as cursor:
             return self.catalog.filing.at(cursor, agent, path)
+
+    def _room(self, agent: str, path: str) -> int | None:
+        """How many bytes more the agent may hold, without what is arriving elsewhere; None: any number."""
+        left = self.catalog.quotas.usage(agent).bytes_left
+        return None if left is None else max(0, left - arriving_bytes(self._rooms, agent, partial_name(path)))
+
+    def _check_files(self, agent: str, path: str) -> None:
+        """Raise OverQuota when the agent may have no more files, and this is one: before all of it has come."""
+        usage = self.catalog.quotas.usage(agent)
+        if usage.files_left == 0 and self.size(agent, path) is None:
+            raise spent(agent, f"{usage.files:,} of {usage.quota.files:,} files, older generations included")
 
     def _sink(self, agent: str, path: str, offset: int, *, append: bool) -> Sink:
         temporary = is_temporary(split(path)[1])

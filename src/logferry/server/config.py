@@ -107,6 +107,20 @@ class BackupConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaConfig:
+    """``[quota]``: what each agent may hold, unless it has bounds of its own (``logferry admin quota``)."""
+
+    bytes: int = setting(
+        0, unit="size", doc="of all its files, older generations included; 0 = as much as there is room"
+    )
+    files: int = setting(0, doc="files, each generation counted; 0 = any number")
+
+    def __post_init__(self) -> None:
+        if self.bytes < 0 or self.files < 0:
+            raise BadConfig("a quota cannot be negative", hint="0 is no bound")
+
+
+@dataclass(frozen=True, slots=True)
 class FtpLimitsConfig:
     """``[ftp.limits]``: ``upload`` is what agents and clients send, ``download`` what they fetch."""
 
@@ -211,6 +225,7 @@ class ServerConfig:
     archive: ArchiveConfig = field(default_factory=ArchiveConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     backup: BackupConfig = field(default_factory=BackupConfig)
+    quota: QuotaConfig = field(default_factory=QuotaConfig)
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)

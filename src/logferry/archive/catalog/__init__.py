@@ -21,6 +21,7 @@ from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.people import People
+from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
 from logferry.archive.catalog.sealing import Sealing
@@ -40,12 +41,13 @@ class Catalog:
     def __init__(self, engine: Engine, clock: Clock, disk: Disk) -> None:
         self.clock = clock
         self._engine = engine
-        sums = FolderSums(engine.dialect)
         self.readers = Readers(engine)
+        self.quotas = Quotas(engine.dialect, self.readers)
+        sums = FolderSums(engine.dialect, self.quotas)
         self.writer = Writer(engine, disk, sums)
         self.filing = Filing(engine.dialect, sums)
         self.sealing = Sealing(engine.dialect, self.readers)
-        self.agents = Agents(engine, self.writer, clock)
+        self.agents = Agents(engine, self.writer, clock, self.quotas)
         self.files = Files(engine, self.readers)
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
