@@ -592,6 +592,8 @@ SEAL_BATCH_FILES = 20_000
 """Generations in one segment at most, and rows looked at together."""
 SEAL_TAIL_BYTES_MAX = 16 * MIB
 """What of a growing generation is copied, under its lock, when its file is given up for sealed bytes and a tail."""
+SEAL_SCRATCH_BYTES_MIN = 1 * MIB
+"""With less room for a segment nothing is sealed; with little, segments are small, and give room for larger ones."""
 SEGMENTS_OPEN_MAX = 64
 """Segments whose manifests are kept in memory for reading."""
 FRAMES_CACHED_BYTES_MAX = 64 * MIB

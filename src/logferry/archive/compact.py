@@ -66,6 +66,14 @@ class Compactor:
             least_share=COMPACT_LEAST_SHARE,
         )
         for group in self._groups(candidates, old_before_ns):
+            # The new one lies beside the old ones until their grace time is over.
+            needed, room = sum(record.bytes for record in group), self._rooms.scratch_bytes()
+            if room is not None and room < needed:
+                told = (
+                    f"{len(group)} segments of {group[0].agent}, {needed // 2**20} MiB, wait for room to be compacted"
+                )
+                yield Compacted(problems=(told,))
+                continue
             yield self._merge(group)
 
     def _groups(

@@ -67,6 +67,13 @@ class Rooms:
                 hint="free some space; the sender then repeats",
             )
 
+    def scratch_bytes(self) -> int | None:
+        """How large a new segment may be so that the reserve stays free; None: the store is not on our disk."""
+        if not isinstance(self.segments.store, LocalStore):
+            return None
+        facts = os.statvfs(self.data_dir)
+        return max(0, facts.f_bavail * facts.f_frsize - self.free_bytes_min)
+
     def live_folder(self, agent: str, path: str) -> tuple[Folder | None, bytes]:
         """The open folder that holds the live file ``path`` (None: there is no such folder), and its name in it."""
         folder, name = split(path)

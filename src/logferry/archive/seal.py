@@ -30,8 +30,15 @@ from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.tails import Tail, tail_place
 from logferry.archive.writing import SEGMENT_SUFFIX, SegmentWriter
-from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
-from logferry.limits import COPY_BYTES, MANIFEST_BYTES_MAX, SEAL_BATCH_FILES, SEAL_TAIL_BYTES_MAX, SEGMENT_BYTES
+from logferry.errors import Busy, Conflict, Damaged, Full, Later, LogferryError, NotFound
+from logferry.limits import (
+    COPY_BYTES,
+    MANIFEST_BYTES_MAX,
+    SEAL_BATCH_FILES,
+    SEAL_SCRATCH_BYTES_MIN,
+    SEAL_TAIL_BYTES_MAX,
+    SEGMENT_BYTES,
+)
 
 
 @dataclass(slots=True)
@@ -72,6 +79,8 @@ class _Batch:
     raw_bytes: int = 0
     told_bytes: int = 0
     """About how much of the manifest tells of it."""
+    bytes_max: int = SEGMENT_BYTES
+    """Content at most: a segment may turn out as large as that."""
 
 
 class Sealer:
@@ -88,15 +97,25 @@ class Sealer:
     def seal(self, quiet_before_ns: int, *, least_bytes: int = 0) -> Iterator[Sealed]:
         """Seal what has ended or not grown since ``quiet_before_ns``, one segment at a time; yields after each.
 
+        Where there is little room for a new segment beside the files that it replaces, segments are small. With almost
+        none it ends with a problem that says so.
+
         Args:
             least_bytes: agents with less to seal wait until more has come together.
         """
         self.clean_up()
-        for batch in self._batches(quiet_before_ns, least_bytes):
+        batches = self._batches(quiet_before_ns, least_bytes)
+        while True:
             try:
+                batch = next(batches, None)
+                if batch is None:
+                    return
                 yield self._seal_batch(batch)
             except (Damaged, Later) as error:  # what stops one segment stops no other
                 yield Sealed(problems=(str(error),))
+            except Full as error:
+                yield Sealed(problems=(str(error),))
+                return
 
     def clean_up(self) -> int:
         """Remove files whose bytes are all sealed, or expired long enough ago; returns how many.
@@ -193,7 +212,7 @@ class Sealer:
                 yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: u.path))
 
     def _of_agent(self, agent: str, waiting: Sequence[Unsealed]) -> Iterator[_Batch]:
-        batch = _Batch(agent)
+        batch = self._begun(agent)
         for unsealed in waiting:
             try:
                 state = held(self._rooms, unsealed.generation_id)
@@ -202,23 +221,36 @@ class Sealer:
             begin = state.sealed
             while begin < state.size:
                 # A large generation spans several segments: its parts are committed in order, one with each.
-                end = min(state.size, begin + self._segment_bytes - batch.raw_bytes)
+                end = min(state.size, begin + batch.bytes_max - batch.raw_bytes)
                 batch.pieces.append(Piece(state, begin, end))
                 batch.raw_bytes += end - begin
                 batch.told_bytes += told_bytes(state.path)
                 begin = end
                 if (
-                    batch.raw_bytes >= self._segment_bytes
+                    batch.raw_bytes >= batch.bytes_max
                     or len(batch.pieces) >= SEAL_BATCH_FILES
                     or batch.told_bytes >= MANIFEST_BYTES_MAX // 2
                 ):
                     yield batch
-                    batch = _Batch(agent)
+                    batch = self._begun(agent)
                     state = held(self._rooms, unsealed.generation_id)
                     if state.sealed != begin:  # it was not committed: the rest would leave a gap
                         break
         if batch.pieces:
             yield batch
+
+    def _begun(self, agent: str) -> _Batch:
+        """An empty batch, as large as there is room for. Raises Full."""
+        room = self._rooms.scratch_bytes()
+        if room is None:
+            return _Batch(agent, bytes_max=self._segment_bytes)
+        if room < SEAL_SCRATCH_BYTES_MIN:
+            raise Full(
+                f"sealing would give room back, but needs some first: {SEAL_SCRATCH_BYTES_MIN // 2**20} MiB beside the "
+                f"{self._rooms.free_bytes_min // 2**20} MiB that stay free",
+                hint="free some space on the archive's disk",
+            )
+        return _Batch(agent, bytes_max=min(self._segment_bytes, room))
 
     # One segment -----------------------------------------------------------------------------------------------------
 
