@@ -16,14 +16,11 @@ from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.sealing import SEGMENT_COLUMNS, SegmentRecord
 from logferry.archive.catalog.tables import (
     agents,
-    codes,
     extents,
     files,
-    flaws,
     generations,
-    removals,
+    metadata,
     segments,
-    sessions,
 )
 from logferry.errors import Damaged, Refused
 from logferry.limits import CARE_PAGE_ROWS
@@ -112,8 +109,10 @@ class Snapshot:
 
     def clear(self) -> None:
         """Drop what means nothing in another place or at another time: what is to go, who is signed in, codes."""
-        for table in (removals, flaws, sessions, codes):
-            self._connection.execute(delete(table))
+        # Where indexes lie is left out, too: they are not in backups, and are built again.
+        for name in ("removals", "flaws", "sessions", "codes", "indexes"):
+            if (table := metadata.tables.get(name)) is not None:
+                self._connection.execute(delete(table))
         used = select(_X.segment_id).where(_X.segment_id == _S.id).exists()
         self._connection.execute(delete(segments).where(_S.gone_ns.is_not(None), ~used))
 
