@@ -50,7 +50,7 @@ fuzz: venv
 attack: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
 
-CRASH ?= tests/agent/crash tests/voyage/test_kills.py
+CRASH ?= tests/agent/crash tests/voyage/test_kills.py tests/archive/test_backup.py
 crash: venv
 	@tools/programs.sh vsftpd
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)

@@ -315,6 +315,10 @@ RENAME_BATCH_FILES = 500
 """Files of a renamed folder that move in one transaction."""
 DISK_RESERVE_BYTES = 64 * MIB
 """Below this much free disk the server stops confirming, whatever ``min_free`` says."""
+QUOTA_FRESH_S = 1.0
+"""So long an agent counts as one without a quota before that is looked up again; commits look each time."""
+QUOTA_AGENTS_MAX = 10_000
+"""Agents of whom that is remembered."""
 LINE_BYTES_SHOWN_MAX = 16 * KIB
 """A longer line is cut in views, with a way to fetch the rest."""
 LINES_PER_REQUEST_MAX = 5_000

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.durable import Disk
 from logferry.archive.retention import Rule
 from logferry.archive.store import LocalStore
-from logferry.errors import Conflict, Damaged, Full, NotFound
+from logferry.errors import Busy, Conflict, Damaged, Full, NotFound
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.crashing import dying_at, forked, told
@@ -464,3 +465,98 @@ def test_without_room_for_the_catalogs_copy_nothing_is_begun(shelf: Shelf, place
     with contextlib.closing(tight), pytest.raises(Full, match="catalog"):
         take(tight)
     assert backups_in(place).listing().whole == []
+
+
+def test_killed_at_every_step_of_thinning_out_the_newest_stays_whole(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    take(shelf)
+    seal(shelf)
+    take(shelf)
+    whole = shelf.everything()
+    shelf.close()
+    template = place / "template"
+    shutil.copytree(place / "backups", template)
+
+    def prepare() -> None:
+        shutil.rmtree(place / "backups")
+        shutil.copytree(template, place / "backups")
+
+    def work(disk: Disk) -> None:
+        list(backups_in(place, disk).prune(1))
+
+    kills = 0
+    for kill_at in killed_at_each_step(work, prepare):
+        kills += 1
+        assert flaws(place) == [], kill_at
+        list(backups_in(place).prune(1))
+        listing = backups_in(place).listing()
+        assert (len(listing.whole), listing.unfinished) == (1, []), kill_at
+        assert len(files_below_store(place)) == listing.whole[0].objects
+    assert kills * STRIDE > 8
+    other = restored(place)
+    assert other.everything() == whole
+    other.close()
+
+
+def test_backups_of_a_busy_archive_have_everything_that_was_confirmed_when_they_began(
+    shelf: Shelf, place: Path
+) -> None:
+    """Uploads, seals, compaction go on in other threads; each backup is a moment of all that."""
+    stop = threading.Event()
+    wholes: dict[str, bytes] = {}
+    failures: list[BaseException] = []
+    lock = threading.Lock()
+
+    def keep(work: Callable[[Shelf, int], None]) -> None:
+        mine = Shelf(place / "archive")
+        try:
+            turn = 0
+            while not stop.is_set():
+                work(mine, turn)
+                turn += 1
+        except BaseException as error:  # noqa: BLE001 - told below, in the thread that asserts
+            failures.append(error)
+        finally:
+            mine.close()
+
+    def send(mine: Shelf, turn: int) -> None:
+        path, more = f"logs/{turn % 7}.log", log_text(700, turn)
+        with contextlib.suppress(Busy):
+            mine.put(path, more, append=True)
+            with lock:
+                wholes[path] = wholes.get(path, b"") + more
+
+    def care(mine: Shelf, turn: int) -> None:
+        for _ in mine.archive.sealer(level=1, segment_bytes=5_000).seal(mine.clock.now_ns() + 10**12):
+            pass
+        if turn % 3 == 0:
+            for _ in mine.archive.compactor(level=2, segment_bytes=50_000).compact(mine.clock.now_ns() + 10**12):
+                pass
+        mine.clock.advance(1_000_000)
+        mine.archive.sealer().sweep(0.001)
+
+    threads = [threading.Thread(target=keep, args=(work,)) for work in (send, care)]
+    for thread in threads:
+        thread.start()
+    confirmed: dict[str, dict[str, bytes]] = {}
+    try:
+        for _ in range(8):
+            time.sleep(0.2)
+            with lock:
+                before = dict(wholes)
+            taken = take(shelf)
+            assert taken.problems == ()
+            confirmed[taken.name] = before
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    assert flaws(place) == []
+    for name, before in list(confirmed.items())[::3]:
+        other = restored(place, name=name, into=name)
+        for path, content in before.items():
+            (found,) = other.history(path)
+            assert found.startswith(content)
+            assert wholes[path].startswith(found)
+        other.close()

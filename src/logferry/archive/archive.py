@@ -266,13 +266,15 @@ class Archive:
 
     def _room(self, agent: str, path: str) -> int | None:
         """How many bytes more the agent may hold, without what is arriving elsewhere; None: any number."""
-        left = self.catalog.quotas.usage(agent).bytes_left
-        return None if left is None else max(0, left - arriving_bytes(self._rooms, agent, partial_name(path)))
+        usage = self.catalog.quotas.bounded(agent)
+        if usage is None or usage.bytes_left is None:
+            return None
+        return max(0, usage.bytes_left - arriving_bytes(self._rooms, agent, partial_name(path)))
 
     def _check_files(self, agent: str, path: str) -> None:
         """Raise OverQuota when the agent may have no more files, and this is one: before all of it has come."""
-        usage = self.catalog.quotas.usage(agent)
-        if usage.files_left == 0 and self.size(agent, path) is None:
+        usage = self.catalog.quotas.bounded(agent)
+        if usage is not None and usage.files_left == 0 and self.size(agent, path) is None:
             raise spent(agent, f"{usage.files:,} of {usage.quota.files:,} files, older generations included")
 
     def _sink(self, agent: str, path: str, offset: int, *, append: bool) -> Sink:

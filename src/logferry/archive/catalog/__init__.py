@@ -42,7 +42,7 @@ class Catalog:
         self.clock = clock
         self._engine = engine
         self.readers = Readers(engine)
-        self.quotas = Quotas(engine.dialect, self.readers)
+        self.quotas = Quotas(engine.dialect, self.readers, clock)
         sums = FolderSums(engine.dialect, self.quotas)
         self.writer = Writer(engine, disk, sums)
         self.filing = Filing(engine.dialect, sums)

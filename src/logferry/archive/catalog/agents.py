@@ -119,6 +119,7 @@ class Agents:
 
         if self._writer.run(Rows(work)) == 0:
             raise NotFound(f"there is no agent {agent_id}")
+        self._quotas.changed()
 
     def remove(self, agent_id: str) -> None:
         """Remove an agent that never delivered anything, with its user.

@@ -14,9 +14,13 @@ from sqlalchemy import Dialect, bindparam, select, update
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import agents
+from logferry.clock import Clock
 from logferry.errors import OverQuota
+from logferry.limits import QUOTA_AGENTS_MAX, QUOTA_FRESH_S
 
 _A = agents.c
+HELD = (_A.held_bytes, _A.held_files, _A.quota_bytes, _A.quota_files)
+"""What an agent holds and its own bounds, as ``Quotas`` reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +52,40 @@ class Usage(NamedTuple):
 class Quotas:
     """The sums and quotas of one catalog. ``default`` holds for agents that have none of their own."""
 
-    def __init__(self, dialect: Dialect, readers: Readers) -> None:
+    def __init__(self, dialect: Dialect, readers: Readers, clock: Clock) -> None:
         self.default = Quota()
         self._readers = readers
-        facts = (_A.held_bytes, _A.held_files, _A.quota_bytes, _A.quota_files)
-        self._usage = Prepared(select(*facts).where(_A.id == bindparam("agent")), dialect)
+        self._clock = clock
+        self._unbounded: dict[str, float] = {}
+        """Agents without a quota, and when that was looked up."""
+        self._usage = Prepared(select(*HELD).where(_A.id == bindparam("agent")), dialect)
         self._add = Prepared(
             update(agents)
             .values(held_bytes=_A.held_bytes + bindparam("more_bytes"), held_files=_A.held_files + bindparam("more"))
             .where(_A.id == bindparam("agent"))
-            .returning(*facts),
+            .returning(*HELD),
             dialect,
         )
+
+    def bounded(self, agent: str) -> Usage | None:
+        """The same as ``usage``, None where no quota holds (as of a moment ago): for looks before the one that counts.
+
+        So uploads of agents without a quota cost no query.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s - self._unbounded.get(agent, float("-inf")) < QUOTA_FRESH_S and self.default == Quota():
+            return None
+        usage = self.usage(agent)
+        if usage.quota != Quota():
+            return usage
+        if len(self._unbounded) >= QUOTA_AGENTS_MAX:
+            self._unbounded.clear()
+        self._unbounded[agent] = now_s
+        return None
+
+    def changed(self) -> None:
+        """Quotas were changed."""
+        self._unbounded.clear()
 
     def usage(self, agent: str) -> Usage:
         """What the agent holds now; nothing where there is no such agent."""
@@ -69,8 +95,9 @@ class Quotas:
 
     def check(self, agent: str, *, files: int = 0, size: int = 0) -> None:
         """Raise OverQuota if so much more would be too much. Early: what counts is the check of the commit."""
-        usage = self.usage(agent)
-        over(agent, usage._replace(bytes=usage.bytes + size, files=usage.files + files), files=files, size=size)
+        usage = self.bounded(agent)
+        if usage is not None:
+            over(agent, usage._replace(bytes=usage.bytes + size, files=usage.files + files), files=files, size=size)
 
     def add(self, cursor: Any, agent: str, files: int, size: int, *, checked: bool) -> None:
         """The agent holds so many generations and bytes more (or fewer) with this transaction.
@@ -80,7 +107,11 @@ class Quotas:
         """
         row = self._add.one(cursor, agent=agent, more=files, more_bytes=size)
         if row is not None and checked:
-            over(agent, self._of(row), files=files, size=size)
+            self.check_row(agent, row, files, size)
+
+    def check_row(self, agent: str, row: Any, files: int, size: int) -> None:
+        """Raise OverQuota when ``row`` (see ``HELD``), after a change by so much, has too much."""
+        over(agent, self._of(row), files=files, size=size)
 
     def _of(self, row: Any) -> Usage:
         held_bytes, held_files, quota_bytes, quota_files = row

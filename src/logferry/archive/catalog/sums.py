@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Dialect, bindparam, case, insert, null, select, update
 
 from logferry.archive.catalog.prepared import Prepared
-from logferry.archive.catalog.quotas import Quotas
+from logferry.archive.catalog.quotas import HELD, Quotas
 from logferry.archive.catalog.tables import agents, folders
 from logferry.errors import NotFound
 from logferry.limits import CATALOG_FOLDERS_KNOWN_MAX
@@ -53,9 +53,11 @@ class FolderSums:
             update(agents)
             .values(
                 heard_ns=bindparam("ns"), uploaded_ns=bindparam("ns"), last_path=bindparam("path"), error="",
-                gone_ns=null(), error_ns=null(),
+                gone_ns=null(), error_ns=null(), held_files=agents.c.held_files + bindparam("more"),
+                held_bytes=agents.c.held_bytes + bindparam("more_bytes"),
             )
-            .where(agents.c.id == bindparam("agent")),
+            .where(agents.c.id == bindparam("agent"))
+            .returning(*HELD),
             dialect,
         )  # fmt: skip
         self._agent = Prepared(select(agents.c.id).where(agents.c.id == bindparam("agent")), dialect)
@@ -135,7 +137,10 @@ class FolderSums:
         for folder, (files, size, ns, shown) in sorted(total.items()):
             self._add.run(cursor, folder=folder, more_files=files, more_bytes=size, changed=ns, appears=shown)
         for agent, (ns, path) in self._uploaded.items():
-            self._heard.run(cursor, agent=agent, ns=ns, path=path)
+            files, size, checked = self._held.pop(agent, (0, 0, False))
+            row = self._heard.one(cursor, agent=agent, ns=ns, path=path, more=files, more_bytes=size)
+            if checked and row is not None:
+                self._quotas.check_row(agent, row, files, size)
         for agent, (files, size, checked) in self._held.items():
             self._quotas.add(cursor, agent, files, size, checked=checked)
         self._held.clear()
