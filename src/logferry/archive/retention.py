@@ -81,7 +81,10 @@ class Retention:
     def run(self) -> Iterator[list[Due]]:
         """Delete what is due; yields what each commit deleted.
 
-        What is being written to waits for the next run, and everything does while a backup is being taken.
+        What is being written to waits for the next run.
+
+        Raises:
+            Busy: a backup is being taken; so everything waits.
         """
         batch: list[Due] = []
         for due in self.due():
@@ -96,7 +99,9 @@ class Retention:
 
     def _expire(self, batch: Sequence[Due]) -> list[Due]:
         with removing(self._rooms.data_dir) as may_remove:
-            return self._rooms.catalog.writer.run(Expire(self._rooms, batch, self._grace_s)) if may_remove else []
+            if not may_remove:
+                raise Busy("a backup is being taken, which retention waits for", hint="try again when it is over")
+            return self._rooms.catalog.writer.run(Expire(self._rooms, batch, self._grace_s))
 
 
 def is_held(holds: Sequence[HoldRecord], agent: str, paths: Sequence[str]) -> bool:

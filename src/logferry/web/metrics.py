@@ -18,6 +18,11 @@ FLAWS = Gauge(
     "logferry_archive_flaws", "Damaged places that verifying found and that are not well since", registry=REGISTRY
 )
 SEGMENTS = Gauge("logferry_archive_segments", "Segments in the store", registry=REGISTRY)
+BACKUP_S = Gauge(
+    "logferry_backup_age_seconds",
+    "Since the moment that the last whole backup shows; 0: there is none",
+    registry=REGISTRY,
+)
 UNVERIFIED_S = Gauge(
     "logferry_archive_unverified_seconds", "Since the segment that waits longest was verified", registry=REGISTRY
 )

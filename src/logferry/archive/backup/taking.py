@@ -36,7 +36,7 @@ from logferry.archive.backup.repository import (
     Part,
     Repository,
 )
-from logferry.archive.catalog.facts import RESTORED
+from logferry.archive.catalog.facts import BACKED_UP, RESTORED
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.snapshot import Found, Loose, Snapshot
 from logferry.archive.journal import Note
@@ -170,6 +170,7 @@ class Taker:
             parts=tuple(parts), problems=tuple(self.taking.problems), more_problems=self.taking.more_problems,
         )  # fmt: skip
         self._repository.finish(backup)
+        self._rooms.catalog.facts.put(BACKED_UP, str(taken_ns))
         return backup
 
     def _tidy(self) -> None:

@@ -14,6 +14,8 @@ ARCHIVE = "archive"
 """Which archive it is: 32 hexadecimal digits, given when they are first asked for."""
 RESTORED = "restored"
 """Of which restore this archive comes: drawn anew by each; none where it never was."""
+BACKED_UP = "backed_up_ns"
+"""The moment that the last whole backup shows, nanoseconds since 1970."""
 
 
 class Facts:
@@ -27,6 +29,10 @@ class Facts:
         """The value, empty where there is none."""
         with self._engine.connect() as connection:
             return get_fact(connection, name)
+
+    def put(self, name: str, value: str) -> None:
+        """From now on it is ``value``."""
+        self._writer.run(Rows(lambda connection: put_fact(connection, name, value)))
 
     def archive_id(self) -> str:
         """Which archive this is, for ever."""

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import logferry
+from logferry.archive.catalog.facts import BACKED_UP
 from logferry.clock import rfc3339
 from logferry.errors import Later, LogferryError, NotFound
 from logferry.limits import SCRUB_S
 from logferry.server.config import is_loopback
 from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
-from logferry.web.metrics import FLAWS, REGISTRY, SEGMENTS, UNVERIFIED_S
+from logferry.web.metrics import BACKUP_S, FLAWS, REGISTRY, SEGMENTS, UNVERIFIED_S
 
 router = APIRouter(tags=["system"])
 plain = APIRouter(tags=["system"])
@@ -93,4 +94,6 @@ def _measure(context: Context) -> None:
     health = context.catalog.care.sums(now_ns)
     FLAWS.set(health.flaws)
     SEGMENTS.set(health.segments)
+    backed_up_ns = int(context.catalog.facts.get(BACKED_UP) or 0)
+    BACKUP_S.set(max(0, now_ns - backed_up_ns) / 1e9 if backed_up_ns else 0)
     UNVERIFIED_S.set(0 if health.oldest_ns is None else max(0, now_ns - health.oldest_ns) / 1e9)
