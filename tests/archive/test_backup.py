@@ -248,6 +248,7 @@ def test_a_folder_with_something_else_in_it_is_refused(shelf: Shelf, place: Path
     with pytest.raises(Conflict, match="photo"):
         take(shelf)
     shutil.rmtree(place / "backups")
+    (place / "backups" / "lost+found").mkdir(mode=0, parents=True)  # as on a disk of its own
     take(shelf)
     (place / "other").mkdir()
     other = Shelf(place / "other")
