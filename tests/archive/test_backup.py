@@ -404,6 +404,7 @@ def test_killed_at_every_step_a_backup_is_whole_or_told_to_be_unfinished(shelf: 
         needed = {one.name for backup in listing.whole for one in backups_in(place).objects(backup)}
         there = {str(path.relative_to(place / "backups/store")) for path in files_below_store(place)}
         assert there == needed, kill_at
+        assert [path.name for path in (place / "backups").rglob(".*")] == [], kill_at
         assert not (place / "archive/backup-work").exists()
     assert kills * STRIDE > 40
     shutil.rmtree(place / "restored", ignore_errors=True)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Builder, Manifest, Segment
-from logferry.archive.store import Store
 from logferry.errors import Damaged
 from logferry.limits import COPY_BYTES
 
@@ -20,11 +19,8 @@ SEGMENT_SUFFIX = ".zst"
 class SegmentWriter:
     """Writes one segment of one agent."""
 
-    def __init__(self, rooms: Rooms, agent: str, level: int, *, store: Store | None = None, folder: str = "") -> None:
-        """``store``: another one than the archive's, in which ``folder`` stands before the name that the row has."""
+    def __init__(self, rooms: Rooms, agent: str, level: int) -> None:
         self._rooms = rooms
-        self._store = store or rooms.segments.store
-        self._folder = folder
         self._agent = agent
         self._level = level
         self._hash = hashlib.sha256()
@@ -44,12 +40,13 @@ class SegmentWriter:
         month = f"{datetime.fromtimestamp(now_ns / 1e9, UTC):%Y/%m}"
         name = f"{self._agent}/{month}/{segment_id.hex()}{SEGMENT_SUFFIX}"
         builder = Builder(segment_id, self._agent, now_ns, level=self._level)
-        size = self._store.put(self._folder + name, self._parts(builder, feed))
+        store = self._rooms.segments.store
+        size = store.put(name, self._parts(builder, feed))
         assert self.manifest is not None
         if not self.manifest.frames:
-            self._store.remove(self._folder + name)
+            store.remove(name)
             return None
-        self._read_back(self._folder + name, size)
+        self._read_back(name, size)
         return SegmentRecord(
             0,
             self._agent,
@@ -74,8 +71,8 @@ class SegmentWriter:
 
     def _read_back(self, name: str, size: int) -> None:
         """Compare what the store has with what was written, and expand every frame once."""
-        where = name if self._folder else f"store/{name}"
-        store = self._store
+        where = f"store/{name}"
+        store = self._rooms.segments.store
         found = hashlib.sha256()
         for offset in range(0, size, COPY_BYTES):
             found.update(store.read(name, offset, COPY_BYTES))

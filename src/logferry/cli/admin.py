@@ -38,7 +38,7 @@ class Desk:
 @contextmanager
 def _desk(file: str | None) -> Iterator[Desk]:
     need_server()
-    from logferry.server.catalogs import opened_catalog
+    from logferry.server.catalogs import open_catalog
     from logferry.server.config import load_config
     from logferry.server.enrolment import Enrolment
     from logferry.server.first_run import CATALOG_FILE
@@ -47,7 +47,7 @@ def _desk(file: str | None) -> Iterator[Desk]:
     config = load_config(file, for_server())
     if not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
         raise NotFound(f"no archive in {config.data_dir}", hint="name its settings with --config, or start it first")
-    with opened_catalog(config) as catalog:
+    with open_catalog(config) as catalog:
         people = People(catalog)
         yield Desk(config, catalog, people, Enrolment(catalog, people))
 

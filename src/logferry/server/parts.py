@@ -23,7 +23,7 @@ from logferry.limits import STOP_S_MAX
 from logferry.server import logs
 from logferry.server.accounts import CatalogUsers
 from logferry.server.activity import Activity
-from logferry.server.catalogs import opened_catalog
+from logferry.server.catalogs import open_catalog
 from logferry.server.chores import Chores
 from logferry.server.config import ServerConfig, config_from_json
 from logferry.server.copies import CopyFinder
@@ -83,7 +83,7 @@ class FtpPart:
 
     @contextlib.contextmanager
     def _catalog(self) -> Iterator[Catalog]:
-        with opened_catalog(self._config, self._clock) as catalog:
+        with open_catalog(self._config, self._clock) as catalog:
             yield catalog
 
     @contextlib.contextmanager

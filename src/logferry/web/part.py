@@ -19,7 +19,7 @@ from logferry.errors import Refused
 from logferry.ftp import TlsIdentity
 from logferry.limits import STOP_S_MAX
 from logferry.search.service import SearchService
-from logferry.server.catalogs import opened_catalog
+from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
 from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment
@@ -44,7 +44,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
         LogferryError: the archive cannot be opened.
     """
     with (
-        opened_catalog(config, clock) as catalog,
+        open_catalog(config, clock) as catalog,
         Archive(
             config.data_dir,
             catalog,

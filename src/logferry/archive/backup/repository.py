@@ -20,12 +20,12 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any, NamedTuple, cast
 
 import zstandard
 
-from logferry.archive.store import Store
+from logferry.archive.store import Store, StoredObject
 from logferry.errors import Conflict, Damaged, NotFound
 from logferry.limits import BACKUP_LEVEL, BACKUP_NOTE_BYTES_MAX, BACKUP_WINDOW_BYTES_MAX, COPY_BYTES
 
@@ -35,6 +35,7 @@ SEGMENTS = "store/"
 BACKUPS = "backups/"
 CATALOG, JOURNAL, OBJECTS = "catalog.db.zst", "journal.zst", "objects.zst"
 EXTRA = "extra/"
+_EVER = 1 << 62
 _BEGUN, _WHOLE = "begun.json", "backup.json"
 
 Pace = Callable[[int], None]
@@ -125,12 +126,50 @@ class Listing:
     unfinished: list[str] = field(default_factory=list)
 
 
+class StoreBelow:
+    """A ``Store``: that part of another one whose names begin with a folder. It is not closed with this one."""
+
+    def __init__(self, store: Store, folder: str) -> None:
+        """``folder`` ends with a slash."""
+        self._store = store
+        self._folder = folder
+
+    def put(self, name: str, parts: Iterable[bytes]) -> int:
+        """See ``Store.put``."""
+        return self._store.put(self._folder + name, parts)
+
+    def read(self, name: str, offset: int, count: int) -> bytes:
+        """See ``Store.read``."""
+        return self._store.read(self._folder + name, offset, count)
+
+    def size(self, name: str) -> int | None:
+        """See ``Store.size``."""
+        return self._store.size(self._folder + name)
+
+    def objects(self, prefix: str = "") -> Iterator[StoredObject]:
+        """See ``Store.objects``."""
+        for found in self._store.objects((self._folder + prefix).rstrip("/")):
+            yield replace(found, name=found.name.removeprefix(self._folder))
+
+    def remove(self, name: str) -> None:
+        """See ``Store.remove``."""
+        self._store.remove(self._folder + name)
+
+    def sweep(self, before_ns: int) -> int:
+        """See ``Store.sweep``."""
+        return self._store.sweep(before_ns)
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+
+
 class Repository:
-    """The backups of one archive."""
+    """The backups of one archive. ``segments``: those that they share, by the names they have in the archive."""
 
     def __init__(self, store: Store) -> None:
         """``store`` is theirs alone; it stays its owner's to close."""
         self.store = store
+        self.segments: Store = StoreBelow(store, SEGMENTS)
 
     # Which there are -------------------------------------------------------------------------------------------------
 
@@ -292,14 +331,15 @@ class Repository:
 
         Only while nobody writes one. Raises Damaged when it cannot be told what the whole ones need: then nothing goes.
         """
+        self.store.sweep(_EVER)  # who wrote is dead, or it would be locked
         listing = self.listing()
         if not listing.unfinished:
             return
         needed = {one.name for backup in listing.whole for one in self.objects(backup)}
-        for found in list(self.store.objects(SEGMENTS.rstrip("/"))):
-            if found.name.removeprefix(SEGMENTS) not in needed:
-                self.store.remove(found.name)
-                yield found.name
+        for found in list(self.segments.objects()):
+            if found.name not in needed:
+                self.segments.remove(found.name)
+                yield SEGMENTS + found.name
         for name in listing.unfinished:
             for found in reversed(list(self.store.objects(f"{BACKUPS}{name}"))):
                 self.store.remove(found.name)

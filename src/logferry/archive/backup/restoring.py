@@ -24,7 +24,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from logferry.archive.backup.repository import BACKUPS, CATALOG, EXTRA, JOURNAL, SEGMENTS, Backup, Listed, Repository
+from logferry.archive.backup.repository import BACKUPS, CATALOG, EXTRA, JOURNAL, Backup, Listed, Repository
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.catalog.snapshot import Snapshot, check_copy
 from logferry.archive.durable import Disk, translating
@@ -144,7 +144,7 @@ class Restorer:
 
         def parts() -> Iterator[bytes]:
             for offset in range(0, one.bytes, COPY_BYTES):
-                data = self._repository.store.read(SEGMENTS + one.name, offset, COPY_BYTES)
+                data = self._repository.segments.read(one.name, offset, COPY_BYTES)
                 seen.update(data)
                 self.done.bytes += len(data)
                 self._tell(self.done)

@@ -17,6 +17,7 @@ journal, extras, catalog, list  the same                                     the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -31,7 +32,6 @@ from logferry.archive.backup.repository import (
     EXTRA,
     JOURNAL,
     OBJECTS,
-    SEGMENTS,
     Backup,
     Part,
     Repository,
@@ -43,6 +43,7 @@ from logferry.archive.journal import Note
 from logferry.archive.locks import backing_up
 from logferry.archive.reader import open_generation
 from logferry.archive.rooms import Rooms
+from logferry.archive.sealed import Segments
 from logferry.archive.segment import Builder, HeldGeneration
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.verify import behind_cache
@@ -256,7 +257,7 @@ class Taker:
         for one in before.bytes_of(loose.uid, loose.sealed) if before is not None else ():
             name = one.segment.name
             if name not in there:
-                there[name] = self._repository.store.size(SEGMENTS + name) == one.segment.bytes
+                there[name] = self._repository.segments.size(name) == one.segment.bytes
             if one.offset > at or at >= loose.size or not there[name]:
                 break
             skip = at - one.offset
@@ -266,9 +267,8 @@ class Taker:
         return taken if len(taken) < BACKUP_EXTENTS_MAX else []
 
     def _write_pack(self, snapshot: Snapshot, batch: Sequence[_Piece], found: dict[int, list[Found]]) -> None:
-        writer = SegmentWriter(
-            self._rooms, batch[0].loose.agent, BACKUP_LEVEL, store=self._repository.store, folder=SEGMENTS
-        )
+        there = dataclasses.replace(self._rooms, segments=Segments(self._repository.segments))
+        writer = SegmentWriter(there, batch[0].loose.agent, BACKUP_LEVEL)
         record = writer.write(lambda builder: self._feed(builder, batch))
         if record is not None:
             assert writer.manifest is not None
@@ -306,9 +306,9 @@ class Taker:
         count = 0
         for record in snapshot.segments():
             count += 1
-            there = self._repository.store.size(SEGMENTS + record.name)
+            there = self._repository.segments.size(record.name)
             if there is not None and there != record.bytes:
-                self._repository.store.remove(SEGMENTS + record.name)  # objects come whole or not at all
+                self._repository.segments.remove(record.name)  # objects come whole or not at all
             if there != record.bytes:
                 self._copy(record)
             else:
@@ -330,7 +330,7 @@ class Taker:
                 yield data
 
         try:
-            size = self._repository.store.put(SEGMENTS + record.name, parts())
+            size = self._repository.segments.put(record.name, parts())
         except NotFound:
             self.taking.problem(f"the segment store/{record.name} is missing")
             return
