@@ -51,7 +51,7 @@ attack: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults $(ARGS)
 
 CRASH ?= tests/agent/crash tests/voyage/test_kills.py tests/archive/segment $(addprefix tests/archive/test_,\
-	kills_in_service.py power_cuts.py crash_states.py seal_machine.py repair.py)
+	kills_in_service.py power_cuts.py crash_states.py seal_machine.py repair.py backup.py)
 crash: venv
 	@tools/programs.sh vsftpd mkfs.ext4
 	HEAVY=1 LOGFERRY_TEST_SOAK_STEPS=100000 LOGFERRY_REPAIR_SEGMENTS=1000 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)

@@ -112,7 +112,8 @@ FEATURES = {
     "X-LOGFERRY": "how uploads are published: `atomic` (a name appears when its file is whole), `pipelining` (commands "
     "sent ahead wait their turn), `guards` (an upload that fails takes along its REST, and a MFMT for its path right "
     "behind it is refused once), `digests` (after `OPTS STOR SHA-256` the reply to a small STOR, or to a bundle, tells "
-    "its digest), `keeps` (what is overwritten is kept); after login",
+    "its digest), `keeps` (what is overwritten is kept), `mark=…` (what is there was restored from a copy; each time "
+    "another mark); after login",
     "XCRC": "digests, as older clients ask for them",
     "XMD5": "the same",
     "XSHA1": "the same",

@@ -133,6 +133,10 @@ class Full(LogferryError):
     ftp_reply = 452
 
 
+class OverQuota(Full):
+    """An agent holds as much as it may. Raise its quota or delete something; then the sender repeats."""
+
+
 class Damaged(LogferryError):
     """Bytes differ from what was recorded. Never retried, always reported; restore ``where`` from a copy."""
 

@@ -324,6 +324,10 @@ RENAME_BATCH_FILES = 500
 """Files of a renamed folder that move in one transaction."""
 DISK_RESERVE_BYTES = 64 * MIB
 """Below this much free disk the server stops confirming, whatever ``min_free`` says."""
+QUOTA_FRESH_S = 1.0
+"""So long an agent counts as one without a quota before that is looked up again; commits look each time."""
+QUOTA_AGENTS_MAX = 10_000
+"""Agents of whom that is remembered."""
 LINE_BYTES_SHOWN_MAX = 16 * KIB
 """A longer line is cut in views, with a way to fetch the rest."""
 LINES_PER_REQUEST_MAX = 5_000
@@ -605,6 +609,8 @@ SEAL_BATCH_FILES = 20_000
 """Generations in one segment at most, and rows looked at together."""
 SEAL_TAIL_BYTES_MAX = 16 * MIB
 """What of a growing generation is copied, under its lock, when its file is given up for sealed bytes and a tail."""
+SEAL_SCRATCH_BYTES_MIN = 1 * MIB
+"""With less room for a segment nothing is sealed; with little, segments are small, and give room for larger ones."""
 SEGMENTS_OPEN_MAX = 64
 """Segments whose manifests are kept in memory for reading."""
 FRAMES_CACHED_BYTES_MAX = 64 * MIB
@@ -624,6 +630,9 @@ COMPACT_LEVEL = 12
 """zstd level of compacted segments."""
 COMPACT_SMALL_SHARE = 0.25
 """Segments with less than this share of a full one are merged."""
+COMPACT_LEAST_SHARE = 0.5
+"""Segments of whose content less than this counts are written anew: each byte is written once more at most for each
+byte that is given back."""
 COMPACT_AFTER_S = 7 * 86400.0
 """Age at which a segment is compressed harder."""
 COMPACT_EVERY_S = 3600.0
@@ -684,6 +693,18 @@ RETENTION_BATCH = 200
 """Generations deleted by one commit."""
 EXPIRED_KEPT_S = 366 * 86400.0
 """How long the catalog remembers what retention deleted, for whoever asks where a file is."""
+
+# Backup ------------------------------------------------------------------------------------------------------------
+BACKUP_LEVEL = 3
+"""zstd level of what a backup packs itself: bytes that are not sealed yet, which are packed anew as they grow."""
+BACKUP_EXTENTS_MAX = 64
+"""Pieces of one file, from as many backups, before all of it is packed anew."""
+BACKUP_NOTE_BYTES_MAX = 16 * MIB
+"""What a backup says about itself."""
+BACKUP_WINDOW_BYTES_MAX = 8 * MIB
+"""Memory that a compressed part of a backup may ask of us; our own level takes 2 MiB."""
+BACKUP_PROBLEMS_MAX = 1000
+"""Damaged things that a backup names; more of them are counted."""
 
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

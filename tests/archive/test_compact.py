@@ -7,8 +7,10 @@ import time
 import pytest
 
 from logferry.archive.compact import Compacted
+from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed
 from logferry.archive.segment.manifest import told_bytes_max
+from logferry.archive.store import LocalStore
 from logferry.errors import Damaged
 from logferry.limits import MIB
 from tests.archive.conftest import AGENT, Shelf
@@ -149,3 +151,47 @@ def test_nothing_or_one_tight_segment_is_left_alone(shelf: Shelf, count: int) ->
     many_small(shelf, count)
     compact(shelf, level=1)
     assert compact(shelf, level=1).segments == 0
+
+
+def test_a_large_segment_of_which_little_counts_is_written_anew(shelf: Shelf) -> None:
+    """However well it is compressed: what was deleted shall not take room for ever."""
+    kept, gone = log_text(100_000, 1), log_text(900_000, 2)
+    shelf.put("keep/a.log", kept)
+    shelf.put("gone/b.log", gone)
+    seal(shelf)
+    shelf.clock.advance(10 * 86400)
+    assert compact(shelf, level=9).segments == 1
+    shelf.clock.advance(10 * 86400)
+    assert compact(shelf, level=9).segments == 0
+    assert [len(step) for step in shelf.archive.retention([Rule("*/gone/**", 3600)]).run()] == [1]
+    done = compact(shelf, level=9)
+    assert (done.segments, done.into) == (1, 1)
+    assert done.bytes < done.bytes_before / 4
+    assert shelf.current("keep/a.log") == kept
+    assert compact(shelf, level=9).segments == 0
+    assert list(shelf.archive.check(digests=True)) == []
+
+
+def test_a_reader_goes_on_when_the_segments_it_began_with_are_gone(shelf: Shelf) -> None:
+    """A download may take longer than any grace time; its bytes are elsewhere by then, and they are the same."""
+    contents = many_small(shelf, 3)
+    path, content = next(iter(contents.items()))
+    shelf.put(path, b"a tail\n", append=True)
+    file = shelf.catalog.files.at(AGENT, path)
+    assert file is not None
+    with shelf.archive.open(file.generation_id) as reader:
+        assert reader.read_at(0, 100) == content[:100]
+        other = Shelf(shelf.folder)
+        compact(other)
+        other.clock.advance(10 + max(0.0, time.time() - other.clock.now_ns() / 1e9))
+        assert other.archive.sealer().sweep(5) == 3
+        other.close()
+        rooms = shelf.archive._rooms
+        for record in shelf.catalog.sealing.segments(limit=10):
+            rooms.segments.forget(record.name)
+        store = rooms.segments.store
+        assert isinstance(store, LocalStore)
+        store._open.clear()
+        rooms.segments._open.clear()
+        rooms.segments._frames.clear()
+        assert reader.read_at(0, reader.size) == content + b"a tail\n"

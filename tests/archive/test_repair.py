@@ -8,7 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from logferry.archive.catalog.writer import Change
 from logferry.archive.rebuild import Rebuilt
+from logferry.archive.seal import CommitSegment
 from logferry.archive.segment import Builder, HeldGeneration
 from logferry.errors import Damaged
 from logferry.names import aside_name
@@ -292,3 +296,69 @@ def test_frames_of_another_agent_are_not_taken(shelf: Shelf) -> None:
     assert found.saved_frames > 0
     assert "evil.log" not in other.everything()
     other.close()
+
+
+def dies_before_the_commit(shelf: Shelf) -> None:
+    """A sealer that has written its segment, and is gone before anybody knows of it."""
+    run = shelf.catalog.writer.run
+
+    def dying(change: Change[object]) -> object:
+        if isinstance(change, CommitSegment):
+            raise KeyboardInterrupt
+        return run(change)
+
+    shelf.catalog.writer.run = dying  # type: ignore[method-assign, assignment]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            seal(shelf)
+    finally:
+        shelf.catalog.writer.run = run  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("committed_since", [False, True])
+def test_a_tail_that_an_uncommitted_segment_has_the_beginning_of_is_kept(shelf: Shelf, committed_since: bool) -> None:
+    """Nothing but the tail has what came after that segment was written."""
+    whole = log_text(20_000)
+    shelf.put("app.log", whole[:10_000])
+    seal(shelf)
+    shelf.put("app.log", whole[10_000:15_000], offset=10_000)
+    dies_before_the_commit(shelf)
+    shelf.put("app.log", whole[15_000:], offset=15_000)
+    if committed_since:
+        seal(shelf)
+        whole += b"a later tail\n"
+        shelf.put("app.log", b"a later tail\n", append=True)
+    other, found = without_catalog(shelf)
+    assert [one.problems for one in found] == [[]]
+    assert other.history("app.log") == [whole]
+    other.archive.sealer().clean_up()
+    assert other.history("app.log") == [whole]
+    other.put("app.log", b"more\n", append=True)
+    assert other.history("app.log") == [whole + b"more\n"]
+    assert list(other.archive.check(digests=True)) == []
+    other.close()
+
+
+def test_no_object_is_read_while_the_catalog_is_locked(shelf: Shelf) -> None:
+    """Uploads wait for whoever writes: hashing a segment there would hold all of them up."""
+    whole = log_text(20_000)
+    shelf.put("app.log", whole)
+    seal(shelf)
+    with shelf.catalog._engine.connect() as connection:
+        for table in ("extents", "segments"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+        connection.commit()
+    store = shelf.archive._rooms.segments.store
+    read = store.read
+    held: list[bool] = []
+
+    def watching(name: str, offset: int, count: int) -> bytes:
+        held.append(shelf.catalog.writer._lock.locked())
+        return read(name, offset, count)
+
+    store.read = watching  # type: ignore[method-assign]
+    assert [mended.mended for mended in shelf.archive.mend()] == [True]
+    assert held
+    assert not any(held)
+    assert shelf.history("app.log") == [whole]
+    assert list(shelf.archive.verifier().verify()) == []

@@ -366,3 +366,28 @@ def test_killed_at_every_step_of_retention_nothing_goes_early_and_everything_in_
             break
         kill_at += 1
     assert kill_at > 20
+
+
+def test_a_name_whose_old_file_waits_out_its_grace_is_free(shelf: Shelf) -> None:
+    """For a rename, for a folder, for a folder that moves there; what somebody reads there stays readable."""
+    for path in ("var/log/a.log.1", "var/log/b", "var/log/c"):
+        shelf.put(path, b"old\n")
+    file = shelf.catalog.files.at(AGENT, "var/log/a.log.1")
+    assert file is not None
+    shelf.clock.advance(91 * DAY_S)
+    reader = shelf.archive.open(file.generation_id)
+    assert len(run(shelf)) == 3
+    shelf.put("var/log/a.log", b"new\n")
+    shelf.rename("var/log/a.log", "var/log/a.log.1")
+    assert shelf.current("var/log/a.log.1") == b"new\n"
+    assert reader.read_at(0, 10) == b"old\n"
+    reader.close()
+    shelf.put("var/log/b/inner.log", b"inner\n")
+    shelf.put("srv/one.log", b"one\n")
+    shelf.rename("srv", "var/log/c")
+    shelf.archive.make_folder(AGENT, "var/log/c/deep")
+    sweep(shelf)
+    assert shelf.live() == {
+        "var/log/a.log.1": b"new\n", "var/log/b/inner.log": b"inner\n", "var/log/c/one.log": b"one\n",
+    }  # fmt: skip
+    sound(shelf)

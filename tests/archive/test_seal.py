@@ -18,7 +18,8 @@ import pytest
 from logferry.archive.catalog.writer import Change
 from logferry.archive.durable import Disk
 from logferry.archive.many import WholeFile
-from logferry.archive.seal import RemoveFile, Sealed
+from logferry.archive.removal import RemoveFile
+from logferry.archive.seal import Sealed
 from logferry.archive.segment import salvage
 from logferry.errors import Busy, Damaged, Differs, LogferryError
 from logferry.names import aside_name

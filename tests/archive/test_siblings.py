@@ -315,6 +315,10 @@ def test_a_catalog_from_before_learns_of_its_compressed_files(folder: Path) -> N
             "DROP TABLE removals", "DROP TABLE extents", "DROP TABLE segments", "DROP INDEX generations_by_uid",
             "DROP INDEX generations_unsealed", "ALTER TABLE generations DROP COLUMN uid",
             "ALTER TABLE generations DROP COLUMN sealed", "DROP TABLE compressed", "DROP INDEX generations_by_size",
+            *(
+                f"ALTER TABLE agents DROP COLUMN {name}"
+                for name in ("held_files", "held_bytes", "quota_files", "quota_bytes")
+            ),
             "UPDATE alembic_version SET version_num = '0001'",
         ):  # fmt: skip
             connection.execute(text(statement))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ftplib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from logferry.clock import SYSTEM
 from logferry.server.config import join_address
 from logferry.server.health import Heard, State, agent_state
 from tests.server.helpers import eventually
-from tests.server.site import PASSWORD, Process, Running, Site, fetched
+from tests.server.site import PASSWORD, Process, Running, Site, fetched, store
 
 
 class Node:
@@ -178,3 +179,24 @@ def _on_port(site: Site, host: str, port: int) -> Site:
 
 def _same(one: Path, other: Path) -> bool:
     return {p.name: p.read_bytes() for p in one.iterdir()} == {p.name: p.read_bytes() for p in other.iterdir()}
+
+
+def test_an_agent_with_a_spent_quota_waits_and_goes_on_when_it_is_raised(tmp_path: Path) -> None:
+    """452 with a text that says what to do; nothing half is seen; then all of it comes."""
+    made = Site.make(tmp_path / "data")
+    with Running(made) as site:
+        node = Node(site, tmp_path / "node", "web-01")
+        site.catalog.agents.change("web-01", quota_bytes=50_000)
+        (node.logs / "small.log").write_bytes(b"small\n" * 1000)
+        (node.logs / "large.log").write_bytes(b"large\n" * 10_000)
+        with node.running():
+            eventually(lambda: "quota of web-01 is used up" in record_of(site, "web-01").error, within_s=60)
+            record = record_of(site, "web-01")
+            assert record.held_bytes <= 50_000
+            assert site.catalog.files.at("web-01", "logs/large.log") is None
+            site.catalog.agents.change("web-01", quota_bytes=70_000)
+            eventually(lambda: _same(node.logs, site.live("web-01", "logs")), within_s=60)
+        assert record_of(site, "web-01").held_bytes == 66_000
+        with site.ftp("web-01", node._password) as client, pytest.raises(ftplib.error_temp, match=r"^452 .*quota"):
+            store(client, "/logs/more.log", b"x" * 5_000)
+    made.catalog.close()

@@ -81,6 +81,8 @@ class Worker:
         self._verify = verify
         self._elsewhere = elsewhere
         self._address = ""
+        self._met = ""
+        """The server of this connection, and which restore its archive comes of."""
         """What ``_client`` is connected to."""
         self._packing = Packing()
         self._connect = connect
@@ -243,14 +245,17 @@ class Worker:
             self._address = address
             self._client = self._connect(address)
             self._client.connect()
-        if self._elsewhere is not None and self._elsewhere.met(address):
-            self._journal.event("every file is compared with this server", level=logging.WARNING, address=address)
+        # An archive that was restored from a copy is another server: it may lack what was confirmed.
+        mark = self._client.features.mark
+        self._met = f"{address} {mark}" if mark else address
+        if self._elsewhere is not None and self._elsewhere.met(self._met):
+            self._journal.event("every file is compared with this server", level=logging.WARNING, address=self._met)
         return self._client
 
     def _confirmed(self, row_ids: list[int]) -> None:
         """Rows that the server of this connection has confirmed."""
         if self._elsewhere is not None:
-            self._elsewhere.confirmed(row_ids, self._address)
+            self._elsewhere.confirmed(row_ids, self._met)
 
     def _drop(self) -> None:
         if self._client is not None:

@@ -9,9 +9,12 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from logferry.archive.backup.repository import Repository
+from logferry.archive.backup.taking import Taker, Tell
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.catalog.indexing import IndexSums
+from logferry.archive.catalog.quotas import spent
 from logferry.archive.changes import Adopt
 from logferry.archive.check import Finding, check
 from logferry.archive.compact import Compactor
@@ -25,7 +28,7 @@ from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.many import Many, WholeFile
 from logferry.archive.mend import Mended, mend
-from logferry.archive.partials import held, partial_name
+from logferry.archive.partials import arriving_bytes, held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
@@ -106,9 +109,10 @@ class Archive:
             active = self._active.get((agent, path))
         if active is not None:
             active.abandon()
+        self._check_files(agent, path)
         with translating(path):
             sink = self._sink(agent, path, offset, append=append)
-        incoming = Incoming(self._rooms, agent, path, sink, self._released)
+        incoming = Incoming(self._rooms, agent, path, sink, self._released, room=lambda: self._room(agent, path))
         with self._lock:
             self._active[agent, path] = incoming
         return incoming
@@ -218,6 +222,12 @@ class Archive:
         """Mend what can be mended of an archive with a catalog; yields each thing found. See ``mend.mend``."""
         return mend(self._rooms, write=write, maker=maker)
 
+    def taker(
+        self, repository: Repository, *, segment_bytes: int = SEGMENT_BYTES, tell: Tell = lambda _: None
+    ) -> Taker:
+        """What takes backups of the archive into ``repository``; ``tell`` hears how far it is."""
+        return Taker(self._rooms, repository, segment_bytes=segment_bytes, tell=tell)
+
     def retention(self, rules: Sequence[Rule]) -> Retention:
         """What deletes by ``rules``, of which the first that matches counts."""
         return Retention(self._rooms, rules)
@@ -285,6 +295,19 @@ class Archive:
     def _at(self, agent: str, path: str) -> PathState | None:
         with self.catalog.readers.cursor() as cursor:
             return self.catalog.filing.at(cursor, agent, path)
+
+    def _room(self, agent: str, path: str) -> int | None:
+        """How many bytes more the agent may hold, without what is arriving elsewhere; None: any number."""
+        usage = self.catalog.quotas.bounded(agent)
+        if usage is None or usage.bytes_left is None:
+            return None
+        return max(0, usage.bytes_left - arriving_bytes(self._rooms, agent, partial_name(path)))
+
+    def _check_files(self, agent: str, path: str) -> None:
+        """Raise OverQuota when the agent may have no more files, and this is one: before all of it has come."""
+        usage = self.catalog.quotas.bounded(agent)
+        if usage is not None and usage.files_left == 0 and self.size(agent, path) is None:
+            raise spent(agent, f"{usage.files:,} of {usage.quota.files:,} files, older generations included")
 
     def _sink(self, agent: str, path: str, offset: int, *, append: bool) -> Sink:
         temporary = is_temporary(split(path)[1])

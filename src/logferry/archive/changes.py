@@ -29,6 +29,7 @@ from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.journal import Note
 from logferry.archive.live import Folder
 from logferry.archive.locks import locked
+from logferry.archive.removal import made_free, made_free_above
 from logferry.archive.rooms import Rooms
 from logferry.archive.tails import Tail, lock_current
 from logferry.errors import Conflict, Later
@@ -41,7 +42,18 @@ Sync = Callable[[Folder], None]
 def made_folder(rooms: Rooms, agent: str, path: str, sync: Sync) -> tuple[Folder, bytes]:
     """The open folder of the live file ``path``, made when missing, and the file's name in it."""
     folder, name = split(path)
-    return rooms.live.make(f"{agent}/{folder}" if folder else agent, sync), name.encode()
+    return made_live(rooms, agent, folder, sync), name.encode()
+
+
+def made_live(rooms: Rooms, agent: str, folder: str, sync: Sync) -> Folder:
+    """The open live folder ``folder``, made when missing."""
+    path = f"{agent}/{folder}" if folder else agent
+    try:
+        return rooms.live.make(path, sync)
+    except Conflict:
+        if not made_free_above(rooms, agent, folder):
+            raise
+        return rooms.live.make(path, sync)
 
 
 def noted(state: PathState) -> Note:
@@ -344,16 +356,16 @@ class Move(Change[list[NewGeneration]]):
         fd, state = file.fd, file.state
         self._fds.append(fd)
         folder, name = made_folder(self._rooms, state.agent, target, sync)
-        there = folder.stat(name)
-        if there is None or there.st_ino != os.fstat(fd).st_ino:
-            if there is not None and self._rooms.catalog.sealing.is_to_go(f"live/{state.agent}/{target}"):
-                # What was there has expired or is sealed. The target is held: nobody has put another file there.
-                self._rooms.disk.unlink(folder.fd, name)
-            try:
-                self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
-            except FileExistsError as error:
-                raise Conflict(f"{target} is in the way", hint="try again") from error
+        try:
+            self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
             self._linked.append((folder, name))
+        except FileExistsError as error:
+            there = folder.stat(name)
+            if there is None or there.st_ino != os.fstat(fd).st_ino:
+                if not made_free(self._rooms, state.agent, target, is_held=True):
+                    raise Conflict(f"{target} is in the way", hint="try again") from error
+                self._rooms.disk.link(file.folder.fd, file.name, folder.fd, name)
+                self._linked.append((folder, name))
         sync(folder)
         return state
 

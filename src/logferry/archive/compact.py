@@ -20,7 +20,15 @@ from logferry.archive.segment import Builder, HeldGeneration
 from logferry.archive.segment.manifest import told_bytes_max
 from logferry.archive.writing import SegmentWriter
 from logferry.errors import Conflict, Damaged, LogferryError
-from logferry.limits import COMPACT_SMALL_SHARE, COPY_BYTES, MANIFEST_BYTES_MAX, MIB, SEAL_BATCH_FILES, SEGMENT_BYTES
+from logferry.limits import (
+    COMPACT_LEAST_SHARE,
+    COMPACT_SMALL_SHARE,
+    COPY_BYTES,
+    MANIFEST_BYTES_MAX,
+    MIB,
+    SEAL_BATCH_FILES,
+    SEGMENT_BYTES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,11 @@ class Compacted:
         )
 
 
+def is_wasteful(record: SegmentRecord, counts: int) -> bool:
+    """Whether so little of a segment's content counts that writing it anew gives room back, whatever it costs."""
+    return counts < record.raw_bytes * COMPACT_LEAST_SHARE
+
+
 class Compactor:
     """Compacts the segments of one archive. One at a time; any process may."""
 
@@ -61,36 +74,51 @@ class Compactor:
         Yields after each segment written.
         """
         candidates = self._rooms.catalog.sealing.to_compact(
-            small_bytes=int(self._segment_bytes * COMPACT_SMALL_SHARE), level=self._level, old_before_ns=old_before_ns
+            small_bytes=int(self._segment_bytes * COMPACT_SMALL_SHARE),
+            level=self._level,
+            old_before_ns=old_before_ns,
+            least_share=COMPACT_LEAST_SHARE,
         )
         for group in self._groups(candidates, old_before_ns):
+            # The new one lies beside the old ones until their grace time is over.
+            needed, room = sum(record.bytes for record in group), self._rooms.scratch_bytes()
+            if room is not None and room < needed:
+                told = (
+                    f"{len(group)} segments of {group[0].agent}, {needed // 2**20} MiB, wait for room to be compacted"
+                )
+                yield Compacted(problems=(told,))
+                continue
             yield self._merge(group)
 
-    def _groups(self, candidates: Sequence[SegmentRecord], old_before_ns: int) -> Iterator[list[SegmentRecord]]:
-        """Segments of one agent that make one together; a single one only to be compressed harder."""
-        group: list[SegmentRecord] = []
+    def _groups(
+        self, candidates: Sequence[tuple[SegmentRecord, int]], old_before_ns: int
+    ) -> Iterator[list[SegmentRecord]]:
+        """Segments of one agent that make one together; a single one only to be compressed harder, or cleared out."""
+        group: list[tuple[SegmentRecord, int]] = []
         files = told = 0
         sealing = self._rooms.catalog.sealing
-        for record in candidates:
+        for record, counts in candidates:
             more = len(sealing.held_in(record.id))
             more_told = told_bytes_max(more, sealing.path_chars(record.id))
-            full = sum(r.raw_bytes for r in group) + record.raw_bytes > self._segment_bytes
+            full = sum(size for _, size in group) + counts > self._segment_bytes
             full |= files + more > SEAL_BATCH_FILES or told + more_told > MANIFEST_BYTES_MAX - MIB
-            if group and (group[0].agent != record.agent or full):
+            if group and (group[0][0].agent != record.agent or full):
                 if self._is_worth_it(group, old_before_ns):
-                    yield group
+                    yield [one for one, _ in group]
                 group, files, told = [], 0, 0
-            group.append(record)
+            group.append((record, counts))
             files += more
             told += more_told
         if self._is_worth_it(group, old_before_ns):
-            yield group
+            yield [one for one, _ in group]
 
-    def _is_worth_it(self, group: Sequence[SegmentRecord], old_before_ns: int) -> bool:
-        if any(record.level < self._level and record.created_ns < old_before_ns for record in group):
+    def _is_worth_it(self, group: Sequence[tuple[SegmentRecord, int]], old_before_ns: int) -> bool:
+        if any(record.level < self._level and record.created_ns < old_before_ns for record, _ in group):
+            return True
+        if any(is_wasteful(record, counts) for record, counts in group):
             return True
         # A large one is not written again for each small one that comes: that would cost the square of their number.
-        sizes = [record.raw_bytes for record in group]
+        sizes = [counts for _, counts in group]
         return len(group) > 1 and sum(sizes) >= 2 * max(sizes)
 
     def _merge(self, group: Sequence[SegmentRecord]) -> Compacted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from logferry.archive.catalog.quotas import spent
 from logferry.archive.durable import Data, translated
 from logferry.archive.records import Received
 from logferry.archive.rooms import Rooms
@@ -19,7 +20,17 @@ class Incoming:
     ``position`` is where the next byte lands.
     """
 
-    def __init__(self, rooms: Rooms, agent: str, path: str, sink: Sink, released: Callable[[Incoming], None]) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        agent: str,
+        path: str,
+        sink: Sink,
+        released: Callable[[Incoming], None],
+        *,
+        room: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """``room`` tells how many bytes more the agent may hold; None: any number."""
         self.agent = agent
         self.path = path
         self._rooms = rooms
@@ -29,6 +40,8 @@ class Incoming:
         self._open = True
         self._failed: LogferryError | None = None
         self._unchecked_bytes = 0
+        self._look = room
+        self._room = room()
 
     @property
     def position(self) -> int:
@@ -39,7 +52,7 @@ class Incoming:
         """Take all of ``data``.
 
         Raises:
-            Full: no room for it.
+            Full: no room for it, on the disk or in the agent's quota.
             Conflict: it differs from what is stored there, or another connection took the upload over.
             Later: the disk refused it.
         """
@@ -50,6 +63,8 @@ class Incoming:
                 if self._unchecked_bytes >= DISK_CHECK_BYTES:
                     self._unchecked_bytes = 0
                     self._rooms.check_room()
+                if self._room is not None and self._sink.adds(len(data)) > self._room:
+                    self._check_quota(self._sink.adds(len(data)))
                 self._sink.write(data)
             except OSError as error:
                 self._failed = translated(error, self.path)
@@ -86,6 +101,12 @@ class Incoming:
                 raise translated(error, self.path) from error
             finally:
                 self._release()
+
+    def _check_quota(self, more: int) -> None:
+        self._room = self._look()  # something may have been deleted, or the quota raised
+        if self._room is not None and more > self._room:
+            usage = self._rooms.catalog.quotas.usage(self.agent)
+            raise spent(self.agent, f"{usage.bytes:,} of {usage.quota.bytes:,} bytes")
 
     def _check_open(self) -> None:
         if self._failed is not None:

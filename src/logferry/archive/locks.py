@@ -1,10 +1,19 @@
-"""Who may write to a file: one connection, in whatever process."""
+"""Who may write to a file: one connection, in whatever process; and when files may go.
+
+The kernel lets go of all of these locks when a process ends, however that happens.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from logferry.errors import Busy
+from logferry.errors import Busy, Conflict
+
+BACKUP_LOCK, REMOVAL_LOCK = "backup.lock", "removal.lock"
 
 
 def locked(fd: int, path: str) -> None:
@@ -17,3 +26,43 @@ def locked(fd: int, path: str) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise Busy(f"{path} is being written by another connection", hint="try again in a moment") from error
+
+
+@contextmanager
+def removing(data_dir: str) -> Iterator[bool]:
+    """Whoever takes away what rows may still name is inside; whether that may be done now.
+
+    False while a backup is being taken: it copies by rows of a moment ago. Then it is done later.
+    """
+    fd = _lock_file(data_dir, REMOVAL_LOCK)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def backing_up(data_dir: str) -> Iterator[None]:
+    """Inside, no other backup of the archive is taken, and nothing is removed.
+
+    Raises:
+        Conflict: there is another one.
+    """
+    with contextlib.ExitStack() as stack:
+        for name, how in ((BACKUP_LOCK, fcntl.LOCK_NB), (REMOVAL_LOCK, 0)):  # removals take a moment, backups hours
+            fd = _lock_file(data_dir, name)
+            stack.callback(os.close, fd)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | how)
+            except BlockingIOError as error:
+                raise Conflict("another backup of this archive is being taken", hint="wait for its end") from error
+        yield
+
+
+def _lock_file(folder: str, name: str) -> int:
+    return os.open(os.path.join(folder, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

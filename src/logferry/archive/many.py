@@ -22,7 +22,7 @@ from logferry.archive.live import Folder
 from logferry.archive.partials import open_partial
 from logferry.archive.records import Received
 from logferry.archive.rooms import Rooms
-from logferry.errors import Conflict, LogferryError, NotPermitted
+from logferry.errors import Conflict, LogferryError, NotPermitted, OverQuota
 from logferry.limits import STORED_TOGETHER_MAX
 from logferry.names import checked_path, is_temporary, split
 
@@ -79,6 +79,8 @@ class Many:
             try:
                 self._rooms.check_room()
                 self._together(agent, files, part, outcomes, make_folders=make_folders)
+            except OverQuota:
+                continue  # some of them may still find room, one by one
             except LogferryError as error:
                 for index in part:
                     outcomes[index] = outcomes[index] or error
@@ -111,7 +113,12 @@ class Many:
             if not partials:
                 return
             self._sync(partials)
-            self._rooms.catalog.writer.run(PublishMany(self._rooms, agent, partials))
+            try:
+                self._rooms.catalog.writer.run(PublishMany(self._rooms, agent, partials))
+            except OverQuota:
+                for partial in partials:  # those that fit come again, alone
+                    self._rooms.disk.unlink(partial.folder.fd, partial.name)
+                raise
             for partial in partials:
                 outcomes[partial.index] = _outcome(agent, partial)
         finally:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog.rebuilding import Rebuilding
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Rows, Transaction
+from logferry.archive.changes import Sync
 from logferry.archive.check import check
 from logferry.archive.findings import Findings, FoundBytes, FoundExtent, FoundSegment, covering, look_through, save
 from logferry.archive.index_making import IndexMaker
@@ -195,17 +196,22 @@ class FillHoles(Change[None]):
         self._agent = agent
         self._generation_id = generation_id
         self._found = found
+        self._records: dict[str, SegmentRecord] = {}
+
+    def stage(self, sync: Sync) -> None:  # noqa: ARG002 - no name changes
+        """Hash the segments that have no row, before anybody waits for us."""
+        for segment in {extent.segment.name: extent.segment for extent in self._found}.values():
+            if self._rooms.catalog.sealing.named(segment.name) is None:
+                self._records[segment.name] = self._record(segment)
 
     def apply(self, transaction: Transaction) -> None:
         sealing = self._rooms.catalog.sealing
         ids: dict[str, int] = {}
-        for extent in self._found:
-            segment = extent.segment
-            if segment.name not in ids:
-                known = sealing.named(segment.name)
-                ids[segment.name] = (
-                    known.id if known else sealing.add_segment(transaction, self._record(segment))
-                )  # fmt: skip
+        for name in dict.fromkeys(extent.segment.name for extent in self._found):
+            known = sealing.named(name)
+            if known is None and name not in self._records:
+                raise Conflict(f"the segment {name} was removed meanwhile", hint="call logferry repair again")
+            ids[name] = known.id if known else sealing.add_segment(transaction, self._records[name])
         rebuilding = Rebuilding(self._rooms.catalog.filing, sealing)
         rebuilding.add_missing_extents(
             transaction,

@@ -51,6 +51,15 @@ def open_partial(rooms: Rooms, agent: str, path: str, offset: int | None) -> tup
         os.close(fd)  # it was published between opening and locking: its name belongs to nobody now
 
 
+def arriving_bytes(rooms: Rooms, agent: str, except_for: bytes) -> int:
+    """How much of files that are not whole yet lies in the agent's folder, without the partial of that name."""
+    folder = rooms.incoming.folder(agent)
+    if folder is None:
+        return 0
+    found = (folder.stat(name) for name in folder.names() if name != except_for)
+    return sum(facts.st_size for facts in found if facts is not None)
+
+
 @contextlib.contextmanager
 def held(rooms: Rooms, agent: str, paths: Iterable[str]) -> Iterator[None]:
     """Keep everybody else, in whatever process, from publishing at ``paths`` or taking their live names away.

@@ -7,6 +7,7 @@ are made again.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import secrets
@@ -232,22 +233,37 @@ class _Agent:
 
     def _place_tails(self) -> None:
         known = {g.uid: g for found in self._paths.values() for g in found.generations.values()}
+        tails: dict[str, list[tuple[int, _Plain]]] = {}
         for file in self._plain("tails"):
             name = _TAIL.fullmatch(file.place.rpartition("/")[2])
-            generation = known.get(name[1]) if name else None
-            if name is None or generation is None:
+            if name is None or name[1] not in known:
                 self._done.problems.append(f"{file.place} belongs to no generation that is known")
                 continue
-            base = int(name[2])
-            if base < generation.sealed or not file.size:
-                self._to_go.append(file.place)  # it was sealed further since
-                continue
-            if base > generation.sealed:
-                self._lost(file.place, generation.sealed, base)
-            generation.sealed, generation.place = base, file.place
-            generation.size = base + file.size
-            generation.changed_ns = max(generation.changed_ns, file.changed_ns)
-            generation.sha256 = ""
+            tails.setdefault(name[1], []).append((int(name[2]), file))
+        for uid, found in tails.items():
+            self._place_tail(known[uid], found)
+
+    def _place_tail(self, generation: FoundGeneration, tails: Sequence[tuple[int, _Plain]]) -> None:
+        """Which of its tails counts: that with the most bytes behind all that is sealed.
+
+        It may begin before the end of what segments have: one of them was written, but never counted.
+        """
+        base, file = max(tails, key=lambda tail: (tail[0] + tail[1].size, tail[0]))
+        counts = base + file.size > generation.sealed and file.size > 0
+        self._to_go += [other.place for _, other in tails if other is not file or not counts]  # sealed further since
+        if not counts:
+            return
+        if base > generation.sealed:
+            self._lost(file.place, generation.sealed, base)
+        self._extents[generation.uid] = [
+            extent if extent.end <= base else dataclasses.replace(extent, length=base - extent.offset)
+            for extent in self._extents[generation.uid]
+            if extent.offset < base
+        ]
+        generation.sealed, generation.place = base, file.place
+        generation.size = base + file.size
+        generation.changed_ns = max(generation.changed_ns, file.changed_ns)
+        generation.sha256 = ""
 
     def _place_kept(self) -> None:
         for file in self._plain("generations"):

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """One agent and what the server heard from it. ``files`` and ``bytes`` are those shown below its root."""
+    """One agent and what the server heard from it. ``files`` and ``bytes`` are those shown below its root.
+
+    ``held_files`` and ``held_bytes`` count all its generations, older ones too; ``quota_files`` and ``quota_bytes`` say
+    how many it may hold, 0: there is no bound.
+    """
 
     id: str
     group: str
@@ -27,6 +31,10 @@ class AgentRecord:
     last_path: str
     files: int
     bytes: int
+    held_files: int = 0
+    held_bytes: int = 0
+    quota_files: int = 0
+    quota_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from logferry.archive.catalog.filing import SEALED, PathState
 from logferry.archive.catalog.retaining import HoldRecord, OldGeneration, Retaining
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync
-from logferry.archive.locks import locked
+from logferry.archive.locks import locked, removing
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms, place_of
 from logferry.archive.tails import Tail
@@ -79,7 +79,13 @@ class Retention:
             yield Due(old, str(rule), f"its last byte came at {rfc3339(old.changed_ns)}")
 
     def run(self) -> Iterator[list[Due]]:
-        """Delete what is due; yields what each commit deleted. What is being written to waits for the next run."""
+        """Delete what is due; yields what each commit deleted.
+
+        What is being written to waits for the next run.
+
+        Raises:
+            Busy: a backup is being taken; so everything waits.
+        """
         batch: list[Due] = []
         for due in self.due():
             batch.append(due)
@@ -92,7 +98,10 @@ class Retention:
         self._rooms.catalog.retaining.forget_expired(forget_ns)
 
     def _expire(self, batch: Sequence[Due]) -> list[Due]:
-        return self._rooms.catalog.writer.run(Expire(self._rooms, batch, self._grace_s))
+        with removing(self._rooms.data_dir) as may_remove:
+            if not may_remove:
+                raise Busy("a backup is being taken, which retention waits for", hint="try again when it is over")
+            return self._rooms.catalog.writer.run(Expire(self._rooms, batch, self._grace_s))
 
 
 def is_held(holds: Sequence[HoldRecord], agent: str, paths: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.filing import LIVE, SEALED, PathState, changed
+from logferry.archive.catalog.sealing import SealedExtent
 from logferry.archive.durable import Disk
 from logferry.archive.indexes import Indexes
 from logferry.archive.journal import Journal
@@ -14,7 +15,7 @@ from logferry.archive.live import Folder, LiveTree
 from logferry.archive.sealed import SealedBytes, Segments
 from logferry.archive.store import LocalStore, Store
 from logferry.clock import Clock
-from logferry.errors import Damaged, Full
+from logferry.errors import Conflict, Damaged, Full
 from logferry.limits import DISK_RESERVE_BYTES
 from logferry.names import split
 
@@ -69,10 +70,24 @@ class Rooms:
                 hint="free some space; the sender then repeats",
             )
 
+    def scratch_bytes(self) -> int | None:
+        """How large a new segment may be so that the reserve stays free; None: the store is not on our disk."""
+        if not isinstance(self.segments.store, LocalStore):
+            return None
+        facts = os.statvfs(self.data_dir)
+        return max(0, facts.f_bavail * facts.f_frsize - self.free_bytes_min)
+
     def live_folder(self, agent: str, path: str) -> tuple[Folder | None, bytes]:
         """The open folder that holds the live file ``path`` (None: there is no such folder), and its name in it."""
         folder, name = split(path)
-        return self.live.folder(f"{agent}/{folder}" if folder else agent), name.encode()
+        try:
+            return self.live.folder(f"{agent}/{folder}" if folder else agent), name.encode()
+        except Conflict:
+            parts = folder.split("/")
+            above = (f"live/{agent}/{'/'.join(parts[: count + 1])}" for count in range(len(parts)))
+            if not any(map(self.catalog.sealing.is_to_go, above)):
+                raise
+            return None, name.encode()  # a file that waits to be removed has its name
 
     def open_live(self, generation: PathState, *, writable: bool = False) -> tuple[int, Folder, bytes]:
         """Open the live file of a current generation: (descriptor, its folder, its name). The caller closes it.
@@ -166,5 +181,10 @@ def sealed_of(rooms: Rooms, generation: PathState) -> SealedBytes | None:
     """The sealed bytes of a generation, None where there are none."""
     if generation.state != SEALED:
         return None
-    extents = rooms.catalog.sealing.extents(generation.generation_id or 0)
-    return SealedBytes(rooms.segments, extents, generation.sealed, f"{generation.agent}/{generation.path}")
+    generation_id = generation.generation_id or 0
+
+    def look_up() -> list[SealedExtent]:
+        return rooms.catalog.sealing.extents(generation_id)
+
+    what = f"{generation.agent}/{generation.path}"
+    return SealedBytes(rooms.segments, look_up(), generation.sealed, what, again=look_up)

@@ -16,36 +16,35 @@ A large generation is sealed in parts, one per segment; its file stays whole unt
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from logferry.archive import partials
-from logferry.archive.catalog.filing import LIVE, SEALED, PathState
+from logferry.archive.catalog.filing import SEALED, PathState
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
 from logferry.archive.index.encoding import encoding_of, last_utf16_line_end
 from logferry.archive.index_making import IndexMaker
-from logferry.archive.locks import locked
+from logferry.archive.locks import locked, removing
 from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
 from logferry.archive.reader import GenerationReader, held, open_generation
+from logferry.archive.removal import RemoveFile
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
-from logferry.archive.second_names import drop_second_names
 from logferry.archive.segment import Builder, HeldGeneration, Manifest, Segment
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.store.store import StoredObject
 from logferry.archive.tails import Tail, tail_place
 from logferry.archive.writing import SegmentWriter
-from logferry.errors import Busy, Conflict, Damaged, Later, LogferryError, NotFound
+from logferry.errors import Busy, Conflict, Damaged, Full, Later, LogferryError, NotFound
 from logferry.limits import (
     COPY_BYTES,
     LINE_WINDOW_BYTES,
     MANIFEST_BYTES_MAX,
     MIB,
     SEAL_BATCH_FILES,
+    SEAL_SCRATCH_BYTES_MIN,
     SEAL_TAIL_BYTES_MAX,
     SEGMENT_BYTES,
 )
@@ -89,6 +88,8 @@ class _Batch:
     raw_bytes: int = 0
     told_bytes: int = 0
     """About how much of the manifest tells of it."""
+    bytes_max: int = SEGMENT_BYTES
+    """Content at most: a segment may turn out as large as that."""
 
 
 class Sealer:
@@ -108,15 +109,25 @@ class Sealer:
     def seal(self, quiet_before_ns: int, *, least_bytes: int = 0) -> Iterator[Sealed]:
         """Seal what has ended or not grown since ``quiet_before_ns``, one segment at a time; yields after each.
 
+        Where there is little room for a new segment beside the files that it replaces, segments are small. With almost
+        none it ends with a problem that says so.
+
         Args:
             least_bytes: agents with less to seal wait until more has come together.
         """
         self.clean_up()
-        for batch in self._batches(quiet_before_ns, least_bytes):
+        batches = self._batches(quiet_before_ns, least_bytes)
+        while True:
             try:
+                batch = next(batches, None)
+                if batch is None:
+                    return
                 yield self._seal_batch(batch)
             except (Damaged, Later) as error:  # what stops one segment stops no other
                 yield Sealed(problems=(str(error),))
+            except Full as error:
+                yield Sealed(problems=(str(error),))
+                return
 
     def clean_up(self) -> int:
         """Remove files whose bytes are all sealed, or expired long enough ago; returns how many.
@@ -140,8 +151,12 @@ class Sealer:
         """Remove objects that nothing has referred to for ``grace_s`` seconds; returns how many.
 
         Readers that found a segment a moment ago finish meanwhile, and so does a sealer that has just written one.
+        Nothing is removed while a backup is being taken.
         """
-        before_ns = self._rooms.clock.now_ns() - int(grace_s * 1e9)
+        with removing(self._rooms.data_dir) as may_remove:
+            return self._sweep(self._rooms.clock.now_ns() - int(grace_s * 1e9)) if may_remove else 0
+
+    def _sweep(self, before_ns: int) -> int:
         store, sealing = self._rooms.segments.store, self._rooms.catalog.sealing
         removed = store.sweep(before_ns)
         for record in sealing.gone(before_ns):
@@ -231,7 +246,7 @@ class Sealer:
                 yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: u.path))
 
     def _of_agent(self, agent: str, waiting: Sequence[Unsealed]) -> Iterator[_Batch]:
-        batch = _Batch(agent)
+        batch = self._begun(agent)
         for unsealed in waiting:
             try:
                 state = held(self._rooms, unsealed.generation_id)
@@ -240,19 +255,19 @@ class Sealer:
             begin = state.sealed
             while begin < state.size:
                 # A large generation spans several segments: its parts are committed in order, one with each.
-                end = self._end_of_part(state, begin, begin + self._segment_bytes - batch.raw_bytes)
+                end = self._end_of_part(state, begin, begin + batch.bytes_max - batch.raw_bytes)
                 batch.pieces.append(Piece(state, begin, end))
                 batch.raw_bytes += end - begin
                 batch.told_bytes += told_bytes(state.path)
                 begin = end
                 if (
                     end < state.size
-                    or batch.raw_bytes >= self._segment_bytes
+                    or batch.raw_bytes >= batch.bytes_max
                     or len(batch.pieces) >= SEAL_BATCH_FILES
                     or batch.told_bytes >= MANIFEST_BYTES_MAX - MIB
                 ):
                     yield batch
-                    batch = _Batch(agent)
+                    batch = self._begun(agent)
                     state = held(self._rooms, unsealed.generation_id)
                     if state.sealed != begin:  # it was not committed: the rest would leave a gap
                         break
@@ -278,6 +293,19 @@ class Sealer:
         else:
             place = last_utf16_line_end(data, low, 0, len(data), encoding)
         return low + place if place else most
+
+    def _begun(self, agent: str) -> _Batch:
+        """An empty batch, as large as there is room for. Raises Full."""
+        room = self._rooms.scratch_bytes()
+        if room is None:
+            return _Batch(agent, bytes_max=self._segment_bytes)
+        if room < SEAL_SCRATCH_BYTES_MIN:
+            raise Full(
+                f"sealing would give room back, but needs some first: {SEAL_SCRATCH_BYTES_MIN // 2**20} MiB beside the "
+                f"{self._rooms.free_bytes_min // 2**20} MiB that stay free",
+                hint="free some space on the archive's disk",
+            )
+        return _Batch(agent, bytes_max=min(self._segment_bytes, room))
 
     # One segment -----------------------------------------------------------------------------------------------------
 
@@ -468,51 +496,3 @@ class ForgetSegment(Change[None]):
 
     def apply(self, transaction: Transaction) -> None:
         self._rooms.catalog.sealing.forget(transaction, self._segment_id)
-
-
-class RemoveFile(Change[None]):
-    """A file whose bytes are all sealed goes, unless its name is another file's by now; then its row.
-
-    Raises Busy while somebody writes there.
-    """
-
-    def __init__(self, rooms: Rooms, place: str) -> None:
-        self._rooms = rooms
-        self._place = place
-        self._stack = contextlib.ExitStack()
-
-    def stage(self, sync: Sync) -> None:
-        tree, _, path = self._place.partition("/")
-        folder_path, _, name = path.rpartition("/")
-        folder = {"live": self._rooms.live, "generations": self._rooms.kept, "tails": self._rooms.tails}[tree].folder(
-            folder_path
-        )
-        if folder is None:
-            return
-        agent, _, inner = path.partition("/")
-        if tree == "live":  # nobody else puts a file there
-            self._stack.enter_context(partials.held(self._rooms, agent, [inner]))
-        try:
-            fd = folder.open(name.encode())
-        except FileNotFoundError:
-            return
-        self._stack.callback(os.close, fd)
-        # Whoever has just put it there, and not committed it yet, has its lock: only after that does the catalog tell
-        # whose it is.
-        locked(fd, self._place)
-        if tree == "live":
-            with self._rooms.catalog.readers.cursor() as cursor:
-                state = self._rooms.catalog.filing.at(cursor, agent, inner)
-            used = state is not None and state.is_current and state.state == LIVE
-        else:
-            used = self._rooms.catalog.files.holds(self._place)
-        if not used:
-            drop_second_names(self._rooms, agent, fd, self._place)
-            self._rooms.disk.unlink(folder.fd, name.encode())
-            sync(folder)
-
-    def apply(self, transaction: Transaction) -> None:
-        self._rooms.catalog.sealing.removed(transaction, self._place)
-
-    def release(self) -> None:
-        self._stack.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from logferry.archive.catalog.sealing import SealedExtent
 from logferry.archive.segment import Segment
@@ -100,21 +100,46 @@ class Segments:
             self._frame_bytes = 0
 
 
+class _Gone(Damaged):
+    """A segment is not in the store."""
+
+
+class _Places:
+    """Where bytes lie: extents in order, and the offsets at which they begin."""
+
+    __slots__ = ("extents", "starts")
+
+    def __init__(self, extents: Sequence[SealedExtent]) -> None:
+        self.extents = extents
+        self.starts = [extent.offset for extent in extents]
+
+
 class SealedBytes:
     """The sealed beginning of one generation. Thread-safe."""
 
-    def __init__(self, segments: Segments, extents: Sequence[SealedExtent], size: int, what: str) -> None:
-        """``extents`` in order; what they do not cover is lost. ``what`` names the generation in errors."""
+    def __init__(
+        self,
+        segments: Segments,
+        extents: Sequence[SealedExtent],
+        size: int,
+        what: str,
+        *,
+        again: Callable[[], Sequence[SealedExtent]] | None = None,
+    ) -> None:
+        """``extents`` in order; what they do not cover is lost. ``what`` names the generation in errors.
+
+        ``again`` looks the extents up anew: whoever reads for long may find that a segment was compacted meanwhile.
+        """
         self.size = size
         self._segments = segments
-        self._extents = extents
-        self._starts = [extent.offset for extent in extents]
+        self._places = _Places(extents)
         self._what = what
+        self._again = again
 
     def hole(self) -> tuple[int, int] | None:
         """The first bytes that no segment is known for, (from, to); None when all are covered."""
         end = 0
-        for extent in self._extents:
+        for extent in self._places.extents:
             if extent.offset > end:
                 return end, extent.offset
             end = extent.end
@@ -138,10 +163,28 @@ class SealedBytes:
 
     def _some(self, offset: int, count: int) -> bytes:
         """What one frame has of it."""
-        place = bisect_right(self._starts, offset) - 1
-        if place < 0 or offset >= self._extents[place].end:
-            raise lost(self._what, offset, self._starts[place + 1] if place + 1 < len(self._starts) else self.size)
-        extent = self._extents[place]
+        while True:
+            places = self._places
+            try:
+                return self._from_frame(places, offset, count)
+            except _Gone:
+                if not self._is_elsewhere(places):
+                    raise
+
+    def _is_elsewhere(self, before: _Places) -> bool:
+        """Whether the catalog has other places for the bytes by now, which count from here on."""
+        found = self._again() if self._again is not None else ()
+        if not found or list(found) == list(before.extents):
+            return False
+        self._places = _Places(found)
+        return True
+
+    def _from_frame(self, places: _Places, offset: int, count: int) -> bytes:
+        place = bisect_right(places.starts, offset) - 1
+        if place < 0 or offset >= places.extents[place].end:
+            following = places.starts[place + 1] if place + 1 < len(places.starts) else self.size
+            raise lost(self._what, offset, following)
+        extent = places.extents[place]
         within = offset - extent.offset
         segment = self._segments.open(extent.name, extent.bytes)
         raw_offset = extent.raw_offset + within
@@ -165,7 +208,7 @@ def _place(name: str) -> str:
 
 
 def _missing(name: str) -> Damaged:
-    return Damaged(
+    return _Gone(
         f"the segment {_place(name)} is missing",
         where=_place(name),
         hint="restore it from a backup; what is not in it stays readable",

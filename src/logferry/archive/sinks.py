@@ -19,7 +19,7 @@ from logferry.archive.durable import Data
 from logferry.archive.partials import beyond, open_partial
 from logferry.archive.records import Received
 from logferry.archive.rooms import Rooms
-from logferry.errors import Differs
+from logferry.errors import Differs, OverQuota
 from logferry.limits import COPY_BYTES, HASH_ARRIVING_BYTES_MAX
 from logferry.names import is_temporary, split
 
@@ -34,6 +34,10 @@ class Sink(Protocol):
 
     def write(self, data: Data) -> None:
         """Take bytes at ``position``, which moves on."""
+        ...
+
+    def adds(self, count: int) -> int:
+        """How many bytes more than before the archive holds when ``count`` more have arrived and are confirmed."""
         ...
 
     def finish(self) -> Received:
@@ -81,6 +85,9 @@ class PartialSink:
         self._rooms.disk.write(self._fd, data, self.position)
         self.position += len(data)
 
+    def adds(self, count: int) -> int:
+        return max(self.position + count, self._known)
+
     def finish(self) -> Received:
         size = max(self.position, self._known)
         if not self._is_temporary and size > self.position:
@@ -93,6 +100,7 @@ class PartialSink:
             return Received(self._agent, self._path, size, self.position - self._from, None, None, 0, False, False)
         modified_ns = os.fstat(self._fd).st_mtime_ns
         if self._replaces is not None:
+            self._check_quota(size)  # before the old one ends
             self._rooms.catalog.writer.run(Keep(self._rooms, self._replaces))
         sha256 = self._hash.hexdigest() if self._hash is not None else None
         began = self._rooms.catalog.writer.run(
@@ -102,6 +110,13 @@ class PartialSink:
             self._agent, self._path, size, self.position - self._from, began.file_id, began.generation_id,
             began.number, began.is_new_file, True,
         )  # fmt: skip
+
+    def _check_quota(self, size: int) -> None:
+        try:
+            self._rooms.catalog.quotas.check(self._agent, files=1, size=size)
+        except OverQuota:
+            self._rooms.disk.unlink(self._folder.fd, self._name)  # it cannot be continued
+            raise
 
     def stop(self) -> None:
         if self._replaces is not None or max(self.position, self._known) == 0:
@@ -146,6 +161,9 @@ class GrowthSink:
             self._rooms.disk.write(self._file.fd, data, self.position - self._file.base)
             self.position += len(data)
 
+    def adds(self, count: int) -> int:
+        return max(0, self.position + count - self._known)
+
     def finish(self) -> Received:
         state = self._file.state
         size = max(self.position, self._known)
@@ -183,7 +201,11 @@ class GrowthSink:
             # See PartialSink: the bytes after the confirmed end are not to be trusted any more.
             self._rooms.disk.truncate(self._file.fd, self._known - self._file.base)
             raise
-        return self._file.grow(self.position)
+        try:
+            return self._file.grow(self.position)
+        except OverQuota:  # refused for sure: the room is not used up for nothing
+            self._rooms.disk.truncate(self._file.fd, self._known - self._file.base)
+            raise
 
 
 class RewriteSink:
@@ -211,6 +233,9 @@ class RewriteSink:
             except Differs:
                 self._turn()
         self._sink.write(data)
+
+    def adds(self, count: int) -> int:
+        return self._sink.adds(count)
 
     def finish(self) -> Received:
         if self._other is None and self._growth.position < self._growth.known:

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.catalog.tables import folders
 from logferry.archive.catalog.writer import Change, Transaction
-from logferry.archive.changes import Sync
+from logferry.archive.changes import Sync, made_live
 from logferry.archive.partials import partial_name
 from logferry.archive.records import FolderPage, Node
 from logferry.archive.rooms import Rooms
@@ -29,7 +29,7 @@ class MakeFolder(Change[None]):
         self._path = path
 
     def stage(self, sync: Sync) -> None:
-        self._rooms.live.make(f"{self._agent}/{self._path}", sync)
+        made_live(self._rooms, self._agent, self._path, sync)
 
     def undo(self) -> None:
         self._rooms.live.close()

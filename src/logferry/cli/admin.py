@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -15,8 +15,10 @@ from logferry.cli import failures, text
 from logferry.cli.environment import for_server
 from logferry.cli.serve import need_server
 from logferry.clock import rfc3339
+from logferry.errors import NotFound, Refused
 
 if TYPE_CHECKING:
+    from logferry.archive import Catalog
     from logferry.archive.records import UserRecord
     from logferry.server.config import ServerConfig
     from logferry.server.enrolment import Enrolment
@@ -28,6 +30,7 @@ class Desk:
     """An open catalog and the rules over it."""
 
     config: ServerConfig
+    catalog: Catalog
     people: People
     enrolment: Enrolment
 
@@ -35,23 +38,18 @@ class Desk:
 @contextmanager
 def _desk(file: str | None) -> Iterator[Desk]:
     need_server()
-    from logferry.archive import Catalog
-    from logferry.clock import SYSTEM
-    from logferry.errors import NotFound
+    from logferry.server.catalogs import open_catalog
     from logferry.server.config import load_config
     from logferry.server.enrolment import Enrolment
-    from logferry.server.first_run import CATALOG_FILE, catalog_url
+    from logferry.server.first_run import CATALOG_FILE
     from logferry.server.people import People
 
     config = load_config(file, for_server())
     if not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
         raise NotFound(f"no archive in {config.data_dir}", hint="name its settings with --config, or start it first")
-    catalog = Catalog.open(catalog_url(config.data_dir), SYSTEM)
-    try:
+    with open_catalog(config) as catalog:
         people = People(catalog)
-        yield Desk(config, people, Enrolment(catalog, people))
-    finally:
-        catalog.close()
+        yield Desk(config, catalog, people, Enrolment(catalog, people))
 
 
 @click.group()
@@ -94,6 +92,58 @@ def join_token(file: str | None, uses: int | None, ttl: str | None, group: str, 
     else:
         text.out(command)
     return failures.OK
+
+
+@admin.command()
+@click.argument("agent", required=False)
+@click.option("--bytes", "size", metavar="SIZE", help="Of all its files, older ones too: 200 GB, none, or default.")
+@click.option("--files", metavar="N", help="How many files, each generation counted: 100000, none, or default.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def quota(file: str | None, agent: str | None, size: str | None, files: str | None, as_json: bool) -> int:
+    """What agents hold and may hold; with --bytes or --files: what AGENT may hold from now on.
+
+    default is what the settings say under [quota]. An agent with a spent quota is answered 452 and waits.
+    """
+    with _desk(file) as desk:
+        if size is not None or files is not None:
+            if agent is None:
+                raise Refused("which agent's quota?", hint="logferry admin quota web-01 --bytes 200GB")
+            if size is not None:
+                desk.catalog.agents.change(agent, quota_bytes=_bound(size, settings.size_bytes))
+            if files is not None:
+                desk.catalog.agents.change(agent, quota_files=_bound(files, _count))
+        found = [one for one in desk.catalog.agents.list() if agent in (None, one.id)]
+    if agent is not None and not found:
+        raise NotFound(f"there is no agent {agent}")
+    rows = [
+        {"agent": a.id, "bytes": a.held_bytes, "quota_bytes": a.quota_bytes, "files": a.held_files,
+         "quota_files": a.quota_files}
+        for a in found
+    ]  # fmt: skip
+    if as_json:
+        for row in rows:
+            text.out_json(row)
+    elif rows:
+        head = ("AGENT", "HOLDS", "OF", "FILES", "OF FILES")
+        cells = (
+            (a.id, text.size(a.held_bytes), text.size(a.quota_bytes) if a.quota_bytes else "-", f"{a.held_files:,}",
+             f"{a.quota_files:,}" if a.quota_files else "-")
+            for a in found
+        )  # fmt: skip
+        text.out(text.table(head, cells, right="HOLDS OF FILES"))
+    return failures.OK if rows else failures.NOTHING
+
+
+def _bound(told: str, read: Callable[[str], int]) -> int | None:
+    """None: that of the settings, 0: none."""
+    return None if told == "default" else 0 if told == "none" else read(told)
+
+
+def _count(told: str) -> int:
+    if not told.isascii() or not told.replace(",", "").isdigit():
+        raise Refused(f"{told!r} is no number of files", hint="for example 100000, none or default")
+    return int(told.replace(",", ""))
 
 
 @admin.group()

@@ -8,7 +8,7 @@ from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
 
 _COLOURS = {"ok": "green", "new": "cyan", "late": "yellow", "silent": "red", "failing": "red"}
-HEAD = ("STATE", "AGENT", "GROUP", "HEARD", "FILES", "SIZE", "REASON")
+HEAD = ("STATE", "AGENT", "GROUP", "HEARD", "FILES", "SIZE", "QUOTA", "REASON")
 
 
 def _cells(agent: Row) -> tuple[str, ...]:
@@ -19,8 +19,17 @@ def _cells(agent: Row) -> tuple[str, ...]:
         text.ago(agent.get("heard_at")),
         f"{agent['files']:,}",
         text.size(agent["bytes"]),
+        _quota(agent),
         "" if agent["state"] == "ok" else agent.get("reason") or "",
     )
+
+
+def _quota(agent: Row) -> str:
+    """How much of its quota an agent has used, of bytes or of files, whichever is nearer to its end."""
+    shares = [
+        agent[f"held_{what}"] / agent[f"quota_{what}"] for what in ("bytes", "files") if agent.get(f"quota_{what}")
+    ]
+    return f"{int(100 * max(shares))} %" if shares else "-"
 
 
 @click.command()
@@ -34,7 +43,7 @@ def agents(as_json: bool, states: tuple[str, ...]) -> int:
         for agent in found:
             text.out_json(agent)
     elif found:
-        head, *rows = text.table(HEAD, map(_cells, found), right="FILES SIZE").splitlines()
+        head, *rows = text.table(HEAD, map(_cells, found), right="FILES SIZE QUOTA").splitlines()
         text.out(text.paint(head, bold=True))
         for agent, row in zip(found, rows, strict=True):
             state = row[: len(agent["state"])]

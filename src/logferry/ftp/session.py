@@ -479,6 +479,7 @@ class Session:
             tls_required=tls_required,
             atomic=self.files.atomic,
             keeps=getattr(self.files, "keeps", False),
+            mark=getattr(self.files, "mark", ""),
             folders=user.folder_rules,
         )
         shared.owners.note(self._control.mark, name)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 import structlog
@@ -36,6 +37,7 @@ from logferry.limits import (
     SEGMENT_GRACE_S,
 )
 from logferry.server.config import ServerConfig
+from logferry.server.disk import disk_room
 from logferry.server.first_run import catalog_url
 from logferry.server.lifeline import announce
 from logferry.server.parts import run_part
@@ -63,6 +65,7 @@ class Care:
         self._retention = archive.retention([Rule(rule.match, rule.keep) for rule in config.retention])
         self._retention_s = clock.monotonic_s()
         self._told: set[tuple[str, int | None]] = set()
+        self._warned: set[tuple[str, str]] = set()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -140,12 +143,14 @@ class Care:
                 raw_bytes=done.raw_bytes,
                 bytes=done.bytes,
             )
-        for problem in done.problems:
-            log.warning("sealing met a problem", why=problem)
+        self._warn("sealing met a problem", done.problems)
 
     def _compact(self) -> None:
         """Now and then: it costs more than sealing, and saves the more the longer it has waited."""
         if self._clock.monotonic_s() < self._compact_s:
+            return
+        if (room := disk_room(self._config)).full:
+            self._warn("could not be compacted", [f"that takes room for a while. {room.message}"])
             return
         self._compact_s = self._clock.monotonic_s() + COMPACT_EVERY_S
         done = Compacted()
@@ -157,8 +162,14 @@ class Care:
             log.info(
                 "compacted", segments=done.segments, into=done.into, bytes_before=done.bytes_before, bytes=done.bytes
             )
-        for problem in done.problems:
-            log.warning("compacting met a problem", why=problem)
+        self._warn("compacting met a problem", done.problems)
+
+    def _warn(self, what: str, problems: Sequence[str]) -> None:
+        """Each problem once as long as it lasts."""
+        for problem in problems:
+            if (what, problem) not in self._warned:
+                log.warning(what, why=problem)
+        self._warned = {one for one in self._warned if one[0] != what} | {(what, problem) for problem in problems}
 
     def _retain(self) -> None:
         """Delete what no rule keeps, now and then. Each deletion is noted in the catalog with its rule and reason."""

@@ -89,10 +89,35 @@ class StoreConfig:
     def __post_init__(self) -> None:
         if self.url != "file" and not self.url.startswith("s3://"):
             raise BadConfig(f"url = {self.url!r} is no store", hint='write "file", or "s3://bucket/prefix"')
-        if self.endpoint and not self.endpoint.startswith(("http://", "https://")):
-            raise BadConfig(f"endpoint = {self.endpoint!r} is no URL", hint='for example "https://s3.example:9000"')
-        if bool(self.key_id) != bool(self.secret_file):
-            raise BadConfig("key_id and secret_file belong together", hint="give both or neither")
+        _check_bucket_access(self.endpoint, self.key_id, self.secret_file)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupConfig:
+    """``[backup]``: where ``logferry backup`` writes to. Keys may also come as the AWS tools look for them."""
+
+    to: str = setting("", doc="a folder on another disk, or s3://bucket/prefix; the command line may name another")
+    endpoint: str = setting("", doc="http(s)://host:port of an S3 server other than AWS")
+    region: str = setting("us-east-1", doc="of the bucket")
+    key_id: str = setting("", doc="access key id")
+    secret_file: str = setting("", doc="file whose first line is the secret access key")
+
+    def __post_init__(self) -> None:
+        _check_bucket_access(self.endpoint, self.key_id, self.secret_file)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaConfig:
+    """``[quota]``: what each agent may hold, unless it has bounds of its own (``logferry admin quota``)."""
+
+    bytes: int = setting(
+        0, unit="size", doc="of all its files, older generations included; 0 = as much as there is room"
+    )
+    files: int = setting(0, doc="files, each generation counted; 0 = any number")
+
+    def __post_init__(self) -> None:
+        if self.bytes < 0 or self.files < 0:
+            raise BadConfig("a quota cannot be negative", hint="0 is no bound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +224,8 @@ class ServerConfig:
 
     archive: ArchiveConfig = field(default_factory=ArchiveConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    backup: BackupConfig = field(default_factory=BackupConfig)
+    quota: QuotaConfig = field(default_factory=QuotaConfig)
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -362,6 +389,13 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_bucket_access(endpoint: str, key_id: str, secret_file: str) -> None:
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise BadConfig(f"endpoint = {endpoint!r} is no URL", hint='for example "https://s3.example:9000"')
+    if bool(key_id) != bool(secret_file):
+        raise BadConfig("key_id and secret_file belong together", hint="give both or neither")
 
 
 def _is_private(host: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from logferry.archive.backup.restoring import MARKER
 from logferry.archive.catalog import Catalog
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Conflict
@@ -133,6 +134,11 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
 
 def _refuse_orphans(config: ServerConfig) -> None:
     """Raise Conflict when there are archived files without a catalog: an empty one would not know them."""
+    if os.path.exists(os.path.join(config.data_dir, MARKER)):
+        raise Conflict(
+            f"a backup is being restored to {config.data_dir}, or that was cut off",
+            hint="wait for its end, or run logferry restore again: it goes on where it was",
+        )
     for name in ("live", "generations", "tails", "store"):
         place = os.path.join(config.data_dir, name)
         if os.path.isdir(place) and any(files for _, _, files in os.walk(place)):

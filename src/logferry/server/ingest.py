@@ -16,6 +16,7 @@ from functools import lru_cache
 import structlog
 
 from logferry.archive import Archive, Catalog, GenerationReader, Incoming, WholeFile
+from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.records import FileRecord, GenerationRecord, Node, Received
 from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
 from logferry.ftp import BundleMember, Download, Entry, Filesystem, Outcome, Upload, User
@@ -49,7 +50,9 @@ class AgentFilesystem:
     atomic = True
     keeps = True
 
-    def __init__(self, archive: Archive, agent: str, failed: Callable[[str, str], None]) -> None:
+    def __init__(self, archive: Archive, agent: str, failed: Callable[[str, str], None], *, mark: str = "") -> None:
+        """``mark``: of which restore the archive comes."""
+        self.mark = mark
         self._archive = archive
         self._agent = agent
         self._failed = failed
@@ -372,9 +375,11 @@ def _not_found(path: str) -> NotFound:
 def filesystems(archive: Archive, catalog: Catalog, failed: Callable[[str, str], None]) -> Callable[[User], Filesystem]:
     """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope."""
 
+    mark = catalog.facts.get(RESTORED)  # nothing is restored while a server runs
+
     def make(user: User) -> Filesystem:
         if user.home:
-            return AgentFilesystem(archive, user.home, failed)
+            return AgentFilesystem(archive, user.home, failed, mark=mark)
 
         def scope() -> Scope:
             # Asked anew for each command: a scope that was narrowed holds for whoever is connected, too.

@@ -21,7 +21,7 @@ def store_of(config: ServerConfig, part: str) -> Store | None:
     wanted = config.store
     if wanted.url == "file":
         return None
-    secret = _secret(wanted.secret_file) if wanted.secret_file else ""
+    secret = secret_in(wanted.secret_file, "store.secret_file") if wanted.secret_file else ""
     bucket = BucketStore(
         BucketSettings.of_url(
             wanted.url, endpoint=wanted.endpoint, region=wanted.region, key_id=wanted.key_id, secret=secret
@@ -33,14 +33,13 @@ def store_of(config: ServerConfig, part: str) -> Store | None:
     return CachedStore(bucket, os.path.join(config.data_dir, CACHE_FOLDER, part), wanted.cache)
 
 
-def _secret(path: str) -> str:
+def secret_in(path: str, setting: str) -> str:
+    """The first line of the file that a setting names. Raises BadConfig."""
     try:
         with open(path, encoding="utf-8") as file:
             line = file.read(SECRET_BYTES_MAX).split("\n", 1)[0].strip()
     except OSError as error:
-        raise BadConfig(
-            f"store.secret_file {path}: {error.strerror}", hint="put the secret access key there"
-        ) from error
+        raise BadConfig(f"{setting} {path}: {error.strerror}", hint="put the secret access key there") from error
     if not line:
-        raise BadConfig(f"store.secret_file {path} is empty", hint="the secret access key belongs on its first line")
+        raise BadConfig(f"{setting} {path} is empty", hint="the secret access key belongs on its first line")
     return line

@@ -24,6 +24,11 @@ INDEX_BYTES = Gauge("logferry_archive_index_bytes", "Bytes of the segments' inde
 UNINDEXED = Gauge(
     "logferry_archive_unindexed_segments", "Segments without an index that can be used", registry=REGISTRY
 )
+BACKUP_S = Gauge(
+    "logferry_backup_age_seconds",
+    "Since the moment that the last whole backup shows; 0: there is none",
+    registry=REGISTRY,
+)
 UNVERIFIED_S = Gauge(
     "logferry_archive_unverified_seconds", "Since the segment that waits longest was verified", registry=REGISTRY
 )

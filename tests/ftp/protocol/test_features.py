@@ -42,6 +42,9 @@ def test_logferry_announces_atomic_uploads_and_pipelining() -> None:
     assert found.pipelining
     assert found.facts == ("type", "size", "modify", "perm")
     assert not features_of(VSFTPD).atomic
+    assert found.mark == ""
+    restored = features_of(LOGFERRY.replace(b"pipelining", b"pipelining mark=0a1b"))
+    assert restored.mark == "0a1b"
     assert not features_of(VSFTPD).pipelining
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from logferry.archive.catalog.people import note_users_changed
+from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.tables import agents, files, folders, users
 from logferry.archive.catalog.writer import Rows, Writer
 from logferry.archive.records import AgentRecord
@@ -21,15 +22,17 @@ _SELECT = select(
     _A.id, _A.group, _A.created_ns, _A.heard_ns, _A.uploaded_ns, _A.address, _A.version, _A.interval_s, _A.paused,
     _A.gone_ns, _A.error, _A.error_ns, _A.last_path,
     func.coalesce(folders.c.files, 0), func.coalesce(folders.c.bytes, 0),
+    _A.held_files, _A.held_bytes, _A.quota_files, _A.quota_bytes,
 ).select_from(agents.outerjoin(folders, (folders.c.agent_id == _A.id) & (folders.c.path == "")))  # fmt: skip
 
-_CHANGEABLE = frozenset({"group", "interval_s", "paused", "version", "address"})
+_CHANGEABLE = frozenset({"group", "interval_s", "paused", "version", "address", "quota_files", "quota_bytes"})
 
 
 class Agents:
     """All agents. Thread-safe; changes are durable when a method returns unless it says otherwise."""
 
-    def __init__(self, engine: Engine, writer: Writer, clock: Clock) -> None:
+    def __init__(self, engine: Engine, writer: Writer, clock: Clock, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._engine = engine
         self._writer = writer
         self._clock = clock
@@ -45,7 +48,8 @@ class Agents:
         values = {
             "id": agent_id, "folded": folded(agent_id), "group": group, "created_ns": self._clock.now_ns(),
             "heard_ns": None, "uploaded_ns": None, "address": "", "version": "", "interval_s": interval_s, "paused": 0,
-            "gone_ns": None, "error": "", "error_ns": None, "last_path": "",
+            "gone_ns": None, "error": "", "error_ns": None, "last_path": "", "held_files": 0, "held_bytes": 0,
+            "quota_files": None, "quota_bytes": None,
         }  # fmt: skip
 
         def work(connection: Connection) -> None:
@@ -64,7 +68,7 @@ class Agents:
         """The agent with exactly this id, or None."""
         with self._engine.connect() as connection:
             row = connection.execute(_SELECT.where(_A.id == agent_id)).first()
-        return _record(row) if row else None
+        return self._record(row) if row else None
 
     def list(self, *, group: str | None = None) -> list[AgentRecord]:
         """All agents (of one group) by id."""
@@ -72,7 +76,7 @@ class Agents:
         if group is not None:
             query = query.where(_A.group == group)
         with self._engine.connect() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [self._record(row) for row in connection.execute(query)]
 
     def heard(
         self, agent_id: str, *, address: str | None = None, version: str | None = None, interval_s: float | None = None
@@ -98,7 +102,8 @@ class Agents:
         self._post(agent_id, {"heard_ns": now, "gone_ns": now})
 
     def change(self, agent_id: str, **values: Any) -> None:
-        """Change settings: ``group``, ``interval_s``, ``paused``, ``version``, ``address``.
+        """Change settings: ``group``, ``interval_s``, ``paused``, ``version``, ``address``, ``quota_files``,
+        ``quota_bytes`` (0: no bound, None: that of the settings).
 
         Raises:
             NotFound: there is no such agent.
@@ -114,6 +119,7 @@ class Agents:
 
         if self._writer.run(Rows(work)) == 0:
             raise NotFound(f"there is no agent {agent_id}")
+        self._quotas.changed()
 
     def remove(self, agent_id: str) -> None:
         """Remove an agent that never delivered anything, with its user.
@@ -136,13 +142,15 @@ class Agents:
         if self._writer.run(Rows(work)) == 0:
             raise NotFound(f"there is no agent {agent_id}")
 
+    def _record(self, row: Any) -> AgentRecord:
+        *values, quota_files, quota_bytes = row
+        values[8] = bool(values[8])
+        default = self._quotas.default
+        values.append(default.files if quota_files is None else quota_files)
+        values.append(default.bytes if quota_bytes is None else quota_bytes)
+        return AgentRecord(*values)
+
     def _post(self, agent_id: str, values: dict[str, Any]) -> None:
         self._writer.post(
             Rows(lambda connection: connection.execute(update(agents).where(_A.id == agent_id).values(values)).rowcount)
         )
-
-
-def _record(row: Any) -> AgentRecord:
-    values = list(row)
-    values[8] = bool(values[8])
-    return AgentRecord(*values)

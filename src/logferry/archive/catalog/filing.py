@@ -191,6 +191,7 @@ class Filing:
             uid=secrets.token_hex(16), sealed=0,
         )  # fmt: skip
         self._sums.uploaded(agent, path, now_ns)
+        self._sums.held(agent, 1, size)
         generation_id = int(row[0]) if row else 0
         if form_by_name(path):
             self.begin_watching(cursor, generation_id, now_ns)
@@ -216,6 +217,7 @@ class Filing:
             raise changed(generation.path)
         chain = self._sums.chain(transaction.cursor, generation.agent, split(generation.path)[0])
         self._sums.add(chain, 0, size - generation.size, now_ns)
+        self._sums.held(generation.agent, 0, size - generation.size)
         self._sums.uploaded(generation.agent, generation.path, now_ns)
         if form_by_name(generation.path):
             self._keep_watching(transaction.cursor, generation.generation_id or 0, now_ns)
@@ -280,6 +282,7 @@ class Filing:
     def drop(self, transaction: Transaction, gone: PathState, now_ns: int) -> None:
         """``gone``, read in this transaction, is held no more; nothing else refers to it. Its number stays taken."""
         self._drop.run(transaction.cursor, generation=gone.generation_id)
+        self._sums.held(gone.agent, -1, -gone.size, checked=False)
         if gone.own_number == gone.shown:
             self._leave(transaction, gone, now_ns)
         else:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 from logferry.archive.catalog.engine import WRITES
 from logferry.errors import Conflict
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in ``migrations/versions``."""
 
 _LOCK = 0x10F3  # any number: names the advisory lock under which servers other than SQLite migrate

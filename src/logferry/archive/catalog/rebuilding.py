@@ -69,6 +69,7 @@ class Rebuilding:
         if held:
             current = held[-1].ended_ns is None
             transaction.sums.add(chain, 1, held[-1].size, held[-1].changed_ns, appears=current)
+        transaction.sums.held(agent, len(held), sum(found.size for found in held), checked=False)
         for found in held:
             self._add_generation(transaction, int(row[0]), file.path, found, now_ns)
 

@@ -158,13 +158,17 @@ class Sealing:
             )
             .returning(_X.length)
         )
+        counting = (
+            select(func.coalesce(func.sum(_X.length), 0)).where(_X.segment_id == _S.id).correlate(segments)
+        ).scalar_subquery()
         self._candidates = prepared(
-            select(*SEGMENT_COLUMNS)
+            select(*SEGMENT_COLUMNS, counting)
             .where(
                 _S.gone_ns.is_(null()),
                 or_(
                     _S.raw_bytes < bindparam("small"),
                     (_S.level < bindparam("better")) & (_S.created_ns < bindparam("old_before")),
+                    counting < _S.raw_bytes * bindparam("least_share"),
                 ),
             )
             .order_by(_S.agent_id, _S.created_ns, _S.id)
@@ -241,11 +245,19 @@ class Sealing:
             row = self._path_chars.one(cursor, segment=segment_id)
         return int(row[0]) if row else 0
 
-    def to_compact(self, *, small_bytes: int, level: int, old_before_ns: int) -> list[SegmentRecord]:
-        """Segments with less content than ``small_bytes``, and old ones of a lower ``level``; by agent and age."""
+    def to_compact(
+        self, *, small_bytes: int, level: int, old_before_ns: int, least_share: float
+    ) -> list[tuple[SegmentRecord, int]]:
+        """Segments, by agent and age, with how many bytes of their content count.
+
+        Those with less content than ``small_bytes``, old ones of a lower ``level``, and those of which less than
+        ``least_share`` counts.
+        """
         with self._readers.cursor() as cursor:
-            rows = self._candidates.all(cursor, small=small_bytes, better=level, old_before=old_before_ns)
-        return [SegmentRecord(*row) for row in rows]
+            rows = self._candidates.all(
+                cursor, small=small_bytes, better=level, old_before=old_before_ns, least_share=least_share
+            )
+        return [(SegmentRecord(*row[:-1]), int(row[-1])) for row in rows]
 
     def gone(self, before_ns: int) -> list[SegmentRecord]:
         """Segments that nothing has referred to since before then."""

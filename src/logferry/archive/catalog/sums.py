@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Dialect, bindparam, case, insert, null, select, update
 
 from logferry.archive.catalog.prepared import Prepared
+from logferry.archive.catalog.quotas import HELD, Quotas
 from logferry.archive.catalog.tables import agents, folders
 from logferry.errors import NotFound
 from logferry.limits import CATALOG_FOLDERS_KNOWN_MAX
@@ -19,7 +20,9 @@ from logferry.names import split
 class FolderSums:
     """Folder ids and pending sums of one writer. Used by one thread at a time, under the writer's lock."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, quotas: Quotas) -> None:
+        self._quotas = quotas
+        self._held: dict[str, tuple[int, int, bool]] = {}
         # (agent, path) -> ids from the folder itself up to its agent's root.
         self._chains: dict[tuple[str, str], tuple[int, ...]] = {}
         self._added: list[tuple[tuple[int, ...], int, int, int, bool]] = []
@@ -50,9 +53,11 @@ class FolderSums:
             update(agents)
             .values(
                 heard_ns=bindparam("ns"), uploaded_ns=bindparam("ns"), last_path=bindparam("path"), error="",
-                gone_ns=null(), error_ns=null(),
+                gone_ns=null(), error_ns=null(), held_files=agents.c.held_files + bindparam("more"),
+                held_bytes=agents.c.held_bytes + bindparam("more_bytes"),
             )
-            .where(agents.c.id == bindparam("agent")),
+            .where(agents.c.id == bindparam("agent"))
+            .returning(*HELD),
             dialect,
         )  # fmt: skip
         self._agent = Prepared(select(agents.c.id).where(agents.c.id == bindparam("agent")), dialect)
@@ -99,6 +104,11 @@ class FolderSums:
         """
         self._added.append((chain, files, size, changed_ns, appears))
 
+    def held(self, agent: str, files: int, size: int, *, checked: bool = True) -> None:
+        """The agent holds so many generations and bytes more (or fewer); ``checked``: if its quota allows it."""
+        known_files, known_size, known_checked = self._held.get(agent, (0, 0, False))
+        self._held[agent] = (known_files + files, known_size + size, known_checked or checked)
+
     def uploaded(self, agent: str, path: str, ns: int) -> None:
         """The agent has just delivered bytes of ``path``."""
         self._uploaded[agent] = (ns, path)
@@ -106,11 +116,16 @@ class FolderSums:
     def forget(self) -> None:
         """Drop everything pending, and the ids learnt, which may have been undone with it."""
         self._added.clear()
+        self._held.clear()
         self._uploaded.clear()
         self._chains.clear()
 
     def flush(self, cursor: Any) -> None:
-        """Write everything pending."""
+        """Write everything pending.
+
+        Raises:
+            OverQuota: an agent would hold more than it may. Then all of it is to be rolled back.
+        """
         total: dict[int, list[int]] = {}
         for chain, files, size, ns, appears in self._added:
             for folder in chain:
@@ -122,6 +137,12 @@ class FolderSums:
         for folder, (files, size, ns, shown) in sorted(total.items()):
             self._add.run(cursor, folder=folder, more_files=files, more_bytes=size, changed=ns, appears=shown)
         for agent, (ns, path) in self._uploaded.items():
-            self._heard.run(cursor, agent=agent, ns=ns, path=path)
+            files, size, checked = self._held.pop(agent, (0, 0, False))
+            row = self._heard.one(cursor, agent=agent, ns=ns, path=path, more=files, more_bytes=size)
+            if checked and row is not None:
+                self._quotas.check_row(agent, row, files, size)
+        for agent, (files, size, checked) in self._held.items():
+            self._quotas.add(cursor, agent, files, size, checked=checked)
+        self._held.clear()
         self._added.clear()
         self._uploaded.clear()

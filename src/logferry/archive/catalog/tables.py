@@ -55,6 +55,11 @@ agents = Table(
     _text("error"),
     _ns("error_ns", nullable=True),
     _text("last_path"),
+    # Sums of all generations, kept by the writer; the agent's own bounds (NULL: those of the settings, 0: none).
+    Column("held_files", BigInteger, nullable=False),
+    Column("held_bytes", BigInteger, nullable=False),
+    Column("quota_files", BigInteger, nullable=True),
+    Column("quota_bytes", BigInteger, nullable=True),
 )
 
 folders = Table(

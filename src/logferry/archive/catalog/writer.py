@@ -20,7 +20,7 @@ from logferry.archive.catalog.engine import BEGUN
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.durable import Disk, translated
 from logferry.archive.live import Folder
-from logferry.errors import Full, Later, LogferryError
+from logferry.errors import Full, Later, LogferryError, OverQuota
 from logferry.limits import CATALOG_BATCH_MAX, CATALOG_LAZY_S
 
 T = TypeVar("T")
@@ -202,7 +202,10 @@ class Writer:
                 ticket.result = ticket.change.apply(transaction)
             except Exception as error:
                 raise _Refused(error) from error
-        self._sums.flush(transaction.cursor)
+        try:
+            self._sums.flush(transaction.cursor)
+        except OverQuota as error:
+            raise _Refused(error) from error
         self._disk.step("commit")
         self._end(transaction)
         self._disk.step("committed")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from logferry.archive.durable import Disk, translating
 from logferry.archive.live import Folder, LiveTree
-from logferry.archive.store.store import StoredObject, checked_object_name
+from logferry.archive.store.store import StoredObject, checked_object_name, is_object_name
 from logferry.errors import Conflict, NotFound
 from logferry.limits import STORE_OPEN_MAX
 
@@ -110,6 +110,8 @@ class LocalStore:
             if facts is None or raw.startswith(b"."):
                 continue
             name = above + os.fsdecode(raw)
+            if not is_object_name(name):
+                continue  # no part of a store, such as lost+found, which only root may open
             if stat.S_ISDIR(facts.st_mode):
                 inner = self._tree.folder(name)
                 if inner is not None:

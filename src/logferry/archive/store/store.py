@@ -64,12 +64,17 @@ class Store(Protocol):
         ...
 
 
+def is_object_name(name: str) -> bool:
+    """Whether ``name`` can name an object, or a folder of objects."""
+    return len(name) <= OBJECT_NAME_BYTES_MAX and _NAME.fullmatch(name) is not None
+
+
 def checked_object_name(name: str) -> str:
     """``name`` if it can name an object: parts of ASCII letters, digits, ``.``, ``_``, ``-`` with ``/`` between.
 
     Raises:
         BadName: otherwise.
     """
-    if len(name) > OBJECT_NAME_BYTES_MAX or not _NAME.fullmatch(name):
+    if not is_object_name(name):
         raise BadName(f"{name[:80]!r} can name no object of a store")
     return name

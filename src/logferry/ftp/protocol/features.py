@@ -12,7 +12,9 @@ LOGFERRY_FEATURE = "X-LOGFERRY"
 ``guards`` (what was said for an upload ends with it: when it fails, its REST is forgotten and a MFMT for its path right
 behind it is refused), ``digests`` (after OPTS STOR SHA-256 the reply to a small STOR tells the digest of what came, in
 the words of HASH), ``keeps`` (what is overwritten stays as a generation, and bytes that differ from stored ones are
-refused)."""
+refused), ``mark=…`` (what is there was restored from a copy, which may lack what was confirmed before; each restore has
+another mark)."""
+MARK = "mark="
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class Features:
     def keeps(self) -> bool:
         """What is overwritten stays as a generation; bytes sent again are compared with those that are there."""
         return "keeps" in self.words(LOGFERRY_FEATURE)
+
+    @property
+    def mark(self) -> str:
+        """Of which restore the server's files come; empty: of none."""
+        words = self.words(LOGFERRY_FEATURE)
+        return next((word.removeprefix(MARK) for word in words if word.startswith(MARK)), "")
 
     @property
     def bundle_folder(self) -> str:

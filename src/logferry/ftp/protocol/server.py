@@ -238,6 +238,7 @@ class ServerProtocol:
         tls_required: bool,
         atomic: bool,
         keeps: bool = False,
+        mark: str = "",
         folders: FolderRules | None = None,
     ) -> None:
         """``CheckPassword`` is done and right."""
@@ -251,6 +252,7 @@ class ServerProtocol:
         state.tls_required = tls_required
         state.atomic = atomic
         state.keeps = keeps
+        state.mark = mark
         state.login_failures = 0
         self._say(230, "Logged in.")
 

@@ -64,6 +64,8 @@ class State:
     """The user's file system publishes uploads whole."""
     keeps: bool = False
     """It keeps the old content of a name as a generation and refuses bytes that differ from those it has."""
+    mark: str = ""
+    """Another one than before says that what was confirmed may be gone: what is there was restored from a copy."""
     folder: str = "/"
     rename_from: str = ""
     rest: int = 0
@@ -110,6 +112,7 @@ class State:
         self.folders = None
         self.atomic = False
         self.keeps = False
+        self.mark = ""
         self.folder = "/"
         self.rename_from = ""
         self.rest = 0

@@ -23,7 +23,11 @@ class Shape(BaseModel):
 
 
 class Agent(Shape):
-    """One agent; ``state`` is computed from what the server heard, ``reason`` says why in words."""
+    """One agent; ``state`` is computed from what the server heard, ``reason`` says why in words.
+
+    ``held_files`` and ``held_bytes`` count all generations; ``quota_files`` and ``quota_bytes`` bound them, 0: nothing
+    does.
+    """
 
     id: str
     group: str
@@ -34,6 +38,10 @@ class Agent(Shape):
     last_file: str
     files: int
     bytes: int
+    held_files: int
+    held_bytes: int
+    quota_files: int
+    quota_bytes: int
     version: str
     address: str
 
@@ -336,6 +344,10 @@ def agent_shape(record: AgentRecord, now_ns: int) -> Agent:
         last_file=record.last_path,
         files=record.files,
         bytes=record.bytes,
+        held_files=record.held_files,
+        held_bytes=record.held_bytes,
+        quota_files=record.quota_files,
+        quota_bytes=record.quota_bytes,
         version=record.version,
         address=record.address,
     )

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import logferry
+from logferry.archive.catalog.facts import BACKED_UP
 from logferry.clock import rfc3339
 from logferry.errors import Later, LogferryError, NotFound
 from logferry.limits import SCRUB_S
@@ -16,6 +17,7 @@ from logferry.server.config import is_loopback
 from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
 from logferry.web.metrics import (
+    BACKUP_S,
     CONTENT_BYTES,
     FLAWS,
     INDEX_BYTES,
@@ -114,4 +116,6 @@ def _measure(context: Context) -> None:
     indexed = context.archive.index_sums()
     INDEX_BYTES.set(indexed.bytes)
     UNINDEXED.set(indexed.segments - indexed.indexed)
+    backed_up_ns = int(context.catalog.facts.get(BACKED_UP) or 0)
+    BACKUP_S.set(max(0, now_ns - backed_up_ns) / 1e9 if backed_up_ns else 0)
     UNVERIFIED_S.set(0 if health.oldest_ns is None else max(0, now_ns - health.oldest_ns) / 1e9)

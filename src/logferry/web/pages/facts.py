@@ -28,6 +28,14 @@ class Agent:
         """Why it is in that state."""
         return self.health.reason
 
+    @property
+    def quota_used(self) -> str:
+        """The share of its quota that it holds, of bytes or files, whichever is larger; empty where it has none."""
+        held = self.record
+        pairs = ((held.held_bytes, held.quota_bytes), (held.held_files, held.quota_files))
+        shares = [used / bound for used, bound in pairs if bound]
+        return f"{int(100 * max(shares))} %" if shares else ""
+
     def __getattr__(self, name: str) -> object:
         return getattr(self.record, name)
 

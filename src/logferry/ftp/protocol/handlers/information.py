@@ -5,6 +5,7 @@ from __future__ import annotations
 from logferry.ftp.protocol import bundle, paths
 from logferry.ftp.protocol.actions import Action, FileTask
 from logferry.ftp.protocol.commands import ALIASES, RULES
+from logferry.ftp.protocol.features import MARK
 from logferry.ftp.protocol.handlers.replying import reply
 from logferry.ftp.protocol.hash_words import ALGORITHMS
 from logferry.ftp.protocol.list_options import read_options
@@ -30,6 +31,8 @@ def features(state: State, _argument: str) -> Reply:
         if state.terms.bundles and state.letters(bundle.FOLDER).allow("w"):
             found.append(f"{bundle.FEATURE} {bundle.FOLDER} {';'.join(state.terms.bundles)}")
         words = ["X-LOGFERRY", *["atomic"] * state.atomic, "pipelining", "guards", "digests", *["keeps"] * state.keeps]
+        if state.mark:
+            words.append(f"{MARK}{state.mark}")
         found.append(" ".join(words))
     return Reply(211, ("Extensions:", *found, "End"))
 

@@ -1,0 +1,434 @@
+"""Where backups lie: a store of their own, in a directory or a bucket.
+
+```
+logferry-backups.json            of which archive they are
+store/<agent>/<year>/<month>/…   segments, each once, whichever backups need it
+backups/<name>/begun.json        written first: without backup.json beside it the backup is unfinished
+backups/<name>/catalog.db.zst    the catalog; all bytes it knows of lie in segments
+backups/<name>/journal.zst       what was renamed since it was sealed
+backups/<name>/extra/…           certificate and key, settings
+backups/<name>/objects.zst       the segments it needs: name, size, SHA-256
+backups/<name>/backup.json       written last: the backup is whole
+```
+
+Nothing is ever written over, so an older backup stays good whatever happens to a newer one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import IO, Any, NamedTuple, cast
+
+import zstandard
+
+from logferry.archive.store import Store, StoredObject
+from logferry.errors import Conflict, Damaged, NotFound
+from logferry.limits import BACKUP_LEVEL, BACKUP_NOTE_BYTES_MAX, BACKUP_WINDOW_BYTES_MAX, COPY_BYTES
+
+FORMAT = 1
+HEADER = "logferry-backups.json"
+SEGMENTS = "store/"
+BACKUPS = "backups/"
+CATALOG, JOURNAL, OBJECTS = "catalog.db.zst", "journal.zst", "objects.zst"
+EXTRA = "extra/"
+_EVER = 1 << 62
+_BEGUN, _WHOLE = "begun.json", "backup.json"
+
+Pace = Callable[[int], None]
+
+
+class Part(NamedTuple):
+    """One object of a backup as it lies in the store, and its content (``raw_``) where that is compressed."""
+
+    name: str
+    bytes: int
+    sha256: str
+    raw_bytes: int
+    raw_sha256: str
+
+
+class Listed(NamedTuple):
+    """A segment that a backup needs. ``name``: as in the archive's own store."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A whole backup. Times are nanoseconds since 1970; ``taken_ns``: the moment that it shows."""
+
+    name: str
+    archive: str
+    restored: str
+    """Of which restore that archive came; empty: of none."""
+    program: str
+    taken_ns: int
+    finished_ns: int
+    agents: int
+    files: int
+    generations: int
+    bytes: int
+    """Content of all generations."""
+    objects: int
+    object_bytes: int
+    """Segments it needs."""
+    new_objects: int
+    new_bytes: int
+    """What it added."""
+    parts: tuple[Part, ...]
+    problems: tuple[str, ...] = ()
+    """What of the archive was damaged already, one sentence each."""
+    more_problems: int = 0
+
+    def part(self, name: str) -> Part:
+        """A part by its name within the backup. Raises Damaged when there is none."""
+        for part in self.parts:
+            if part.name == f"{BACKUPS}{self.name}/{name}":
+                return part
+        where = f"{BACKUPS}{self.name}"
+        raise Damaged(f"the backup {self.name} has no {name}", where=where, hint="use another one")
+
+    def extras(self) -> list[Part]:
+        """The parts that lie beside the archive's own: certificate, settings."""
+        return [part for part in self.parts if part.name.startswith(f"{BACKUPS}{self.name}/{EXTRA}")]
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFlaw:
+    """Something that is not as it should be. ``backups``: those that it concerns."""
+
+    place: str
+    what: str
+    is_damage: bool = True
+    backups: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Checked:
+    """How much was looked at; grows while it goes on."""
+
+    backups: int = 0
+    objects: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Listing:
+    """All backups by name, which is their order in time: whole ones, and the names of the others."""
+
+    whole: list[Backup] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+
+
+class StoreBelow:
+    """A ``Store``: that part of another one whose names begin with a folder. It is not closed with this one."""
+
+    def __init__(self, store: Store, folder: str) -> None:
+        """``folder`` ends with a slash."""
+        self._store = store
+        self._folder = folder
+
+    def put(self, name: str, parts: Iterable[bytes]) -> int:
+        """See ``Store.put``."""
+        return self._store.put(self._folder + name, parts)
+
+    def read(self, name: str, offset: int, count: int) -> bytes:
+        """See ``Store.read``."""
+        return self._store.read(self._folder + name, offset, count)
+
+    def size(self, name: str) -> int | None:
+        """See ``Store.size``."""
+        return self._store.size(self._folder + name)
+
+    def objects(self, prefix: str = "") -> Iterator[StoredObject]:
+        """See ``Store.objects``."""
+        for found in self._store.objects((self._folder + prefix).rstrip("/")):
+            yield replace(found, name=found.name.removeprefix(self._folder))
+
+    def remove(self, name: str) -> None:
+        """See ``Store.remove``."""
+        self._store.remove(self._folder + name)
+
+    def sweep(self, before_ns: int) -> int:
+        """See ``Store.sweep``."""
+        return self._store.sweep(before_ns)
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+
+
+class Repository:
+    """The backups of one archive. ``segments``: those that they share, by the names they have in the archive."""
+
+    def __init__(self, store: Store) -> None:
+        """``store`` is theirs alone; it stays its owner's to close."""
+        self.store = store
+        self.segments: Store = StoreBelow(store, SEGMENTS)
+
+    # Which there are -------------------------------------------------------------------------------------------------
+
+    def claim(self, archive: str) -> None:
+        """From now on it is for backups of this archive.
+
+        Raises:
+            Conflict: it has those of another one, or other things lie there.
+        """
+        if self.store.size(HEADER) is None:
+            first = next(iter(self.store.objects()), None)
+            if first is not None:
+                raise Conflict(f"there is {first.name}, but no backup", hint="give a folder that is empty, or new")
+            self.store.put(HEADER, [_json({"format": FORMAT, "archive": archive})])
+        found = str(self._header().get("archive", ""))
+        if found != archive:
+            raise Conflict("the backups there are of another archive", hint="give a folder of its own to each archive")
+
+    def _header(self) -> dict[str, Any]:
+        try:
+            values = _object(self.store.read(HEADER, 0, BACKUP_NOTE_BYTES_MAX))
+        except NotFound as error:
+            raise NotFound("there are no backups", hint="logferry backup make writes the first one") from error
+        if values is None or values.get("format") != FORMAT:
+            raise Conflict(f"{HEADER} is of no format that this program knows", hint="it was written by a newer one")
+        return values
+
+    def listing(self) -> Listing:
+        """All backups. Raises NotFound where no backups are kept."""
+        self._header()
+        found = Listing()
+        names = sorted({o.name.split("/")[1] for o in self.store.objects(BACKUPS.rstrip("/")) if o.name.count("/") > 1})
+        for name in names:
+            backup = self._read(name)
+            if backup is None:
+                found.unfinished.append(name)
+            else:
+                found.whole.append(backup)
+        return found
+
+    def get(self, name: str | None = None) -> Backup:
+        """The backup ``name``, None: the newest whole one. Raises NotFound."""
+        listing = self.listing()
+        for backup in reversed(listing.whole):
+            if name in (None, backup.name):
+                return backup
+        if name in listing.unfinished:
+            raise NotFound(f"the backup {name} was never finished", hint="logferry backup list shows the whole ones")
+        raise NotFound(
+            f"there is no backup {name}" if name else "there is no whole backup", hint="logferry backup list shows them"
+        )
+
+    def _read(self, name: str) -> Backup | None:
+        try:
+            values = _object(self.store.read(f"{BACKUPS}{name}/{_WHOLE}", 0, BACKUP_NOTE_BYTES_MAX))
+        except NotFound:
+            return None
+        try:
+            if values is None or values.pop("format") != FORMAT:
+                return None
+            values["parts"] = tuple(Part(*part) for part in values["parts"])
+            values["problems"] = tuple(values["problems"])
+            return Backup(**values)
+        except (KeyError, TypeError):
+            return None
+
+    # Writing one -----------------------------------------------------------------------------------------------------
+
+    def begin(self, name: str, taken_ns: int) -> None:
+        """A backup is being written: unfinished until ``finish``. Raises Conflict when there is one of this name."""
+        self.store.put(f"{BACKUPS}{name}/{_BEGUN}", [_json({"format": FORMAT, "taken_ns": taken_ns})])
+
+    def put(self, backup: str, name: str, content: Iterable[bytes], *, compress: bool = True) -> Part:
+        """Write a part of a backup."""
+        raw, packed = hashlib.sha256(), hashlib.sha256()
+        raw_bytes = 0
+
+        def parts() -> Iterator[bytes]:
+            nonlocal raw_bytes
+            press = zstandard.ZstdCompressor(level=BACKUP_LEVEL, write_checksum=True).compressobj()
+            for block in content:
+                raw.update(block)
+                raw_bytes += len(block)
+                out = press.compress(block) if compress else block
+                if out:
+                    packed.update(out)
+                    yield out
+            if compress:
+                out = press.flush()
+                packed.update(out)
+                yield out
+
+        where = f"{BACKUPS}{backup}/{name}"
+        size = self.store.put(where, parts())
+        return Part(where, size, packed.hexdigest(), raw_bytes, raw.hexdigest())
+
+    def finish(self, backup: Backup) -> None:
+        """The backup is whole from now on."""
+        values = asdict(backup) | {"format": FORMAT, "parts": [list(part) for part in backup.parts]}
+        self.store.put(f"{BACKUPS}{backup.name}/{_WHOLE}", [_json(values)])
+
+    # Reading one -----------------------------------------------------------------------------------------------------
+
+    def content(self, part: Part) -> Iterator[bytes]:
+        """The content of a part. Raises Damaged at the end when it is not what was written."""
+        seen = hashlib.sha256()
+        size = 0
+        for block in self._expanded(part):
+            size += len(block)
+            if size > part.raw_bytes:
+                break
+            seen.update(block)
+            yield block
+        if (size, seen.hexdigest()) != (part.raw_bytes, part.raw_sha256):
+            raise _altered(part.name)
+
+    def _expanded(self, part: Part) -> Iterator[bytes]:
+        raw = _ObjectFile(self.store, part)
+        if not part.name.endswith(".zst"):
+            while block := raw.read(COPY_BYTES):
+                yield block
+            return
+        expand = zstandard.ZstdDecompressor(max_window_size=BACKUP_WINDOW_BYTES_MAX)
+        try:
+            with expand.stream_reader(cast("IO[bytes]", raw), read_size=COPY_BYTES) as reader:
+                while block := reader.read(COPY_BYTES):
+                    yield block
+        except zstandard.ZstdError as error:
+            raise _altered(part.name) from error
+
+    def lines(self, part: Part) -> Iterator[list[Any]]:
+        """The lines of JSON of a part. Raises Damaged."""
+        rest = b""
+        for block in self.content(part):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                try:
+                    yield list(json.loads(line))
+                except (ValueError, TypeError) as error:
+                    raise _altered(part.name) from error
+
+    def objects(self, backup: Backup) -> Iterator[Listed]:
+        """The segments that a backup needs. Raises Damaged."""
+        for line in self.lines(backup.part(OBJECTS)):
+            yield Listed(*line)
+
+    # Removing --------------------------------------------------------------------------------------------------------
+
+    def prune(self, keep: int) -> Iterator[str]:
+        """Remove all but the newest ``keep`` whole backups, and what only they needed; yields what is removed."""
+        assert keep > 0
+        for backup in self.listing().whole[:-keep]:
+            yield f"{BACKUPS}{backup.name}"
+            self.store.remove(f"{BACKUPS}{backup.name}/{_WHOLE}")  # from here on it is unfinished, whatever happens
+        yield from self.tidy()
+
+    def tidy(self) -> Iterator[str]:
+        """Remove what unfinished backups left; yields the names of segments and backups removed.
+
+        Only while nobody writes one. Raises Damaged when it cannot be told what the whole ones need: then nothing goes.
+        """
+        self.store.sweep(_EVER)  # who wrote is dead, or it would be locked
+        listing = self.listing()
+        if not listing.unfinished:
+            return
+        needed = {one.name for backup in listing.whole for one in self.objects(backup)}
+        for found in list(self.segments.objects()):
+            if found.name not in needed:
+                self.segments.remove(found.name)
+                yield SEGMENTS + found.name
+        for name in listing.unfinished:
+            for found in reversed(list(self.store.objects(f"{BACKUPS}{name}"))):
+                self.store.remove(found.name)
+            yield f"{BACKUPS}{name}"
+
+    # Verifying -------------------------------------------------------------------------------------------------------
+
+    def verify(self, backups: Iterable[Backup], checked: Checked, *, deep: bool, pace: Pace) -> Iterator[BackupFlaw]:
+        """What is wrong with these backups; each object is looked at once.
+
+        Args:
+            deep: read every byte; else only look whether everything is there, as long as it should be.
+        """
+        known: dict[str, str] = {}
+        for backup in backups:
+            checked.backups += 1
+            for part in backup.parts:
+                what = self._look(part.name, part.bytes, part.sha256, checked, deep=deep, pace=pace)
+                if what:
+                    yield BackupFlaw(part.name, what, True, (backup.name,))
+            for one in self._needed(backup):
+                if isinstance(one, BackupFlaw):
+                    yield one
+                    break
+                name = SEGMENTS + one.name
+                if name not in known:
+                    known[name] = self._look(name, one.bytes, one.sha256, checked, deep=deep, pace=pace)
+                if known[name]:
+                    yield BackupFlaw(name, known[name], True, (backup.name,))
+            if backup.problems:
+                what = f"{len(backup.problems) + backup.more_problems} things were damaged in the archive already"
+                yield BackupFlaw(f"{BACKUPS}{backup.name}", f"{what}: {backup.problems[0]}", False, (backup.name,))
+
+    def _needed(self, backup: Backup) -> Iterator[Listed | BackupFlaw]:
+        try:
+            yield from self.objects(backup)
+        except (Damaged, NotFound) as error:
+            yield BackupFlaw(f"{BACKUPS}{backup.name}/{OBJECTS}", error.message, True, (backup.name,))
+
+    def _look(self, name: str, size: int, sha256: str, checked: Checked, *, deep: bool, pace: Pace) -> str:
+        """What is wrong with an object, empty where nothing is."""
+        checked.objects += 1
+        found = self.store.size(name)
+        if found is None:
+            return "is missing"
+        if found != size:
+            return f"has {found} bytes, was {size}"
+        if not deep:
+            return ""
+        seen = hashlib.sha256()
+        for offset in range(0, size, COPY_BYTES):
+            data = self.store.read(name, offset, COPY_BYTES)
+            seen.update(data)
+            checked.bytes += len(data)
+            pace(len(data))
+        return "" if sha256 in ("", seen.hexdigest()) else f"sha256 is {seen.hexdigest()}, was {sha256}"
+
+
+class _ObjectFile(io.RawIOBase):
+    """An object as a file to be read once."""
+
+    def __init__(self, store: Store, part: Part) -> None:
+        self._store = store
+        self._part = part
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes."""
+        left = self._part.bytes - self._at
+        data = self._store.read(self._part.name, self._at, left if count < 0 else min(count, left))
+        self._at += len(data)
+        return data
+
+
+def _altered(name: str) -> Damaged:
+    return Damaged(f"{name} is not what was written", where=name, hint="use another backup")
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, indent=1).encode() + b"\n"
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        values = json.loads(data)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None

@@ -1,0 +1,231 @@
+"""Bringing a backup back into an empty data folder, in an order that can be cut off anywhere and gone on with.
+
+============================== ============================================ ====================================
+step                            cut off after it                             what happens then
+============================== ============================================ ====================================
+``restore.json``                an empty archive that says what it waits for no server starts on it
+segments into the store         objects without a catalog                    the next run goes on behind them
+journal, extras, empty files    the same                                     written again
+``catalog.db``                  a whole archive                              it is restored
+remove ``restore.json``         the same                                     the same
+============================== ============================================ ====================================
+
+All bytes lie in segments then, also those that were in plain files; files go on growing in tails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from logferry.archive.backup.repository import BACKUPS, CATALOG, EXTRA, JOURNAL, Backup, Listed, Repository
+from logferry.archive.catalog.facts import RESTORED
+from logferry.archive.catalog.snapshot import Snapshot, check_copy
+from logferry.archive.durable import Disk, translating
+from logferry.archive.live import Folder, LiveTree
+from logferry.archive.store import Store
+from logferry.errors import Conflict, NotFound
+from logferry.limits import COPY_BYTES
+
+MARKER = "restore.json"
+"""In a data folder to which a backup is being restored: without it, what lies there belongs to somebody."""
+CATALOG_FILE = "catalog.db"
+_NEW = CATALOG_FILE + ".restored"
+
+
+@dataclass(slots=True)
+class Restoring:
+    """How far it is; grows while it goes on."""
+
+    bytes: int = 0
+    total_bytes: int = 0
+    objects: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+Tell = Callable[[Restoring], None]
+
+
+class Restorer:
+    """Restores one backup. Only one at a time may work on a data folder: the caller sees to that."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        backup: Backup,
+        data_dir: str,
+        store: Store,
+        *,
+        disk: Disk | None = None,
+        tell: Tell = lambda _: None,
+    ) -> None:
+        """``store``: where the archive's segments lie from now on."""
+        self._repository = repository
+        self._backup = backup
+        self._data_dir = data_dir
+        self._store = store
+        self._disk = disk or Disk()
+        self._tell = tell
+        self._tree = LiveTree(data_dir, self._disk)
+        self.done = Restoring()
+
+    def restore(self) -> None:
+        """Returns when the archive is whole and durable, but for what ``done.problems`` names.
+
+        Raises:
+            Conflict: the data folder has an archive, or another backup was begun to be restored there.
+            Damaged: the backup's catalog is not whole.
+            Full: no room; with room it goes on where it was.
+        """
+        with translating(self._data_dir):
+            if self._is_done():
+                self._forget_marker()
+                return
+            self._write(MARKER, [json.dumps({"backup": self._backup.name, "archive": self._backup.archive}).encode()])
+        self._copy_segments()
+        with translating(self._data_dir):
+            self._write_journals()
+            for part in self._backup.extras():
+                name = part.name.removeprefix(f"{BACKUPS}{self._backup.name}/{EXTRA}")
+                self._write(name, self._repository.content(part))
+            self._write_catalog()
+            self._forget_marker()
+
+    def _is_done(self) -> bool:
+        """Whether this backup was restored here already, but for the marker. Raises Conflict."""
+        try:
+            with open(os.path.join(self._data_dir, MARKER), "rb") as file:
+                begun = json.loads(file.read()).get("backup")
+        except FileNotFoundError:
+            self._refuse_others()
+            return False
+        except (ValueError, AttributeError):
+            begun = None  # it was just being written
+        if begun not in (None, self._backup.name):
+            raise Conflict(
+                f"the backup {begun} was begun to be restored to {self._data_dir}",
+                hint="go on with that one (--backup), or empty the folder",
+            )
+        return os.path.exists(os.path.join(self._data_dir, CATALOG_FILE))
+
+    def _refuse_others(self) -> None:
+        for name in ("catalog.db", "live", "generations", "tails", "store", "journal", "incoming"):
+            path = os.path.join(self._data_dir, name)
+            if os.path.isfile(path) or any(files for _, _, files in os.walk(path)):
+                raise Conflict(
+                    f"there is an archive in {self._data_dir} already ({name})",
+                    hint="restore into an empty folder: set archive.root to one, or move the old one away",
+                )
+
+    # Segments ---------------------------------------------------------------------------------------------------------
+
+    def _copy_segments(self) -> None:
+        self.done.total_bytes = self._backup.object_bytes
+        for one in self._repository.objects(self._backup):
+            self.done.objects += 1
+            there = self._store.size(one.name)
+            if there == one.bytes:  # objects come whole or not at all
+                self.done.bytes += one.bytes
+                self._tell(self.done)
+                continue
+            if there is not None:
+                self.done.problems.append(f"store/{one.name} is there with {there} bytes, and is {one.bytes} long")
+                continue
+            self._copy(one)
+
+    def _copy(self, one: Listed) -> None:
+        seen = hashlib.sha256()
+
+        def parts() -> Iterator[bytes]:
+            for offset in range(0, one.bytes, COPY_BYTES):
+                data = self._repository.segments.read(one.name, offset, COPY_BYTES)
+                seen.update(data)
+                self.done.bytes += len(data)
+                self._tell(self.done)
+                yield data
+
+        try:
+            self._store.put(one.name, parts())
+        except NotFound:
+            self.done.problems.append(f"store/{one.name} is missing in the backup")
+            return
+        if one.sha256 not in ("", seen.hexdigest()):
+            # Its whole frames are read all the same, and verify names the others.
+            self.done.problems.append(f"store/{one.name} is damaged in the backup")
+
+    # What else belongs to it ------------------------------------------------------------------------------------------
+
+    def _write_journals(self) -> None:
+        lines = self._repository.lines(self._backup.part(JOURNAL))
+        for agent, notes in itertools.groupby(lines, key=lambda line: str(line[0])):
+            self._write(
+                f"journal/{agent}.jsonl",
+                (json.dumps(note[1:], ensure_ascii=True, separators=(",", ":")).encode() + b"\n" for note in notes),
+            )
+
+    def _write_catalog(self) -> None:
+        part = self._backup.part(CATALOG)
+        path = os.path.join(self._data_dir, _NEW)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path + suffix)
+        self._write(_NEW, self._repository.content(part))
+        check_copy(path, part.name)
+        snapshot = Snapshot(path)
+        try:
+            # Agents compare all their files with the archive when they meet it the next time.
+            snapshot.put_fact(RESTORED, secrets.token_hex(8))
+            for place in snapshot.empty_files():
+                self._make_empty(place)
+            snapshot.close()
+        finally:
+            snapshot.discard()
+        folder = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._disk.rename(folder, _NEW.encode(), folder, CATALOG_FILE.encode())
+            self._disk.sync_folder(folder)
+        finally:
+            os.close(folder)
+
+    def _make_empty(self, place: str) -> None:
+        folder, name = self._folder(place)
+        os.close(folder.open(name, os.O_WRONLY | os.O_CREAT))
+        self._disk.sync_folder(folder.fd)
+
+    def _folder(self, place: str) -> tuple[Folder, bytes]:
+        folder_path, _, name = place.rpartition("/")
+        return self._tree.make(folder_path, lambda parent: self._disk.sync_folder(parent.fd)), name.encode()
+
+    def _forget_marker(self) -> None:
+        folder = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._disk.unlink(folder, MARKER.encode())
+            self._disk.sync_folder(folder)
+        finally:
+            os.close(folder)
+
+    def _write(self, name: str, content: Iterable[bytes]) -> None:
+        """A file below the data directory, for its owner alone, whole or not at all."""
+        folder, last = self._folder(name)
+        temporary = b".restore-" + last  # that of a run that was cut off is written over
+        fd = folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            at = 0
+            for block in content:
+                self._disk.write(fd, block, at)
+                at += len(block)
+            self._disk.sync_data(fd)
+            self._disk.rename(folder.fd, temporary, folder.fd, last)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._disk.unlink(folder.fd, temporary)
+            raise
+        finally:
+            os.close(fd)
+        self._disk.sync_folder(folder.fd)

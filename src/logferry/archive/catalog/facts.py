@@ -1,0 +1,58 @@
+"""Single facts about the archive: a name, a value."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import Connection, Engine
+
+from logferry.archive.catalog.tables import facts
+from logferry.archive.catalog.writer import Rows, Writer
+
+ARCHIVE = "archive"
+"""Which archive it is: 32 hexadecimal digits, given when they are first asked for."""
+RESTORED = "restored"
+"""Of which restore this archive comes: drawn anew by each; none where it never was."""
+BACKED_UP = "backed_up_ns"
+"""The moment that the last whole backup shows, nanoseconds since 1970."""
+
+
+class Facts:
+    """What the catalog knows of the archive itself. Thread-safe."""
+
+    def __init__(self, engine: Engine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    def get(self, name: str) -> str:
+        """The value, empty where there is none."""
+        with self._engine.connect() as connection:
+            return get_fact(connection, name)
+
+    def put(self, name: str, value: str) -> None:
+        """From now on it is ``value``."""
+        self._writer.run(Rows(lambda connection: put_fact(connection, name, value)))
+
+    def archive_id(self) -> str:
+        """Which archive this is, for ever."""
+
+        def work(connection: Connection) -> str:
+            found = get_fact(connection, ARCHIVE)
+            if not found:
+                found = secrets.token_hex(16)
+                put_fact(connection, ARCHIVE, found)
+            return found
+
+        return self.get(ARCHIVE) or self._writer.run(Rows(work))
+
+
+def get_fact(connection: Connection, name: str) -> str:
+    """See ``Facts.get``."""
+    return str(connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar() or "")
+
+
+def put_fact(connection: Connection, name: str, value: str) -> None:
+    """From now on it is ``value``."""
+    if connection.execute(update(facts).where(facts.c.name == name).values(value=value)).rowcount == 0:
+        connection.execute(insert(facts).values(name=name, value=value))

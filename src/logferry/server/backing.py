@@ -1,0 +1,115 @@
+"""Backups as the settings name them: where they lie, what else belongs to them, and how one is brought back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from logferry.archive.backup import Backup, Repository, Restorer
+from logferry.archive.backup.restoring import MARKER, Restoring, Tell
+from logferry.archive.durable import Disk
+from logferry.archive.store import BucketSettings, BucketStore, LocalStore, Store
+from logferry.errors import BadConfig, Refused
+from logferry.limits import BACKUP_NOTE_BYTES_MAX
+from logferry.server import runfiles
+from logferry.server.config import ServerConfig
+from logferry.server.first_run import lock_archive
+from logferry.server.store import secret_in, store_of
+
+SETTINGS = "server.toml.backup"
+"""The settings of the server whose archive it was, as they lie in a backup and beside a restored archive."""
+
+
+def backup_place(config: ServerConfig, given: str | None) -> str:
+    """Where the backups are: ``given``, else what the settings say. Raises BadConfig."""
+    place = given or config.backup.to
+    if not place:
+        raise BadConfig(
+            "no place for backups is known", hint='name a folder or s3://bucket/prefix, or set to = "…" under [backup]'
+        )
+    return place
+
+
+@contextmanager
+def repository(
+    config: ServerConfig, given: str | None, *, make: bool, disk: Disk | None = None
+) -> Iterator[Repository]:
+    """The backups at ``given`` (see ``backup_place``).
+
+    Args:
+        make: the folder is made when missing, for this user alone.
+
+    Raises:
+        BadConfig, Refused: there is no such place.
+    """
+    with closing(_store(config, backup_place(config, given), make=make, disk=disk)) as store:
+        yield Repository(store)
+
+
+def _store(config: ServerConfig, place: str, *, make: bool, disk: Disk | None) -> Store:
+    if place.startswith("s3://"):
+        wanted = config.backup
+        secret = secret_in(wanted.secret_file, "backup.secret_file") if wanted.secret_file else ""
+        return BucketStore(
+            BucketSettings.of_url(
+                place, endpoint=wanted.endpoint, region=wanted.region, key_id=wanted.key_id, secret=secret
+            )
+        )
+    root = os.path.abspath(place)
+    inside = os.path.join(config.data_dir, "")
+    if os.path.join(root, "").startswith(inside):
+        raise Refused(f"{root} is in the archive's own folder", hint="a backup belongs on another disk")
+    try:
+        if make:
+            os.makedirs(root, mode=0o700, exist_ok=True)
+        elif not os.path.isdir(root):
+            raise Refused(f"there is no folder {root}", hint="name the folder that was given to logferry backup make")
+        return LocalStore(root, disk)
+    except OSError as error:
+        raise Refused(f"cannot write in {root}: {error.strerror}", hint="give this user the folder") from error
+
+
+def extras(config: ServerConfig, config_path: str, *, secrets: bool) -> dict[str, bytes]:
+    """What belongs to a backup beside the archive's own: certificate and key (``secrets``), settings."""
+    found: dict[str, bytes] = {}
+    folder = os.path.join(config.data_dir, "tls")
+    if secrets and os.path.isdir(folder):
+        for name in sorted(os.listdir(folder)):
+            found[f"tls/{name}"] = _read(os.path.join(folder, name))
+    if config_path:
+        found[SETTINGS] = _read(config_path)
+    return found
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(BACKUP_NOTE_BYTES_MAX)
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror}", hint="run it as the user of the server") from error
+
+
+def restore(
+    config: ServerConfig, backups: Repository, backup: Backup, *, disk: Disk | None = None, tell: Tell = lambda _: None
+) -> Restoring:
+    """Restore into the empty data folder that the settings name, and their store. See ``Restorer.restore``."""
+    data_dir = config.data_dir
+    try:
+        os.makedirs(data_dir, mode=0o750, exist_ok=True)
+        os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise runfiles.not_writable(data_dir, error) from error
+    lock_fd = lock_archive(data_dir)
+    try:
+        with closing(store_of(config, "care") or LocalStore(os.path.join(data_dir, "store"), disk)) as store:
+            restorer = Restorer(backups, backup, data_dir, store, disk=disk, tell=tell)
+            restorer.restore()
+            return restorer.done
+    finally:
+        os.close(lock_fd)
+
+
+def is_being_restored(data_dir: str) -> bool:
+    """Whether a restore was begun there and is not at its end."""
+    return os.path.exists(os.path.join(data_dir, MARKER))

@@ -1,0 +1,565 @@
+"""A backup is the archive as it was at one moment; restored, every byte is there, and it goes on growing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from logferry.archive.backup import Backup, Repository, Restorer
+from logferry.archive.backup.repository import BACKUPS, SEGMENTS, BackupFlaw, Checked
+from logferry.archive.catalog.facts import RESTORED
+from logferry.archive.durable import Disk
+from logferry.archive.retention import Rule
+from logferry.archive.store import LocalStore
+from logferry.errors import Busy, Conflict, Damaged, Full, NotFound
+from logferry.names import aside_name
+from tests.archive.conftest import AGENT, Shelf
+from tests.archive.crashing import dying_at, forked, told
+from tests.archive.segment.making import log_text
+from tests.archive.test_crashes import FINAL, STAMP, STEPS
+from tests.archive.test_repair import without_catalog
+from tests.archive.test_seal import files_below, seal
+from tests.security.amounts import amount
+
+LOG, OLD = "var/log/app.log", "var/log/app.log.1"
+History = dict[str, list[bytes]]
+STRIDE = amount("backup_kill_stride", 3, 1)
+
+
+def backups_in(folder: Path, disk: Disk | None = None) -> Repository:
+    """The repository beside the archive in ``folder``."""
+    return Repository(LocalStore(str(folder / "backups"), disk))
+
+
+def take(shelf: Shelf, *, disk: Disk | None = None, segment_bytes: int = 1 << 20) -> Backup:
+    """Take a backup; a second later nobody minds its name."""
+    shelf.clock.advance(1)
+    taker = shelf.archive.taker(backups_in(shelf.folder.parent, disk), segment_bytes=segment_bytes)
+    return taker.take({"tls/key.pem": b"secret\n"})
+
+
+def restore(place: Path, *, name: str | None = None, into: str = "restored", disk: Disk | None = None) -> Restorer:
+    """Restore into a folder beside the backups."""
+    repository = backups_in(place)
+    folder = place / into
+    folder.mkdir(exist_ok=True)
+    store = LocalStore(str(folder / "store"), disk)
+    restorer = Restorer(repository, repository.get(name), str(folder), store, disk=disk)
+    restorer.restore()
+    return restorer
+
+
+def restored(place: Path, *, name: str | None = None, into: str = "restored") -> Shelf:
+    """The archive that a backup becomes, which must be whole."""
+    done = restore(place, name=name, into=into).done
+    assert done.problems == []
+    shelf = Shelf(place / into)
+    assert list(shelf.archive.verifier().verify()) == []
+    return shelf
+
+
+def flaws(place: Path, *, deep: bool = True) -> list[BackupFlaw]:
+    """What is wrong with the backups."""
+    repository = backups_in(place)
+    return list(repository.verify(repository.listing().whole, Checked(), deep=deep, pace=lambda _: None))
+
+
+@pytest.fixture
+def place(folder: Path) -> Path:
+    """An empty folder for archive, backups and what is restored."""
+    (folder / "archive").mkdir()
+    return folder
+
+
+@pytest.fixture
+def shelf(place: Path) -> Iterator[Shelf]:
+    """An archive in the folder ``archive``."""
+    made = Shelf(place / "archive")
+    yield made
+    made.close()
+
+
+def mixed(shelf: Shelf) -> History:
+    """Live, kept, sealed files, tails, an empty one, a moved one; returns what the archive holds."""
+    shelf.put(LOG, log_text(30_000))
+    shelf.put("var/log/quiet.log", log_text(9_000, 2))
+    shelf.put("var/log/moved.log", log_text(2_000, 3))
+    seal(shelf)
+    shelf.put(LOG, b"a tail\n", append=True)
+    shelf.rename("var/log/moved.log", "var/log/moved-on.log")
+    shelf.put("var/log/live.log", log_text(7_000, 4))
+    shelf.put("var/log/replaced.log", b"one\n")
+    shelf.put("var/log/replaced.log", b"another\n")
+    shelf.put("var/log/empty.log", b"")
+    shelf.put("var/log/ended.log", b"")
+    shelf.rename("var/log/ended.log", f"var/log/{aside_name('ended.log', STAMP)}")
+    return shelf.everything()
+
+
+def test_a_restored_archive_has_every_byte_and_goes_on_growing(shelf: Shelf, place: Path) -> None:
+    whole = mixed(shelf)
+    backup = take(shelf)
+    assert backup.problems == ()
+    assert (backup.agents, backup.files, backup.generations) == (1, 8, 8)
+    assert flaws(place) == []
+    assert shelf.everything() == whole
+    shelf.put(LOG, b"too late\n", append=True)
+    other = restored(place)
+    assert other.everything() == whole
+    assert (place / "restored/tls/key.pem").read_bytes() == b"secret\n"
+    assert (place / "restored/tls/key.pem").stat().st_mode & 0o77 == 0
+    for path, history in whole.items():
+        if other.current(path) is not None:
+            other.put(path, b"more\n", append=True)
+            assert other.history(path) == [*history[:-1], history[-1] + b"more\n"]
+    seal(other)
+    assert list(other.archive.check(digests=True)) == []
+    assert files_below(other, "tails") == []
+    other.close()
+
+
+def test_a_restored_archive_whose_catalog_is_lost_is_built_anew(shelf: Shelf, place: Path) -> None:
+    """Also what was renamed since it was packed is found under its name then."""
+    mixed(shelf)
+    take(shelf)
+    shelf.rename("var/log/live.log", "var/log/live.log.1")
+    whole = shelf.everything()
+    take(shelf)
+    other = restored(place)
+    rebuilt, found = without_catalog(other)
+    assert [one.problems for one in found] == [[]]
+    assert rebuilt.everything() == whole
+    rebuilt.close()
+
+
+def test_the_second_backup_copies_only_what_is_new(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    first = take(shelf)
+    second = take(shelf)
+    assert second.new_objects == 0
+    assert second.objects == first.objects
+    more = log_text(100_000, 9)
+    shelf.put(LOG, more, append=True)
+    whole = shelf.everything()
+    third = take(shelf)
+    assert third.new_objects == 1
+    assert third.new_bytes < first.new_bytes + len(more)
+    seal(shelf)
+    fourth = take(shelf)
+    assert shelf.everything() == whole
+    other = restored(place)
+    assert other.everything() == whole
+    other.close()
+    assert [one.name for one in backups_in(place).listing().whole] == [b.name for b in (first, second, third, fourth)]
+
+
+def test_an_older_backup_is_restored_as_it_was(shelf: Shelf, place: Path) -> None:
+    shelf.put(LOG, b"one\n")
+    first = take(shelf)
+    shelf.put(LOG, b"two\n", offset=4)
+    seal(shelf)
+    take(shelf)
+    older, newer = restored(place, name=first.name, into="older"), restored(place, into="newer")
+    assert older.history(LOG) == [b"one\n"]
+    assert newer.history(LOG) == [b"one\ntwo\n"]
+    older.close()
+    newer.close()
+
+
+def test_after_a_restore_nothing_is_taken_from_backups_of_before(shelf: Shelf, place: Path) -> None:
+    """What came after the restored backup may have come differently again, under the same lasting id."""
+    shelf.put(LOG, b"one\n")
+    first = take(shelf)
+    shelf.put(LOG, b"lost\n", offset=4)
+    take(shelf)
+    other = restored(place, name=first.name)
+    assert other.catalog.facts.get(RESTORED) != ""
+    other.put(LOG, b"else\n", offset=4)
+    other.clock.advance(10)
+    other.archive.taker(backups_in(place)).take({})
+    again = restored(place, into="again")
+    assert again.history(LOG) == [b"one\nelse\n"]
+    again.close()
+    other.close()
+
+
+def test_sealing_renaming_compacting_and_deleting_go_on_meanwhile(shelf: Shelf, place: Path) -> None:
+    """Each at the worst moment: when the catalog is copied and nothing of its bytes is."""
+    whole = mixed(shelf)
+    meanwhile: list[str] = []
+
+    class Meddling(Disk):
+        def step(self, name: str) -> None:
+            super().step(name)
+            if name == "write":
+                meanwhile.append(name)
+                if len(meanwhile) == 2:  # the first one comes before the catalog is copied, the second right behind
+                    meddle()
+
+    def meddle() -> None:
+        other = Shelf(place / "archive")
+        other.clock.advance(10_000_000)
+        other.rename("var/log/live.log", "var/log/live.log.1")
+        other.put(LOG, b"new\n", append=True)
+        seal(other)
+        for _ in other.archive.compactor(level=3, segment_bytes=1 << 22).compact(other.clock.now_ns()):
+            pass
+        other.put("var/log/replaced.log", b"third\n")
+        with pytest.raises(Busy, match="backup"):
+            list(other.archive.retention([Rule("**", 3600)]).run())
+        assert other.catalog.retaining.expired() == []
+        other.clock.advance(10_000_000)
+        assert other.archive.sealer().sweep(5) == 0
+        other.close()
+
+    taken = take(shelf, disk=Meddling())
+    assert len(meanwhile) > 2
+    assert taken.problems == ()
+    again = restored(place)
+    assert again.everything() == whole
+    again.close()
+    # It is over: what waited goes.
+    shelf.clock.advance(max(0.0, time.time() - shelf.clock.now_ns() / 1e9) + 20_000_000)
+    assert shelf.archive.sealer().sweep(5) > 0
+    assert sum(map(len, shelf.archive.retention([Rule("**", 3600)]).run())) > 0
+
+
+def test_two_at_once_are_refused(shelf: Shelf, place: Path) -> None:
+    shelf.put(LOG, b"one\n")
+    fd = os.open(place / "archive/backup.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    with pytest.raises(Conflict, match="another backup"):
+        take(shelf)
+    os.close(fd)
+    assert take(shelf).files == 1
+
+
+def test_a_folder_with_something_else_in_it_is_refused(shelf: Shelf, place: Path) -> None:
+    (place / "backups").mkdir()
+    (place / "backups" / "photo").write_bytes(b"x")
+    with pytest.raises(Conflict, match="photo"):
+        take(shelf)
+    shutil.rmtree(place / "backups")
+    (place / "backups" / "lost+found").mkdir(mode=0, parents=True)  # as on a disk of its own
+    take(shelf)
+    (place / "other").mkdir()
+    other = Shelf(place / "other")
+    with pytest.raises(Conflict, match="of another archive"):
+        take(other)
+    other.close()
+
+
+def test_what_is_damaged_already_is_named_and_the_rest_is_backed_up(shelf: Shelf, place: Path) -> None:
+    whole = mixed(shelf)
+    (place / "archive/live" / AGENT / "var/log/live.log").unlink()
+    backup = take(shelf)
+    assert len(backup.problems) == 1
+    assert "var/log/live.log" in backup.problems[0]
+    assert [flaw.is_damage for flaw in flaws(place)] == [False]
+    restore(place)
+    other = Shelf(place / "restored")
+    assert {finding.is_damage for finding in other.archive.check()} == {True}
+    whole.pop("var/log/live.log")
+    assert {path: other.history(path) for path in whole} == whole
+    other.close()
+
+
+def test_damage_of_a_backup_is_found_and_named(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    first = take(shelf)
+    shelf.put(LOG, b"new\n", append=True)
+    second = take(shelf)
+    objects = sorted(path for path in (place / "backups").rglob("*") if path.is_file() and path.suffix == ".zst")
+    for path in objects:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:])
+        name = str(path.relative_to(place / "backups"))
+        found = {flaw.place: flaw.backups for flaw in flaws(place) if flaw.is_damage}
+        assert name in found
+        assert flaws(place, deep=False) == [] or name.endswith("objects.zst")
+        path.write_bytes(whole[:-1])
+        assert name in {flaw.place for flaw in flaws(place, deep=False)}
+        path.write_bytes(whole)
+    assert flaws(place) == []
+    catalog = place / "backups" / BACKUPS / second.name / "catalog.db.zst"
+    catalog.write_bytes(catalog.read_bytes()[:-300])
+    with pytest.raises(Damaged):
+        restore(place)
+    other = restored(place, name=first.name, into="older")
+    other.close()
+
+
+def test_old_backups_go_with_what_only_they_need(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    take(shelf)
+    seal(shelf)
+    for _ in shelf.archive.compactor(level=3, segment_bytes=1 << 22).compact(shelf.clock.now_ns() + 1):
+        pass
+    take(shelf)
+    third = take(shelf)
+    whole = shelf.everything()
+    removed = list(backups_in(place).prune(1))
+    assert [name for name in removed if name.startswith(SEGMENTS)] != []
+    listing = backups_in(place).listing()
+    assert [one.name for one in listing.whole] == [third.name]
+    assert listing.unfinished == []
+    assert flaws(place) == []
+    assert len(files_below_store(place)) == third.objects
+    other = restored(place)
+    assert other.everything() == whole
+    other.close()
+
+
+def files_below_store(place: Path) -> list[Path]:
+    """Segments among the backups."""
+    return [path for path in (place / "backups/store").rglob("*.zst") if path.is_file()]
+
+
+def test_a_restore_refuses_a_folder_in_which_something_lies(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    take(shelf)
+    with pytest.raises(Conflict, match="archive"):
+        restore(place, into="archive")
+    for name in ("live", "store"):
+        (place / f"with-{name}" / name).mkdir(parents=True)
+        (place / f"with-{name}" / name / "x").write_bytes(b"x")
+        with pytest.raises(Conflict, match="already"):
+            restore(place, into=f"with-{name}")
+    with pytest.raises(NotFound, match="no backup"):
+        restore(place, name="20010101T000000Z")
+
+
+# Cut off anywhere ---------------------------------------------------------------------------------------------------
+
+
+def killed_at_each_step(work: Callable[[Disk], None], prepare: Callable[[], None]) -> Iterator[int]:
+    """Run ``work`` in a child, killed before each of its durable steps in turn; yields the step after each kill.
+
+    In the quick run every third one; ``make crash`` takes all.
+    """
+    kill_at = 0
+    while True:
+        prepare()
+
+        def child(tell: Callable[[str], None], kill_at: int = kill_at) -> None:
+            work(Disk(dying_at(kill_at)))
+            tell("end")
+
+        with forked(child) as (_, reading):
+            if told(reading) == ["end"]:
+                return
+        yield kill_at
+        kill_at += STRIDE
+
+
+def test_killed_at_every_step_a_backup_is_whole_or_told_to_be_unfinished(shelf: Shelf, place: Path) -> None:
+    """The one before stays good, the next one succeeds, and nothing of the dead one stays."""
+    mixed(shelf)
+    before = shelf.everything()
+    take(shelf)
+    template = place / "template"
+    shutil.copytree(place / "backups", template)
+    shelf.put(LOG, b"new\n", append=True)
+    shelf.put("var/log/new.log", log_text(3_000, 8))
+    seal(shelf)
+    shelf.put("var/log/new.log", b"and a tail\n", append=True)
+    whole = shelf.everything()
+    shelf.close()
+
+    def prepare() -> None:
+        shutil.rmtree(place / "backups")
+        shutil.copytree(template, place / "backups")
+
+    def work(disk: Disk) -> None:
+        here = Shelf(place / "archive", disk=disk)
+        here.clock.advance(100)
+        take(here, disk=disk)
+
+    kills = 0
+    for kill_at in killed_at_each_step(work, prepare):
+        kills += 1
+        listing = backups_in(place).listing()
+        assert flaws(place) == []
+        expected = before if len(listing.whole) == 1 else whole
+        if kills % 5 == 0:
+            shutil.rmtree(place / "restored", ignore_errors=True)
+            other = restored(place)
+            assert other.everything() == expected, kill_at
+            other.close()
+        again = Shelf(place / "archive")
+        again.clock.advance(200)
+        taken = take(again)
+        again.close()
+        assert taken.problems == ()
+        listing = backups_in(place).listing()
+        assert listing.unfinished == [], kill_at
+        needed = {one.name for backup in listing.whole for one in backups_in(place).objects(backup)}
+        there = {str(path.relative_to(place / "backups/store")) for path in files_below_store(place)}
+        assert there == needed, kill_at
+        assert [path.name for path in (place / "backups").rglob(".*")] == [], kill_at
+        assert not (place / "archive/backup-work").exists()
+    assert kills * STRIDE > 40
+    shutil.rmtree(place / "restored", ignore_errors=True)
+    other = restored(place)
+    assert other.everything() == whole
+    other.close()
+
+
+def test_killed_at_every_step_a_restore_goes_on_where_it_was(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    take(shelf, segment_bytes=5_000)
+    whole = shelf.everything()
+
+    def prepare() -> None:
+        shutil.rmtree(place / "restored", ignore_errors=True)
+
+    def work(disk: Disk) -> None:
+        restore(place, disk=disk)
+
+    kills = 0
+    for kill_at in killed_at_each_step(work, prepare):
+        kills += 1
+        catalog = (place / "restored/catalog.db").exists()
+        assert catalog or kill_at == 0 or (place / "restored/restore.json").exists() or not files_in(place / "restored")
+        if catalog and not (place / "restored/restore.json").exists():
+            other = Shelf(place / "restored")  # it had just come to its end
+        else:
+            other = restored(place)
+        assert other.everything() == whole, kill_at
+        other.close()
+        left = [path.name for path in (place / "restored").rglob("*") if path.name.startswith((".restore-", "restore"))]
+        assert left == [], kill_at
+    assert kills * STRIDE > 40
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Files that do not begin with a dot."""
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+def test_a_backup_after_each_step_of_an_agents_day(shelf: Shelf, place: Path) -> None:
+    """Each is the archive as it was then."""
+    expected: list[tuple[str, History]] = []
+    for number, (_, step) in enumerate(STEPS):
+        step(shelf)
+        if number % 3 == 1:
+            seal(shelf, segment_bytes=12)
+        expected.append((take(shelf).name, shelf.everything()))
+    assert expected[-1][1] == FINAL
+    assert flaws(place) == []
+    for name, whole in expected:
+        other = restored(place, name=name, into=name)
+        assert other.everything() == whole
+        other.close()
+
+
+def test_without_room_for_the_catalogs_copy_nothing_is_begun(shelf: Shelf, place: Path) -> None:
+    shelf.put(LOG, b"one\n")
+    shelf.close()
+    tight = Shelf(place / "archive", min_free_bytes=shutil.disk_usage(place).free)
+    with contextlib.closing(tight), pytest.raises(Full, match="catalog"):
+        take(tight)
+    assert backups_in(place).listing().whole == []
+
+
+def test_killed_at_every_step_of_thinning_out_the_newest_stays_whole(shelf: Shelf, place: Path) -> None:
+    mixed(shelf)
+    take(shelf)
+    seal(shelf)
+    take(shelf)
+    whole = shelf.everything()
+    shelf.close()
+    template = place / "template"
+    shutil.copytree(place / "backups", template)
+
+    def prepare() -> None:
+        shutil.rmtree(place / "backups")
+        shutil.copytree(template, place / "backups")
+
+    def work(disk: Disk) -> None:
+        list(backups_in(place, disk).prune(1))
+
+    kills = 0
+    for kill_at in killed_at_each_step(work, prepare):
+        kills += 1
+        assert flaws(place) == [], kill_at
+        list(backups_in(place).prune(1))
+        listing = backups_in(place).listing()
+        assert (len(listing.whole), listing.unfinished) == (1, []), kill_at
+        assert len(files_below_store(place)) == listing.whole[0].objects
+    assert kills * STRIDE > 8
+    other = restored(place)
+    assert other.everything() == whole
+    other.close()
+
+
+def test_backups_of_a_busy_archive_have_everything_that_was_confirmed_when_they_began(
+    shelf: Shelf, place: Path
+) -> None:
+    """Uploads, seals, compaction go on in other threads; each backup is a moment of all that."""
+    stop = threading.Event()
+    wholes: dict[str, bytes] = {}
+    failures: list[BaseException] = []
+    lock = threading.Lock()
+
+    def keep(work: Callable[[Shelf, int], None]) -> None:
+        mine = Shelf(place / "archive")
+        try:
+            turn = 0
+            while not stop.is_set():
+                work(mine, turn)
+                turn += 1
+        except BaseException as error:  # noqa: BLE001 - told below, in the thread that asserts
+            failures.append(error)
+        finally:
+            mine.close()
+
+    def send(mine: Shelf, turn: int) -> None:
+        path, more = f"logs/{turn % 7}.log", log_text(700, turn)
+        with contextlib.suppress(Busy):
+            mine.put(path, more, append=True)
+            with lock:
+                wholes[path] = wholes.get(path, b"") + more
+
+    def care(mine: Shelf, turn: int) -> None:
+        for _ in mine.archive.sealer(level=1, segment_bytes=5_000).seal(mine.clock.now_ns() + 10**12):
+            pass
+        if turn % 3 == 0:
+            for _ in mine.archive.compactor(level=2, segment_bytes=50_000).compact(mine.clock.now_ns() + 10**12):
+                pass
+        mine.clock.advance(1_000_000)
+        mine.archive.sealer().sweep(0.001)
+
+    threads = [threading.Thread(target=keep, args=(work,)) for work in (send, care)]
+    for thread in threads:
+        thread.start()
+    confirmed: dict[str, dict[str, bytes]] = {}
+    try:
+        for _ in range(8):
+            time.sleep(0.2)
+            with lock:
+                before = dict(wholes)
+            taken = take(shelf)
+            assert taken.problems == ()
+            confirmed[taken.name] = before
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    assert flaws(place) == []
+    for name, before in list(confirmed.items())[::3]:
+        other = restored(place, name=name, into=name)
+        for path, content in before.items():
+            (found,) = other.history(path)
+            assert found.startswith(content)
+            assert wholes[path].startswith(found)
+        other.close()

@@ -1,0 +1,97 @@
+"""``logferry backup`` and ``logferry restore``, as they are typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.archive.conftest import Shelf
+from tests.cli.test_care import Logferry, logferry, root, segment
+
+__all__ = ["logferry", "root"]
+
+
+def listed(call: Logferry) -> list[dict[str, object]]:
+    """What ``list --json`` says."""
+    return [json.loads(line) for line in call("backup", "list", "--json")[1].splitlines()]
+
+
+def test_a_backup_is_taken_listed_verified_and_restored(logferry: Logferry, root: Path) -> None:
+    settings = root.parent / "server.toml"
+    settings.write_text(settings.read_text() + f'[backup]\nto = "{root.parent / "backups"}"\n')
+    (root / "tls").mkdir()
+    (root / "tls" / "key.pem").write_bytes(b"key\n")
+    shelf = Shelf(root)
+    whole = shelf.everything()
+    shelf.close()
+    code, out, err = logferry("backup", "make")
+    assert (code, out) == (0, "")
+    assert "3 files of 1 agents" in err
+    assert logferry("backup", "make")[0] == 0
+    code, out, err = logferry("backup", "list")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 3
+    first, second = listed(logferry)
+    assert (first["whole"], first["files"], second["new_objects"]) == (True, 3, 0)
+    code, out, err = logferry("backup", "verify")
+    assert (code, out) == (0, "")
+    assert "2 backups" in err
+    assert "nothing damaged" in err
+    settings.write_text(settings.read_text().replace(str(root) + '"', str(root) + '-restored"'))
+    code, out, err = logferry("restore")
+    assert (code, out) == (0, "")
+    assert "3 files" in err
+    there = root.parent / "data-restored"
+    assert (there / "tls/key.pem").read_bytes() == b"key\n"
+    assert "[backup]" in (there / "server.toml.backup").read_text()
+    code, out, err = logferry("verify")
+    assert (code, out) == (0, "")
+    other = Shelf(there)
+    assert other.everything() == whole
+    other.close()
+    code, _, err = logferry("restore")
+    assert code == 2
+    assert "already" in err
+
+
+def test_what_is_damaged_is_named_with_exit_code_4(logferry: Logferry, root: Path) -> None:
+    place = str(root.parent / "backups")
+    segment(root).write_bytes(segment(root).read_bytes()[:-1] + b"?")
+    code, out, _ = logferry("backup", "make", place)
+    assert code == 4
+    assert str(segment(root).relative_to(root)) in out
+    code, out, _ = logferry("backup", "verify", place)
+    assert code == 4
+    assert "store/" in out
+    assert logferry("backup", "verify", place, "--quick")[0] == 0
+
+
+def test_older_backups_are_thinned_out(logferry: Logferry, root: Path) -> None:
+    place = str(root.parent / "backups")
+    for _ in range(3):
+        assert logferry("backup", "make", place, "--keep", "2", "--without-keys")[0] == 0
+    whole = [one["name"] for one in map(json.loads, logferry("backup", "list", place, "--json")[1].splitlines())]
+    assert len(whole) == 2
+    assert logferry("backup", "prune", place, "--keep", "1")[0] == 0
+    (left,) = map(json.loads, logferry("backup", "list", place, "--json")[1].splitlines())
+    assert left["name"] == whole[1]
+
+
+@pytest.mark.parametrize("command", [("make",), ("list",), ("verify",), ("prune", "--keep", "1")])
+def test_without_a_place_it_says_how_to_name_one(logferry: Logferry, command: tuple[str, ...]) -> None:
+    code, _, err = logferry("backup", *command)
+    assert code == 2
+    assert "[backup]" in err
+
+
+@pytest.mark.parametrize("command", [("backup", "list"), ("backup", "verify"), ("restore",)])
+def test_a_place_without_backups_is_said(logferry: Logferry, root: Path, command: tuple[str, ...]) -> None:
+    (root.parent / "empty").mkdir()
+    code, _, err = logferry(*command, str(root.parent / "empty"))
+    assert code == 1
+    assert "no backups" in err
+    code, _, err = logferry(*command, str(root.parent / "nowhere"))
+    assert code == 2
+    assert "no folder" in err

@@ -1,0 +1,43 @@
+"""``logferry admin quota``: what agents hold and may hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from logferry.archive.catalog.quotas import Quota
+from logferry.errors import OverQuota
+from tests.archive.conftest import AGENT, Shelf
+from tests.cli.test_care import Logferry, logferry, root
+
+__all__ = ["logferry", "root"]
+
+
+def test_quotas_are_listed_set_and_taken_back(logferry: Logferry, root: Path) -> None:
+    settings = root.parent / "server.toml"
+    settings.write_text(settings.read_text() + '[quota]\nbytes = "10 GB"\n')
+    shelf = Shelf(root)
+    held = shelf.catalog.quotas.usage(AGENT).bytes
+    code, out, _ = logferry("admin", "quota")
+    assert code == 0
+    assert out.splitlines()[1].split() == [AGENT, f"{round(held / 1000)}", "KB", "10.0", "GB", "3", "-"]
+    code, out, _ = logferry("admin", "quota", AGENT, "--bytes", "1000", "--files", "7", "--json")
+    assert json.loads(out) == {"agent": AGENT, "bytes": held, "quota_bytes": 1000, "files": 3, "quota_files": 7}
+    with pytest.raises(OverQuota):
+        shelf.put("more.log", b"x" * 10)
+    logferry("admin", "quota", AGENT, "--bytes", "none")
+    shelf.clock.advance(2)
+    shelf.put("more.log", b"x" * 10)
+    out = logferry("admin", "quota", AGENT, "--bytes", "default", "--files", "none", "--json")[1]
+    assert (json.loads(out)["quota_bytes"], json.loads(out)["quota_files"]) == (10_000_000_000, 0)
+    assert shelf.catalog.quotas.usage(AGENT).quota == Quota()  # what the settings say is known to a server alone
+    shelf.close()
+
+
+@pytest.mark.parametrize("wrong", [("--bytes", "much"), ("--files", "few"), ("--files", "-1")])
+def test_what_is_no_quota_is_refused(logferry: Logferry, wrong: tuple[str, str]) -> None:
+    assert logferry("admin", "quota", AGENT, *wrong)[0] == 2
+    assert logferry("admin", "quota", *wrong)[0] == 2
+    assert logferry("admin", "quota", "nobody", "--files", "3")[0] == 1
