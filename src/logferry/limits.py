@@ -291,6 +291,10 @@ CATALOG_BUSY_S_MAX = 30.0
 """How long a process waits for another one that writes the catalog; its transactions take milliseconds."""
 CATALOG_CACHE_BYTES = 8 * MIB
 """Page cache of one SQLite connection; reading connections are few (one per thread that reads at the moment)."""
+CATALOG_CONNECT_S_MAX = 10
+"""How long connecting to a PostgreSQL server may take (whole seconds): a wrong address is told soon."""
+POSTGRESQL_VERSION_MIN = 13
+"""The oldest PostgreSQL that holds a catalog: the first with ``gen_random_uuid`` built in."""
 CATALOG_BATCH_MAX = 256
 """Changes that share one transaction: more would make the first ones wait for the last."""
 CATALOG_LAZY_S = 0.05

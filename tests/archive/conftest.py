@@ -15,8 +15,17 @@ from logferry.archive.durable import Disk
 from logferry.archive.records import GenerationRecord, Received
 from logferry.clock import ManualClock
 from logferry.limits import MIB
+from tests.security.amounts import amount
 
 AGENT = "web-01"
+_ELSEWHERE = "catalog.url"
+_ALL = amount("databases", 0, 1)
+
+
+def catalog_url(folder: Path) -> str:
+    """Where the catalog of the archive in ``folder`` is: what a file there says, else SQLite beside the live tree."""
+    elsewhere = folder / _ELSEWHERE
+    return elsewhere.read_text() if elsewhere.exists() else f"sqlite:///{folder}/catalog.db"
 
 
 class Shelf:
@@ -25,7 +34,7 @@ class Shelf:
     def __init__(self, folder: Path, *, disk: Disk | None = None, min_free_bytes: int = 0) -> None:
         self.folder = folder
         self.clock = ManualClock()
-        self.catalog = Catalog.open(f"sqlite:///{folder}/catalog.db", self.clock, disk=disk)
+        self.catalog = Catalog.open(catalog_url(folder), self.clock, disk=disk)
         self.archive = Archive(str(folder), self.catalog, clock=self.clock, min_free_bytes=min_free_bytes, disk=disk)
         if self.catalog.agents.get(AGENT) is None:
             self.catalog.agents.add(AGENT)
@@ -97,8 +106,29 @@ def folder(quick_folders: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(folder: Path) -> Iterator[Shelf]:
+def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The URL under which the catalog of the archive in ``folder`` may be made: see ``pytest_generate_tests``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield catalog_url(folder)
+        return
+    with request.getfixturevalue("postgres").schema() as url:
+        (folder / _ELSEWHERE).write_text(url)
+        yield url
+
+
+@pytest.fixture
+def shelf(folder: Path, database: str) -> Iterator[Shelf]:
     """An empty archive with the agent ``web-01``."""
     made = Shelf(folder)
     yield made
     made.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked ``databases`` run on every database; with HEAVY=1 all do that have a ``shelf`` and are not marked
+    ``sqlite``."""
+    if "database" not in metafunc.fixturenames:
+        return
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "databases" in marks or (_ALL and "sqlite" not in marks):
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)

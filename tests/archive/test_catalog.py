@@ -6,15 +6,16 @@ import itertools
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from logferry.archive import Catalog
+from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.migrate import HEAD
 from logferry.archive.catalog.tables import metadata
 from logferry.archive.records import SessionRecord
@@ -22,29 +23,23 @@ from logferry.clock import ManualClock
 from logferry.errors import BadName, Conflict, Damaged, Later, NotFound, Refused
 from tests.archive.conftest import AGENT, Shelf
 
-URLS: list[Callable[[Path], str]] = [lambda folder: f"sqlite:///{folder}/catalog.db"]
-
-
-@pytest.fixture(params=URLS, ids=["sqlite"])
-def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    """Where a new catalog may be made."""
-    return str(request.param(folder))
+pytestmark = pytest.mark.databases
 
 
 @pytest.fixture
-def catalog(url: str) -> Iterator[Catalog]:
+def catalog(database: str) -> Iterator[Catalog]:
     """An open, empty catalog."""
-    with Catalog.open(url, ManualClock()) as opened:
+    with Catalog.open(database, ManualClock()) as opened:
         yield opened
 
 
 # Opening -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: str) -> None:
     """Alembic finds nothing to add or remove."""
-    Catalog.open(url).close()
-    engine = create_engine(url)
+    Catalog.open(database).close()
+    engine = create_engine(database)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert context.get_current_revision() == HEAD
@@ -52,21 +47,21 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
     engine.dispose()
 
 
-def test_opening_again_keeps_what_is_there(url: str) -> None:
+def test_opening_again_keeps_what_is_there(database: str) -> None:
     """A restart loses nothing."""
-    with Catalog.open(url) as first:
+    with Catalog.open(database) as first:
         first.agents.add("web-01")
-    with Catalog.open(url) as second:
+    with Catalog.open(database) as second:
         assert second.agents.get("web-01") is not None
 
 
-def test_many_open_a_new_catalog_at_once(url: str) -> None:
+def test_many_open_a_new_catalog_at_once(database: str) -> None:
     """One makes it, the others wait for that."""
     errors: list[BaseException] = []
 
     def opening() -> None:
         try:
-            Catalog.open(url).close()
+            Catalog.open(database).close()
         except BaseException as error:  # noqa: BLE001 - told below
             errors.append(error)
 
@@ -78,15 +73,15 @@ def test_many_open_a_new_catalog_at_once(url: str) -> None:
     assert errors == []
 
 
-def test_a_catalog_of_a_newer_program_is_refused(url: str) -> None:
+def test_a_catalog_of_a_newer_program_is_refused(database: str) -> None:
     """Better no start than a wrong one."""
-    Catalog.open(url).close()
-    engine = create_engine(url)
+    Catalog.open(database).close()
+    engine = create_engine(database)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(Conflict, match="newer Logferry"):
-        Catalog.open(url)
+        Catalog.open(database)
 
 
 def test_a_file_that_is_no_database_is_called_damaged(folder: Path) -> None:

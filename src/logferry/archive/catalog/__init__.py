@@ -1,4 +1,4 @@
-"""The catalog: what is archived, where it lies, and who may see it. SQLite by default.
+"""The catalog: what is archived, where it lies, and who may see it. SQLite by default, or on a PostgreSQL server.
 
 Several processes may open the same catalog. Writing is grouped per process (``writer``), reading sees what is
 committed.
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from logferry.archive.catalog.agents import Agents
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
-from logferry.archive.catalog.engine import create_engine
+from logferry.archive.catalog.engine import check, create_engine, explained
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate
@@ -27,7 +27,6 @@ from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Damaged
 
 __all__ = ["Catalog"]
 
@@ -52,22 +51,25 @@ class Catalog:
 
     @classmethod
     def open(cls, url: str, clock: Clock = SYSTEM, *, disk: Disk | None = None) -> Self:
-        """Open the catalog at an SQLAlchemy URL (``sqlite:////path/catalog.db``), made or migrated when needed.
+        """Open the catalog at a URL (``sqlite:////path/catalog.db``, ``postgresql://…``), made or migrated when needed.
 
         Raises:
+            BadConfig: it is no URL of a catalog, or the driver for it is missing.
             Conflict: it was written by a newer Logferry.
             Damaged: the file is no catalog.
+            Refused: the PostgreSQL server cannot or may not hold it.
+            Unreachable: it does not answer.
         """
         engine = create_engine(url)
         try:
+            check(engine)
             migrate(engine)
         except DatabaseError as error:
             engine.dispose()
-            if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-                name = engine.url.database or url
-                hint = "restore it from a backup; the files below live/ beside it are untouched"
-                raise Damaged(f"the catalog {name} cannot be read: {error.orig}", where=name, hint=hint) from error
-            raise
+            known = explained(error, engine)
+            if known is None:
+                raise
+            raise known from error
         except BaseException:
             engine.dispose()
             raise

@@ -12,8 +12,6 @@ from logferry.errors import Conflict
 HEAD = "0004"
 """The newest revision in ``migrations/versions``."""
 
-_LOCK = 0x10F3  # any number: names the advisory lock under which servers other than SQLite migrate
-
 
 def migrate(engine: Engine) -> None:
     """Apply the migrations that are missing, all or none. Safe when several processes open the catalog at once.
@@ -32,8 +30,6 @@ def migrate(engine: Engine) -> None:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, ScriptDirectory.from_config(config).get_current_head() or HEAD)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
+from logferry.archive.catalog.engine import is_lost
 from logferry.limits import CATALOG_READERS_IDLE_MAX
 
 
@@ -31,7 +32,10 @@ class Readers:
         try:
             yield cursor
         except BaseException:
+            lost = is_lost(self._engine.dialect, cursor.connection)
             connection.close()  # whatever state it is in, nobody meets it again
+            while lost and self._idle:  # they are as old, so the server has closed them too
+                self._idle.pop()[0].close()
             raise
         if self._closed or len(self._idle) >= CATALOG_READERS_IDLE_MAX:
             connection.close()
