@@ -49,7 +49,8 @@ class Postgres:
     def url(self, schema: str = "public", *, database: str = "logs") -> str:
         """Of what lies in ``schema``, through the server's socket."""
         options = quote(f"-csearch_path={schema}", safe="")
-        return f"postgresql://{USER}@/{database}?host={quote(str(self.folder), safe='')}&port={self.port}&options={options}"
+        host = quote(str(self.folder), safe="")
+        return f"postgresql://{USER}@/{database}?host={host}&port={self.port}&options={options}"
 
     def tcp_url(self, schema: str = "public", *, user: str = USER, password: str = PASSWORD) -> str:
         """The same over TCP, with a password."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,18 +34,16 @@ class Desk:
 @contextmanager
 def _desk(file: str | None) -> Iterator[Desk]:
     need_server()
-    from logferry.archive import Catalog
-    from logferry.clock import SYSTEM
     from logferry.errors import NotFound
+    from logferry.server.catalogs import has_catalog, open_catalog
     from logferry.server.config import load_config
     from logferry.server.enrolment import Enrolment
-    from logferry.server.first_run import CATALOG_FILE, catalog_url
     from logferry.server.people import People
 
     config = load_config(file, for_server())
-    if not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
+    if not has_catalog(config):
         raise NotFound(f"no archive in {config.data_dir}", hint="name its settings with --config, or start it first")
-    catalog = Catalog.open(catalog_url(config.data_dir), SYSTEM)
+    catalog = open_catalog(config)
     try:
         people = People(catalog)
         yield Desk(config, people, Enrolment(catalog, people))

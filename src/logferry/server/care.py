@@ -13,7 +13,7 @@ from types import FrameType
 
 import structlog
 
-from logferry.archive import Archive, Catalog
+from logferry.archive import Archive
 from logferry.archive.compact import Compacted
 from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed, Sealer
@@ -33,8 +33,8 @@ from logferry.limits import (
     SEAL_WAIT_S,
     SEGMENT_GRACE_S,
 )
+from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
-from logferry.server.first_run import catalog_url
 from logferry.server.lifeline import announce
 from logferry.server.parts import run_part
 from logferry.server.store import store_of
@@ -185,7 +185,7 @@ def run_care(config: ServerConfig) -> None:
     """Care for the archive until SIGTERM or SIGINT. Raises LogferryError when it cannot be opened."""
     os.nice(CARE_NICE)
     with (
-        Catalog.open(catalog_url(config.data_dir)) as catalog,
+        open_catalog(config) as catalog,
         Archive(config.data_dir, catalog, store=store_of(config, "care")) as archive,
     ):
         care = Care(config, archive)

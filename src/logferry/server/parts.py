@@ -23,11 +23,12 @@ from logferry.limits import STOP_S_MAX
 from logferry.server import logs
 from logferry.server.accounts import CatalogUsers
 from logferry.server.activity import Activity
+from logferry.server.catalogs import open_catalog
 from logferry.server.chores import Chores
 from logferry.server.config import ServerConfig, config_from_json
 from logferry.server.copies import CopyFinder
 from logferry.server.disk import disk_room
-from logferry.server.first_run import catalog_url, identity
+from logferry.server.first_run import identity
 from logferry.server.ingest import filesystems
 from logferry.server.lifeline import announce
 from logferry.server.people import People
@@ -82,7 +83,7 @@ class FtpPart:
 
     @contextlib.contextmanager
     def _catalog(self) -> Iterator[Catalog]:
-        catalog = Catalog.open(catalog_url(self._config.data_dir), self._clock)
+        catalog = open_catalog(self._config, self._clock)
         try:
             yield catalog
         finally:

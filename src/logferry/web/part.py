@@ -13,16 +13,17 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from logferry.archive import Archive, Catalog
+from logferry.archive import Archive
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Refused
 from logferry.ftp import TlsIdentity
 from logferry.limits import STOP_S_MAX
 from logferry.search.service import SearchService
+from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
 from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment
-from logferry.server.first_run import catalog_url, identity
+from logferry.server.first_run import identity
 from logferry.server.lifeline import announce
 from logferry.server.people import People
 from logferry.server.runfiles import cannot_listen
@@ -43,7 +44,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
         LogferryError: the archive cannot be opened.
     """
     with (
-        Catalog.open(catalog_url(config.data_dir), clock) as catalog,
+        open_catalog(config, clock) as catalog,
         Archive(
             config.data_dir,
             catalog,

@@ -6,19 +6,19 @@ committed.
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Engine, make_url
 
 from logferry.archive.catalog.agents import Agents
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
-from logferry.archive.catalog.engine import check, create_engine, explained
+from logferry.archive.catalog.engine import Place, explaining, opened
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
-from logferry.archive.catalog.migrate import migrate
+from logferry.archive.catalog.migrate import migrate, revision
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
@@ -28,7 +28,7 @@ from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
 from logferry.clock import SYSTEM, Clock
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "Place"]
 
 
 class Catalog:
@@ -50,8 +50,14 @@ class Catalog:
         self.people = People(engine, self.readers, self.writer)
 
     @classmethod
-    def open(cls, url: str, clock: Clock = SYSTEM, *, disk: Disk | None = None) -> Self:
+    def open(
+        cls, url: str, clock: Clock = SYSTEM, *, disk: Disk | None = None, password: str = "", schema: str = ""
+    ) -> Self:
         """Open the catalog at a URL (``sqlite:////path/catalog.db``, ``postgresql://…``), made or migrated when needed.
+
+        Args:
+            password: for PostgreSQL, where the URL has none.
+            schema: in which the tables are, instead of the first of the connection's search_path.
 
         Raises:
             BadConfig: it is no URL of a catalog, or the driver for it is missing.
@@ -60,20 +66,27 @@ class Catalog:
             Refused: the PostgreSQL server cannot or may not hold it.
             Unreachable: it does not answer.
         """
-        engine = create_engine(url)
+        engine = opened(Place(url, password), schema=schema)
         try:
-            check(engine)
-            migrate(engine)
-        except DatabaseError as error:
-            engine.dispose()
-            known = explained(error, engine)
-            if known is None:
-                raise
-            raise known from error
+            with explaining(engine):
+                migrate(engine)
         except BaseException:
             engine.dispose()
             raise
         return cls(engine, clock, disk or Disk())
+
+    @staticmethod
+    def is_there(place: Place) -> bool:
+        """Whether there is a catalog at ``place``. Raises as ``open`` does."""
+        url = make_url(place.url)
+        if url.get_backend_name() == "sqlite" and not os.path.exists(url.database or ""):
+            return False
+        engine = opened(place)
+        try:
+            with explaining(engine):
+                return revision(engine) is not None
+        finally:
+            engine.dispose()
 
     def close(self) -> None:
         """Write what still waits, then close all connections."""

@@ -7,7 +7,10 @@ other at the start and never fail half way.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
@@ -24,14 +27,26 @@ BEGUN = "logferry_begun"
 """Execution option of a connection whose user begins transactions on the driver's cursor."""
 
 
-def create_engine(url: str) -> Engine:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a catalog lies. The URL may have a password in it, so it is not for people."""
+
+    url: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    """For PostgreSQL, where the URL has none."""
+
+
+def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
     """An engine for ``url`` (``sqlite:///file``, ``postgresql://…``) whose transactions begin as described above.
+
+    Args:
+        password, schema: for PostgreSQL, see there.
 
     Raises:
         BadConfig: the URL is no PostgreSQL server's, or its driver is not installed.
     """
     if postgresql.is_postgresql(url):
-        return postgresql.create_engine(url)
+        return postgresql.create_engine(url, password=password, schema=schema)
     engine = sqlalchemy.create_engine(
         url, connect_args={"timeout": CATALOG_BUSY_S_MAX, "check_same_thread": False, "cached_statements": 256}
     )
@@ -40,14 +55,36 @@ def create_engine(url: str) -> Engine:
     return engine
 
 
-def check(engine: Engine) -> None:
-    """Raises Refused when the database cannot hold a catalog as promised."""
+def opened(place: Place, *, schema: str = "") -> Engine:
+    """An engine for a database that can hold a catalog as promised.
+
+    Raises:
+        LogferryError: it cannot; see ``Catalog.open``.
+    """
+    engine = create_engine(place.url, password=place.password, schema=schema)
     if engine.dialect.name != "sqlite":
-        with engine.connect() as connection:
-            postgresql.check(connection)
+        try:
+            with explaining(engine), engine.connect() as connection:
+                postgresql.check(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
 
 
-def explained(error: DatabaseError, engine: Engine) -> LogferryError | None:
+@contextlib.contextmanager
+def explaining(engine: Engine) -> Iterator[None]:
+    """What the database says against being opened, in our words."""
+    try:
+        yield
+    except DatabaseError as error:
+        known = _explained(error, engine)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _explained(error: DatabaseError, engine: Engine) -> LogferryError | None:
     """What opening the catalog failed of, in our words; None: of nothing that people can mend."""
     if engine.dialect.name != "sqlite":
         return postgresql.explained(error, engine)

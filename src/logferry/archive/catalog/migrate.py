@@ -6,7 +6,7 @@ from importlib import resources
 
 from sqlalchemy import Engine, inspect, text
 
-from logferry.archive.catalog.engine import WRITES
+from logferry.archive.catalog.postgresql import WRITES
 from logferry.errors import Conflict
 
 HEAD = "0004"
@@ -19,7 +19,7 @@ def migrate(engine: Engine) -> None:
     Raises:
         Conflict: the catalog was written by a newer Logferry.
     """
-    if _revision(engine) == HEAD:
+    if revision(engine) == HEAD:
         return
     from alembic import command  # only now: importing it takes longer than a start should
     from alembic.config import Config
@@ -39,7 +39,8 @@ def migrate(engine: Engine) -> None:
                 ) from error
 
 
-def _revision(engine: Engine) -> str | None:
+def revision(engine: Engine) -> str | None:
+    """The revision of the schema that is there; None: there is none."""
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None

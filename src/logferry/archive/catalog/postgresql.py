@@ -36,8 +36,12 @@ def is_postgresql(url: str) -> bool:
     return url.startswith(("postgresql:", "postgres:", f"{DRIVER}:"))
 
 
-def create_engine(url: str) -> Engine:
+def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
     """An engine for ``postgresql://…``, the driver being psycopg 3.
+
+    Args:
+        password: that the URL does not have.
+        schema: the tables are there, whatever the URL's search_path says.
 
     Raises:
         BadConfig: the URL is wrong, or psycopg is not installed.
@@ -48,6 +52,8 @@ def create_engine(url: str) -> Engine:
         hint = "pip install 'logferry[cluster]'"
         raise BadConfig(f"a catalog on PostgreSQL needs psycopg 3: {error}", hint=hint) from error
     parsed = _parsed(url)
+    if password:
+        parsed = parsed.set(password=password)
     defaults: dict[str, Any] = {"connect_timeout": CATALOG_CONNECT_S_MAX, "application_name": "logferry"}
     defaults = {name: value for name, value in defaults.items() if name not in parsed.query}
     try:
@@ -56,7 +62,7 @@ def create_engine(url: str) -> Engine:
         )
     except (sqlalchemy.exc.ArgumentError, TypeError, ValueError) as error:
         raise BadConfig("catalog.url is not the URL of a PostgreSQL database", hint=_URL_HINT) from error
-    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "connect", lambda connection, _record: _prepare_connection(connection, schema))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -111,6 +117,11 @@ def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
     return None
 
 
+def quoted(name: str) -> str:
+    """An identifier as it stands in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def is_lost(driver_connection: Any) -> bool:
     """Whether the server is no longer at the other end."""
     return bool(driver_connection.closed or driver_connection.broken)
@@ -143,10 +154,12 @@ def _without_secrets(said: str) -> str:
     return re.sub(r"(?i)(password\s*=\s*)\S+|(://[^:@/\s]*:)[^@\s]*@", r"\1\2***", line)
 
 
-def _prepare_connection(connection: Any, _record: Any) -> None:
+def _prepare_connection(connection: Any, schema: str) -> None:
     connection.adapters.register_dumper(str, _text_dumper())
     autocommit, connection.autocommit = connection.autocommit, True
     connection.execute(f"SET lock_timeout = {int(CATALOG_BUSY_S_MAX * 1000)}")
+    if schema:
+        connection.execute("SELECT set_config('search_path', %s, false)", [quoted(schema)])
     connection.execute("SET default_transaction_isolation = 'read committed'")
     # The other settings wait for the disk here at least; this one would confirm what is on none.
     if connection.execute("SHOW synchronous_commit").fetchone()[0] == "off":
