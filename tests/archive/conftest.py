@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.engine import create_engine
 from logferry.archive.durable import Disk
 from logferry.archive.records import GenerationRecord, Received
 from logferry.clock import ManualClock
@@ -83,6 +85,22 @@ class Shelf:
         """The live tree as plain files."""
         root = self.folder / "live" / AGENT
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def lose_catalog(self) -> Shelf:
+        """Close, and open the same archive with an empty catalog."""
+        self.close()
+        url = catalog_url(self.folder)
+        if url.startswith("sqlite"):
+            for path in self.folder.glob("catalog.db*"):
+                path.unlink()
+        else:
+            engine = create_engine(url)
+            with engine.begin() as connection:
+                schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+                connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+                connection.execute(text(f"CREATE SCHEMA {schema}"))
+            engine.dispose()
+        return Shelf(self.folder)
 
     def close(self) -> None:
         """Close archive and catalog."""
