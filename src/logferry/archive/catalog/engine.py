@@ -101,6 +101,11 @@ def begin_writing(dialect: Dialect) -> str:
     return "BEGIN IMMEDIATE" if dialect.name == "sqlite" else postgresql.BEGIN_WRITING
 
 
+def unreachable(engine: Engine, said: str) -> LogferryError:
+    """The error for a database that has gone, as the driver says."""
+    return postgresql.unreachable(engine, said)
+
+
 def is_lost(dialect: Dialect, connection: Any) -> bool:
     """Whether the database is no longer at the other end of a driver's connection."""
     return dialect.name != "sqlite" and postgresql.is_lost(connection)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import functools
 import re
+import select
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event, text
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
 from logferry.errors import BadConfig, Later, LogferryError, Refused, Unreachable
@@ -64,6 +65,7 @@ def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
         raise BadConfig("catalog.url is not the URL of a PostgreSQL database", hint=_URL_HINT) from error
     event.listen(engine, "connect", lambda connection, _record: _prepare_connection(connection, schema))
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _explain)
     return engine
 
 
@@ -111,9 +113,10 @@ def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
         return Refused(f"{where} takes no changes: {said}", hint="name the primary server in catalog.url")
     if state == "55P03":
         return Later(f"another process holds the catalog on {where}: {said}", hint="try again when it has ended")
+    if state is None and isinstance(error, sqlalchemy.exc.ProgrammingError):
+        return BadConfig(f"catalog.url is wrong: {_without_secrets(str(cause))}", hint=_URL_HINT)
     if isinstance(error, sqlalchemy.exc.OperationalError):
-        hint = "is the server running, and are host, database, user and password in catalog.url right?"
-        return Unreachable(f"the catalog on {where} cannot be reached: {_without_secrets(str(cause))}", hint=hint)
+        return unreachable(engine, str(cause))
     return None
 
 
@@ -122,9 +125,21 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def is_lost(driver_connection: Any) -> bool:
-    """Whether the server is no longer at the other end."""
-    return bool(driver_connection.closed or driver_connection.broken)
+def unreachable(engine: Engine, said: str) -> Unreachable:
+    """The error for a server that does not answer, or does not let us in."""
+    return Unreachable(
+        f"the catalog on {_name(engine)} cannot be reached: {_without_secrets(said)}",
+        hint="is the server running, and are host, database, user and password in catalog.url right?",
+    )
+
+
+def is_lost(connection: Any) -> bool:
+    """Whether the server is no longer at the other end of an idle driver's connection."""
+    if connection.closed or connection.broken:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.pgconn.socket, select.POLLIN)
+    return bool(waiting.poll(0))  # it says goodbye before it hangs up; to an idle connection it says nothing else
 
 
 _URL_HINT = 'for example "postgresql://logferry@db.example/logferry"'
@@ -179,6 +194,12 @@ def _text_dumper() -> Any:
             return super().dump(_UNFIT.sub("\x1a", obj) if unfit else obj)
 
     return FitText
+
+
+def _explain(context: ExceptionContext) -> None:
+    """A connection that is lost, or cannot be made, is in our words for everybody."""
+    if context.engine is not None and context.is_disconnect:
+        context.chained_exception = unreachable(context.engine, str(context.original_exception))
 
 
 def _begin(connection: Connection) -> None:
