@@ -84,6 +84,16 @@ def test_a_user_without_rights_is_told_what_to_grant(postgres: Postgres) -> None
     postgres.run("DROP ROLE guest")
 
 
+def test_tables_of_another_program_are_left_alone(postgres: Postgres) -> None:
+    with postgres.schema() as url:
+        schema = url.rpartition("%3D")[2]
+        postgres.run(f"CREATE TABLE {schema}.users (theirs int)")
+        with pytest.raises(Refused, match="another program"):
+            Catalog.open(url)
+        tables = postgres.run(f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'")
+        assert tables == [("users",)]
+
+
 def test_a_server_that_is_too_old_is_refused(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("logferry.archive.catalog.postgresql.POSTGRESQL_VERSION_MIN", 99)
     with pytest.raises(Refused, match="99 or newer"):

@@ -113,8 +113,8 @@ class CatalogConfig:
         try:
             parts = urlsplit(self.url)
             secret, _ = parts.password, parts.port
-        except ValueError as error:
-            raise BadConfig(f"url = {self.shown_url!r} is not a URL: {error}", hint=hint) from None
+        except ValueError:  # not shown: where the password is in it, nobody knows
+            raise BadConfig("url is not a URL", hint=hint) from None
         if parts.scheme not in ("postgresql", "postgres"):
             raise BadConfig(f"url = {self.shown_url!r} is no catalog", hint=hint)
         if not parts.path.strip("/"):

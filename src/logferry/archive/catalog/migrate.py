@@ -13,17 +13,19 @@ HEAD = "0004"
 """The newest revision in ``migrations/versions``."""
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, to: str = HEAD) -> None:
     """Apply the migrations that are missing, all or none. Safe when several processes open the catalog at once.
+
+    Args:
+        to: the revision that is wanted; an older one in tests alone.
 
     Raises:
         Conflict: the catalog was written by a newer Logferry.
     """
-    if revision(engine) == HEAD:
+    if revision(engine) == to:
         return
     from alembic import command  # only now: importing it takes longer than a start should
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
     from alembic.util.exc import CommandError
 
     with resources.as_file(resources.files(__package__) / "migrations") as folder:
@@ -32,10 +34,11 @@ def migrate(engine: Engine) -> None:
         with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
             config.attributes["connection"] = connection
             try:
-                command.upgrade(config, ScriptDirectory.from_config(config).get_current_head() or HEAD)
+                command.upgrade(config, to)
             except CommandError as error:
                 raise Conflict(
-                    f"the catalog's schema is unknown: {error}", hint="it was written by a newer Logferry: upgrade"
+                    f"the catalog has a schema that this program does not know (it knows {HEAD}): {error}",
+                    hint="it was written by a newer Logferry: upgrade; or the tables are another program's",
                 ) from error
 
 

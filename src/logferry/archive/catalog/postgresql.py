@@ -109,6 +109,11 @@ def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
             f"{where} does not let the user {user} make the catalog's tables: {said}",
             hint=f'as its owner: GRANT CREATE, USAGE ON SCHEMA public TO "{user}"',
         )
+    if state == "42P07":
+        return Refused(
+            f"{where} has tables of another program: {said}",
+            hint="CREATE SCHEMA logferry; and ?options=-csearch_path%3Dlogferry behind catalog.url",
+        )
     if state == "25006":
         return Refused(f"{where} takes no changes: {said}", hint="name the primary server in catalog.url")
     if state == "55P03":
