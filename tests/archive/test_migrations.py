@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,10 @@ from logferry.clock import ManualClock
 from logferry.errors import Conflict
 from logferry.limits import COPIES_QUIET_S
 
-OLDER = [f"{number:04d}" for number in range(1, int(HEAD))]
+VERSIONS = sorted(
+    file.name[1:5] for file in (resources.files(migrations) / "versions").iterdir() if file.name.startswith("v0")
+)
+OLDER = [version for version in VERSIONS if version != HEAD]
 SHIPPED = {"0001": "9dd6ea466066", "0002": "108ca537007f", "0003": "2c11a6e12f92", "0004": "5879117304f1"}
 """Migrations that people's catalogs have gone through: never changed again. The beginning of their SHA-256."""
 
@@ -131,7 +133,7 @@ def filled(engine: Engine, version: str) -> dict[str, list[dict[str, Any]]]:
     return written
 
 
-_EMPTY = {"indexes"}
+_EMPTY = {"indexes", "name_blocks"}
 """Tables of later versions that have no rows here."""
 
 
@@ -219,9 +221,9 @@ def test_migrations_that_were_shipped_are_never_changed() -> None:
     """A change comes as another migration."""
     folder = resources.files(migrations) / "versions"
     found = {
-        Path(file.name).name[1:5]: hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        file.name[1:5]: hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         for file in folder.iterdir()
         if file.name.startswith("v0")
     }
     assert {version: found[version] for version in SHIPPED} == SHIPPED
-    assert sorted(found) == [*OLDER, HEAD]
+    assert VERSIONS[-1] == HEAD

@@ -52,6 +52,7 @@ class Care:
         self._compactor = archive.compactor()
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
+        self._naming = archive.catalog.naming
         self._compact_s = clock.monotonic_s()
         self._retention = archive.retention([Rule(rule.match, rule.keep) for rule in config.retention])
         self._retention_s = clock.monotonic_s()
@@ -76,6 +77,7 @@ class Care:
             (bool(archive.seal_after), self._compact),
             (bool(self._config.retention), self._retain),
             (True, self._tidy),
+            (True, self._name),
             (bool(archive.scrub_every), self._scrub),
         )
         for is_wanted, duty in duties:
@@ -91,6 +93,11 @@ class Care:
         removed = self._sealer.sweep(SEGMENT_GRACE_S)
         if removed:
             log.info("objects that nothing refers to removed from the store", count=removed)
+
+    def _name(self) -> None:
+        """Let new files be found by parts of their names without looking at all."""
+        while not self._stop.is_set() and self._naming.make_block():
+            pass
 
     def _seal(self) -> None:
         """Agents with enough at rest first; those with little when it has waited long."""

@@ -19,6 +19,7 @@ from logferry.archive.catalog.engine import Place, explaining, opened
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.migrate import migrate, revision
+from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
@@ -43,7 +44,8 @@ class Catalog:
         self.filing = Filing(engine.dialect, sums)
         self.sealing = Sealing(engine.dialect, self.readers)
         self.agents = Agents(engine, self.writer, clock)
-        self.files = Files(engine, self.readers)
+        self.naming = Naming(engine, self.readers, self.writer)
+        self.files = Files(engine, self.readers, self.naming)
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
         self.retaining = Retaining(engine, self.writer, clock)

@@ -1,0 +1,150 @@
+"""Blocks of names: what finding a file by a part of its name reads instead of all rows. Pure.
+
+A block holds ``agent/path`` of some thousand files with ids in a row, compressed, and 64 Ki bits: those of all trigrams
+of its names, folded. Where a trigram of what is looked for is missing, the block need not be read. Files keep id and
+path for ever, and ids are given out in the order of commits, so a block once made never changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import zstandard
+
+from logferry.errors import Damaged
+from logferry.limits import AGENT_ID_CHARS_MAX, NAME_BLOCK_FILES, PATH_BYTES_MAX
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GRAM_BYTES = 8192
+_BITS = GRAM_BYTES * 8
+_LEVEL = 3
+_ID_BYTES = 4
+_RAW_BYTES_MAX = NAME_BLOCK_FILES * (_ID_BYTES + AGENT_ID_CHARS_MAX + 1 + PATH_BYTES_MAX + 1)
+_WILD = re.compile(r"[*?]+")
+
+
+class Named(NamedTuple):
+    """A file by its name. Sorts as lists of files do."""
+
+    agent: str
+    path: str
+    id: int
+
+
+class Block(NamedTuple):
+    """Names of so many ``files`` from ``first_id`` to ``last_id``."""
+
+    first_id: int
+    last_id: int
+    files: int
+    grams: bytes
+    names: bytes
+
+
+def folded(text: str) -> str:
+    """A form in which texts that are equal in any sense of "in any case" are equal."""
+    if text.isascii():
+        return text.lower()
+    # The dotted and the dotless i count as an i for regular expressions, but not for case folding.
+    return text.casefold().replace("\u0131", "i").replace("\u0307", "")
+
+
+def literals_of(glob: str) -> list[str]:
+    """The texts between the wildcards of a glob, all of which a match has in it."""
+    return [part for part in _WILD.split(glob) if part]
+
+
+def pack(files: Sequence[Named]) -> Block:
+    """The block of files whose ids ascend, at least one."""
+    import numpy as np
+
+    first = files[0].id
+    deltas = np.array([file.id - first for file in files], np.uint32)
+    text = "\n".join(f"{file.agent}/{file.path}" for file in files)
+    bits = np.zeros(_BITS, np.bool_)
+    bits[_grams(folded(text))] = True
+    raw = deltas.astype("<u4").tobytes() + text.encode()
+    names = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(raw)
+    return Block(first, files[-1].id, len(files), np.packbits(bits, bitorder="little").tobytes(), names)
+
+
+def gram_matrix(rows: Sequence[bytes]) -> np.ndarray[Any, Any]:
+    """The bits of several blocks, one row each."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), GRAM_BYTES)
+
+
+def may_hold(matrix: np.ndarray[Any, Any], literals: Sequence[str]) -> list[int]:
+    """The rows of ``matrix`` whose blocks may have names with all of ``literals`` (folded) in them."""
+    import numpy as np
+
+    left = np.ones(len(matrix), np.bool_)
+    for literal in literals:
+        for gram in np.unique(_grams(literal)):
+            left &= (matrix[:, gram >> 3] >> (gram & 7) & 1).astype(np.bool_)
+    return [int(row) for row in np.flatnonzero(left)]
+
+
+def matches(first_id: int, count: int, names: bytes, literals: Sequence[str]) -> Iterator[Named]:
+    """The files of a block whose ``agent/path``, folded, has all of ``literals`` (folded, at least one) in it.
+
+    Raises:
+        Damaged: the block is not what was written.
+    """
+    import numpy as np
+
+    raw = _unpacked(count, names)
+    ids, text = np.frombuffer(raw, "<u4", count), raw[count * _ID_BYTES :]
+    plain = text.isascii()
+    low = text.lower() if plain else folded(text.decode()).encode()
+    wanted = sorted((literal.encode() for literal in literals), key=len, reverse=True)
+    lines = None if plain else text.split(b"\n")
+    longest, others = wanted[0], wanted[1:]
+    at = number = seen = 0
+    while (at := low.find(longest, at)) >= 0:
+        number += low.count(b"\n", seen, at)
+        start, end = low.rfind(b"\n", 0, at) + 1, low.find(b"\n", at)
+        end = len(low) if end < 0 else end
+        if all(low.find(other, start, end) >= 0 for other in others):
+            line = text[start:end] if lines is None else lines[number]
+            agent, _, path = line.decode().partition("/")
+            yield Named(agent, path, first_id + int(ids[number]))
+        seen, at = end, end + 1
+
+
+def has_all(agent: str, path: str, literals: Sequence[str]) -> bool:
+    """The same for one name."""
+    text = folded(f"{agent}/{path}")
+    return all(literal in text for literal in literals)
+
+
+def _unpacked(count: int, names: bytes) -> bytes:
+    try:
+        size = zstandard.frame_content_size(names)
+        if not 0 < size <= _RAW_BYTES_MAX:
+            raise Damaged("a block of names in the catalog has no proper size", where="name_blocks", hint=_HINT)
+        raw = zstandard.ZstdDecompressor().decompress(names, max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise Damaged(f"a block of names in the catalog is broken: {error}", where="name_blocks", hint=_HINT) from error
+    if raw.count(b"\n", count * _ID_BYTES) != count - 1:
+        raise Damaged("a block of names in the catalog has not its files", where="name_blocks", hint=_HINT)
+    return raw
+
+
+_HINT = "empty the table name_blocks: it is filled again in the background"
+
+
+def _grams(text: str) -> np.ndarray[Any, Any]:
+    """The numbers of all trigrams of bytes, also those across the ends of lines."""
+    import numpy as np
+
+    data = np.frombuffer(text.encode(), np.uint8).astype(np.uint32)
+    if len(data) < 3:
+        return np.zeros(0, np.uint32)
+    mixed = (data[:-2] << 16 | data[1:-1] << 8 | data[2:]) * np.uint32(2654435761)
+    return mixed >> np.uint32(32 - 16)

@@ -1,0 +1,131 @@
+"""Finding files by parts of their names: blocks of names are made in the background, the newest files are looked at.
+
+Every answer is right whether all blocks are made or none; they only save looking.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy.engine import Connection, Engine
+
+from logferry.archive.catalog import nameblocks
+from logferry.archive.catalog.nameblocks import Named
+from logferry.archive.catalog.prepared import Prepared
+from logferry.archive.catalog.readers import Readers
+from logferry.archive.catalog.tables import files, name_blocks
+from logferry.archive.catalog.writer import Rows, Writer
+from logferry.limits import CATALOG_PAGE_ROWS, NAME_BLOCK_FILES, NAME_BLOCKS_READ
+
+_B = name_blocks.c
+
+
+class Naming:
+    """The names of all files. Thread-safe."""
+
+    def __init__(self, engine: Engine, readers: Readers, writer: Writer) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._writer = writer
+        dialect = engine.dialect
+        self._last = Prepared(select(func.max(_B.last_id)), dialect)
+        self._newer = Prepared(
+            select(_B.first_id, _B.last_id, _B.files, _B.grams)
+            .where(_B.first_id > bindparam("after"))
+            .order_by(_B.first_id)
+            .limit(bindparam("most")),
+            dialect,
+        )
+        self._names = Prepared(select(_B.names).where(_B.first_id == bindparam("first")), dialect)
+        self._files = Prepared(
+            select(files.c.agent_id, files.c.path, files.c.id)
+            .where(files.c.id > bindparam("after"))
+            .order_by(files.c.id)
+            .limit(bindparam("most")),
+            dialect,
+        )
+        self._lock = threading.Lock()
+        self._known: list[tuple[int, int, int]] = []
+        """(first id, last id, count) of the blocks whose bits are in ``_matrix``."""
+        self._matrix: Any = None
+
+    # Making ----------------------------------------------------------------------------------------------------------
+
+    def make_block(self) -> bool:
+        """Make the next block, when there are enough files for it; whether there were."""
+        with self._readers.cursor() as cursor:
+            after = self._last_id(cursor)
+            rows = self._files.all(cursor, after=after, most=NAME_BLOCK_FILES)
+        if len(rows) < NAME_BLOCK_FILES:
+            return False
+        block = nameblocks.pack([Named(*row) for row in rows])
+
+        def work(connection: Connection) -> None:
+            # Another process may have been first; it made the same block.
+            last = connection.execute(select(func.max(_B.last_id))).scalar() or 0
+            if last == after:
+                connection.execute(insert(name_blocks).values(block._asdict()))
+
+        self._writer.run(Rows(work))
+        return True
+
+    # Finding ---------------------------------------------------------------------------------------------------------
+
+    def first(self, literals: Sequence[str], after: tuple[str, str] | None, count: int) -> list[Named]:
+        """The first ``count`` files behind ``after`` (agent, path) with all of ``literals`` (folded) in their names.
+
+        What has moved away is among them.
+        """
+        best: list[Named] = []
+        for found in self._all(literals):
+            if after is None or found[:2] > after:
+                best.append(found)
+                if len(best) >= 4 * count:
+                    best = sorted(best)[:count]
+        return sorted(best)[:count]
+
+    def _all(self, literals: Sequence[str]) -> Iterator[Named]:
+        known, matrix = self._blocks()
+        last = known[-1][1] if known else 0
+        for row in nameblocks.may_hold(matrix, literals) if known else ():
+            first_id, _, count = known[row]
+            with self._readers.cursor() as cursor:
+                names = self._names.one(cursor, first=first_id)
+            if names is not None:
+                yield from nameblocks.matches(first_id, count, bytes(names[0]), literals)
+        while True:
+            with self._readers.cursor() as cursor:
+                rows = self._files.all(cursor, after=last, most=CATALOG_PAGE_ROWS)
+            for row in rows:
+                if nameblocks.has_all(row[0], row[1], literals):
+                    yield Named(*row)
+            if len(rows) < CATALOG_PAGE_ROWS:
+                return
+            last = rows[-1][2]
+
+    def _blocks(self) -> tuple[list[tuple[int, int, int]], Any]:
+        """All blocks and their bits; those made since the last time are read."""
+        with self._lock:
+            while True:
+                after = self._known[-1][0] if self._known else -1
+                with self._readers.cursor() as cursor:
+                    rows = self._newer.all(cursor, after=after, most=NAME_BLOCKS_READ)
+                if rows:
+                    added = nameblocks.gram_matrix([bytes(row[3]) for row in rows])
+                    self._matrix = added if self._matrix is None else _below(self._matrix, added)
+                    self._known = [*self._known, *((row[0], row[1], row[2]) for row in rows)]
+                if len(rows) < NAME_BLOCKS_READ:
+                    return self._known, self._matrix
+
+    def _last_id(self, cursor: Any) -> int:
+        row = self._last.one(cursor)
+        return int(row[0]) if row is not None and row[0] is not None else 0
+
+
+def _below(matrix: Any, added: Any) -> Any:
+    import numpy as np
+
+    return np.concatenate([matrix, added])
