@@ -68,10 +68,24 @@ def test_a_block_gives_exactly_the_names_that_have_the_texts(seed: int) -> None:
         literals = [whole[start : start + dice.randrange(1, 8)]]
         if dice.random() < 0.5:
             literals.append(dice.choice([whole[:3], folded(dice.choice(WORDS)), "not there"]))
-        expected = [one for one in files if all(text in folded(f"{one.agent}/{one.path}") for text in literals)]
+        expected = sorted(one for one in files if all(text in folded(f"{one.agent}/{one.path}") for text in literals))
         assert list(matches(block.first_id, block.files, block.names, literals)) == expected
+        after = dice.choice([("", ""), ("web-07", ""), ("web-07", "nginx"), ("zzz", ""), (file.agent, file.path)])
+        later = [one for one in expected if one[:2] > after]
+        assert list(matches(block.first_id, block.files, block.names, literals, after)) == later
         if expected:
             assert may_hold(nameblocks.gram_matrix([block.grams]), literals) == [0]
+
+
+def test_a_block_is_read_from_any_place_on() -> None:
+    """Agents whose ids begin alike stand as they do in every list."""
+    files = [Named(agent, path, 1) for agent in ("web", "web-1", "web.1", "web0") for path in ("-", "a", "b/c")]
+    files = [Named(agent, path, number) for number, (agent, path, _) in enumerate(files, 5)]
+    block = pack(files)
+    places = [("", ""), *(one[:2] for one in files), ("web", "aa"), ("web-", ""), ("zzz", "z")]
+    for after in places:
+        found = list(matches(block.first_id, block.files, block.names, ["web"], after))
+        assert found == sorted(one for one in files if one[:2] > after), after
 
 
 def test_blocks_without_the_text_are_not_read() -> None:

@@ -100,7 +100,7 @@ class SearchService:
         )
         files = self._catalog.files
         found: list[FileRecord] = []
-        rows = CATALOG_PAGE_ROWS
+        rows = limit if planner.needed else CATALOG_PAGE_ROWS
         while True:
             page = files.find(needed=planner.needed, cursor=cursor, limit=rows)
             for file in page.files:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, lite
 from sqlalchemy.engine import Engine
 
 from logferry.archive.catalog.filing import LIVE
-from logferry.archive.catalog.nameblocks import folded, literals_of
+from logferry.archive.catalog.nameblocks import folded, has_all, literals_of
 from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.patterns import compiled, glob_prefix, successor
 from logferry.archive.catalog.prepared import Prepared
@@ -284,13 +284,18 @@ class Files:
     def _candidates(
         self, agent: str, literals: list[str], after: tuple[str, str] | None, limit: int
     ) -> Iterator[Any]:  # fmt: skip
-        """Rows of files by (agent, path), behind ``after``: all whose agents begin with ``agent`` and names have all
-        of ``literals`` (folded), and others.
+        """Rows of files by (agent, path), behind ``after``, whose names have all of ``literals`` (folded) in them.
+
+        Agents that cannot begin with ``agent`` may be left out.
         """
+        hits = 0
         for walked, row in enumerate(self._walk(agent, "", after), 1):
-            yield row
             after = (row[1], row[2])
-            if literals and walked >= FIND_WALK_ROWS:
+            if not literals or has_all(row[1], row[2], literals):
+                hits += 1
+                yield row
+            # Where there are many, going on finds a page of them sooner than asking the blocks.
+            if literals and walked >= FIND_WALK_ROWS and walked * limit > 10 * FIND_WALK_ROWS * hits:
                 break
         else:
             return

@@ -59,15 +59,16 @@ def literals_of(glob: str) -> list[str]:
 
 
 def pack(files: Sequence[Named]) -> Block:
-    """The block of files whose ids ascend, at least one."""
+    """The block of files whose ids ascend, at least one. Inside it stands by agent and path."""
     import numpy as np
 
     first = files[0].id
-    deltas = np.array([file.id - first for file in files], np.uint32)
-    text = "\n".join(f"{file.agent}/{file.path}" for file in files)
+    ordered = sorted(files)
+    deltas = np.array([file.id - first for file in ordered], "<u4")
+    text = "\n".join(f"{file.agent}/{file.path}" for file in ordered)
     bits = np.zeros(_BITS, np.bool_)
     bits[_grams(folded(text))] = True
-    raw = deltas.astype("<u4").tobytes() + text.encode()
+    raw = deltas.tobytes() + text.encode()
     names = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(raw)
     return Block(first, files[-1].id, len(files), np.packbits(bits, bitorder="little").tobytes(), names)
 
@@ -90,8 +91,12 @@ def may_hold(matrix: np.ndarray[Any, Any], literals: Sequence[str]) -> list[int]
     return [int(row) for row in np.flatnonzero(left)]
 
 
-def matches(first_id: int, count: int, names: bytes, literals: Sequence[str]) -> Iterator[Named]:
+def matches(
+    first_id: int, count: int, names: bytes, literals: Sequence[str], after: tuple[str, str] | None = None
+) -> Iterator[Named]:
     """The files of a block whose ``agent/path``, folded, has all of ``literals`` (folded, at least one) in it.
+
+    They come by agent and path, from behind ``after`` on.
 
     Raises:
         Damaged: the block is not what was written.
@@ -102,19 +107,37 @@ def matches(first_id: int, count: int, names: bytes, literals: Sequence[str]) ->
     ids, text = np.frombuffer(raw, "<u4", count), raw[count * _ID_BYTES :]
     plain = text.isascii()
     low = text.lower() if plain else folded(text.decode()).encode()
-    wanted = sorted((literal.encode() for literal in literals), key=len, reverse=True)
     lines = None if plain else text.split(b"\n")
-    longest, others = wanted[0], wanted[1:]
-    at = number = seen = 0
+    longest, *others = sorted((literal.encode() for literal in literals), key=len, reverse=True)
+    # Where the folded text has other lengths, its lines cannot be compared: all are looked at.
+    at = seen = _behind(text, after) if plain and after is not None else 0
+    number = low.count(b"\n", 0, at)
     while (at := low.find(longest, at)) >= 0:
         number += low.count(b"\n", seen, at)
         start, end = low.rfind(b"\n", 0, at) + 1, low.find(b"\n", at)
         end = len(low) if end < 0 else end
-        if all(low.find(other, start, end) >= 0 for other in others):
-            line = text[start:end] if lines is None else lines[number]
-            agent, _, path = line.decode().partition("/")
-            yield Named(agent, path, first_id + int(ids[number]))
+        if not others or all(low.find(other, start, end) >= 0 for other in others):
+            agent, _, path = (text[start:end] if lines is None else lines[number]).decode().partition("/")
+            if after is None or (agent, path) > after:
+                yield Named(agent, path, first_id + int(ids[number]))
         seen, at = end, end + 1
+
+
+def _behind(text: bytes, after: tuple[str, str]) -> int:
+    """Where the first line behind ``after`` begins."""
+    key = f"{after[0]}\0{after[1]}".encode()
+    low, high = 0, len(text) + 1  # lines that begin before low are not behind it, those at high or later are
+    while low < high:
+        start = text.rfind(b"\n", 0, (low + high) // 2) + 1
+        start = max(start, low)
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        # NUL sorts before whatever an agent's id may have, so that ids that begin alike stand as they do in lists.
+        if text[start:end].replace(b"/", b"\0", 1) > key:
+            high = start
+        else:
+            low = end + 1
+    return min(low, len(text))
 
 
 def has_all(agent: str, path: str, literals: Sequence[str]) -> bool:

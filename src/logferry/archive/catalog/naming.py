@@ -80,14 +80,19 @@ class Naming:
         What has moved away is among them.
         """
         best: list[Named] = []
-        for found in self._all(literals):
-            if after is None or found[:2] > after:
+        bound: Named | None = None
+        for some in self._by_part(literals, after):
+            for found in some:  # in order, so those behind one that comes too late do as well
+                if bound is not None and found > bound:
+                    break
                 best.append(found)
-                if len(best) >= 4 * count:
-                    best = sorted(best)[:count]
-        return sorted(best)[:count]
+            if len(best) >= count:
+                best = sorted(best)[:count]
+                bound = best[-1]
+        return sorted(best)
 
-    def _all(self, literals: Sequence[str]) -> Iterator[Named]:
+    def _by_part(self, literals: Sequence[str], after: tuple[str, str] | None) -> Iterator[Iterator[Named]]:
+        """The matches of each block, then those of files that are in none, each in order."""
         known, matrix = self._blocks()
         last = known[-1][1] if known else 0
         for row in nameblocks.may_hold(matrix, literals) if known else ():
@@ -95,13 +100,12 @@ class Naming:
             with self._readers.cursor() as cursor:
                 names = self._names.one(cursor, first=first_id)
             if names is not None:
-                yield from nameblocks.matches(first_id, count, bytes(names[0]), literals)
+                yield nameblocks.matches(first_id, count, bytes(names[0]), literals, after)
         while True:
             with self._readers.cursor() as cursor:
                 rows = self._files.all(cursor, after=last, most=CATALOG_PAGE_ROWS)
-            for row in rows:
-                if nameblocks.has_all(row[0], row[1], literals):
-                    yield Named(*row)
+            found = [Named(*row) for row in rows if nameblocks.has_all(row[0], row[1], literals)]
+            yield iter(sorted(one for one in found if after is None or one[:2] > after))
             if len(rows) < CATALOG_PAGE_ROWS:
                 return
             last = rows[-1][2]
