@@ -306,7 +306,7 @@ CATALOG_READERS_IDLE_MAX = 16
 NAME_BLOCK_FILES = 8_192
 """Files whose names make a block: half a megabyte of text, read and looked through in about a millisecond."""
 NAME_BLOCKS_READ = 256
-"""Blocks whose bits (8 KiB each) are read at a time."""
+"""Blocks whose bits (32 KiB each) are read at a time."""
 FIND_WALK_ROWS = 1_000
 """Rows that finding by name looks at in their order before it asks the blocks: what is common is found sooner so."""
 FIND_PAGE_ROWS_MAX = 16_000

@@ -1,8 +1,9 @@
 """Blocks of names: what finding a file by a part of its name reads instead of all rows. Pure.
 
-A block holds ``agent/path`` of some thousand files with ids in a row, compressed, and 64 Ki bits: those of all trigrams
-of its names, folded. Where a trigram of what is looked for is missing, the block need not be read. Files keep id and
-path for ever, and ids are given out in the order of commits, so a block once made never changes.
+A block holds ``agent/path`` of some thousand files with ids in a row, compressed, and 256 Ki bits: those of all runs
+of three and of five bytes in its names, folded. Where a run of what is looked for is missing, the block need not be
+read. (Three alone would not do: a few thousand names with random hexadecimal parts have all of them.) Files keep id
+and path for ever, and ids are given out in the order of commits, so a block once made never changes.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from logferry.limits import AGENT_ID_CHARS_MAX, NAME_BLOCK_FILES, PATH_BYTES_MAX
 if TYPE_CHECKING:
     import numpy as np
 
-GRAM_BYTES = 8192
+GRAM_BYTES = 32_768
 _BITS = GRAM_BYTES * 8
+_SHIFT = 32 - 18  # of a product of 32 bits, the upper ones are the best mixed
 _LEVEL = 3
 _ID_BYTES = 4
 _RAW_BYTES_MAX = NAME_BLOCK_FILES * (_ID_BYTES + AGENT_ID_CHARS_MAX + 1 + PATH_BYTES_MAX + 1)
@@ -70,14 +72,18 @@ def pack(files: Sequence[Named]) -> Block:
     bits[_grams(folded(text))] = True
     raw = deltas.tobytes() + text.encode()
     names = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(raw)
-    return Block(first, files[-1].id, len(files), np.packbits(bits, bitorder="little").tobytes(), names)
+    grams = zstandard.ZstdCompressor(level=1).compress(np.packbits(bits, bitorder="little").tobytes())
+    return Block(first, files[-1].id, len(files), grams, names)
 
 
 def gram_matrix(rows: Sequence[bytes]) -> np.ndarray[Any, Any]:
-    """The bits of several blocks, one row each."""
+    """The bits of several blocks, one row each. Raises Damaged."""
     import numpy as np
 
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), GRAM_BYTES)
+    unpacked = b"".join(_decompressed(row, GRAM_BYTES) for row in rows)
+    if len(unpacked) != len(rows) * GRAM_BYTES:
+        raise Damaged("the bits of a block of names in the catalog are too few", where="name_blocks", hint=_HINT)
+    return np.frombuffer(unpacked, np.uint8).reshape(len(rows), GRAM_BYTES)
 
 
 def may_hold(matrix: np.ndarray[Any, Any], literals: Sequence[str]) -> list[int]:
@@ -147,27 +153,33 @@ def has_all(agent: str, path: str, literals: Sequence[str]) -> bool:
 
 
 def _unpacked(count: int, names: bytes) -> bytes:
-    try:
-        size = zstandard.frame_content_size(names)
-        if not 0 < size <= _RAW_BYTES_MAX:
-            raise Damaged("a block of names in the catalog has no proper size", where="name_blocks", hint=_HINT)
-        raw = zstandard.ZstdDecompressor().decompress(names, max_output_size=size)
-    except zstandard.ZstdError as error:
-        raise Damaged(f"a block of names in the catalog is broken: {error}", where="name_blocks", hint=_HINT) from error
+    raw = _decompressed(names, _RAW_BYTES_MAX)
     if raw.count(b"\n", count * _ID_BYTES) != count - 1:
         raise Damaged("a block of names in the catalog has not its files", where="name_blocks", hint=_HINT)
     return raw
+
+
+def _decompressed(data: bytes, most: int) -> bytes:
+    try:
+        size = zstandard.frame_content_size(data)
+        if not 0 < size <= most:
+            raise Damaged("a block of names in the catalog has no proper size", where="name_blocks", hint=_HINT)
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise Damaged(f"a block of names in the catalog is broken: {error}", where="name_blocks", hint=_HINT) from error
 
 
 _HINT = "empty the table name_blocks: it is filled again in the background"
 
 
 def _grams(text: str) -> np.ndarray[Any, Any]:
-    """The numbers of all trigrams of bytes, also those across the ends of lines."""
+    """The numbers of all runs of three and five bytes, also those across the ends of lines."""
     import numpy as np
 
     data = np.frombuffer(text.encode(), np.uint8).astype(np.uint32)
-    if len(data) < 3:
-        return np.zeros(0, np.uint32)
-    mixed = (data[:-2] << 16 | data[1:-1] << 8 | data[2:]) * np.uint32(2654435761)
-    return mixed >> np.uint32(32 - 16)
+    three = data[:-2] << 16 | data[1:-1] << 8 | data[2:]
+    found = [three * np.uint32(2_654_435_761)]
+    if len(data) >= 5:
+        five = three[:-2] * np.uint32(2_246_822_519) ^ (data[3:-1] << 8 | data[4:]) * np.uint32(3_266_489_917)
+        found.append(five * np.uint32(668_265_263))
+    return np.concatenate(found) >> np.uint32(_SHIFT)
