@@ -27,10 +27,10 @@ def elsewhere(postgres: Postgres, folder: Path) -> Iterator[str]:
         yield url
 
 
-def cut_off(postgres: Postgres) -> None:
+def cut_off(postgres: Postgres, *, database: str = "logs") -> None:
     """End all connections of others, as a server does that is started anew."""
-    ours = "pid <> pg_backend_pid() AND datname = 'logs'"
-    postgres.run(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")
+    others = "pid <> pg_backend_pid() AND datname = 'logs'"
+    postgres.run(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}", database=database)
 
 
 # Opening -------------------------------------------------------------------------------------------------------------
@@ -177,6 +177,34 @@ def test_after_a_restart_of_the_server_everything_goes_on(elsewhere: str, folder
     with pytest.raises(Unreachable):
         read_meanwhile()
     assert shelf.everything() == {"a.log": [b"one\ntwo\n"]}
+    shelf.close()
+
+
+def test_while_there_is_no_server_everybody_is_told_so(elsewhere: str, folder: Path, postgres: Postgres) -> None:
+    """Whoever reads, by either way, and whoever writes; when it is back all go on."""
+    shelf = Shelf(folder)
+    shelf.put("a.log", b"one\n")
+    postgres.run("ALTER DATABASE logs ALLOW_CONNECTIONS false", database="postgres")
+    try:
+        others = "pid <> pg_backend_pid() AND datname = 'logs'"
+        postgres.run(
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}", database="postgres"
+        )
+        asked: list[Callable[[], object]] = [
+            lambda: shelf.catalog.files.at(AGENT, "a.log"),
+            lambda: shelf.catalog.agents.list(),
+            lambda: shelf.catalog.files.find(contains="a"),
+            lambda: shelf.put("b.log", b"x"),
+            lambda: shelf.catalog.agents.add("new-01"),
+        ]
+        for ask in asked:
+            with pytest.raises(Unreachable, match="cannot be reached"):
+                ask()
+    finally:
+        postgres.run("ALTER DATABASE logs ALLOW_CONNECTIONS true", database="postgres")
+    shelf.put("b.log", b"x")
+    assert shelf.everything() == {"a.log": [b"one\n"], "b.log": [b"x"]}
+    assert [agent.id for agent in shelf.catalog.agents.list()] == [AGENT]
     shelf.close()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from logferry.errors import BadConfig, Later, LogferryError, Refused, Unreachable
 from logferry.limits import CATALOG_BUSY_S_MAX, CATALOG_CONNECT_S_MAX, POSTGRESQL_VERSION_MIN
@@ -65,7 +65,7 @@ def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
         raise BadConfig("catalog.url is not the URL of a PostgreSQL database", hint=_URL_HINT) from error
     event.listen(engine, "connect", lambda connection, _record: _prepare_connection(connection, schema))
     event.listen(engine, "begin", _begin)
-    event.listen(engine, "handle_error", _explain)
+    event.listen(engine, "handle_error", _explain, retval=True)
     return engine
 
 
@@ -120,7 +120,7 @@ def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
         return Later(f"another process holds the catalog on {where}: {said}", hint="try again when it has ended")
     if state is None and isinstance(error, sqlalchemy.exc.ProgrammingError):
         return BadConfig(f"catalog.url is wrong: {_without_secrets(str(cause))}", hint=_URL_HINT)
-    if isinstance(error, sqlalchemy.exc.OperationalError):
+    if isinstance(error, OperationalError):
         return unreachable(engine, str(cause))
     return None
 
@@ -201,10 +201,12 @@ def _text_dumper() -> Any:
     return FitText
 
 
-def _explain(context: ExceptionContext) -> None:
+def _explain(context: ExceptionContext) -> LogferryError | None:
     """A connection that is lost, or cannot be made, is in our words for everybody."""
-    if context.engine is not None and context.is_disconnect:
-        context.chained_exception = unreachable(context.engine, str(context.original_exception))
+    cannot_connect = context.connection is None and isinstance(context.sqlalchemy_exception, OperationalError)
+    if context.engine is not None and (context.is_disconnect or cannot_connect):
+        return unreachable(context.engine, str(context.original_exception))
+    return None
 
 
 def _begin(connection: Connection) -> None:

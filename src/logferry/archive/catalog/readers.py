@@ -63,8 +63,13 @@ class Readers:
         return connection, connection.cursor()
 
     def _connect(self) -> Any:
-        connection = self._engine.raw_connection()
-        if self._engine.dialect.name != "sqlite":  # sqlite3 already runs without implicit transactions
+        try:
+            connection = self._engine.raw_connection()
+        except self._dialect.loaded_dbapi.Error as error:
+            if self._dialect.name == "sqlite":
+                raise
+            raise unreachable(self._engine, str(error)) from error
+        if self._dialect.name != "sqlite":  # sqlite3 already runs without implicit transactions
             driver: Any = connection.driver_connection
             driver.autocommit = True
         connection.detach()  # it lives in our stack, not in the engine's pool
