@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
 
 from logferry.archive.catalog import nameblocks
 from logferry.archive.catalog.nameblocks import Named, folded, literals_of, matches, may_hold, pack
@@ -199,3 +199,8 @@ def test_a_damaged_block_is_told_not_left_out(shelf: Shelf, monkeypatch: pytest.
         connection.execute(update(name_blocks).values(names=b"broken"))
     with pytest.raises(Damaged, match="name_blocks"):
         shelf.catalog.files.find(contains="log")
+    with shelf.catalog._engine.begin() as connection:  # what the error advises
+        connection.execute(delete(name_blocks))
+    assert len(shelf.catalog.files.find(contains="log").files) == 5
+    assert shelf.catalog.naming.make_block()
+    assert len(shelf.catalog.files.find(contains="log").files) == 5

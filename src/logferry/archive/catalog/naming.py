@@ -23,6 +23,10 @@ from logferry.limits import CATALOG_PAGE_ROWS, NAME_BLOCK_FILES, NAME_BLOCKS_REA
 _B = name_blocks.c
 
 
+class _Emptied(Exception):
+    """Somebody has emptied the table since its bits were read."""
+
+
 class Naming:
     """The names of all files. Thread-safe."""
 
@@ -79,6 +83,14 @@ class Naming:
 
         What has moved away is among them.
         """
+        while True:
+            try:
+                return self._first(literals, after, count)
+            except _Emptied:
+                with self._lock:
+                    self._known, self._matrix = [], None
+
+    def _first(self, literals: Sequence[str], after: tuple[str, str] | None, count: int) -> list[Named]:
         best: list[Named] = []
         bound: Named | None = None
         for some in self._by_part(literals, after):
@@ -99,8 +111,9 @@ class Naming:
             first_id, _, count = known[row]
             with self._readers.cursor() as cursor:
                 names = self._names.one(cursor, first=first_id)
-            if names is not None:
-                yield nameblocks.matches(first_id, count, bytes(names[0]), literals, after)
+            if names is None:
+                raise _Emptied
+            yield nameblocks.matches(first_id, count, bytes(names[0]), literals, after)
         while True:
             with self._readers.cursor() as cursor:
                 rows = self._files.all(cursor, after=last, most=CATALOG_PAGE_ROWS)
