@@ -308,7 +308,11 @@ NAME_BLOCK_FILES = 8_192
 NAME_BLOCKS_READ = 256
 """Blocks whose bits (32 KiB each) are read at a time."""
 FIND_WALK_ROWS = 1_000
-"""Rows that finding by name looks at in their order before it asks the blocks: what is common is found sooner so."""
+"""Files that finding by name goes through in their order before it asks the blocks of names."""
+FIND_WALK_ROWS_MAX = 50_000
+"""The same where so many have the name that a page of them should be among these (about 0.1 s)."""
+FIND_SAMPLE_BLOCKS = 4
+"""Blocks of names from which it is guessed how many have it."""
 FIND_PAGE_ROWS_MAX = 16_000
 """Most files fetched at a time for a query that a part of the name does not decide; it begins with a page."""
 CATALOG_PAGE_ROWS = 1_000

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, lite
 from sqlalchemy.engine import Engine
 
 from logferry.archive.catalog.filing import LIVE
-from logferry.archive.catalog.nameblocks import folded, has_all, literals_of
+from logferry.archive.catalog.nameblocks import Named, folded, has_all, literals_of
 from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.patterns import compiled, glob_prefix, successor
 from logferry.archive.catalog.prepared import Prepared
@@ -288,28 +288,35 @@ class Files:
 
         Agents that cannot begin with ``agent`` may be left out.
         """
-        hits = 0
-        for walked, row in enumerate(self._walk(agent, "", after), 1):
-            after = (row[1], row[2])
-            if not literals or has_all(row[1], row[2], literals):
-                hits += 1
-                yield row
-            # Where there are many, going on finds a page of them sooner than asking the blocks.
-            if literals and walked >= FIND_WALK_ROWS and walked * limit > 10 * FIND_WALK_ROWS * hits:
-                break
-        else:
+        if not literals:
+            yield from self._walk(agent, "", after)
             return
+        # Where there are many, going through all in their order finds a page of them sooner than asking the blocks.
+        after = after or (agent, "")
+        left = max(FIND_WALK_ROWS, self._naming.worth_walking(literals, limit))
+        while left > 0:
+            names = self._naming.following(after)
+            yield from self._rows_of([name for name in names if has_all(name.agent, name.path, literals)])
+            if len(names) < CATALOG_PAGE_ROWS:
+                return
+            after = names[-1][:2]
+            left -= len(names)
         count = max(2 * limit, CATALOG_PAGE_ROWS)
         while True:
             names = self._naming.first(literals, after, count)
             for start in range(0, len(names), CATALOG_PAGE_ROWS):
-                ids = [name.id for name in names[start : start + CATALOG_PAGE_ROWS]]
-                query = select(*_FILE).select_from(_SHOWN).where(files.c.id.in_(ids))
-                with self._engine.connect() as connection:
-                    yield from sorted(connection.execute(query).all(), key=lambda row: (row[1], row[2]))
+                yield from self._rows_of(names[start : start + CATALOG_PAGE_ROWS])
             if len(names) < count:
                 return
             after = names[-1][:2]
+
+    def _rows_of(self, names: Sequence[Named]) -> list[Any]:
+        """What is shown of these files, by (agent, path)."""
+        if not names:
+            return []
+        query = select(*_FILE).select_from(_SHOWN).where(files.c.id.in_([name.id for name in names]))
+        with self._engine.connect() as connection:
+            return sorted(connection.execute(query).all(), key=lambda row: (row[1], row[2]))
 
     def _walk(
         self, agent: str, below: str, after: tuple[Any, ...] | None, *, exact_agent: bool = False

@@ -6,10 +6,10 @@ Every answer is right whether all blocks are made or none; they only save lookin
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, select, tuple_
 from sqlalchemy.engine import Connection, Engine
 
 from logferry.archive.catalog import nameblocks
@@ -18,9 +18,16 @@ from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import files, name_blocks
 from logferry.archive.catalog.writer import Rows, Writer
-from logferry.limits import CATALOG_PAGE_ROWS, NAME_BLOCK_FILES, NAME_BLOCKS_READ
+from logferry.limits import (
+    CATALOG_PAGE_ROWS,
+    FIND_SAMPLE_BLOCKS,
+    FIND_WALK_ROWS_MAX,
+    NAME_BLOCK_FILES,
+    NAME_BLOCKS_READ,
+)
 
 _B = name_blocks.c
+T = TypeVar("T")
 
 
 class _Emptied(Exception):
@@ -51,6 +58,9 @@ class Naming:
             .limit(bindparam("most")),
             dialect,
         )
+        in_order = select(files.c.agent_id, files.c.path, files.c.id).order_by(files.c.agent_id, files.c.path)
+        behind = tuple_(files.c.agent_id, files.c.path) > tuple_(bindparam("last_agent"), bindparam("last_path"))
+        self._following = Prepared(in_order.where(behind).limit(bindparam("most")), dialect)
         self._lock = threading.Lock()
         self._known: list[tuple[int, int, int]] = []
         """(first id, last id, count) of the blocks whose bits are in ``_matrix``."""
@@ -78,14 +88,40 @@ class Naming:
 
     # Finding ---------------------------------------------------------------------------------------------------------
 
+    def following(self, after: tuple[str, str] | None) -> list[Named]:
+        """A page of all files behind ``after`` (agent, path), in that order; what has moved away is among them."""
+        agent, path = after or ("", "")
+        with self._readers.cursor() as cursor:
+            rows = self._following.all(cursor, last_agent=agent, last_path=path, most=CATALOG_PAGE_ROWS)
+        return [Named(*row) for row in rows]
+
+    def worth_walking(self, literals: Sequence[str], limit: int) -> int:
+        """So many files may be gone through for ``limit`` with all of ``literals`` in their names; 0: few have them."""
+        return self._retried(lambda: self._worth_walking(literals, limit))
+
+    def _worth_walking(self, literals: Sequence[str], limit: int) -> int:
+        known, matrix = self._blocks()
+        rows = nameblocks.may_hold(matrix, literals) if known else []
+        if 2 * len(rows) < len(known):
+            return 0
+        sample = rows[:: max(1, len(rows) // FIND_SAMPLE_BLOCKS)][:FIND_SAMPLE_BLOCKS]
+        looked_at = sum(known[row][2] for row in sample)
+        hits = sum(sum(1 for _ in self._in_block(known[row], literals, None)) for row in sample)
+        # They lie in heaps: twenty times as many as if they were spread evenly.
+        rows_needed = 20 * limit * looked_at // hits if hits else 0
+        return rows_needed if rows_needed <= FIND_WALK_ROWS_MAX else 0
+
     def first(self, literals: Sequence[str], after: tuple[str, str] | None, count: int) -> list[Named]:
         """The first ``count`` files behind ``after`` (agent, path) with all of ``literals`` (folded) in their names.
 
         What has moved away is among them.
         """
+        return self._retried(lambda: self._first(literals, after, count))
+
+    def _retried(self, work: Callable[[], T]) -> T:
         while True:
             try:
-                return self._first(literals, after, count)
+                return work()
             except _Emptied:
                 with self._lock:
                     self._known, self._matrix = [], None
@@ -108,12 +144,7 @@ class Naming:
         known, matrix = self._blocks()
         last = known[-1][1] if known else 0
         for row in nameblocks.may_hold(matrix, literals) if known else ():
-            first_id, _, count = known[row]
-            with self._readers.cursor() as cursor:
-                names = self._names.one(cursor, first=first_id)
-            if names is None:
-                raise _Emptied
-            yield nameblocks.matches(first_id, count, bytes(names[0]), literals, after)
+            yield self._in_block(known[row], literals, after)
         while True:
             with self._readers.cursor() as cursor:
                 rows = self._files.all(cursor, after=last, most=CATALOG_PAGE_ROWS)
@@ -122,6 +153,16 @@ class Naming:
             if len(rows) < CATALOG_PAGE_ROWS:
                 return
             last = rows[-1][2]
+
+    def _in_block(
+        self, block: tuple[int, int, int], literals: Sequence[str], after: tuple[str, str] | None
+    ) -> Iterator[Named]:  # fmt: skip
+        first_id, _, count = block
+        with self._readers.cursor() as cursor:
+            names = self._names.one(cursor, first=first_id)
+        if names is None:
+            raise _Emptied
+        return nameblocks.matches(first_id, count, bytes(names[0]), literals, after)
 
     def _blocks(self) -> tuple[list[tuple[int, int, int]], Any]:
         """All blocks and their bits; those made since the last time are read."""
