@@ -49,6 +49,7 @@ def _serve(home: str, archive: bool, port: Any) -> None:
     if archive:
         from logferry.archive import Catalog
         from logferry.server import first_run
+        from logferry.server.catalogs import catalog_url
         from logferry.server.config import load_config
         from logferry.server.enrolment import Enrolment
         from logferry.server.parts import FtpPart
@@ -57,7 +58,7 @@ def _serve(home: str, archive: bool, port: Any) -> None:
         values = {"archive": {"root": home, "min_free": "0"}, "ftp": {"listen": "127.0.0.1:0", "tls": "explicit"}}
         config = load_config(None, {}, values)
         first_run.prepare(config).close()
-        catalog = Catalog.open(first_run.catalog_url(config.data_dir))
+        catalog = Catalog.open(catalog_url(config.data_dir))
         enrolment = Enrolment(catalog, People(catalog))
         joined = enrolment.join(enrolment.new_join_token().secret, agent_id="bench")
         catalog.close()

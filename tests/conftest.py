@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from logferry.limits import MIB
 from logferry.testing.demo.programs import Programs
+from tests.postgres import Postgres, running
 
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("steady")
@@ -33,6 +37,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for all tests; each takes a schema of its own. In memory where there is room."""
+    memory = "/dev/shm"
+    parent = memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1024 * MIB else None
+    with tempfile.TemporaryDirectory(dir=parent, prefix="lf-pg-") as folder, running(Path(folder)) as server:
+        yield server
 
 
 @dataclass(frozen=True, slots=True)

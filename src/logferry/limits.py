@@ -300,6 +300,10 @@ CATALOG_BUSY_S_MAX = 30.0
 """How long a process waits for another one that writes the catalog; its transactions take milliseconds."""
 CATALOG_CACHE_BYTES = 8 * MIB
 """Page cache of one SQLite connection; reading connections are few (one per thread that reads at the moment)."""
+CATALOG_CONNECT_S_MAX = 10
+"""How long connecting to a PostgreSQL server may take (whole seconds): a wrong address is told soon."""
+POSTGRESQL_VERSION_MIN = 13
+"""The oldest PostgreSQL that holds a catalog: the first with ``gen_random_uuid`` built in."""
 CATALOG_BATCH_MAX = 256
 """Changes that share one transaction: more would make the first ones wait for the last."""
 CATALOG_LAZY_S = 0.05
@@ -308,6 +312,18 @@ CATALOG_FOLDERS_KNOWN_MAX = 50_000
 """Folder ids the writer remembers; beyond it starts anew."""
 CATALOG_READERS_IDLE_MAX = 16
 """Reading connections kept open between uses."""
+NAME_BLOCK_FILES = 8_192
+"""Files whose names make a block: half a megabyte of text, read and looked through in about a millisecond."""
+NAME_BLOCKS_READ = 256
+"""Blocks whose bits (32 KiB each) are read at a time."""
+FIND_WALK_ROWS = 1_000
+"""Files that finding by name goes through in their order before it asks the blocks of names."""
+FIND_WALK_ROWS_MAX = 50_000
+"""The same where so many have the name that a page of them should be among these (about 0.1 s)."""
+FIND_SAMPLE_BLOCKS = 4
+"""Blocks of names from which it is guessed how many have it."""
+FIND_PAGE_ROWS_MAX = 16_000
+"""Most files fetched at a time for a query that a part of the name does not decide; it begins with a page."""
 CATALOG_PAGE_ROWS = 1_000
 """Rows fetched at a time when something walks over all files: no reading transaction lasts long."""
 FOLDERS_OPEN_MAX = 512

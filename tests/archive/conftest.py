@@ -9,14 +9,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.engine import create_engine
 from logferry.archive.durable import Disk
 from logferry.archive.records import GenerationRecord, Received
 from logferry.clock import ManualClock
 from logferry.limits import MIB
+from tests.security.amounts import amount
 
 AGENT = "web-01"
+_ELSEWHERE = "catalog.url"
+_ALL = amount("databases", 0, 1)
+
+
+def catalog_url(folder: Path) -> str:
+    """Where the catalog of the archive in ``folder`` is: what a file there says, else SQLite beside the live tree."""
+    elsewhere = folder / _ELSEWHERE
+    return elsewhere.read_text() if elsewhere.exists() else f"sqlite:///{folder}/catalog.db"
 
 
 class Shelf:
@@ -25,7 +36,7 @@ class Shelf:
     def __init__(self, folder: Path, *, disk: Disk | None = None, min_free_bytes: int = 0) -> None:
         self.folder = folder
         self.clock = ManualClock()
-        self.catalog = Catalog.open(f"sqlite:///{folder}/catalog.db", self.clock, disk=disk)
+        self.catalog = Catalog.open(catalog_url(folder), self.clock, disk=disk)
         self.archive = Archive(str(folder), self.catalog, clock=self.clock, min_free_bytes=min_free_bytes, disk=disk)
         if self.catalog.agents.get(AGENT) is None:
             self.catalog.agents.add(AGENT)
@@ -75,6 +86,22 @@ class Shelf:
         root = self.folder / "live" / AGENT
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
+    def lose_catalog(self) -> Shelf:
+        """Close, and open the same archive with an empty catalog."""
+        self.close()
+        url = catalog_url(self.folder)
+        if url.startswith("sqlite"):
+            for path in self.folder.glob("catalog.db*"):
+                path.unlink()
+        else:
+            engine = create_engine(url)
+            with engine.begin() as connection:
+                schema = connection.execute(text("SELECT current_schema()")).scalar_one()
+                connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+                connection.execute(text(f"CREATE SCHEMA {schema}"))
+            engine.dispose()
+        return Shelf(self.folder)
+
     def close(self) -> None:
         """Close archive and catalog."""
         self.archive.close()
@@ -97,8 +124,29 @@ def folder(quick_folders: Path) -> Path:
 
 
 @pytest.fixture
-def shelf(folder: Path) -> Iterator[Shelf]:
+def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The URL under which the catalog of the archive in ``folder`` may be made: see ``pytest_generate_tests``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield catalog_url(folder)
+        return
+    with request.getfixturevalue("postgres").schema() as url:
+        (folder / _ELSEWHERE).write_text(url)
+        yield url
+
+
+@pytest.fixture
+def shelf(folder: Path, database: str) -> Iterator[Shelf]:
     """An empty archive with the agent ``web-01``."""
     made = Shelf(folder)
     yield made
     made.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked ``databases`` run on every database; with HEAVY=1 all do that have a ``shelf`` and are not marked
+    ``sqlite``."""
+    if "database" not in metafunc.fixturenames:
+        return
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "databases" in marks or (_ALL and "sqlite" not in marks):
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)

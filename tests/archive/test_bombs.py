@@ -21,8 +21,8 @@ import pytest
 import zstandard
 
 from logferry.archive.index import SegmentIndex
-from logferry.archive.index.layout import _CRC, _ENTRY, _HEADER, _WORD, FORMAT
-from logferry.archive.index.words import TOKENIZER
+from logferry.archive.index.layout import _CRC, _ENTRY, _HEADER, _WORD
+from logferry.archive.index.version import FORMAT, TOKENIZER
 from logferry.archive.segment import Segment, salvage
 from logferry.archive.segment.frames import crc32
 from logferry.compressed import unpacked

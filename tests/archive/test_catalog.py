@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sqlite3
@@ -12,39 +13,35 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from logferry.archive import Catalog
+from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.migrate import HEAD
 from logferry.archive.catalog.tables import metadata
+from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.records import SessionRecord
 from logferry.clock import ManualClock
 from logferry.errors import BadName, Conflict, Damaged, Later, NotFound, Refused
 from tests.archive.conftest import AGENT, Shelf
 
-URLS: list[Callable[[Path], str]] = [lambda folder: f"sqlite:///{folder}/catalog.db"]
-
-
-@pytest.fixture(params=URLS, ids=["sqlite"])
-def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    """Where a new catalog may be made."""
-    return str(request.param(folder))
+pytestmark = pytest.mark.databases
 
 
 @pytest.fixture
-def catalog(url: str) -> Iterator[Catalog]:
+def catalog(database: str) -> Iterator[Catalog]:
     """An open, empty catalog."""
-    with Catalog.open(url, ManualClock()) as opened:
+    with Catalog.open(database, ManualClock()) as opened:
         yield opened
 
 
 # Opening -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: str) -> None:
     """Alembic finds nothing to add or remove."""
-    Catalog.open(url).close()
-    engine = create_engine(url)
+    Catalog.open(database).close()
+    engine = create_engine(database)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert context.get_current_revision() == HEAD
@@ -52,21 +49,21 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
     engine.dispose()
 
 
-def test_opening_again_keeps_what_is_there(url: str) -> None:
+def test_opening_again_keeps_what_is_there(database: str) -> None:
     """A restart loses nothing."""
-    with Catalog.open(url) as first:
+    with Catalog.open(database) as first:
         first.agents.add("web-01")
-    with Catalog.open(url) as second:
+    with Catalog.open(database) as second:
         assert second.agents.get("web-01") is not None
 
 
-def test_many_open_a_new_catalog_at_once(url: str) -> None:
+def test_many_open_a_new_catalog_at_once(database: str) -> None:
     """One makes it, the others wait for that."""
     errors: list[BaseException] = []
 
     def opening() -> None:
         try:
-            Catalog.open(url).close()
+            Catalog.open(database).close()
         except BaseException as error:  # noqa: BLE001 - told below
             errors.append(error)
 
@@ -78,15 +75,15 @@ def test_many_open_a_new_catalog_at_once(url: str) -> None:
     assert errors == []
 
 
-def test_a_catalog_of_a_newer_program_is_refused(url: str) -> None:
+def test_a_catalog_of_a_newer_program_is_refused(database: str) -> None:
     """Better no start than a wrong one."""
-    Catalog.open(url).close()
-    engine = create_engine(url)
+    Catalog.open(database).close()
+    engine = create_engine(database)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(Conflict, match="newer Logferry"):
-        Catalog.open(url)
+        Catalog.open(database)
 
 
 def test_a_file_that_is_no_database_is_called_damaged(folder: Path) -> None:
@@ -378,6 +375,67 @@ def test_one_bad_change_does_not_hurt_its_neighbours(shelf: Shelf) -> None:
     assert outcome == {number: "ok" if number % 2 else "no agent" for number in range(8)}
     assert sorted(shelf.everything()) == ["1.log", "3.log", "5.log", "7.log"]
     assert shelf.catalog.files.sums().files == 4
+
+
+def test_several_catalogs_write_into_the_same_folders(database: str) -> None:
+    """As the processes of a server do: every sum is right in the end, and nobody fails for another's sake."""
+    names = [f"{number}.log" for number in range(6)]
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(Catalog.open(database, ManualClock())) for _ in range(3)]
+        opened[0].agents.add(AGENT)
+        errors: list[BaseException] = []
+
+        def write(number: int) -> None:
+            catalog = opened[number]
+            try:
+                for at, name in itertools.product(range(5), names):
+                    path = f"folder-{at}/of-{number % 2}/{number}-{name}"
+
+                    def work(transaction: Transaction, path: str = path, catalog: Catalog = catalog) -> None:
+                        catalog.filing.begin(
+                            transaction, AGENT, path, size=10, modified_ns=1, now_ns=1, sha256=None
+                        )  # fmt: skip
+
+                    catalog.writer.run(Filed(work))
+            except BaseException as error:  # noqa: BLE001 - told below
+                errors.append(error)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        root = opened[0].files.folder_record(AGENT, "")
+        assert root is not None
+        assert (root.files, root.bytes) == (90, 900)
+        assert len(list(opened[1].files.each())) == 90
+        for at in range(5):
+            folder = opened[2].files.folder_record(AGENT, f"folder-{at}")
+            assert folder is not None
+            assert (folder.files, folder.bytes) == (18, 180)
+
+
+class Filed(Change[None]):
+    """A change that runs a function with the transaction."""
+
+    def __init__(self, work: Callable[[Transaction], None]) -> None:
+        self._work = work
+
+    def apply(self, transaction: Transaction) -> None:
+        self._work(transaction)
+
+
+def test_a_question_with_nul_finds_nothing(shelf: Shelf) -> None:
+    """On every database alike; what is noted may have it."""
+    shelf.put("a.log", b"x")
+    assert shelf.catalog.files.at(AGENT, "a.log\x00") is None
+    assert shelf.catalog.people.user("a\x00") is None
+    shelf.catalog.agents.failed(AGENT, "broken \x00 off")
+    shelf.catalog.writer.flush()
+    agent = shelf.catalog.agents.get(AGENT)
+    assert agent is not None
+    assert agent.error.startswith("broken ")
 
 
 def test_a_locked_catalog_is_a_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

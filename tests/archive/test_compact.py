@@ -43,6 +43,7 @@ def objects(shelf: Shelf) -> int:
     return len(list((shelf.folder / "store").rglob("*.zst")))
 
 
+@pytest.mark.databases
 def test_small_segments_become_one_with_the_same_bytes(shelf: Shelf) -> None:
     contents = many_small(shelf, 12)
     before = shelf.catalog.sealing.sums()
@@ -75,6 +76,7 @@ def test_segments_become_one_only_as_far_as_its_manifest_can_hold_their_names(
     assert shelf.everything() == before
 
 
+@pytest.mark.databases
 def test_replaced_segments_go_after_the_grace_time(shelf: Shelf) -> None:
     contents = many_small(shelf, 4)
     compact(shelf)
@@ -98,6 +100,7 @@ def test_old_segments_are_compressed_harder_and_young_ones_left(shelf: Shelf) ->
     assert shelf.current("a.log") == log_text(900_000)
 
 
+@pytest.mark.databases
 def test_extents_of_a_file_that_was_sealed_in_parts_become_one(shelf: Shelf) -> None:
     whole = b""
     for number in range(6):

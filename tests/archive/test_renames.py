@@ -11,6 +11,7 @@ from tests.archive.conftest import AGENT, Shelf
 STAMP = "20261123T081400Z-1a2b3c4d"
 
 
+@pytest.mark.databases
 def test_rotation_moves_generations_and_old_numbers_still_resolve(shelf: Shelf) -> None:
     """``.1`` -> ``.2``, then ``log`` -> ``.1``: nothing is copied, every (path, number) ever given out resolves."""
     shelf.put("app.log.1", b"older\n")
@@ -105,6 +106,7 @@ def test_publishing_onto_a_file_keeps_it(shelf: Shelf) -> None:
     assert shelf.history("a.log") == [b"old", b"new"]
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("new", [b"same", b"same and more"])
 def test_publishing_the_same_or_more_of_it_is_growth(shelf: Shelf, new: bytes) -> None:
     """A publish whose confirmation was lost may be repeated."""
@@ -162,6 +164,7 @@ def test_renaming_to_itself_changes_nothing(shelf: Shelf) -> None:
     assert shelf.history("a.log") == [b"x"]
 
 
+@pytest.mark.databases
 def test_a_folder_moves_with_everything_in_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files, folders, empty ones too; generations stay the same; also when it takes several transactions."""
     monkeypatch.setattr("logferry.archive.renames.RENAME_BATCH_FILES", 3)
@@ -209,6 +212,7 @@ def test_a_folder_cannot_move_into_itself_nor_onto_a_file(shelf: Shelf) -> None:
     assert shelf.live() == {"a/x.log": b"1", "f": b"file"}
 
 
+@pytest.mark.databases
 def test_removing_a_file_only_ends_it(shelf: Shelf) -> None:
     """The tree no longer shows it, the archive still has it."""
     shelf.put("a.log", b"x")

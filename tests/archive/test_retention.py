@@ -69,6 +69,7 @@ def test_the_first_rule_that_matches_counts_and_without_one_files_stay(shelf: Sh
     sound(shelf)
 
 
+@pytest.mark.databases
 def test_every_deletion_is_noted_with_rule_and_reason(shelf: Shelf) -> None:
     done = shelf.put("var/log/a.log", b"one")
     shelf.clock.advance(91 * DAY_S)
@@ -86,6 +87,7 @@ def test_every_deletion_is_noted_with_rule_and_reason(shelf: Shelf) -> None:
     assert shelf.catalog.retaining.expired() == []
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("sealed", [False, True])
 def test_generations_in_every_state_go_one_by_one(shelf: Shelf, sealed: bool) -> None:
     """Live, kept, sealed, with a tail: each goes when its own last byte is old enough."""
@@ -208,6 +210,7 @@ def test_compaction_gives_back_what_expired_out_of_shared_segments(shelf: Shelf)
     sound(shelf)
 
 
+@pytest.mark.databases
 def test_a_hold_wins_over_every_rule_also_under_a_former_name(shelf: Shelf) -> None:
     shelf.put("var/log/case.log", b"evidence\n")
     shelf.put("var/log/other.log", b"other\n")
@@ -276,6 +279,7 @@ def test_what_was_read_from_goes_on_being_read(shelf: Shelf) -> None:
         reader.close()
 
 
+@pytest.mark.databases
 def test_another_original_is_looked_for_when_the_first_expires(shelf: Shelf) -> None:
     shelf.put("var/log/a.log", b"text\n" * 10)
     shelf.put("srv/a.log.gz", b"no gzip")

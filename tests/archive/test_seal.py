@@ -46,6 +46,7 @@ def files_below(shelf: Shelf, tree: str) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
+@pytest.mark.databases
 def test_sealed_files_are_the_same_to_every_reader(shelf: Shelf) -> None:
     contents = {f"var/log/app-{n}.log": log_text(1_000 * (n + 1), n) for n in range(20)} | {"var/log/empty.log": b""}
     for path, content in contents.items():
@@ -85,6 +86,7 @@ def test_any_range_across_the_seal_is_read(shelf: Shelf) -> None:
         assert lines.size == len(whole)
 
 
+@pytest.mark.databases
 def test_a_file_goes_on_growing_after_each_seal(shelf: Shelf) -> None:
     whole = b""
     for number in range(6):
@@ -207,6 +209,7 @@ def test_a_file_that_is_being_written_to_is_left_for_the_next_run(shelf: Shelf) 
     assert shelf.history(OLD) == [b"zero\n"]
 
 
+@pytest.mark.databases
 def test_uploads_and_renames_go_on_beside_a_sealer(shelf: Shelf) -> None:
     """Two processes' worth of work on one archive; in the end everything is there once."""
     stop = threading.Event()
@@ -282,6 +285,7 @@ def test_damage_in_a_segment_is_named_and_the_other_files_are_read(shelf: Shelf)
     third.close()
 
 
+@pytest.mark.databases
 def test_segments_that_no_row_names_go_after_the_grace_time(shelf: Shelf) -> None:
     shelf.put(LOG, log_text(5_000))
     seal(shelf)
@@ -329,6 +333,7 @@ def dying_before_it_removes(shelf: Shelf) -> Iterator[None]:
         shelf.catalog.writer.run = run  # type: ignore[method-assign]
 
 
+@pytest.mark.sqlite
 def test_an_older_catalog_that_was_put_back_removes_no_segment(shelf: Shelf) -> None:
     """What was sealed since has no row, and no other copy."""
     shelf.put(LOG, log_text(5_000))

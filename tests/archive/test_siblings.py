@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from logferry.archive import Catalog
+from logferry.archive.catalog.engine import create_engine
 from logferry.archive.records import CopyRecord
 from logferry.limits import COPIES_AGAIN_S_MAX, COPIES_AGAIN_S_MIN, COPIES_QUIET_S, MIB
-from tests.archive.conftest import AGENT, Shelf
+from tests.archive.conftest import AGENT, Shelf, catalog_url
 
 LOG = b"".join(b"%06d a line\n" % n for n in range(3000))
 OTHER = b"".join(b"%06d b line\n" % n for n in range(3000))  # of the same length
@@ -78,6 +79,7 @@ def test_it_is_looked_into_when_it_is_quiet_and_not_before(shelf: Shelf) -> None
     assert link_of(shelf, "app.log.1.gz") is not None
 
 
+@pytest.mark.databases
 def test_the_original_may_come_later_or_grow_into_it(shelf: Shelf) -> None:
     """The copy arrived first; the original comes in parts. It is compared again, ever more seldom, and found."""
     shelf.put("filler", bytes(len(LOG)))  # so that the text is not too long for everything here
@@ -206,6 +208,7 @@ def test_an_original_that_grows_still_holds_the_text(shelf: Shelf) -> None:
     assert not link.is_whole
 
 
+@pytest.mark.databases
 def test_links_follow_renames_of_both(shelf: Shelf) -> None:
     """Rotation goes on: names change, the link does not."""
     shelf.put("app.log.1", LOG)
@@ -241,6 +244,7 @@ def test_equal_files_of_two_agents_are_not_linked(shelf: Shelf) -> None:
     assert shelf.catalog.copies.links([file.generation_id]) == {}
 
 
+@pytest.mark.databases
 def test_a_link_goes_with_its_original(shelf: Shelf) -> None:
     """When the original is deleted, nothing says any more that the copy is one."""
     shelf.put("app.log.1", LOG)
@@ -248,11 +252,8 @@ def test_a_link_goes_with_its_original(shelf: Shelf) -> None:
     look(shelf)
     link = link_of(shelf, "app.log.1.gz")
     assert link is not None
-    engine = create_engine(f"sqlite:///{shelf.folder}/catalog.db")
-    with engine.begin() as connection:
-        connection.execute(text("PRAGMA foreign_keys = ON"))
+    engine = create_engine(catalog_url(shelf.folder))
     with engine.connect() as connection:
-        connection.execute(text("PRAGMA foreign_keys = ON"))
         connection.execute(text("UPDATE files SET shown = NULL, held = 0 WHERE id = :f"), {"f": link.file_id})
         connection.execute(text("DELETE FROM generations WHERE id = :g"), {"g": link.original_id})
         connection.commit()
@@ -310,7 +311,7 @@ def test_a_catalog_from_before_learns_of_its_compressed_files(folder: Path) -> N
     engine = create_engine(f"sqlite:///{folder}/catalog.db")
     with engine.begin() as connection:
         for statement in (
-            "DROP TABLE flaws", "DROP TABLE holds", "DROP TABLE expired",
+            "DROP TABLE name_blocks", "DROP TABLE flaws", "DROP TABLE holds", "DROP TABLE expired",
             "DELETE FROM facts WHERE name = 'store_since_ns'",
             "DROP TABLE removals", "DROP TABLE extents", "DROP TABLE segments", "DROP INDEX generations_by_uid",
             "DROP INDEX generations_unsealed", "ALTER TABLE generations DROP COLUMN uid",

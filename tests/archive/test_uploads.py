@@ -16,6 +16,7 @@ from logferry.names import temporary_name
 from tests.archive.conftest import AGENT, Shelf
 
 
+@pytest.mark.databases
 def test_a_new_file_is_in_the_live_tree_and_the_catalog(shelf: Shelf) -> None:
     """A committed upload is a plain file under its own path, with a row that finds it and its SHA-256."""
     done = shelf.put("var/log/app.log", b"one\n")
@@ -86,6 +87,7 @@ def test_starting_over_forgets_the_partial(shelf: Shelf) -> None:
     assert shelf.current("a.log") == b"new"
 
 
+@pytest.mark.databases
 def test_growth_continues_the_generation(shelf: Shelf) -> None:
     """REST n + STOR at the end appends; the generation stays the same."""
     first = shelf.put("a.log", b"one\n")
@@ -154,6 +156,7 @@ def test_a_longer_copy_with_the_same_beginning_is_growth(shelf: Shelf) -> None:
     assert shelf.history("a.log") == [b"one\ntwo\n"]
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("new", [b"other", b"on", b"", b"onX\n", b"one\nX", b"Xne\ntwo\nand more"])
 def test_other_content_is_a_new_generation(shelf: Shelf, new: bytes) -> None:
     """The old one stays readable under its number."""
@@ -238,6 +241,7 @@ def test_a_full_disk_refuses_before_anything_is_written(folder: Path) -> None:
     shelf.close()
 
 
+@pytest.mark.databases
 def test_an_unknown_agent_cannot_publish(shelf: Shelf) -> None:
     """Its bytes are not lost either: they stay a partial."""
     incoming = shelf.archive.begin("stranger", "a.log")
@@ -262,6 +266,7 @@ def test_an_agent_id_that_is_none_is_refused(shelf: Shelf, agent: str) -> None:
         shelf.archive.begin(agent, "a.log")
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize(
     "path",
     ["-rf", "a b", "a'\"b", "[x]*?", "a\\b", "%41", "CON", "x.", "ü/ß€😀", ".hidden", "...", "~", "a" * 255, "a.~1~"],

@@ -142,6 +142,7 @@ def test_live_files_are_verified_too(filled: Shelf) -> None:
     assert not found["unknown"].is_damage
 
 
+@pytest.mark.databases
 def test_time_boxed_runs_go_on_where_the_last_one_stopped(filled: Shelf) -> None:
     """What was verified longest ago comes first, so enough short runs see everything."""
     seen = []
@@ -166,6 +167,7 @@ def test_a_sample_reads_about_its_share(shelf: Shelf) -> None:
     assert 15 <= verifier.done.generations <= 45
 
 
+@pytest.mark.databases
 def test_flaws_of_segments_that_are_gone_are_forgotten(filled: Shelf) -> None:
     """Compaction leaves nothing of a segment it could still read; what it let go of is no damage any more."""
     (segment, _) = segments(filled)

@@ -9,9 +9,10 @@ from pathlib import Path
 from logferry.archive import Archive, Catalog
 from logferry.clock import SystemClock
 from logferry.search.service import SearchService
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import ArchiveConfig, ServerConfig
 from logferry.server.enrolment import Enrolment
-from logferry.server.first_run import catalog_url, identity
+from logferry.server.first_run import identity
 from logferry.server.people import People
 from logferry.testing import LineSource
 from logferry.web.context import WebContext

@@ -14,6 +14,7 @@ from typing import Any
 
 from logferry.archive.catalog import Catalog
 from logferry.server import first_run, runfiles
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import ServerConfig, load_config
 from logferry.server.enrolment import Enrolment, Joined
 from logferry.server.parts import FtpPart
@@ -45,7 +46,7 @@ class Site:
         """Make folder, certificate and catalog."""
         config = config_for(root, **ftp)
         first_run.prepare(config).close()
-        catalog = Catalog.open(first_run.catalog_url(config.data_dir))
+        catalog = Catalog.open(catalog_url(config.data_dir))
         people = People(catalog)
         return cls(config, catalog, people, Enrolment(catalog, people))
 

@@ -20,8 +20,9 @@ from logferry.clock import SYSTEM, ManualClock
 from logferry.errors import BadConfig, Conflict
 from logferry.limits import COMPACT_LEVEL, SEAL_WAIT_S
 from logferry.server.care import Care
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import RetentionConfig, ServerConfig, StoreConfig, config_from_json
-from logferry.server.first_run import catalog_url, prepare
+from logferry.server.first_run import prepare
 from logferry.server.parts import FtpPart
 from logferry.server.rebuilding import rebuilt
 from logferry.server.store import store_of

@@ -84,6 +84,11 @@ def test_a_file_named_by_the_environment_is_read(tmp_path: Path) -> None:
         ("[web]\ntrusted_proxies = ['proxy']", "proxy", "192.0.2.10"),
         ("[search]\ntime_limit = 'soon'", "search.time_limit", "10s"),
         ("[search]\ntime_limit = '2h'", "time_limit", "between"),
+        ("[catalog]\nurl = 'mysql://host/logs'", "mysql://host/logs", "postgresql://"),
+        ("[catalog]\nurl = 'postgresql://host'", "names no database", "postgresql://"),
+        ("[catalog]\nurl = 'postgresql://host:port/logs'", "is not a URL", "postgresql://"),
+        ("[catalog]\nurl = 'postgres://u:p@host/logs'\npassword_file = 'x'", "password_file", "leave one"),
+        ("[catalog]\npassword_file = 'x'", "password_file", "postgresql://"),
         ("archive = 3", "archive", "table"),
         ("[ftp\n", "line 1", "TOML"),
     ],
@@ -96,6 +101,53 @@ def test_a_wrong_setting_is_named_with_the_next_step(tmp_path: Path, text: str, 
     assert named in str(caught.value)
     assert path in str(caught.value)
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:s3cret@host/logs", "postgresql://u:***@host/logs"),
+        ("postgresql://u:s3cret@at@host:5/logs?sslmode=require", "postgresql://u:***@host:5/logs?sslmode=require"),
+        (
+            "postgres://host/logs?user=u&password=s3cret&sslmode=require",
+            "postgres://host/logs?user=u&password=***&sslmode=require",
+        ),
+        ("postgresql://:s3cret@/logs?host=/run", "postgresql://:***@/logs?host=/run"),
+    ],
+)
+def test_the_password_of_the_catalog_is_shown_nowhere(tmp_path: Path, url: str, shown: str) -> None:
+    """Not in the settings shown, not in a warning; the parts of the server get it."""
+    loaded = load_config_with_origins(written(tmp_path, f"[catalog]\nurl = '{url}'\n"), {})
+    assert {name: value for name, value, _ in loaded.rows()}["catalog.url"] == shown
+    assert "s3cret" not in repr(loaded) + repr(loaded.config.warnings())
+    assert config_from_json(loaded.config.to_json()) == loaded.config
+
+
+@pytest.mark.parametrize("url", ["mysql://u:s3cret@host/logs", "postgresql://u:s3cret@host", "postgresql://u:s3cret"])
+def test_an_error_about_the_catalog_shows_no_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(BadConfig) as caught:
+        load_config(written(tmp_path, f"[catalog]\nurl = '{url}'\n"), {})
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("sqlite", False),
+        ("postgresql:///logs", False),
+        ("postgresql://localhost/logs", False),
+        ("postgresql://127.0.0.1/logs", False),
+        ("postgresql:///logs?host=/run/postgresql", False),
+        ("postgresql://db.example/logs", True),
+        ("postgresql:///logs?host=db.example", True),
+        ("postgresql://db.example/logs?sslmode=require", True),
+        ("postgresql://db.example/logs?sslmode=verify-full", False),
+    ],
+)
+def test_a_catalog_that_anybody_could_pose_as_is_warned_about(tmp_path: Path, url: str, warned: bool) -> None:
+    """``require`` encrypts, but for whom?"""
+    found = load_config(written(tmp_path, f"[catalog]\nurl = '{url}'\n"), {}).warnings()
+    assert any("sslmode=verify-full" in line for line in found) == warned
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

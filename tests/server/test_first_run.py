@@ -10,6 +10,7 @@ import pytest
 from logferry.archive.catalog import Catalog
 from logferry.errors import Conflict, Damaged, Refused
 from logferry.server import first_run, runfiles
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import config_from_json, load_config
 from logferry.server.enrolment import Enrolment
 from logferry.server.people import People
@@ -23,7 +24,7 @@ def test_the_first_start_makes_everything_and_a_second_one_less(tmp_path: Path) 
     first.close()
     assert first.is_new
     assert first.pin.startswith("sha256/")
-    with Catalog.open(first_run.catalog_url(config.data_dir)) as catalog:
+    with Catalog.open(catalog_url(config.data_dir)) as catalog:
         people = People(catalog)
         enrolment = Enrolment(catalog, people)
         enrolment.set_up(first.setup_code, "root", PASSWORD)
@@ -57,7 +58,7 @@ def test_local_json_lets_the_command_line_in(tmp_path: Path) -> None:
     first_run.write_local(prepared, {"host": "127.0.0.1", "port": 8080})
     told = runfiles.read_json(runfiles.local_file(config.data_dir))
     assert told == {"url": "http://127.0.0.1:8080", "token": prepared.local_token, "pin": ""}
-    with Catalog.open(first_run.catalog_url(config.data_dir)) as catalog:
+    with Catalog.open(catalog_url(config.data_dir)) as catalog:
         people = People(catalog)
         assert people.token(prepared.local_token) is not None
         assert people.token(old.local_token) is None

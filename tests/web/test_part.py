@@ -20,8 +20,8 @@ import pytest
 
 from logferry.archive import Archive, Catalog
 from logferry.limits import STOP_S_MAX
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import ArchiveConfig, ServerConfig, WebConfig
-from logferry.server.first_run import catalog_url
 from logferry.server.people import People
 from logferry.server.runfiles import part_file, read_json
 from tests.web.served import wait_for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,14 +37,14 @@ class Desk:
 @contextmanager
 def _desk(file: str | None) -> Iterator[Desk]:
     need_server()
-    from logferry.server.catalogs import open_catalog
+    from logferry.errors import NotFound
+    from logferry.server.catalogs import has_catalog, open_catalog
     from logferry.server.config import load_config
     from logferry.server.enrolment import Enrolment
-    from logferry.server.first_run import CATALOG_FILE
     from logferry.server.people import People
 
     config = load_config(file, for_server())
-    if not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
+    if not has_catalog(config):
         raise NotFound(f"no archive in {config.data_dir}", hint="name its settings with --config, or start it first")
     with open_catalog(config) as catalog:
         people = People(catalog)

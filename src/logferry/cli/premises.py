@@ -39,20 +39,20 @@ def premises(file: str | None, *, need_catalog: bool = True) -> Iterator[Premise
         NotFound: there is no archive (``need_catalog``: or it has lost its catalog).
     """
     need_server()
-    from logferry.archive import Archive, Catalog
+    from logferry.archive import Archive
     from logferry.errors import NotFound
+    from logferry.server.catalogs import has_catalog, open_catalog
     from logferry.server.config import load_config
-    from logferry.server.first_run import CATALOG_FILE, catalog_url
     from logferry.server.store import store_of
 
     config = load_config(file, for_server())
     root = config.data_dir
     if not os.path.isdir(root):
         raise NotFound(f"no archive in {root}", hint="name its settings with --config, or start it first")
-    if need_catalog and not os.path.exists(os.path.join(root, CATALOG_FILE)):
+    if need_catalog and not has_catalog(config):
         raise NotFound(f"the archive in {root} has no catalog", hint="logferry repair builds it from what is there")
     with (
-        Catalog.open(catalog_url(root)) as catalog,
+        open_catalog(config) as catalog,
         Archive(root, catalog, store=store_of(config, "care")) as archive,
     ):
         yield Premises(config, catalog, archive)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -28,11 +27,11 @@ def repair(file: str | None, dry_run: bool, rebuild: bool, as_json: bool) -> int
     Users and passwords are in no segment: after a rebuild, make them again, or restore a backup.
     """
     need_server()
+    from logferry.server.catalogs import has_catalog
     from logferry.server.config import load_config
-    from logferry.server.first_run import CATALOG_FILE
 
     config = load_config(file, for_server())
-    if rebuild or not os.path.exists(os.path.join(config.data_dir, CATALOG_FILE)):
+    if rebuild or not has_catalog(config):
         return _rebuild(config, write=not dry_run, as_json=as_json)
     damaged = 0
     from logferry.archive.index_making import MakerApart

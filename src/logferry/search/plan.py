@@ -59,6 +59,8 @@ class Planner:
         self, query: str, *, agent: str, path: str, exact_case: bool, now_ns: int, in_files: bool = False
     ) -> None:
         self.root = _restricted(parse(query).root, agent, path)
+        self.needed = _needed(self.root) if in_files else ()
+        """Texts that ``agent/path`` of every file found has in it, in any case."""
         self._tests: dict[Text | Filter, Test] = {}
         for leaf in leaves(self.root):
             if isinstance(leaf, Text):
@@ -138,6 +140,18 @@ def _naming(node: Node) -> Iterator[Filter]:
     elif isinstance(node, (And, Or)):
         for child in node.children:
             yield from _naming(child)
+
+
+def _needed(node: Node) -> tuple[str, ...]:
+    """What must occur in ``agent/path``, as far as it is plain to see."""
+    if isinstance(node, And):
+        return tuple(text for child in node.children for text in _needed(child))
+    if isinstance(node, Text) or (isinstance(node, Filter) and node.name in ("agent", "path", "file", "ext")):
+        if isinstance(node.value, Literal):
+            return (node.value.text,)
+        if isinstance(node.value, Glob):
+            return tuple(part for part in node.value.parts if isinstance(part, str))
+    return ()
 
 
 def _restricted(root: Node, agent: str, path: str) -> Node:

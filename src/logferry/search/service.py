@@ -18,6 +18,7 @@ from logferry.errors import LogferryError, NotFound
 from logferry.limits import (
     CATALOG_PAGE_ROWS,
     COPIES_TRIED_MAX,
+    FIND_PAGE_ROWS_MAX,
     PROGRESS_S,
     SCAN_BLOCK_BYTES,
     SEARCH_ERRORS_LISTED_MAX,
@@ -99,20 +100,22 @@ class SearchService:
         )
         files = self._catalog.files
         found: list[FileRecord] = []
+        rows = limit if planner.needed else CATALOG_PAGE_ROWS
         while True:
-            page = files.find(cursor=cursor, limit=CATALOG_PAGE_ROWS)
-            for i, file in enumerate(page.files):
+            page = files.find(needed=planner.needed, cursor=cursor, limit=rows)
+            for file in page.files:
                 if not scope.sees(file.agent, file.path):
                     continue
                 if planner.for_file(planner.root, candidate_of(file)) is not True:
                     continue
                 found.append(file)
                 if len(found) == limit:
-                    # Where the next page begins: behind this very row.
-                    return FilePage(tuple(found), files.find(cursor=cursor, limit=i + 1).next)
+                    is_last = page.next is None and file is page.files[-1]
+                    return FilePage(tuple(found), None if is_last else files.cursor_behind(file))
             if page.next is None:
                 return FilePage(tuple(found), None)
             cursor = page.next
+            rows = min(2 * rows, FIND_PAGE_ROWS_MAX)
 
 
 class _Search:

@@ -14,7 +14,7 @@ from types import FrameType
 
 import structlog
 
-from logferry.archive import Archive, Catalog
+from logferry.archive import Archive
 from logferry.archive.compact import Compacted
 from logferry.archive.index_making import IndexMaker, MakerApart
 from logferry.archive.retention import Rule
@@ -36,9 +36,9 @@ from logferry.limits import (
     SEAL_WAIT_S,
     SEGMENT_GRACE_S,
 )
+from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
 from logferry.server.disk import disk_room
-from logferry.server.first_run import catalog_url
 from logferry.server.lifeline import announce
 from logferry.server.parts import run_part
 from logferry.server.store import store_of
@@ -61,6 +61,7 @@ class Care:
         self._reindexer = archive.reindexer(self._maker, pace=self._pace_index)
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
+        self._naming = archive.catalog.naming
         self._compact_s = clock.monotonic_s()
         self._retention = archive.retention([Rule(rule.match, rule.keep) for rule in config.retention])
         self._retention_s = clock.monotonic_s()
@@ -87,6 +88,7 @@ class Care:
             (True, self._index),
             (bool(self._config.retention), self._retain),
             (True, self._tidy),
+            (True, self._name),
             (bool(archive.scrub_every), self._scrub),
         )
         for is_wanted, duty in duties:
@@ -121,6 +123,11 @@ class Care:
         removed = self._sealer.sweep(SEGMENT_GRACE_S)
         if removed:
             log.info("objects that nothing refers to removed from the store", count=removed)
+
+    def _name(self) -> None:
+        """Let new files be found by parts of their names without looking at all."""
+        while not self._stop.is_set() and self._naming.make_block():
+            pass
 
     def _seal(self) -> None:
         """Agents with enough at rest first; those with little when it has waited long."""
@@ -231,7 +238,7 @@ def run_care(config: ServerConfig) -> None:
     """Care for the archive until SIGTERM or SIGINT. Raises LogferryError when it cannot be opened."""
     os.nice(CARE_NICE)
     with (
-        Catalog.open(catalog_url(config.data_dir)) as catalog,
+        open_catalog(config) as catalog,
         Archive(config.data_dir, catalog, store=store_of(config, "care")) as archive,
     ):
         care = Care(config, archive)

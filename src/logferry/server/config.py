@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from logferry import settings
 from logferry.errors import BadConfig
@@ -120,6 +122,55 @@ class QuotaConfig:
             raise BadConfig("a quota cannot be negative", hint="0 is no bound")
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class CatalogConfig:
+    """``[catalog]``: the database of everything that is archived."""
+
+    url: str = setting("sqlite", doc='"sqlite": below archive.root; or "postgresql://user@host/database"')
+    password_file: str = setting("", doc="file whose first line is the password for PostgreSQL")
+
+    def __post_init__(self) -> None:
+        hint = 'write "sqlite", or for example "postgresql://logferry@db.example/logferry?sslmode=verify-full"'
+        if self.url == "sqlite":
+            if self.password_file:
+                raise BadConfig("password_file needs the url of a PostgreSQL database", hint=hint)
+            return
+        try:
+            parts = urlsplit(self.url)
+            secret, _ = parts.password, parts.port
+        except ValueError:  # not shown: where the password is in it, nobody knows
+            raise BadConfig("url is not a URL", hint=hint) from None
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise BadConfig(f"url = {self.shown_url!r} is no catalog", hint=hint)
+        if not parts.path.strip("/"):
+            raise BadConfig(f"url = {self.shown_url!r} names no database", hint=hint)
+        if secret is not None and self.password_file:
+            raise BadConfig("the password is in url and in password_file", hint="leave one of them out")
+
+    def __repr__(self) -> str:
+        return f"CatalogConfig(url={self.shown_url!r}, password_file={self.password_file!r})"
+
+    @property
+    def shown_url(self) -> str:
+        """``url`` without its password."""
+        return _PASSWORD.sub(r"\1***", _USER_PASSWORD.sub(r"\1***@", self.url))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it may cross a network unencrypted, or to somebody who only claims to be the server."""
+        if self.url == "sqlite":
+            return False
+        parts = urlsplit(self.url)
+        query = dict(parse_qsl(parts.query))
+        host = parts.hostname or query.get("host") or "/"
+        is_local = all(one.startswith("/") or is_loopback(one) for one in host.split(","))
+        return not is_local and not query.get("sslmode", "").startswith("verify-")
+
+
+_USER_PASSWORD = re.compile(r"(//[^/:@]*:).*@", re.DOTALL)
+_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class FtpLimitsConfig:
     """``[ftp.limits]``: ``upload`` is what agents and clients send, ``download`` what they fetch."""
@@ -224,6 +275,7 @@ class ServerConfig:
 
     archive: ArchiveConfig = field(default_factory=ArchiveConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    catalog: CatalogConfig = field(default_factory=CatalogConfig)
     backup: BackupConfig = field(default_factory=BackupConfig)
     quota: QuotaConfig = field(default_factory=QuotaConfig)
     ftp: FtpConfig = field(default_factory=FtpConfig)
@@ -247,6 +299,11 @@ class ServerConfig:
             found.append("ftp.tls = explicit: clients that do not ask for TLS are served in clear text")
         if self.store.endpoint.startswith("http://"):
             found.append(f"store.endpoint = {self.store.endpoint}: segments cross the network in clear text")
+        if self.catalog.is_clear:
+            found.append(
+                f"catalog.url = {self.catalog.shown_url}: whoever is on the way may read it or pose as the server; "
+                "add sslmode=verify-full"
+            )
         host = self.ftp.address[0]
         if self.ftp.public_address == "" and self.ftp.passive_ports and _is_private(host):
             found.append(
@@ -270,8 +327,11 @@ class LoadedConfig:
     """Dotted setting -> ``file server.toml``, ``environment`` or ``flag``; a setting not in it is a default."""
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
-        """(dotted name, value, origin) of every setting, in the order of the classes above."""
+        """(dotted name, value, origin) of every setting, in the order of the classes above; no password among them."""
         for name, value in _flat(self.config, ""):
+            if name == "catalog.url":
+                yield name, self.config.catalog.shown_url, self.origins.get(name, "default")
+                continue
             yield name, value, self.origins.get(name, "default")
 
 

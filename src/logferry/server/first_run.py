@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from logferry.archive.backup.restoring import MARKER
-from logferry.archive.catalog import Catalog
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Conflict
 from logferry.ftp import TlsIdentity
 from logferry.server import runfiles
+from logferry.server.catalogs import has_catalog, open_catalog
 from logferry.server.config import ServerConfig, join_address
 from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment, JoinToken
 from logferry.server.people import People
 
-CATALOG_FILE = "catalog.db"
 CONFIG_FILE = "config.json"
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
@@ -76,11 +75,6 @@ class Banner:
     warnings: tuple[str, ...]
 
 
-def catalog_url(data_dir: str) -> str:
-    """The SQLAlchemy URL of the catalog in ``data_dir``."""
-    return f"sqlite:///{os.path.join(data_dir, CATALOG_FILE)}"
-
-
 def identity(config: ServerConfig) -> TlsIdentity:
     """The server's certificate, made at the first start; one for FTP and web."""
     host = socket.gethostname()
@@ -97,20 +91,21 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
         Refused: the folder cannot be written.
         Conflict: another server runs on it, or the catalog is from a newer Logferry.
         Damaged: the catalog cannot be read.
+        Unreachable: the catalog's server does not answer.
     """
     data_dir = config.data_dir
-    is_new = not os.path.exists(os.path.join(data_dir, CATALOG_FILE))
     try:
         os.makedirs(data_dir, mode=0o750, exist_ok=True)
         os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
     except OSError as error:
         raise runfiles.not_writable(data_dir, error) from error
+    is_new = not has_catalog(config)
     if is_new:
         _refuse_orphans(config)
     lock_fd = lock_archive(data_dir)
     try:
         pin = identity(config).pin
-        catalog = Catalog.open(catalog_url(data_dir), clock)
+        catalog = open_catalog(config, clock)
         try:
             people = People(catalog, clock=clock)
             enrolment = Enrolment(catalog, people, clock=clock)
@@ -144,7 +139,7 @@ def _refuse_orphans(config: ServerConfig) -> None:
         if os.path.isdir(place) and any(files for _, _, files in os.walk(place)):
             raise Conflict(
                 f"the archive in {config.data_dir} has files below {name}, but its catalog is missing",
-                hint="restore catalog.db from a backup, or let logferry repair build it from what is there",
+                hint="restore the catalog from a backup, or let logferry repair build it from what is there",
             )
 
 

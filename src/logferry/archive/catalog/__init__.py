@@ -1,4 +1,4 @@
-"""The catalog: what is archived, where it lies, and who may see it. SQLite by default.
+"""The catalog: what is archived, where it lies, and who may see it. SQLite by default, or on a PostgreSQL server.
 
 Several processes may open the same catalog. Writing is grouped per process (``writer``), reading sees what is
 committed.
@@ -6,21 +6,22 @@ committed.
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Engine, make_url
 
 from logferry.archive.catalog.agents import Agents
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
-from logferry.archive.catalog.engine import create_engine
+from logferry.archive.catalog.engine import Place, explaining, opened
 from logferry.archive.catalog.facts import Facts
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.indexing import Indexing
-from logferry.archive.catalog.migrate import migrate
+from logferry.archive.catalog.migrate import migrate, revision
+from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.people import People
 from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.readers import Readers
@@ -31,9 +32,8 @@ from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Damaged
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "Place"]
 
 
 class Catalog:
@@ -50,7 +50,8 @@ class Catalog:
         self.sealing = Sealing(engine.dialect, self.readers)
         self.indexing = Indexing(engine.dialect, self.readers)
         self.agents = Agents(engine, self.writer, clock, self.quotas)
-        self.files = Files(engine, self.readers)
+        self.naming = Naming(engine, self.readers, self.writer)
+        self.files = Files(engine, self.readers, self.naming)
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
         self.facts = Facts(engine, self.writer)
@@ -58,23 +59,26 @@ class Catalog:
         self.people = People(engine, self.readers, self.writer)
 
     @classmethod
-    def open(cls, url: str, clock: Clock = SYSTEM, *, disk: Disk | None = None) -> Self:
-        """Open the catalog at an SQLAlchemy URL (``sqlite:////path/catalog.db``), made or migrated when needed.
+    def open(
+        cls, url: str, clock: Clock = SYSTEM, *, disk: Disk | None = None, password: str = "", schema: str = ""
+    ) -> Self:
+        """Open the catalog at a URL (``sqlite:////path/catalog.db``, ``postgresql://…``), made or migrated when needed.
+
+        Args:
+            password: for PostgreSQL, where the URL has none.
+            schema: in which the tables are, instead of the first of the connection's search_path.
 
         Raises:
+            BadConfig: it is no URL of a catalog, or the driver for it is missing.
             Conflict: it was written by a newer Logferry.
             Damaged: the file is no catalog.
+            Refused: the PostgreSQL server cannot or may not hold it.
+            Unreachable: it does not answer.
         """
-        engine = create_engine(url)
+        engine = opened(Place(url, password), schema=schema)
         try:
-            migrate(engine)
-        except DatabaseError as error:
-            engine.dispose()
-            if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-                name = engine.url.database or url
-                hint = "restore it from a backup; the files below live/ beside it are untouched"
-                raise Damaged(f"the catalog {name} cannot be read: {error.orig}", where=name, hint=hint) from error
-            raise
+            with explaining(engine):
+                migrate(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -91,6 +95,19 @@ class Catalog:
     def size_bytes(self) -> int:
         """How large a snapshot is, about."""
         return snapshot_bytes(self._engine)
+
+    @staticmethod
+    def is_there(place: Place) -> bool:
+        """Whether there is a catalog at ``place``. Raises as ``open`` does."""
+        url = make_url(place.url)
+        if url.get_backend_name() == "sqlite" and not os.path.exists(url.database or ""):
+            return False
+        engine = opened(place)
+        try:
+            with explaining(engine):
+                return revision(engine) is not None
+        finally:
+            engine.dispose()
 
     def close(self) -> None:
         """Write what still waits, then close all connections."""

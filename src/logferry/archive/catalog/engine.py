@@ -1,4 +1,4 @@
-"""Opening the catalog's database: SQLite by default, any SQLAlchemy URL otherwise.
+"""Opening the catalog's database: SQLite, or a PostgreSQL server (``postgresql``).
 
 SQLite runs in WAL mode with ``synchronous=FULL``, the only pair that lost no commit in power-cut tests and still
 commits fast. Transactions begin where the code says so: writers with ``BEGIN IMMEDIATE``, so that they wait for each
@@ -7,31 +7,108 @@ other at the start and never fail half way.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import DatabaseError
 
+from logferry.archive.catalog import postgresql
+from logferry.archive.catalog.postgresql import WRITES
+from logferry.errors import Damaged, LogferryError
 from logferry.limits import CATALOG_BUSY_S_MAX, CATALOG_CACHE_BYTES
 
-WRITES = "logferry_writes"
-"""Execution option of connections that are going to write."""
 BEGUN = "logferry_begun"
 """Execution option of a connection whose user begins transactions on the driver's cursor."""
 
 
-def create_engine(url: str) -> Engine:
-    """An engine for ``url`` (``sqlite:///file`` or a server's URL) whose transactions begin as described above."""
-    if not url.startswith("sqlite"):
-        return sqlalchemy.create_engine(url, pool_pre_ping=True)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a catalog lies. The URL may have a password in it, so it is not for people."""
+
+    url: str = field(repr=False)
+    password: str = field(default="", repr=False)
+    """For PostgreSQL, where the URL has none."""
+
+
+def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
+    """An engine for ``url`` (``sqlite:///file``, ``postgresql://…``) whose transactions begin as described above.
+
+    Args:
+        password, schema: for PostgreSQL, see there.
+
+    Raises:
+        BadConfig: the URL is no PostgreSQL server's, or its driver is not installed.
+    """
+    if postgresql.is_postgresql(url):
+        return postgresql.create_engine(url, password=password, schema=schema)
     engine = sqlalchemy.create_engine(
         url, connect_args={"timeout": CATALOG_BUSY_S_MAX, "check_same_thread": False, "cached_statements": 256}
     )
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def opened(place: Place, *, schema: str = "") -> Engine:
+    """An engine for a database that can hold a catalog as promised.
+
+    Raises:
+        LogferryError: it cannot; see ``Catalog.open``.
+    """
+    engine = create_engine(place.url, password=place.password, schema=schema)
+    if engine.dialect.name != "sqlite":
+        try:
+            with explaining(engine), engine.connect() as connection:
+                postgresql.check(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+    return engine
+
+
+@contextlib.contextmanager
+def explaining(engine: Engine) -> Iterator[None]:
+    """What the database says against being opened, in our words."""
+    try:
+        yield
+    except DatabaseError as error:
+        known = _explained(error, engine)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _explained(error: DatabaseError, engine: Engine) -> LogferryError | None:
+    """What opening the catalog failed of, in our words; None: of nothing that people can mend."""
+    if engine.dialect.name != "sqlite":
+        return postgresql.explained(error, engine)
+    said = str(error.orig)
+    if "not a database" in said or "malformed" in said:
+        name = engine.url.database or ""
+        hint = "restore it from a backup; the files below live/ beside it are untouched"
+        return Damaged(f"the catalog {name} cannot be read: {said}", where=name, hint=hint)
+    return None
+
+
+def begin_writing(dialect: Dialect) -> str:
+    """The statement that begins a writing transaction: it waits until no other process is in one."""
+    return "BEGIN IMMEDIATE" if dialect.name == "sqlite" else postgresql.BEGIN_WRITING
+
+
+def unreachable(engine: Engine, said: str) -> LogferryError:
+    """The error for a database that has gone, as the driver says."""
+    return postgresql.unreachable(engine, said)
+
+
+def is_lost(dialect: Dialect, connection: Any) -> bool:
+    """Whether the database is no longer at the other end of a driver's connection."""
+    return dialect.name != "sqlite" and postgresql.is_lost(connection)
 
 
 def _prepare_connection(connection: sqlite3.Connection, _record: Any) -> None:

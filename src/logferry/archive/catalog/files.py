@@ -14,13 +14,15 @@ from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, lite
 from sqlalchemy.engine import Engine
 
 from logferry.archive.catalog.filing import LIVE
+from logferry.archive.catalog.nameblocks import Named, folded, has_all, literals_of
+from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.patterns import compiled, glob_prefix, successor
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import files, folders, former_names, generations
 from logferry.archive.records import FilePage, FileRecord, FolderPage, FolderRecord, GenerationRecord, Sums
 from logferry.errors import Refused
-from logferry.limits import CATALOG_PAGE_ROWS, FOLDER_PAGE_ENTRIES
+from logferry.limits import CATALOG_PAGE_ROWS, FIND_WALK_ROWS, FOLDER_PAGE_ENTRIES
 
 _G = generations.c
 _SHOWN = files.join(generations, and_(_G.file_id == files.c.id, _G.number == files.c.shown))
@@ -44,9 +46,10 @@ _FOLDER = (
 class Files:
     """The files of all agents, as they were last committed. Thread-safe."""
 
-    def __init__(self, engine: Engine, readers: Readers) -> None:
+    def __init__(self, engine: Engine, readers: Readers, naming: Naming) -> None:
         self._engine = engine
         self._readers = readers
+        self._naming = naming
         dialect: Dialect = engine.dialect
         by_path = and_(files.c.agent_id == bindparam("agent"), files.c.path == bindparam("at"))
         by_id = files.c.id == bindparam("file")
@@ -173,6 +176,7 @@ class Files:
         agent_glob: str | None = None,
         path_glob: str | None = None,
         contains: str | None = None,
+        needed: Sequence[str] = (),
         cursor: str | None = None,
         limit: int = FOLDER_PAGE_ENTRIES,
     ) -> FilePage:
@@ -181,19 +185,28 @@ class Files:
         Globs match the whole agent id or path, in any case (``*`` any run, ``?`` one character); ``contains``
         matches anywhere in ``agent/path``, in any case.
 
+        Args:
+            needed: texts that the caller looks for itself: files without them (in any case) may be left out.
+
         Raises:
             Refused: the cursor is not one of ours.
         """
-        after = tuple(_opened(cursor, ("p",))[1]) if cursor else None
+        after = (str(opened[0]), str(opened[1])) if cursor and (opened := _opened(cursor, ("p",))[1]) else None
         wanted = compiled(agent_glob, path_glob, contains)
+        literals = [*needed, *literals_of(agent_glob or ""), *literals_of(path_glob or ""), contains or ""]
+        rows = self._candidates(glob_prefix(agent_glob), [folded(text) for text in literals if text], after, limit)
         found: list[FileRecord] = []
-        for row in self._walk(glob_prefix(agent_glob), "", after):
+        for row in rows:
             if wanted(row[1], row[2]):
                 found.append(_known(row))
                 if len(found) > limit:
-                    last = found[limit - 1]
-                    return FilePage(tuple(found[:limit]), _closed("p", last.agent, last.path))
+                    return FilePage(tuple(found[:limit]), self.cursor_behind(found[limit - 1]))
         return FilePage(tuple(found), None)
+
+    @staticmethod
+    def cursor_behind(file: FileRecord) -> str:
+        """The cursor for ``find`` with which a page begins behind this file."""
+        return _closed("p", file.agent, file.path)
 
     def each(self, *, agents: Sequence[str] | None = None, below: str = "") -> Iterator[FileRecord]:
         """Every file shown, by agent and path: of ``agents`` (None: all), at or below the folder ``below``.
@@ -267,6 +280,43 @@ class Files:
         )
         with self._engine.connect() as connection:
             return [_known(row) for row in connection.execute(query)]
+
+    def _candidates(
+        self, agent: str, literals: list[str], after: tuple[str, str] | None, limit: int
+    ) -> Iterator[Any]:  # fmt: skip
+        """Rows of files by (agent, path), behind ``after``, whose names have all of ``literals`` (folded) in them.
+
+        Agents that cannot begin with ``agent`` may be left out.
+        """
+        if not literals:
+            yield from self._walk(agent, "", after)
+            return
+        # Where there are many, going through all in their order finds a page of them sooner than asking the blocks.
+        after = after or (agent, "")
+        left = max(FIND_WALK_ROWS, self._naming.worth_walking(literals, limit))
+        while left > 0:
+            names = self._naming.following(after)
+            yield from self._rows_of([name for name in names if has_all(name.agent, name.path, literals)])
+            if len(names) < CATALOG_PAGE_ROWS:
+                return
+            after = names[-1][:2]
+            left -= len(names)
+        count = max(2 * limit, CATALOG_PAGE_ROWS)
+        while True:
+            names = self._naming.first(literals, after, count)
+            for start in range(0, len(names), CATALOG_PAGE_ROWS):
+                yield from self._rows_of(names[start : start + CATALOG_PAGE_ROWS])
+            if len(names) < count:
+                return
+            after = names[-1][:2]
+
+    def _rows_of(self, names: Sequence[Named]) -> list[Any]:
+        """What is shown of these files, by (agent, path)."""
+        if not names:
+            return []
+        query = select(*_FILE).select_from(_SHOWN).where(files.c.id.in_([name.id for name in names]))
+        with self._engine.connect() as connection:
+            return sorted(connection.execute(query).all(), key=lambda row: (row[1], row[2]))
 
     def _walk(
         self, agent: str, below: str, after: tuple[Any, ...] | None, *, exact_agent: bool = False

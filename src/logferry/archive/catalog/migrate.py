@@ -6,44 +6,44 @@ from importlib import resources
 
 from sqlalchemy import Engine, inspect, text
 
-from logferry.archive.catalog.engine import WRITES
+from logferry.archive.catalog.postgresql import WRITES
 from logferry.errors import Conflict
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision in ``migrations/versions``."""
 
-_LOCK = 0x10F3  # any number: names the advisory lock under which servers other than SQLite migrate
 
-
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, to: str = HEAD) -> None:
     """Apply the migrations that are missing, all or none. Safe when several processes open the catalog at once.
+
+    Args:
+        to: the revision that is wanted; an older one in tests alone.
 
     Raises:
         Conflict: the catalog was written by a newer Logferry.
     """
-    if _revision(engine) == HEAD:
+    if revision(engine) == to:
         return
     from alembic import command  # only now: importing it takes longer than a start should
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
     from alembic.util.exc import CommandError
 
     with resources.as_file(resources.files(__package__) / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             config.attributes["connection"] = connection
             try:
-                command.upgrade(config, ScriptDirectory.from_config(config).get_current_head() or HEAD)
+                command.upgrade(config, to)
             except CommandError as error:
                 raise Conflict(
-                    f"the catalog's schema is unknown: {error}", hint="it was written by a newer Logferry: upgrade"
+                    f"the catalog has a schema that this program does not know (it knows {HEAD}): {error}",
+                    hint="it was written by a newer Logferry: upgrade; or the tables are another program's",
                 ) from error
 
 
-def _revision(engine: Engine) -> str | None:
+def revision(engine: Engine) -> str | None:
+    """The revision of the schema that is there; None: there is none."""
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
 
@@ -237,6 +250,18 @@ expired = Table(
     Index("expired_by_file", "file_id", "number"),
     Index("expired_by_time", "expired_ns"),
     sqlite_autoincrement=True,
+)
+
+# Names of files with ids in a row, for finding them by parts; never changed. See ``nameblocks``.
+name_blocks = Table(
+    "name_blocks",
+    metadata,
+    Column("first_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("grams", LargeBinary, nullable=False),
+    Column("names", LargeBinary, nullable=False),
+    Index("name_blocks_by_last", "last_id"),
 )
 
 former_names = Table(

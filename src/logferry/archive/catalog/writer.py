@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from logferry.archive.catalog.engine import BEGUN
+from logferry.archive.catalog.engine import BEGUN, begin_writing, is_lost
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.durable import Disk, translated
 from logferry.archive.live import Folder
@@ -94,7 +94,7 @@ class Writer:
 
     def __init__(self, engine: Engine, disk: Disk, sums: FolderSums) -> None:
         self._engine = engine
-        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._begin_sql = begin_writing(engine.dialect)
         self._disk = disk
         self._sums = sums
         self._lock = threading.Lock()
@@ -214,11 +214,19 @@ class Writer:
             ticket.change.committed()
 
     def _begin(self) -> Transaction:
-        if self._transaction is None:
-            connection = self._engine.connect().execution_options(**{BEGUN: True})
-            self._transaction = Transaction(connection, self._sums)
-        if self._is_sqlite:  # other drivers begin with the first statement
-            self._transaction.cursor.execute("BEGIN IMMEDIATE")
+        if self._transaction is not None:
+            try:
+                self._transaction.cursor.execute(self._begin_sql)
+            except Exception:
+                # A server that was started anew has closed the connection, and nothing was written with it yet.
+                if not is_lost(self._engine.dialect, self._transaction.cursor.connection):
+                    raise
+                self._disconnect()
+            else:
+                return self._transaction
+        connection = self._engine.connect().execution_options(**{BEGUN: True})
+        self._transaction = Transaction(connection, self._sums)
+        self._transaction.cursor.execute(self._begin_sql)
         return self._transaction
 
     def _end(self, transaction: Transaction) -> None:
@@ -272,7 +280,7 @@ def _own(error: Exception) -> Exception:
     if isinstance(error, OSError):
         return translated(error, "the archive")
     text = str(error.orig if isinstance(error, DBAPIError) else error)
-    if "disk is full" in text:
+    if "disk is full" in text or "No space left on device" in text:  # SQLite's and PostgreSQL's words
         return Full("no room left for the catalog", hint="free some space; the sender then repeats")
     if isinstance(error, DBAPIError) or type(error).__module__.partition(".")[0] in ("sqlite3", "psycopg"):
         later = Later(f"the catalog could not be written: {text}", hint="nothing was confirmed; try again")
