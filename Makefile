@@ -63,7 +63,8 @@ demo: venv
 	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
 
 bench: venv
-	@tools/programs.sh lftp rclone rsync lsyncd rsyslogd vsftpd pure-ftpd proftpd
+	@tools/bootstrap.sh bench
+	@tools/programs.sh lftp rclone rsync lsyncd rsyslogd vsftpd pure-ftpd proftpd zstd
 	$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 serve: venv

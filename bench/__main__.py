@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import agent, figures, ftp, voyage
+from bench import agent, archive, figures, ftp, voyage
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
     "agent": agent.measure,
+    "archive": archive.measure,
     "ftp": ftp.measure,
     "voyage": voyage.measure,
 }

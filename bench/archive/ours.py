@@ -1,0 +1,125 @@
+"""Our archive, filled and cared for as a server does it: `python -m bench.archive.ours seal|compact|verify DATA`.
+
+Each is a process of its own, as the care part of the server is, and prints one JSON object. Loading the compiled
+kernels is not counted: the care part does it once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.archive.spent import Result, Spent
+from bench.archive.trees import Part
+from logferry.archive import Archive, Catalog
+from logferry.archive.index import IndexBuilder, Stretch
+from logferry.archive.index.rebuild import index_of
+from logferry.archive.segment import Segment
+from logferry.archive.stamping import FileStamps
+from logferry.archive.store import LocalStore
+from logferry.archive.timestamps import Reading
+from logferry.archive.writing import SEGMENT_SUFFIX
+from logferry.limits import COPY_BYTES, SEGMENT_BYTES
+
+_LATER_NS = 3_600_000_000_000
+INDEX_FOLDER = "bench-index"
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[Archive]:
+    """The archive in a folder, made when missing."""
+    data.mkdir(parents=True, exist_ok=True)
+    with Catalog.open(f"sqlite:///{data}/catalog.db") as catalog, Archive(str(data), catalog) as archive:
+        yield archive
+
+
+def fill(data: Path, part: Part) -> None:
+    """Upload every file, and let the disk have them, so that this does not get in the way afterwards."""
+    with opened(data) as archive:
+        for agent, path, file in part.files():
+            if archive.catalog.agents.get(agent) is None:
+                archive.catalog.agents.add(agent)
+            incoming = archive.begin(agent, path)
+            with file.open("rb") as source:
+                while block := source.read(COPY_BYTES):
+                    incoming.write(block)
+            incoming.commit()
+    os.sync()
+
+
+def seal(data: Path, segment_bytes: int = SEGMENT_BYTES) -> Result:
+    """Seal all of it, index included. SystemExit when something could not be sealed."""
+    with opened(data) as archive:
+        warm()
+        spent = Spent()
+        for step in archive.sealer(segment_bytes=segment_bytes).seal(time.time_ns() + _LATER_NS):
+            if step.problems:
+                raise SystemExit("\n".join(step.problems))
+        return _sizes(data, archive, spent)
+
+
+def compact(data: Path) -> Result:
+    """Merge, and compress harder, all there is; then remove what counts no more."""
+    with opened(data) as archive:
+        warm()
+        spent = Spent()
+        for step in archive.compactor().compact(time.time_ns() + _LATER_NS):
+            if step.problems:
+                raise SystemExit("\n".join(step.problems))
+        archive.sealer().sweep(0.0)
+        return _sizes(data, archive, spent)
+
+
+def verify(data: Path) -> Result:
+    """Read and compare every byte. SystemExit when something is damaged."""
+    with opened(data) as archive:
+        spent = Spent()
+        for flaw in archive.verifier().verify():
+            raise SystemExit(f"{flaw.place}: {flaw.what}")
+        return spent.result()
+
+
+def warm() -> None:
+    """Load or compile the kernels."""
+    builder = IndexBuilder(bytes(16), stamps=_stamps())
+    builder.add(b"2026-11-26 10:00:00 one line 4711\n", [Stretch("", 0, 34, True, True)])
+    builder.finish()
+
+
+def _sizes(data: Path, archive: Archive, spent: Spent) -> Result:
+    """What the store holds, and the cost until now; what has no index beside it gets one."""
+    store = LocalStore(str(data / "store"))
+    sizes = {found.name: found.size for found in store.objects()}
+    segments = [name for name in sizes if name.endswith(SEGMENT_SUFFIX)]
+    index_bytes = sum(sizes[name] for name in sizes if not name.endswith(SEGMENT_SUFFIX))
+    if not index_bytes:
+        index_bytes = sum(_index(data, store, name, sizes[name]) for name in segments)
+    count, data_bytes, raw_bytes = archive.catalog.sealing.sums()
+    if (count, data_bytes) != (len(segments), sum(sizes[name] for name in segments)):
+        raise SystemExit(f"the store holds {len(segments)} segments, the catalog knows {count}")
+    store.close()
+    return spent.result(bytes=data_bytes, index_bytes=index_bytes, raw_bytes=raw_bytes, segments=count)
+
+
+def _index(data: Path, store: LocalStore, name: str, size: int) -> int:
+    """Build the index of a segment as sealing will, and put it on the disk."""
+    segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=name)
+    index = index_of(segment, stamps=_stamps())
+    path = data / INDEX_FOLDER / segment.manifest.segment_id
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(index)
+    return len(index)
+
+
+def _stamps() -> FileStamps:
+    arrived = Reading(time.time_ns())
+    return FileStamps(lambda _uid: arrived)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"seal": seal, "compact": compact, "verify": verify}[sys.argv[1]](Path(sys.argv[2]))))
