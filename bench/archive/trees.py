@@ -36,15 +36,20 @@ class Part:
 def parts(folder: Path, generated_bytes: int) -> list[Part]:
     """The parts that are measured, made below ``folder``: those of the corpus, or ``generated_bytes`` drawn by seed."""
     corpus = os.environ.get(CORPUS)
-    if not corpus:
-        return [_counted("generated", generate(folder / "generated", generated_bytes))]
+    if corpus:
+        return parts_of(Path(corpus), folder)
+    return [_counted("generated", generate(folder / "generated", generated_bytes))]
+
+
+def parts_of(corpus: Path, folder: Path) -> list[Part]:
+    """The parts of a corpus, made below ``folder`` of links to its files."""
     kinds: dict[str, Path] = {}
-    for agent in sorted(path for path in Path(corpus).iterdir() if path.is_dir()):
+    for agent in sorted(path for path in corpus.iterdir() if path.is_dir()):
         kind = "real" if agent.name.startswith(_REAL) else "grown"
         kinds[kind] = folder / kind
         shutil.copytree(agent, folder / kind / agent.name, copy_function=_link)
     if not kinds:
-        raise SystemExit(f"{CORPUS}={corpus} holds no folder of an agent")
+        raise SystemExit(f"{corpus} holds no folder of an agent")
     return [_counted(kind, root) for kind, root in kinds.items()]
 
 
