@@ -39,6 +39,8 @@ from logferry.settings import size_bytes
 from logferry.testing.demo.nodes import Node
 from logferry.testing.demo.programs import Programs
 
+NODES_MAX = 8
+"""A join token is good for ten; where there are more agents' folders, some share a node."""
 MANY_S = COMPACT_AFTER_S + 86_400.0
 
 
@@ -83,7 +85,8 @@ class RoundTrip:
         self._data = self._programs.data
         self._dice = random.Random(seed)
         agents = sorted(path for path in part.root.iterdir() if path.is_dir())
-        self._nodes = [Node(agent.name, "corpus", [agent.resolve()]) for agent in agents]
+        shared = [agents[number::NODES_MAX] for number in range(min(len(agents), NODES_MAX))]
+        self._nodes = [Node(f"node-{number}", "", [a.resolve() for a in some]) for number, some in enumerate(shared)]
         self.files = {
             (node.agent, path): Path(os.fsdecode(disk)) for node in self._nodes for path, disk in node.files()
         }

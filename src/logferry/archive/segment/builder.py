@@ -6,8 +6,6 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator
 
-import zstandard
-
 from logferry.archive.segment.frames import (
     EMPTY_CHECKSUM,
     Marker,
@@ -17,6 +15,7 @@ from logferry.archive.segment.frames import (
     pack_marker,
     pack_seek_table,
 )
+from logferry.archive.segment.levels import compressor
 from logferry.archive.segment.manifest import (
     Extent,
     FrameEntry,
@@ -40,14 +39,14 @@ class Builder:
     def __init__(
         self, segment_id: bytes, agent: str, created_ns: int, *, level: int, frame_bytes: int = FRAME_BYTES
     ) -> None:
-        """``segment_id``: 16 bytes, never used before. ``level``: of zstd, 1 to 22."""
+        """``segment_id``: 16 bytes, never used before. ``level``: of zstd, 1 to 22 (see ``levels``)."""
         assert len(segment_id) == 16
         assert 0 < frame_bytes <= FRAME_BYTES_MAX
         self._id = segment_id
         self._agent = agent
         self._created_ns = created_ns
         self._frame_bytes = frame_bytes
-        self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+        self._compressor = compressor(level, frame_bytes)
         self._waiting = bytearray()
         self._pieces: deque[Piece] = deque()
         self._told_bytes = 0
@@ -105,7 +104,8 @@ class Builder:
         end = min(at_most, len(self._waiting))
         if len(self._waiting) > at_most:
             end = self._waiting.rfind(b"\n", 0, at_most) + 1 or at_most
-        content = bytes(self._waiting[:end])
+        with memoryview(self._waiting) as waiting:
+            content = bytes(waiting[:end])
         del self._waiting[:end]
         frame = self._compressor.compress(content)
         raw_offset = self._frames[-1].raw_end if self._frames else 0
