@@ -49,6 +49,7 @@ def random_reads(data: Path, count: int) -> dict[str, float]:
         places = Places(archive)
         took: list[float] = []
         opening: list[float] = []
+        cpu_s = time.process_time()
         for generation, offset in (places.draw() for _ in range(count)):
             started = time.perf_counter()
             with archive.open(generation.id) as reader:
@@ -58,9 +59,10 @@ def random_reads(data: Path, count: int) -> dict[str, float]:
             opening.append(opened_at - started)
             if len(data_read) != min(READ_BYTES, generation.size - offset):
                 raise SystemExit(f"generation {generation.id} at {offset}: {len(data_read)} bytes")
-        return {f"read_{name}": ms for name, ms in _spread(took).items()} | {
-            f"open_{name}": ms for name, ms in _spread(opening).items()
-        }
+        found = {"read_cpu_ms": 1e3 * (time.process_time() - cpu_s) / count}
+        for what, seconds in (("read", took), ("open", opening)):
+            found |= {f"{what}_{name}": ms for name, ms in _spread(seconds).items()}
+        return found
 
 
 def cold_reads(data: Path, count: int) -> dict[str, float]:

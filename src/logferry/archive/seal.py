@@ -24,6 +24,7 @@ from logferry.archive.catalog.filing import LIVE, SEALED, PathState
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
+from logferry.archive.likeness import likeness
 from logferry.archive.locks import locked
 from logferry.archive.reader import GenerationReader, held, open_generation
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
@@ -66,7 +67,7 @@ class Sealed:
 
 @dataclass(slots=True)
 class _Batch:
-    """What goes into one segment: of one agent, in the order of the paths, so that like lies beside like."""
+    """What goes into one segment: of one agent, like beside like."""
 
     agent: str
     pieces: list[Piece] = field(default_factory=list)
@@ -187,7 +188,7 @@ class Sealer:
                 waiting.setdefault(unsealed.agent, []).append(unsealed)
         for agent in sorted(waiting):
             if sum(u.size - u.sealed for u in waiting[agent]) >= least_bytes:
-                yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: u.path))
+                yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: likeness(u.path)))
 
     def _of_agent(self, agent: str, waiting: Sequence[Unsealed]) -> Iterator[_Batch]:
         batch = _Batch(agent)
