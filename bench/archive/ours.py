@@ -6,6 +6,8 @@ kernels is not counted: the care part does it once.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.archive.spent import Result, Spent
 from bench.archive.trees import Part
@@ -23,11 +26,12 @@ from logferry.archive.segment import Segment
 from logferry.archive.stamping import FileStamps
 from logferry.archive.store import LocalStore
 from logferry.archive.timestamps import Reading
-from logferry.archive.writing import SEGMENT_SUFFIX
 from logferry.limits import COPY_BYTES, SEGMENT_BYTES
 
 _LATER_NS = 3_600_000_000_000
 INDEX_FOLDER = "bench-index"
+_SEGMENT_SUFFIX = ".zst"
+_WARM = b"2026-11-26 10:00:00 one line 4711\n"
 
 
 @contextmanager
@@ -54,10 +58,9 @@ def fill(data: Path, part: Part) -> None:
 
 def seal(data: Path, segment_bytes: int = SEGMENT_BYTES) -> Result:
     """Seal all of it, index included. SystemExit when something could not be sealed."""
-    with opened(data) as archive:
-        warm()
-        spent = Spent()
-        for step in archive.sealer(segment_bytes=segment_bytes).seal(time.time_ns() + _LATER_NS):
+    with opened(data) as archive, _index_maker() as (maker, pid):
+        spent = Spent(beside=pid)
+        for step in archive.sealer(segment_bytes=segment_bytes, **maker).seal(time.time_ns() + _LATER_NS):
             if step.problems:
                 raise SystemExit("\n".join(step.problems))
         return _sizes(data, archive, spent)
@@ -65,10 +68,9 @@ def seal(data: Path, segment_bytes: int = SEGMENT_BYTES) -> Result:
 
 def compact(data: Path) -> Result:
     """Merge, and compress harder, all there is; then remove what counts no more."""
-    with opened(data) as archive:
-        warm()
-        spent = Spent()
-        for step in archive.compactor().compact(time.time_ns() + _LATER_NS):
+    with opened(data) as archive, _index_maker() as (maker, pid):
+        spent = Spent(beside=pid)
+        for step in archive.compactor(**maker).compact(time.time_ns() + _LATER_NS):
             if step.problems:
                 raise SystemExit("\n".join(step.problems))
         archive.sealer().sweep(0.0)
@@ -84,19 +86,35 @@ def verify(data: Path) -> Result:
         return spent.result()
 
 
-def warm() -> None:
-    """Load or compile the kernels."""
-    builder = IndexBuilder(bytes(16), stamps=_stamps())
-    builder.add(b"2026-11-26 10:00:00 one line 4711\n", [Stretch("", 0, 34, True, True)])
-    builder.finish()
+@contextmanager
+def _index_maker() -> Iterator[tuple[dict[str, Any], int | None]]:
+    """What builds indexes while segments are written, and the process in which it does; its kernels are loaded.
+
+    Where sealing writes no indexes, they are built afterwards, in this process.
+    """
+    stretch = Stretch("", 0, len(_WARM), True, True)
+    if importlib.util.find_spec("logferry.archive.index_making") is None:
+        builder = IndexBuilder(bytes(16), stamps=_stamps())
+        builder.add(_WARM, [stretch])
+        builder.finish()
+        yield {}, None
+        return
+    maker = importlib.import_module("logferry.archive.index_making").MakerApart()
+    try:
+        making = maker.begin(bytes(16), {"": time.time_ns()})
+        making.add(_WARM, [stretch])
+        making.finish()
+        yield {"maker": maker}, maker.pid
+    finally:
+        maker.close()
 
 
 def _sizes(data: Path, archive: Archive, spent: Spent) -> Result:
     """What the store holds, and the cost until now; what has no index beside it gets one."""
     store = LocalStore(str(data / "store"))
     sizes = {found.name: found.size for found in store.objects()}
-    segments = [name for name in sizes if name.endswith(SEGMENT_SUFFIX)]
-    index_bytes = sum(sizes[name] for name in sizes if not name.endswith(SEGMENT_SUFFIX))
+    segments = [name for name in sizes if name.endswith(_SEGMENT_SUFFIX)]
+    index_bytes = sum(sizes[name] for name in sizes if not name.endswith(_SEGMENT_SUFFIX))
     if not index_bytes:
         index_bytes = sum(_index(data, store, name, sizes[name]) for name in segments)
     count, data_bytes, raw_bytes = archive.catalog.sealing.sums()
