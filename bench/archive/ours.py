@@ -31,7 +31,8 @@ from logferry.limits import COPY_BYTES, SEGMENT_BYTES
 _LATER_NS = 3_600_000_000_000
 INDEX_FOLDER = "bench-index"
 _SEGMENT_SUFFIX = ".zst"
-_WARM = b"2026-11-26 10:00:00 one line 4711\n"
+_WARM_TYPES = 5_000
+"""More log types than an index has room for in the beginning."""
 
 
 @contextmanager
@@ -92,21 +93,27 @@ def _index_maker() -> Iterator[tuple[dict[str, Any], int | None]]:
 
     Where sealing writes no indexes, they are built afterwards, in this process.
     """
-    stretch = Stretch("", 0, len(_WARM), True, True)
+    content = b"".join(b"2026-11-26 10:00:00 \xc3\xa4%s 4711\n" % _letters(number) for number in range(_WARM_TYPES))
+    stretch = Stretch("", 0, len(content), True, True)
     if importlib.util.find_spec("logferry.archive.index_making") is None:
         builder = IndexBuilder(bytes(16), stamps=_stamps())
-        builder.add(_WARM, [stretch])
+        builder.add(content, [stretch])
         builder.finish()
         yield {}, None
         return
     maker = importlib.import_module("logferry.archive.index_making").MakerApart()
     try:
         making = maker.begin(bytes(16), {"": time.time_ns()})
-        making.add(_WARM, [stretch])
+        making.add(content, [stretch])
         making.finish()
         yield {"maker": maker}, maker.pid
     finally:
         maker.close()
+
+
+def _letters(number: int) -> bytes:
+    """A word without a digit for each number."""
+    return bytes(97 + (number >> shift & 15) for shift in (12, 8, 4, 0))
 
 
 def _sizes(data: Path, archive: Archive, spent: Spent) -> Result:

@@ -104,25 +104,24 @@ class Builder:
         end = min(at_most, len(self._waiting))
         if len(self._waiting) > at_most:
             end = self._waiting.rfind(b"\n", 0, at_most) + 1 or at_most
-        with memoryview(self._waiting) as waiting:
-            content = bytes(waiting[:end])
+        with memoryview(self._waiting) as waiting, waiting[:end] as content:
+            frame = self._compressor.compress(content)
         del self._waiting[:end]
-        frame = self._compressor.compress(content)
         raw_offset = self._frames[-1].raw_end if self._frames else 0
         marker = pack_marker(
             Marker(
                 self._id,
                 len(self._frames),
                 raw_offset,
-                len(content),
+                end,
                 len(frame),
                 crc32(frame),
                 pack_note(self._agent, self._take_pieces(end)),
             )
         )
         self._seek.append(SeekEntry(len(marker), 0, EMPTY_CHECKSUM))
-        self._seek.append(SeekEntry(len(frame), len(content), frame_checksum(frame)))
-        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, len(content), crc32(frame)))
+        self._seek.append(SeekEntry(len(frame), end, frame_checksum(frame)))
+        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, end, crc32(frame)))
         self._at += len(marker) + len(frame)
         yield marker
         yield frame
