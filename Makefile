@@ -5,6 +5,7 @@
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
 #   make torture  the agent's torture matrix on every kind of server, 24 rotations/s for a minute, 100,000 files
+#   make roundtrip  SIZE=2GB (CORPUS=folder) into a server, sealed, and back four ways, byte by byte
 #   make crash    every kill, cut and full disk of delivery and archive (root): all cases, 10^5 steps; CRASH="…" some
 #   make docs     generated pages of docs     make lock    new versions into requirements/
 SHELL := /bin/bash
@@ -17,7 +18,7 @@ ONCE ?=
 LOGS ?=
 M ?= 1
 
-.PHONY: quick lint types format test fuzz attack crash torture demo bench serve look docs lock venv programs clean
+.PHONY: quick lint types format test fuzz attack crash torture roundtrip demo bench serve look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -59,12 +60,19 @@ crash: venv
 torture: venv programs
 	HEAVY=1 $(BIN)/python -m pytest -q -s -rs -o timeout=0 tests/agent/torture $(ARGS)
 
+SIZE ?= 2GB
+CORPUS ?=
+roundtrip: venv
+	@tools/programs.sh zstd
+	$(BIN)/python -m tests.voyage.roundtrip --size $(SIZE) $(if $(CORPUS),--corpus "$(CORPUS)") $(ARGS)
+
 demo: venv
 	@tools/programs.sh lftp
 	$(BIN)/python -m logferry.testing.demo $(if $(ONCE),--once) $(if $(LOGS),--logs "$(LOGS)") $(ARGS)
 
 bench: venv
-	@tools/programs.sh lftp rclone rsync lsyncd rsyslogd vsftpd pure-ftpd proftpd
+	@tools/bootstrap.sh bench
+	@tools/programs.sh lftp rclone rsync lsyncd rsyslogd vsftpd pure-ftpd proftpd zstd
 	$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 serve: venv

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import agent, catalog, figures, ftp, voyage
+from bench import agent, archive, catalog, figures, ftp, voyage
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
     "agent": agent.measure,
+    "archive": archive.measure,
     "catalog": catalog.measure,
     "ftp": ftp.measure,
     "voyage": voyage.measure,

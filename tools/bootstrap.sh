@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv from a clean clone and keep it equal to requirements/dev.lock. Needs python3 >= 3.11; installs Debian's
 # python3-venv itself where it may. Does nothing, in a few milliseconds, while the lock has not changed.
+# `bootstrap.sh bench` adds requirements/bench.lock, peers of the benchmarks that take hundreds of megabytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,4 +51,14 @@ main() {
   printf '%s' "$wanted" >"$stamp"
 }
 
+beside() {
+  local name=$1 stamp=.venv/.installed-$1 wanted
+  wanted=$(cat "requirements/$name.lock" .venv/.installed | sha256sum)
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+  say "installing requirements/$name.lock"
+  .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "requirements/$name.lock"
+  printf '%s' "$wanted" >"$stamp"
+}
+
 main
+for name in "$@"; do beside "$name"; done

@@ -15,7 +15,12 @@ Ours and its peers are measured in turn on one machine, so compare within a row.
 better by that much. *Target* is what the figure is to reach.
 """
 
-TITLES = {"agent": "The agent", "ftp": "The FTP server", "voyage": "From a node into the archive"}
+TITLES = {
+    "agent": "The agent",
+    "archive": "The archive",
+    "ftp": "The FTP server",
+    "voyage": "From a node into the archive",
+}
 
 WHAT = {
     "agent-unchanged-cpu": "one look at 100,000 unchanged files, by an agent that runs: CPU",
@@ -45,6 +50,32 @@ WHAT = {
     "agent-million-cpu": "one look at 1,000,000 unchanged files: CPU",
     "agent-million-cold-start": "`agent once` over 1,000,000 unchanged files",
 }
+ARCHIVE = {
+    "disk-sealed": "disk, data and index, as sealed",
+    "disk": "disk, data and index, compacted",
+    "disk-data": "of that data alone",
+    "disk-index": "of that the index alone",
+    "seal": "sealing: compressing, reading back, indexing",
+    "seal-memory": "the same: most memory",
+    "compact": "compacting, index included",
+    "verify": "`logferry verify`: segments and digests of files",
+    "read-p50": "64 KiB anywhere, store in the page cache: median",
+    "read-p99": "the same: 99 of 100",
+    "read-cpu": "the same: CPU, on average",
+    "cold-p50": "64 KiB anywhere, nothing in memory: median",
+    "cold-p99": "the same: 99 of 100",
+    "seek-p50": "64 KiB anywhere of the largest file, its segment not open yet: median",
+    "open-p50": "opening a file for reading: median",
+    "repair-1000": "a lost catalog built anew from 1,000 segments",
+}
+OF_PARTS = {
+    "": "",
+    "-grown": "; what grew from samples",
+    "-real": "; real logs",
+    "-generated": "; logs drawn by seed",
+    "-compacted": "; compacted",
+}
+WHAT |= {f"archive-{name}{part}": what + of for name, what in ARCHIVE.items() for part, of in OF_PARTS.items()}
 
 
 def number(value: float) -> str:

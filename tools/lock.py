@@ -34,11 +34,17 @@ def group(groups: dict[str, list[Any]], name: str) -> list[str]:
 
 
 def wanted() -> dict[str, list[str]]:
-    """What each lock file holds. ``dev`` is all that `make` needs, the build backend included."""
+    """What each lock file holds: ``dev`` all that `make` needs, the build backend included; ``bench`` some peers."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     base: list[str] = project["project"]["dependencies"]
     server: list[str] = base + project["project"]["optional-dependencies"]["server"]
-    return {"base": base, "server": server, "dev": server + group(project["dependency-groups"], "dev")}
+    groups = project["dependency-groups"]
+    return {
+        "base": base,
+        "server": server,
+        "dev": server + group(groups, "dev"),
+        "bench": group(groups, "bench"),
+    }
 
 
 def compile_lock(name: str, requirements: list[str], agree_with: list[str], upgrade: bool) -> list[str]:
@@ -63,11 +69,14 @@ def compile_lock(name: str, requirements: list[str], agree_with: list[str], upgr
 
 
 def main() -> None:
-    """Lock all three, the largest first, so that the smaller ones agree with it."""
+    """Lock all, the largest first, so that the smaller ones agree with it, and so does what is installed beside it."""
     (ROOT / "requirements").mkdir(exist_ok=True)
-    agreed: list[str] = []
-    for name, requirements in reversed(wanted().items()):
-        agreed = compile_lock(name, requirements, agreed, "--upgrade" in sys.argv[1:])
+    upgrade = "--upgrade" in sys.argv[1:]
+    lists = wanted()
+    dev = compile_lock("dev", lists["dev"], [], upgrade)
+    compile_lock("bench", lists["bench"], dev, upgrade)
+    server = compile_lock("server", lists["server"], dev, upgrade)
+    compile_lock("base", lists["base"], server, upgrade)
 
 
 if __name__ == "__main__":

@@ -620,7 +620,7 @@ BUCKET_S_MAX = 60
 
 # Sealing -----------------------------------------------------------------------------------------------------------
 SEAL_LEVEL = 6
-"""zstd level of the first sealing; compaction may spend more."""
+"""Level of the first sealing (docs/design/compression.md); compaction may spend more."""
 SEAL_BATCH_FILES = 20_000
 """Generations in one segment at most, and rows looked at together."""
 SEAL_TAIL_BYTES_MAX = 16 * MIB
@@ -643,7 +643,7 @@ CARE_S = 30.0
 """Pause between two rounds of background duties."""
 CARE_NICE = 10
 COMPACT_LEVEL = 12
-"""zstd level of compacted segments."""
+"""Level of compacted segments."""
 COMPACT_SMALL_SHARE = 0.25
 """Segments with less than this share of a full one are merged."""
 COMPACT_LEAST_SHARE = 0.5

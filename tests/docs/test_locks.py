@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = {name: (ROOT / "requirements" / f"{name}.lock").read_text() for name in ("base", "server", "dev")}
+LOCKS = {name: (ROOT / "requirements" / f"{name}.lock").read_text() for name in ("base", "server", "dev", "bench")}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -40,15 +40,23 @@ def test_every_requirement_is_locked() -> None:
     # A requirement of another system has its marker behind a semicolon, and is not locked on this one.
     base = [plain(r) for r in PROJECT["project"]["dependencies"] if "sys_platform != 'linux'" not in r]
     server = base + [plain(r) for r in PROJECT["project"]["optional-dependencies"]["server"]]
-    groups = [r for g in PROJECT["dependency-groups"].values() for r in g if isinstance(r, str)]
+    of_groups = PROJECT["dependency-groups"]
+    groups = [r for name, g in of_groups.items() if name != "bench" for r in g if isinstance(r, str)]
     assert set(base) <= set(pins("base"))
     assert set(server) <= set(pins("server"))
     assert {*server, *map(plain, groups)} <= set(pins("dev"))
+    assert {plain(r) for r in of_groups["bench"]} <= set(pins("bench"))
 
 
 def test_the_locks_agree() -> None:
     """A smaller lock has the versions of the larger one."""
     assert pins("base").items() <= pins("server").items() <= pins("dev").items()
+
+
+def test_what_is_installed_beside_the_rest_agrees_with_it() -> None:
+    """Peers of the benchmarks bring no other version of a package that is there already."""
+    dev = pins("dev")
+    assert all(dev.get(name, version) == version for name, version in pins("bench").items())
 
 
 def test_the_base_install_is_small() -> None:

@@ -13,6 +13,7 @@ from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.index_making import IndexMaker
+from logferry.archive.likeness import likeness
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
 from logferry.archive.seal import known
@@ -162,8 +163,7 @@ class _Moving:
                 if extent.generation_id not in facts:
                     facts[extent.generation_id] = known(held(self.rooms, extent.generation_id))
                 extents.append((extent, record))
-        # Like beside like: the generations of one path follow each other.
-        extents.sort(key=lambda e: (facts[e[0].generation_id].path, e[0].generation_id, e[0].offset))
+        extents.sort(key=lambda e: (likeness(facts[e[0].generation_id].path), e[0].generation_id, e[0].offset))
         for extent, record in extents:
             start = builder.raw_bytes
             yield from self._extent(builder, facts[extent.generation_id], extent, record)

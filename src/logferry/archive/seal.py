@@ -27,6 +27,7 @@ from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
 from logferry.archive.index.encoding import encoding_of, last_utf16_line_end
 from logferry.archive.index_making import IndexMaker
+from logferry.archive.likeness import likeness
 from logferry.archive.locks import locked, removing
 from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
 from logferry.archive.reader import GenerationReader, held, open_generation
@@ -81,7 +82,7 @@ class Sealed:
 
 @dataclass(slots=True)
 class _Batch:
-    """What goes into one segment: of one agent, in the order of the paths, so that like lies beside like."""
+    """What goes into one segment: of one agent, like beside like."""
 
     agent: str
     pieces: list[Piece] = field(default_factory=list)
@@ -243,7 +244,7 @@ class Sealer:
                 waiting.setdefault(unsealed.agent, []).append(unsealed)
         for agent in sorted(waiting):
             if sum(u.size - u.sealed for u in waiting[agent]) >= least_bytes:
-                yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: u.path))
+                yield from self._of_agent(agent, sorted(waiting[agent], key=lambda u: likeness(u.path)))
 
     def _of_agent(self, agent: str, waiting: Sequence[Unsealed]) -> Iterator[_Batch]:
         batch = self._begun(agent)

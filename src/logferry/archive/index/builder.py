@@ -26,7 +26,7 @@ from logferry.archive.index.typetext import pack_texts
 from logferry.archive.index.words import I64, U8, U64, key_of
 from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
 
-_LEVEL = 9
+_LEVEL = 6
 
 
 class IndexBuilder:
@@ -53,8 +53,8 @@ class IndexBuilder:
         self._runs = Runs()
         self._types: list[U32] = []
         self._lines: list[U32] = []
-        self._posts: list[U64] = []
-        self._grams: list[U64] = []
+        self._posts = _Growing()
+        self._grams = _Growing()
         self._noted: list[tuple[int, int, int]] = []
         self._spans: list[tuple[int, int, int]] = []
         self._data = np.zeros(0, np.uint8)
@@ -158,8 +158,8 @@ class IndexBuilder:
         granule = self.granules
         self._types.append(found.types)
         self._lines.append(found.lines)
-        self._posts.append(found.posts)
-        self._grams.append((found.grams.astype(np.uint64) << np.uint64(GRANULE_BITS)) | np.uint64(granule))
+        self._posts.add(found.posts)
+        self._grams.add((found.grams.astype(np.uint64) << np.uint64(GRANULE_BITS)) | np.uint64(granule))
         self._noted.append((found.classes, found.digit_lengths, found.other_lengths))
         self._runs.end_granule()
 
@@ -173,8 +173,8 @@ class IndexBuilder:
         if rare.any():
             posts, grams, lengths = post_types(self._table, rare, pairs, self.granules)
             noted[:, 2] |= lengths
-            self._posts.append(posts)
-            self._grams.append(grams)
+            self._posts.add(posts)
+            self._grams.add(grams)
         numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32)
         kept = np.flatnonzero(~rare)
         for number, block in enumerate(pack_texts(self._table.text, self._table.lengths, kept)):
@@ -182,20 +182,41 @@ class IndexBuilder:
         return (pairs.renumbered(numbers) if rare.any() else pairs), numbers
 
     def _pack_words(self, writer: Writer) -> int:
-        posts = np.concatenate(self._posts) if self._posts else np.zeros(0, np.uint64)
-        self._posts.clear()
-        bits = key_bits(len(posts))
-        for number, block in pack_postings(posts, bits, self.granules):
+        bits = key_bits(len(self._posts))
+        for number, block in pack_postings(self._posts.take(), bits, self.granules):
             writer.add(Kind.WORDS, number, block)
         return bits
 
     def _pack_grams(self, writer: Writer) -> None:
-        grams = np.concatenate(self._grams) if self._grams else np.zeros(0, np.uint64)
-        self._grams.clear()
-        ids, rows = pack_grams(grams, self.granules)
+        ids, rows = pack_grams(self._grams.take(), self.granules)
         writer.add(Kind.GRAM_IDS, 0, ids)
         for number, block in enumerate(rows):
             writer.add(Kind.GRAM_ROWS, number, block)
+
+
+class _Growing:
+    """Numbers in one piece, which grows in place: many small ones would stay in memory after their use."""
+
+    def __init__(self) -> None:
+        self._values = np.zeros(1 << 12, np.uint64)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, values: U64) -> None:
+        """Put ``values`` behind the others."""
+        count = self._count + len(values)
+        if count > len(self._values):
+            self._values.resize(count + count // 4, refcheck=False)
+        self._values[self._count : count] = values
+        self._count = count
+
+    def take(self) -> U64:
+        """All of them, for whoever is to have them alone: nothing is kept."""
+        values, self._values = self._values, np.zeros(0, np.uint64)
+        count, self._count = self._count, 0
+        return values[:count]
 
 
 class _Column:

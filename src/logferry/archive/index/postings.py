@@ -42,16 +42,22 @@ def pack_postings(posts: U64, bits: int, granules: int) -> Iterator[tuple[int, b
     high = block_bits(len(posts))
     posts = sorted_by(posts, 0, granules.bit_length())
     posts = sorted_by(posts, KEY_BITS_MAX - bits + GRANULE_BITS, KEY_BITS_MAX + GRANULE_BITS)
+    # Block by block from here on: what is made of the postings of a whole segment is several times as large.
+    firsts = np.arange(1 << high, dtype=np.uint64) << np.uint64(KEY_BITS_MAX + GRANULE_BITS - high)
+    bounds = np.append(posts.searchsorted(firsts), len(posts)) if high else np.array([0, len(posts)])
+    for number in range(1 << high):
+        part = posts[bounds[number] : bounds[number + 1]]
+        yield number, _pack_block(_distinct(part, bits), number << (bits - high))
+
+
+def _distinct(posts: U64, bits: int) -> U64:
+    """Sorted postings with ``bits`` of each key, each once."""
     keys = posts >> np.uint64(KEY_BITS_MAX - bits + GRANULE_BITS)
     entries = (keys << np.uint64(GRANULE_BITS)) | (posts & _GRANULE)
     fresh = np.empty(len(entries), bool)
     fresh[:1] = True
     np.not_equal(entries[1:], entries[:-1], out=fresh[1:])
-    entries = entries[fresh]
-    bounds = np.searchsorted(entries >> np.uint64(GRANULE_BITS), np.arange((1 << high) + 1) << (bits - high))
-    for number in range(1 << high):
-        part = entries[bounds[number] : bounds[number + 1]]
-        yield number, _pack_block(part, number << (bits - high))
+    return entries[fresh]
 
 
 def _pack_block(entries: U64, base: int) -> bytes:

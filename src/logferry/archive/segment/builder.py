@@ -6,8 +6,6 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator
 
-import zstandard
-
 from logferry.archive.segment.frames import (
     EMPTY_CHECKSUM,
     Marker,
@@ -17,6 +15,7 @@ from logferry.archive.segment.frames import (
     pack_marker,
     pack_seek_table,
 )
+from logferry.archive.segment.levels import compressor
 from logferry.archive.segment.manifest import (
     Extent,
     FrameEntry,
@@ -40,14 +39,14 @@ class Builder:
     def __init__(
         self, segment_id: bytes, agent: str, created_ns: int, *, level: int, frame_bytes: int = FRAME_BYTES
     ) -> None:
-        """``segment_id``: 16 bytes, never used before. ``level``: of zstd, 1 to 22."""
+        """``segment_id``: 16 bytes, never used before. ``level``: of zstd, 1 to 22 (see ``levels``)."""
         assert len(segment_id) == 16
         assert 0 < frame_bytes <= FRAME_BYTES_MAX
         self._id = segment_id
         self._agent = agent
         self._created_ns = created_ns
         self._frame_bytes = frame_bytes
-        self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+        self._compressor = compressor(level, frame_bytes)
         self._waiting = bytearray()
         self._pieces: deque[Piece] = deque()
         self._told_bytes = 0
@@ -105,24 +104,24 @@ class Builder:
         end = min(at_most, len(self._waiting))
         if len(self._waiting) > at_most:
             end = self._waiting.rfind(b"\n", 0, at_most) + 1 or at_most
-        content = bytes(self._waiting[:end])
+        with memoryview(self._waiting) as waiting, waiting[:end] as content:
+            frame = self._compressor.compress(content)
         del self._waiting[:end]
-        frame = self._compressor.compress(content)
         raw_offset = self._frames[-1].raw_end if self._frames else 0
         marker = pack_marker(
             Marker(
                 self._id,
                 len(self._frames),
                 raw_offset,
-                len(content),
+                end,
                 len(frame),
                 crc32(frame),
                 pack_note(self._agent, self._take_pieces(end)),
             )
         )
         self._seek.append(SeekEntry(len(marker), 0, EMPTY_CHECKSUM))
-        self._seek.append(SeekEntry(len(frame), len(content), frame_checksum(frame)))
-        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, len(content), crc32(frame)))
+        self._seek.append(SeekEntry(len(frame), end, frame_checksum(frame)))
+        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, end, crc32(frame)))
         self._at += len(marker) + len(frame)
         yield marker
         yield frame
