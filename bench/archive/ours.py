@@ -6,13 +6,11 @@ kernels is not counted: the care part does it once. They are imported where they
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,10 @@ from typing import Any
 from bench.archive.spent import Result, Spent
 from bench.archive.trees import Part
 from logferry.archive import Archive, Catalog
-from logferry.archive.segment import Segment
 from logferry.archive.store import LocalStore
 from logferry.limits import COPY_BYTES, SEGMENT_BYTES
 
 _LATER_NS = 3_600_000_000_000
-INDEX_FOLDER = "bench-index"
 _SEGMENT_SUFFIX = ".zst"
 _WARM_TYPES = 5_000
 """More log types than an index has room for in the beginning."""
@@ -85,23 +81,13 @@ def verify(data: Path) -> Result:
 
 @contextmanager
 def _index_maker() -> Iterator[tuple[dict[str, Any], int | None]]:
-    """What builds indexes while segments are written, and the process in which it does; its kernels are loaded.
-
-    Where sealing writes no indexes, they are built afterwards, in this process.
-    """
+    """What builds indexes while segments are written, and the process in which it does; its kernels are loaded."""
     from logferry.archive.index import Stretch
+    from logferry.archive.index_making import MakerApart
 
     content = b"".join(b"2026-11-26 10:00:00 \xc3\xa4%s 4711\n" % _letters(number) for number in range(_WARM_TYPES))
     stretch = Stretch("", 0, len(content), True, True)
-    if importlib.util.find_spec("logferry.archive.index_making") is None:
-        from logferry.archive.index import IndexBuilder
-
-        builder = IndexBuilder(bytes(16), stamps=_stamps())
-        builder.add(content, [stretch])
-        builder.finish()
-        yield {}, None
-        return
-    maker = importlib.import_module("logferry.archive.index_making").MakerApart()
+    maker = MakerApart()
     try:
         making = maker.begin(bytes(16), {"": time.time_ns()})
         making.add(content, [stretch])
@@ -117,38 +103,16 @@ def _letters(number: int) -> bytes:
 
 
 def _sizes(data: Path, archive: Archive, spent: Spent) -> Result:
-    """What the store holds, and the cost until now; what has no index beside it gets one."""
+    """What the store holds, and the cost until now."""
     store = LocalStore(str(data / "store"))
     sizes = {found.name: found.size for found in store.objects()}
     segments = [name for name in sizes if name.endswith(_SEGMENT_SUFFIX)]
     index_bytes = sum(sizes[name] for name in sizes if not name.endswith(_SEGMENT_SUFFIX))
-    if not index_bytes:
-        index_bytes = sum(_index(data, store, name, sizes[name]) for name in segments)
     count, data_bytes, raw_bytes = archive.catalog.sealing.sums()
     if (count, data_bytes) != (len(segments), sum(sizes[name] for name in segments)):
         raise SystemExit(f"the store holds {len(segments)} segments, the catalog knows {count}")
     store.close()
     return spent.result(bytes=data_bytes, index_bytes=index_bytes, raw_bytes=raw_bytes, segments=count)
-
-
-def _index(data: Path, store: LocalStore, name: str, size: int) -> int:
-    """Build the index of a segment as sealing will, and put it on the disk."""
-    from logferry.archive.index.rebuild import index_of
-
-    segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=name)
-    index = index_of(segment, stamps=_stamps())
-    path = data / INDEX_FOLDER / segment.manifest.segment_id
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(index)
-    return len(index)
-
-
-def _stamps() -> Any:
-    from logferry.archive.stamping import FileStamps
-    from logferry.archive.timestamps import Reading
-
-    arrived = Reading(time.time_ns())
-    return FileStamps(lambda _uid: arrived)
 
 
 def load(_data: Path) -> Result:
@@ -158,7 +122,7 @@ def load(_data: Path) -> Result:
         return spent.result()
 
 
-WORK = {"load": load, "seal": seal, "compact": compact, "verify": verify}
+WORK: dict[str, Callable[[Path], Result]] = {"load": load, "seal": seal, "compact": compact, "verify": verify}
 
 if __name__ == "__main__":
     print(json.dumps(WORK[sys.argv[1]](Path(sys.argv[2]))))

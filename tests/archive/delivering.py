@@ -16,9 +16,9 @@ from logferry.archive import Archive, Catalog
 from logferry.archive.retention import Rule
 from logferry.clock import SYSTEM, ManualClock
 from logferry.limits import PARTIAL_S_MAX, RETENTION_GRACE_S
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import ServerConfig
 from logferry.server.enrolment import Joined
-from logferry.server.first_run import catalog_url
 from tests.archive.hurried import GONE
 
 AGENT = "web-01"

@@ -311,8 +311,8 @@ def test_a_catalog_from_before_learns_of_its_compressed_files(folder: Path) -> N
     engine = create_engine(f"sqlite:///{folder}/catalog.db")
     with engine.begin() as connection:
         for statement in (
-            "DROP TABLE name_blocks", "DROP TABLE flaws", "DROP TABLE holds", "DROP TABLE expired",
-            "DELETE FROM facts WHERE name = 'store_since_ns'",
+            "DROP TABLE name_blocks", "DROP TABLE indexes", "DROP TABLE flaws", "DROP TABLE holds",
+            "DROP TABLE expired", "DELETE FROM facts WHERE name = 'store_since_ns'",
             "DROP TABLE removals", "DROP TABLE extents", "DROP TABLE segments", "DROP INDEX generations_by_uid",
             "DROP INDEX generations_unsealed", "ALTER TABLE generations DROP COLUMN uid",
             "ALTER TABLE generations DROP COLUMN sealed", "DROP TABLE compressed", "DROP INDEX generations_by_size",

@@ -13,7 +13,7 @@ from logferry.archive import Archive, Catalog
 from logferry.archive.backup import Backup
 from logferry.archive.backup.repository import Checked
 from logferry.errors import Conflict, Refused
-from logferry.server import backing, first_run
+from logferry.server import backing, catalogs, first_run
 from logferry.server.config import BackupConfig, ServerConfig
 from logferry.server.people import People
 from tests.archive.store import weed as weeds
@@ -26,7 +26,7 @@ from tests.server.test_with_agent import Node, _on_port
 def taken(config: ServerConfig, place: Path) -> Backup:
     """Take a backup beside whatever runs on the archive."""
     with (
-        Catalog.open(first_run.catalog_url(config.data_dir)) as catalog,
+        Catalog.open(catalogs.catalog_url(config.data_dir)) as catalog,
         Archive(config.data_dir, catalog) as archive,
         backing.repository(config, str(place), make=True) as backups,
     ):
@@ -42,7 +42,7 @@ def restored(config: ServerConfig, place: Path) -> None:
 def sealed(config: ServerConfig) -> None:
     """Seal everything."""
     with (
-        Catalog.open(first_run.catalog_url(config.data_dir)) as catalog,
+        Catalog.open(catalogs.catalog_url(config.data_dir)) as catalog,
         Archive(config.data_dir, catalog) as archive,
     ):
         for _ in archive.sealer(level=1).seal(1 << 62):
@@ -83,7 +83,7 @@ def test_what_a_restored_older_archive_lacks_is_sent_again(tmp_path: Path) -> No
     shutil.rmtree(site.config.data_dir)
     restored(site.config, tmp_path / "backups")
     first_run.prepare(site.config).close()
-    catalog = Catalog.open(first_run.catalog_url(site.config.data_dir))
+    catalog = Catalog.open(catalogs.catalog_url(site.config.data_dir))
     again = Site(site.config, catalog, People(catalog), site.enrolment, address)
     with Running(_on_port(again, *address)) as running, node.running():
         with running.ftp("root", PASSWORD) as reader:
@@ -122,7 +122,7 @@ def test_certificate_users_and_agents_are_the_same_after_a_restore(tmp_path: Pat
     restored(config, tmp_path / "backups")
     assert first_run.identity(config).pin == pin
     assert os.stat(tmp_path / "elsewhere/tls").st_mode & 0o22 == 0
-    catalog = Catalog.open(first_run.catalog_url(config.data_dir))
+    catalog = Catalog.open(catalogs.catalog_url(config.data_dir))
     assert catalog.agents.get("web-01") is not None
     again = Site(config, catalog, People(catalog), site.enrolment)
     with Running(again) as running, running.ftps(joined.user, joined.password) as agent:
@@ -185,7 +185,7 @@ def test_backups_in_a_bucket_are_as_good(tmp_path: Path) -> None:
             assert list(backups.verify(backups.listing().whole, Checked(), deep=True, pace=lambda _: None)) == []
     site.catalog.close()
     with (
-        Catalog.open(first_run.catalog_url(there.data_dir)) as catalog,
+        Catalog.open(catalogs.catalog_url(there.data_dir)) as catalog,
         Archive(there.data_dir, catalog) as archive,
     ):
         assert list(archive.verifier().verify()) == []

@@ -33,8 +33,8 @@ from logferry.cli.api import Api
 from logferry.cli.place import Place
 from logferry.limits import COMPACT_AFTER_S, COPY_BYTES, SEAL_WAIT_S
 from logferry.server.care import Care
+from logferry.server.catalogs import catalog_url
 from logferry.server.config import load_config
-from logferry.server.first_run import catalog_url
 from logferry.settings import size_bytes
 from logferry.testing.demo.nodes import Node
 from logferry.testing.demo.programs import Programs

@@ -93,8 +93,16 @@ def _read(path: str) -> bytes:
 def restore(
     config: ServerConfig, backups: Repository, backup: Backup, *, disk: Disk | None = None, tell: Tell = lambda _: None
 ) -> Restoring:
-    """Restore into the empty data folder that the settings name, and their store. See ``Restorer.restore``."""
+    """Restore into the empty data folder that the settings name, and their store. See ``Restorer.restore``.
+
+    Raises Refused, too, where the settings want the catalog elsewhere.
+    """
     data_dir = config.data_dir
+    if config.catalog.url != "sqlite":
+        raise Refused(
+            "a backup is restored with its own catalog, and catalog.url names another one",
+            hint='restore with catalog.url = "sqlite"; `logferry repair` makes a catalog elsewhere from the segments',
+        )
     try:
         os.makedirs(data_dir, mode=0o750, exist_ok=True)
         os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
