@@ -66,6 +66,7 @@ def measure(
 
 
 def _measure_disk(bench: Bench) -> None:
+    bench.say("loading the kernels", told("bench.archive.ours", "load", bench.folder))
     found: dict[str, dict[str, list[Result]]] = {}
     all_parts = parts(bench.folder, QUICK_BYTES if bench.options.quick else GENERATED_BYTES)
     for _ in range(bench.rounds):
@@ -75,12 +76,17 @@ def _measure_disk(bench: Bench) -> None:
                 results.setdefault(name, []).append(result)
     bench.raw["parts"] = {part.kind: {"bytes": part.bytes, "files": len(list(part.files()))} for part in all_parts}
     bench.raw["results"] = found
+    disk_figures(bench, {part.kind: part.bytes for part in all_parts}, found)
+
+
+def disk_figures(bench: Bench, sizes: dict[str, int], found: dict[str, dict[str, list[Result]]]) -> None:
+    """From the results of all rounds, by kind of part and name."""
     middle = {kind: {name: _median(results) for name, results in of_kind.items()} for kind, of_kind in found.items()}
-    for part in all_parts:
-        _disk_figures(bench, f"-{part.kind}", part.bytes, middle[part.kind])
-    if len(all_parts) > 1:
-        _disk_figures(bench, "", sum(part.bytes for part in all_parts), _sum(list(middle.values())))
-    _read_figures(bench, middle[all_parts[0].kind])
+    for kind, size in sizes.items():
+        _disk_figures(bench, f"-{kind}", size, middle[kind])
+    if len(sizes) > 1:
+        _disk_figures(bench, "", sum(sizes.values()), _sum(list(middle.values())))
+    _read_figures(bench, middle[next(iter(sizes))])
 
 
 def _round(bench: Bench, part: Part) -> dict[str, Result]:

@@ -1,7 +1,7 @@
-"""Our archive, filled and cared for as a server does it: `python -m bench.archive.ours seal|compact|verify DATA`.
+"""Our archive, filled and cared for as a server does it: `python -m bench.archive.ours load|seal|compact|verify DATA`.
 
 Each is a process of its own, as the care part of the server is, and prints one JSON object. Loading the compiled
-kernels is not counted: the care part does it once.
+kernels is not counted: the care part does it once. They are imported where they are needed, as memory is measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,8 @@ from typing import Any
 from bench.archive.spent import Result, Spent
 from bench.archive.trees import Part
 from logferry.archive import Archive, Catalog
-from logferry.archive.index import IndexBuilder, Stretch
-from logferry.archive.index.rebuild import index_of
 from logferry.archive.segment import Segment
-from logferry.archive.stamping import FileStamps
 from logferry.archive.store import LocalStore
-from logferry.archive.timestamps import Reading
 from logferry.limits import COPY_BYTES, SEGMENT_BYTES
 
 _LATER_NS = 3_600_000_000_000
@@ -93,9 +89,13 @@ def _index_maker() -> Iterator[tuple[dict[str, Any], int | None]]:
 
     Where sealing writes no indexes, they are built afterwards, in this process.
     """
+    from logferry.archive.index import Stretch
+
     content = b"".join(b"2026-11-26 10:00:00 \xc3\xa4%s 4711\n" % _letters(number) for number in range(_WARM_TYPES))
     stretch = Stretch("", 0, len(content), True, True)
     if importlib.util.find_spec("logferry.archive.index_making") is None:
+        from logferry.archive.index import IndexBuilder
+
         builder = IndexBuilder(bytes(16), stamps=_stamps())
         builder.add(content, [stretch])
         builder.finish()
@@ -133,6 +133,8 @@ def _sizes(data: Path, archive: Archive, spent: Spent) -> Result:
 
 def _index(data: Path, store: LocalStore, name: str, size: int) -> int:
     """Build the index of a segment as sealing will, and put it on the disk."""
+    from logferry.archive.index.rebuild import index_of
+
     segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=name)
     index = index_of(segment, stamps=_stamps())
     path = data / INDEX_FOLDER / segment.manifest.segment_id
@@ -141,10 +143,22 @@ def _index(data: Path, store: LocalStore, name: str, size: int) -> int:
     return len(index)
 
 
-def _stamps() -> FileStamps:
+def _stamps() -> Any:
+    from logferry.archive.stamping import FileStamps
+    from logferry.archive.timestamps import Reading
+
     arrived = Reading(time.time_ns())
     return FileStamps(lambda _uid: arrived)
 
 
+def load(_data: Path) -> Result:
+    """Compile the kernels, where that was not done before: it takes much memory, once on a machine."""
+    spent = Spent()
+    with _index_maker():
+        return spent.result()
+
+
+WORK: dict[str, Callable[[Path], Result]] = {"load": load, "seal": seal, "compact": compact, "verify": verify}
+
 if __name__ == "__main__":
-    print(json.dumps({"seal": seal, "compact": compact, "verify": verify}[sys.argv[1]](Path(sys.argv[2]))))
+    print(json.dumps(WORK[sys.argv[1]](Path(sys.argv[2]))))

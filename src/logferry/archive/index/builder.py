@@ -25,7 +25,7 @@ from logferry.archive.index.typetext import pack_texts
 from logferry.archive.index.words import I64, U8, U64, key_of
 from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
 
-_LEVEL = 9
+_LEVEL = 6
 
 
 class IndexBuilder:
