@@ -201,7 +201,8 @@ def test_catalogs_of_before_are_counted_when_they_are_opened(folder: Path) -> No
     with shelf.catalog._engine.connect() as connection:
         for column in ("held_files", "held_bytes", "quota_files", "quota_bytes"):
             connection.exec_driver_sql(f"ALTER TABLE agents DROP COLUMN {column}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = (SELECT '0004')")
+        connection.exec_driver_sql("DROP TABLE name_blocks")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = (SELECT '0005')")
         connection.commit()
     shelf.close()
     other = Shelf(folder)

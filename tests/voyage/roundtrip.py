@@ -11,6 +11,7 @@ bytes as ``--size`` says are drawn by seed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ftplib
 import hashlib
 import json
@@ -108,7 +109,8 @@ class RoundTrip:
         self._programs.stop("server")
         config = load_config(None, {}, {"archive": {"root": str(self._data)}})
         with Catalog.open(catalog_url(str(self._data))) as catalog, Archive(str(self._data), catalog) as archive:
-            Care(config, archive, clock=Ahead(ahead_s)).turn()
+            with contextlib.closing(Care(config, archive, clock=Ahead(ahead_s))) as care:
+                care.turn()
             archive.sealer().sweep(0.0)  # so that nothing is read from segments that count no more
             sums = catalog.sealing.sums()
         self._programs.start_server()

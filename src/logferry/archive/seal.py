@@ -168,9 +168,18 @@ class Sealer:
             self._rooms.catalog.writer.run(ForgetSegment(self._rooms, record.id))
             removed += 1
         since_ns = sealing.since_ns()
+        indexes: list[StoredObject] = []
+        # Ours are named by us alone; a row that comes later than ``grace_s`` after its object is given up.
         for found in store.objects():
-            # Ours are named by us alone; a row that comes later than ``grace_s`` after its object is given up.
-            if found.changed_ns < before_ns and self._is_to_go(found, since_ns):
+            if found.changed_ns >= before_ns:
+                continue
+            if found.name.endswith(INDEX_SUFFIX):
+                indexes += [] if self._rooms.catalog.indexing.named(found.name) else [found]
+            elif self._is_to_go(found, since_ns):
+                store.remove(found.name)
+                removed += 1
+        for found in indexes:  # last, since one whose segment has just gone goes, too
+            if self._is_index_to_go(found, since_ns):
                 store.remove(found.name)
                 removed += 1
         return removed
@@ -185,21 +194,23 @@ class Sealer:
         self._rooms.segments.forget(record.name)
 
     def _is_to_go(self, found: StoredObject, since_ns: int) -> bool:
-        """Whether an object that was written long ago belongs to nobody."""
-        sealing = self._rooms.catalog.sealing
-        if found.name.endswith(SEGMENT_SUFFIX):
-            return (
-                since_ns <= found.changed_ns
-                and not sealing.named(found.name)
-                and self._is_spare(found.name, found.size)
-            )
-        if not found.name.endswith(INDEX_SUFFIX) or self._rooms.catalog.indexing.named(found.name):
-            return False
-        # An index holds nothing that its segment does not: one of a segment of ours is an earlier one. One of another
-        # segment goes when that is gone.
+        """Whether a segment that was written long ago belongs to nobody."""
+        return (
+            found.name.endswith(SEGMENT_SUFFIX)
+            and since_ns <= found.changed_ns
+            and not self._rooms.catalog.sealing.named(found.name)
+            and self._is_spare(found.name, found.size)
+        )
+
+    def _is_index_to_go(self, found: StoredObject, since_ns: int) -> bool:
+        """Whether an index without a row that was written long ago belongs to nobody.
+
+        It holds nothing that its segment does not: one of a segment of ours is an earlier one. One of another segment
+        goes when that is gone.
+        """
         segment = segment_of(found.name)
         is_orphan = since_ns <= found.changed_ns and self._rooms.segments.store.size(segment) is None
-        return sealing.named(segment) is not None or is_orphan
+        return is_orphan or self._rooms.catalog.sealing.named(segment) is not None
 
     def _is_spare(self, name: str, size: int) -> bool:
         """Whether all that an object without a row holds is found elsewhere, or was deleted here since.
