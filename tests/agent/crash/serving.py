@@ -16,6 +16,8 @@ import threading
 import traceback
 from pathlib import Path
 
+import structlog
+
 from logferry.archive import Archive, Catalog, rooms
 from logferry.archive.durable import Disk
 from logferry.ftp import MemoryUsers, User
@@ -83,6 +85,7 @@ def main() -> None:
 
     With a second argument servers keep no room in reserve, so that a small disk really gets full under them.
     """
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for answers
     base = Path(sys.argv[1])
     if len(sys.argv) > 2:
         rooms.DISK_RESERVE_BYTES = 0  # type: ignore[attr-defined]
