@@ -25,7 +25,7 @@ from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, LookAgain, Slice, Task, Unreadable, confirmed, next_slice, opened
 from logferry.clock import Clock
 from logferry.compressed import zstd_library
-from logferry.errors import BadName, Conflict, Damaged, Later, LogferryError, Refused
+from logferry.errors import BadName, Conflict, Damaged, Later, LogferryError
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
 from logferry.ftp.sending import Shrank
@@ -394,7 +394,8 @@ class Shipper:
                     self._changed(job) if isinstance(made, Disagrees) else Failed(task, job.row, Later(error.message))
                 )
             return again if isinstance(again, LookAgain) else Failed(task, job.row, again.error)
-        if isinstance(error, Refused) and piece.offset:
+        # Only a server that compares can mean its bytes. Any other has perhaps just died in the middle of the slice.
+        if isinstance(error, Conflict) and self._keeps and piece.offset:
             try:
                 have = self._client.size(wire(job.path))
             except LogferryError as other:

@@ -196,7 +196,8 @@ class Ground:
         else:
             self._kill_server(place, case)
         self.deliver(place)
-        assert place.wrong() == []
+        wrong = place.wrong()
+        assert wrong == [], wrong
         shutil.rmtree(place.base)
         shutil.rmtree(place.state)
         return found
@@ -209,7 +210,8 @@ class Ground:
             self.target.control.set(0)
         told = self.deliver(place)
         durable = self.target.control.done if isinstance(self.target, ArchiveTarget) else 0
-        assert place.wrong() == []
+        wrong = place.wrong()
+        assert wrong == [], wrong
         return list(told.steps), durable
 
     # Faults ---------------------------------------------------------------------------------------------------------
