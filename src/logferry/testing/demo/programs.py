@@ -84,7 +84,6 @@ class Programs:
         self.ftp = f"127.0.0.1:{free_port(2121)}"
         self.password = secrets.token_urlsafe(12)
         self._running: dict[str, Running] = {}
-        self._first = ""
 
     # The server ----------------------------------------------------------------------------------------------------
 
@@ -99,10 +98,7 @@ class Programs:
             if server.process.poll() is not None:
                 raise DemoFailed("the server ended at once", hint=f"see {server.log}")
             text = server.log.read_text(errors="replace")[before:]
-            if "logferry " not in text or "web http" not in text:
-                return False
-            self._first = self._first or text
-            return True
+            return "logferry " in text and "web http" in text
 
         until("the server is ready", ready, seconds=READY_S_MAX)
 
@@ -121,9 +117,7 @@ class Programs:
 
     def set_up(self) -> str:
         """Make the administrator through the set-up link. Returns the address of the web pages."""
-        found = _SETUP.search(self._first)
-        if not found:
-            raise DemoFailed("the server printed no set-up link", hint=f"see {self.folder / 'server.log'}")
+        found = self._printed(_SETUP, "the server has printed a set-up link")
         with Api(Connection(found[1])) as api:
             api.post("/setup", {"code": found[2], "name": "admin", "password": self.password})
         login = self.folder / "login.txt"
@@ -131,13 +125,23 @@ class Programs:
         login.write_text(f"admin\n{self.password}\n")
         return found[1]
 
+    def _printed(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
+        """The first place in what the server printed, line by line, that matches. Raises TimedOut."""
+        found: list[re.Match[str]] = []
+
+        def seen() -> bool:
+            whole_lines = (self.folder / "server.log").read_text(errors="replace").rpartition("\n")[0]
+            found.extend([match] if (match := pattern.search(whole_lines)) else [])
+            return bool(found)
+
+        until(what, seen, seconds=READY_S_MAX)
+        return found[0]
+
     # Agents ----------------------------------------------------------------------------------------------------------
 
     def join(self, node: Node) -> None:
         """``logferry agent join`` with the token the server printed."""
-        found = _JOIN.search(self._first)
-        if not found:
-            raise DemoFailed("the server printed no join command", hint=f"see {self.folder / 'server.log'}")
+        found = self._printed(_JOIN, "the server has printed a command to join")
         address, token, pin = found.groups()
         watch = [word for folder in node.watched for word in ("--watch", str(folder))]
         pinned = ["--pin", pin] if pin else []
