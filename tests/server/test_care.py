@@ -106,8 +106,9 @@ def counting(site: Site) -> list[SegmentRecord]:
     return [record for record in site.catalog.sealing.segments(limit=9) if record.gone_ns is None]
 
 
-def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: Site) -> None:
-    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)  # there is nothing to compact
+def sealed(site: Site) -> None:
+    """One file of half a megabyte was delivered and is sealed; there is nothing to compact."""
+    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)
     site.config = dataclasses.replace(site.config, archive=tight)
     joined = site.join("web-01")
     with FtpPart(site.config) as part:
@@ -116,6 +117,10 @@ def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: 
         store(agent, "/a.log", log_text(500_000))
         agent.close()
     later(site, SEAL_WAIT_S + 10).turn()
+
+
+def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: Site) -> None:
+    sealed(site)
     (record,) = counting(site)
     later(site, 2 * SEAL_WAIT_S).turn()
     assert counting(site) == [record]
@@ -140,15 +145,7 @@ def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: 
 
 
 def test_segments_get_their_indexes_and_lost_ones_come_back(site: Site) -> None:
-    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)  # there is nothing to compact
-    site.config = dataclasses.replace(site.config, archive=tight)
-    joined = site.join("web-01")
-    with FtpPart(site.config) as part:
-        site.address = part.address
-        agent = site.agent(joined)
-        store(agent, "/a.log", log_text(500_000))
-        agent.close()
-    later(site, SEAL_WAIT_S + 10).turn()
+    sealed(site)
     assert site.catalog.indexing.sums(VERSION)[:2] == (1, 1)
     (index,) = (Path(site.config.data_dir) / "store").rglob("*.idx")
     index.write_bytes(index.read_bytes()[:-1])
@@ -161,15 +158,7 @@ def test_segments_get_their_indexes_and_lost_ones_come_back(site: Site) -> None:
 
 
 def test_a_scrub_that_is_stopped_goes_on_later(site: Site) -> None:
-    tight = dataclasses.replace(site.config.archive, seal_level=COMPACT_LEVEL)  # there is nothing to compact
-    site.config = dataclasses.replace(site.config, archive=tight)
-    joined = site.join("web-01")
-    with FtpPart(site.config) as part:
-        site.address = part.address
-        agent = site.agent(joined)
-        store(agent, "/a.log", log_text(500_000))
-        agent.close()
-    later(site, SEAL_WAIT_S + 10).turn()
+    sealed(site)
     (record,) = counting(site)
     stopped = later(site, 2 * site.config.archive.scrub_every)
     stopped.stop()

@@ -84,8 +84,8 @@ class QuotaFilesystem:
         self._limit = limit
         self._count = count
         self.atomic = inner.atomic
-        self.keeps = bool(getattr(inner, "keeps", False))
         self.mark = str(getattr(inner, "mark", ""))
+        self.keeps = bool(getattr(inner, "keeps", False))
         """Whether what is replaced stays: then nothing is won by replacing."""
         for name in dir(inner):
             # Into the instance's own dictionary, because that is where runtime-checkable protocols look.
