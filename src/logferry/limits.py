@@ -302,6 +302,8 @@ CATALOG_CACHE_BYTES = 8 * MIB
 """Page cache of one SQLite connection; reading connections are few (one per thread that reads at the moment)."""
 CATALOG_CONNECT_S_MAX = 10
 """How long connecting to a PostgreSQL server may take (whole seconds): a wrong address is told soon."""
+CATALOG_IDLE_S_MAX = 15
+"""A PostgreSQL server that says nothing for so long is asked whether it is there (whole seconds); so are we by it."""
 POSTGRESQL_VERSION_MIN = 13
 """The oldest PostgreSQL that holds a catalog: the first with ``gen_random_uuid`` built in."""
 CATALOG_BATCH_MAX = 256

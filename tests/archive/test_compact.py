@@ -156,6 +156,7 @@ def test_nothing_or_one_tight_segment_is_left_alone(shelf: Shelf, count: int) ->
     assert compact(shelf, level=1).segments == 0
 
 
+@pytest.mark.databases
 def test_a_large_segment_of_which_little_counts_is_written_anew(shelf: Shelf) -> None:
     """However well it is compressed: what was deleted shall not take room for ever."""
     kept, gone = log_text(100_000, 1), log_text(900_000, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ from logferry.archive.index import Stretch
 from logferry.archive.index.kernel import OPAQUE
 from logferry.archive.index.runs import CUT_END, CUT_START
 from logferry.archive.index.version import VERSION
-from logferry.archive.index_making import IndexMaker, MakerApart, MakerHere, Making
+from logferry.archive.index_making import BEGIN, IndexMaker, MakerApart, MakerHere, Making, send
 from logferry.archive.mend import Mended
 from logferry.archive.reindex import Reindexed
 from logferry.archive.seal import Sealed
@@ -587,6 +588,82 @@ def test_a_process_does_not_outlive_whoever_started_it() -> None:
     while is_running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_process_that_nobody_watches_ends_when_a_frame_takes_for_ever() -> None:
+    """Whoever started it was killed, and compiled code never looks at its input again."""
+    program = (
+        "import sys, logferry.archive.index_worker as worker, logferry.archive.index_making as making\n"
+        "worker.INDEX_STEP_S_MAX = 0.2\n"
+        "making.MakerHere.begin = lambda *_: sum(iter(int, 1))\n"
+        "worker.serve(sys.stdin.buffer, sys.stdout.buffer)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        send(child.stdin, BEGIN, bytes(16) + b"{}")
+        assert child.wait(60) == -signal.SIGALRM
+
+
+def test_an_exchange_that_is_broken_off_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C: it may wait for somebody who reads what it made."""
+    maker = MakerApart()
+    making = maker.begin(bytes(16), {})
+    pid = maker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("logferry.archive.index_making.send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        making.add(b"", [])
+    maker.close()
+    assert not is_running(pid)
+
+
+def test_nothing_is_imported_from_the_folder_somebody_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be one of the archive, with files that an agent has sent."""
+    (tmp_path / "json.py").write_text("raise SystemExit('an agent was here')\n")
+    monkeypatch.chdir(tmp_path)
+    maker = MakerApart()
+    making = maker.begin(bytes(16), {"": time.time_ns()})
+    making.add(b"a line\n", [Stretch("", 0, 7, True, True)])
+    assert making.finish()
+    maker.close()
+
+
+def bad_sector(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """From now on the disk cannot read this file."""
+    inode, whole = path.stat().st_ino, os.pread
+
+    def pread(fd: int, count: int, offset: int) -> bytes:
+        if os.fstat(fd).st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return whole(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+
+
+def test_a_file_on_a_bad_sector_keeps_no_other_from_being_sealed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.log", "bad.log", "c.log"):
+        shelf.put(name, log_text(20_000, len(name)))
+    bad_sector(monkeypatch, shelf.folder / "live" / AGENT / "bad.log")
+    done = seal(shelf)
+    assert done.segments == 1
+    assert [problem.startswith("the disk refused") for problem in done.problems] == [True]
+    assert sorted(shelf.live()) == ["bad.log"]
+
+
+def test_a_segment_on_a_bad_sector_keeps_no_other_from_its_index(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.log", "b.log"):
+        shelf.put(name, log_text(20_000, len(name)))
+        for _ in shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1):
+            pass
+    _, newest = segments(shelf)
+    bad_sector(monkeypatch, shelf.folder / "store" / newest.name)
+    assert [bool(one.problem) for one in reindex(shelf)] == [True, False]
+    assert index_record(shelf, newest).due_ns is not None, "it is tried again later"
 
 
 def is_running(pid: int) -> bool:

@@ -282,6 +282,34 @@ def test_a_new_catalog_takes_the_place_of_the_old_one_when_it_is_whole(postgres:
         postgres.run(f"DROP SCHEMA {kept} CASCADE")
 
 
+def test_a_new_catalog_takes_nothing_away_that_is_another_programs(postgres: Postgres) -> None:
+    """Neither tables that happen to have our names, nor a schema that has the name one would take."""
+    with postgres.schema() as url:
+        schema = url.rpartition("%3D")[2]
+        postgres.run(f"CREATE TABLE {schema}.users (x int); CREATE SCHEMA {schema}_new")
+        postgres.run(f"CREATE TABLE {schema}_new.precious (x int)")
+        with pytest.raises(Refused, match="another program: users"), catalog_beside(Place(url), ManualClock()):
+            raise AssertionError("it was begun")
+        postgres.run(f"DROP TABLE {schema}.users")
+        with catalog_beside(Place(url), ManualClock()) as new:
+            new.agents.add("web-01")
+        assert postgres.run(f"SELECT count(*) FROM {schema}_new.precious") == [(0,)]
+        postgres.run(f"DROP SCHEMA {schema}_new CASCADE")
+
+
+def test_a_catalog_uses_the_first_schema_of_its_search_path_alone(postgres: Postgres) -> None:
+    """A catalog in a later one is another archive's."""
+    with postgres.schema() as other_url, postgres.schema() as url:
+        with Catalog.open(other_url) as other:
+            other.agents.add("theirs")
+        both = f"{url}%2C{other_url.rpartition('%3D')[2]}"
+        with Catalog.open(both) as mine:
+            assert mine.agents.list() == []
+            mine.agents.add("ours")
+        with Catalog.open(other_url) as other:
+            assert [agent.id for agent in other.agents.list()] == ["theirs"]
+
+
 def test_catalogs_in_two_schemas_do_not_wait_for_each_other(postgres: Postgres) -> None:
     """Nor see each other."""
     with (

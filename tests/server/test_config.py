@@ -84,7 +84,7 @@ def test_a_file_named_by_the_environment_is_read(tmp_path: Path) -> None:
         ("[web]\ntrusted_proxies = ['proxy']", "proxy", "192.0.2.10"),
         ("[search]\ntime_limit = 'soon'", "search.time_limit", "10s"),
         ("[search]\ntime_limit = '2h'", "time_limit", "between"),
-        ("[catalog]\nurl = 'mysql://host/logs'", "mysql://host/logs", "postgresql://"),
+        ("[catalog]\nurl = 'mysql://host/logs'", "mysql", "postgresql://"),
         ("[catalog]\nurl = 'postgresql://host'", "names no database", "postgresql://"),
         ("[catalog]\nurl = 'postgresql://host:port/logs'", "is not a URL", "postgresql://"),
         ("[catalog]\nurl = 'postgres://u:p@host/logs'\npassword_file = 'x'", "password_file", "leave one"),
@@ -123,7 +123,16 @@ def test_the_password_of_the_catalog_is_shown_nowhere(tmp_path: Path, url: str, 
     assert config_from_json(loaded.config.to_json()) == loaded.config
 
 
-@pytest.mark.parametrize("url", ["mysql://u:s3cret@host/logs", "postgresql://u:s3cret@host", "postgresql://u:s3cret"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:s3cret@host/logs",
+        "postgresql://u:s3cret@host",
+        "postgresql://u:s3cret",
+        "host=db user=u password=s3cret dbname=logs",
+        "u:s3cret@host/logs",
+    ],
+)
 def test_an_error_about_the_catalog_shows_no_password(tmp_path: Path, url: str) -> None:
     with pytest.raises(BadConfig) as caught:
         load_config(written(tmp_path, f"[catalog]\nurl = '{url}'\n"), {})

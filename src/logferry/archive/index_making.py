@@ -130,7 +130,8 @@ class _Child:
         self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "logferry.archive.index_worker"],
+                # -P: nothing is imported from the folder somebody happens to be in, which may be one of the archive.
+                [sys.executable, "-P", "-m", "logferry.archive.index_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._told,
@@ -140,6 +141,7 @@ class _Child:
             raise Later(f"no process could be started to build an index: {error.strerror}") from error
         self.pid = self._process.pid
         self.is_well = True
+        """Whether it waits for the next message: no exchange failed, or was broken off."""
 
     def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> None:
         self._step(lambda: self._send(BEGIN, segment_id + json.dumps(dict(arrivals)).encode()))
@@ -176,10 +178,11 @@ class _Child:
         watch = threading.Timer(self._step_s, self._process.kill)
         watch.daemon = True
         watch.start()
+        self.is_well = False
         try:
             work()
+            self.is_well = True
         except (OSError, EOFError) as error:
-            self.is_well = False
             code = self._code()
             raise Later(
                 f"the process that builds indexes ended ({code}): {self._last_words()}",
@@ -202,12 +205,14 @@ class _Child:
         return lines[-1] if lines else "it said nothing"
 
     def end(self) -> None:
-        """It ends when it hears nothing more."""
+        """It ends when it hears nothing more; at once, if an exchange was broken off: it may wait to be heard."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         watch = threading.Timer(self._step_s, self._process.kill)
         watch.daemon = True
         watch.start()
+        if not self.is_well:
+            self._process.kill()
         try:
             self._process.stdin.close()
         except BrokenPipeError:  # it is gone already, with something left in our buffer

@@ -1,17 +1,20 @@
 """The process that builds indexes: frames come in on standard input, indexes go out on standard output.
 
-It ends when standard input does, so it never outlives the process that started it by more than one frame.
+It ends when standard input does, so it never outlives the process that started it by more than one frame; and when one
+message takes it longer than ``INDEX_STEP_S_MAX``, so that a frame which never comes to an end is no exception.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from typing import IO
 
 from logferry.archive.index import SegmentIndex, Stretch
 from logferry.archive.index_making import BEGIN, FINISH, FRAME, INDEX, STRETCHES, MakerHere, Making, receive, send
+from logferry.limits import INDEX_STEP_S_MAX
 
 _ID_BYTES = 16
 
@@ -21,10 +24,12 @@ def serve(source: IO[bytes], to: IO[bytes]) -> None:
     making: Making | None = None
     stretches: list[Stretch] = []
     while True:
+        signal.alarm(0)
         try:
             kind, payload = receive(source)
         except EOFError:
             return
+        signal.alarm(math.ceil(INDEX_STEP_S_MAX))  # the kernel keeps it, also in compiled code and when nobody is left
         if kind == BEGIN:
             making = MakerHere().begin(payload[:_ID_BYTES], json.loads(payload[_ID_BYTES:]))
         elif kind == STRETCHES:

@@ -12,6 +12,7 @@ from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.index.version import VERSION
+from logferry.archive.objects import segment_id_of
 from logferry.archive.store import CachedStore, Store
 from logferry.clock import Clock
 from logferry.errors import Damaged, LogferryError, NotFound
@@ -161,6 +162,7 @@ def opened(store: Store, record: IndexRecord, segment: SegmentRecord) -> Blocks:
 
     where = f"store/{record.name}"
     blocks = Blocks(lambda offset, count: store.read(record.name, offset, count), record.bytes, where=where)
-    if blocks.facts.content_bytes != segment.raw_bytes:
+    own = segment_id_of(segment.name)
+    if (blocks.facts.segment_id.hex(), blocks.facts.content_bytes) != (own, segment.raw_bytes):
         raise Damaged(f"{where} is the index of another segment", where=where, hint="it is built again")
     return blocks

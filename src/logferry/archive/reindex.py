@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.durable import of_the_disk
 from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import IndexMaker
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Segment
 from logferry.archive.sidecars import SidecarWriter
 from logferry.archive.verify import Pace, Reading, behind_cache, no_pace
-from logferry.errors import Damaged, NotFound
+from logferry.errors import Damaged, Later, NotFound
 from logferry.limits import CARE_PAGE_ROWS, INDEX_AGAIN_S
 
 
@@ -77,7 +78,9 @@ class Reindexer:
                 if sidecar.problem:
                     break
                 sidecar.take(number, opened.frame(number))
-        except (Damaged, NotFound) as error:
+        except (Damaged, NotFound, Later) as error:
+            if isinstance(error, Later) and not of_the_disk(error):
+                raise  # a bucket that cannot be reached
             return self._failed(segment, f"{where} has no index: {error}")
         return sidecar.put()._replace(segment_id=segment.id)
 

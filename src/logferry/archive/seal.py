@@ -25,6 +25,7 @@ from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord, Unsealed
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.changes import Sync, noted
+from logferry.archive.durable import of_the_disk
 from logferry.archive.index.encoding import encoding_of, last_utf16_line_end
 from logferry.archive.index_making import IndexMaker
 from logferry.archive.likeness import likeness
@@ -368,8 +369,10 @@ class _Feeding:
                 data = reader.read_at(at, min(COPY_BYTES, piece.end - at))
                 yield from builder.add(facts, at, data)
                 at += len(data)
-        except (Damaged, OSError) as error:  # also what the disk refuses: the others are sealed all the same
-            self.problems.append(str(error))
+        except (Damaged, Later) as error:
+            if isinstance(error, Later) and not of_the_disk(error):
+                raise
+            self.problems.append(str(error))  # also what the disk refuses: the others are sealed all the same
         if at > piece.begin:
             self.pieces.append(Piece(piece.state, piece.begin, at))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog.care import FlawRecord
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.check import check_generation, check_trees
+from logferry.archive.durable import of_the_disk
 from logferry.archive.indexes import opened
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
@@ -178,7 +179,7 @@ class Verifier:
                 blocks.verify()
                 self._read(index.bytes)
         except (Damaged, NotFound, Later) as error:
-            if isinstance(error, Later) and not isinstance(error.__cause__, OSError):
+            if isinstance(error, Later) and not of_the_disk(error):
                 raise  # a bucket that cannot be reached
             self._rooms.indexes.distrust(index, error)
             yield Flaw("index", place, f"{error.message}; it is built again", False, agent=record.agent)

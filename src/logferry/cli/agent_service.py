@@ -78,7 +78,7 @@ def write(place: str, text: str) -> None:
 def _program() -> tuple[str, ...]:
     beside = os.path.join(os.path.dirname(sys.executable), "logferry.exe" if sys.platform == "win32" else "logferry")
     found = beside if os.access(beside, os.X_OK) else shutil.which("logferry")
-    return (os.path.abspath(found),) if found else (sys.executable, "-m", "logferry.cli")
+    return (os.path.abspath(found),) if found else (sys.executable, "-P", "-m", "logferry.cli")
 
 
 def _owner(config_path: str) -> str:

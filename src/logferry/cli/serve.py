@@ -85,7 +85,7 @@ def serve(file: str | None, data: str | None, listen: str | None, ftp_listen: st
 
     try:
         parts = [
-            Part(name, (sys.executable, "-m", f"logferry.{module}", prepared.config_path))
+            Part(name, (sys.executable, "-P", "-m", f"logferry.{module}", prepared.config_path))
             for name, module in (("ftp", "server"), ("web", "web"), ("care", "server.care"))
         ]
         Supervisor(parts, on_notice=told).run(ready)

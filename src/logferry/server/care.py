@@ -113,9 +113,10 @@ class Care:
                     break
         except _Stopped:
             pass
+        finally:
+            self._maker.rest()
         if built:
             log.info("indexes built", segments=built, bytes=size)
-        self._maker.rest()
 
     def _tidy(self) -> None:
         """Remove what counts no more."""

@@ -141,7 +141,8 @@ class CatalogConfig:
         except ValueError:  # not shown: where the password is in it, nobody knows
             raise BadConfig("url is not a URL", hint=hint) from None
         if parts.scheme not in ("postgresql", "postgres"):
-            raise BadConfig(f"url = {self.shown_url!r} is no catalog", hint=hint)
+            # Nothing else of it: where the password stands in what is no URL of ours, nobody knows.
+            raise BadConfig(f"url is no catalog ({parts.scheme or 'it names no kind of database'})", hint=hint)
         if not parts.path.strip("/"):
             raise BadConfig(f"url = {self.shown_url!r} names no database", hint=hint)
         if secret is not None and self.password_file:
@@ -162,9 +163,9 @@ class CatalogConfig:
             return False
         parts = urlsplit(self.url)
         query = dict(parse_qsl(parts.query))
-        host = parts.hostname or query.get("host") or "/"
+        host = parts.hostname or query.get("hostaddr") or query.get("host") or "/"
         is_local = all(one.startswith("/") or is_loopback(one) for one in host.split(","))
-        return not is_local and not query.get("sslmode", "").startswith("verify-")
+        return not is_local and query.get("sslmode") != "verify-full"
 
 
 _USER_PASSWORD = re.compile(r"(//[^/:@]*:).*@", re.DOTALL)

@@ -6,6 +6,8 @@ In SQLite that is another file, on PostgreSQL another schema. Cut off at any mom
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +20,11 @@ from logferry.archive.catalog.engine import Place, explaining, opened
 from logferry.archive.catalog.postgresql import WRITES, is_postgresql, quoted
 from logferry.archive.catalog.tables import metadata
 from logferry.clock import Clock
+from logferry.errors import Refused
 
+_OURS = re.compile(r"\d{4}")
+"""Revisions of a catalog."""
+_NAME_BYTES_MAX = 40
 _SUFFIXES = ("", "-wal", "-shm")
 """A catalog's own file, and those that SQLite keeps beside it while it is open, or after a crash."""
 
@@ -82,19 +88,34 @@ def _schema(place: Place, clock: Clock, stamp: str, keep: bool) -> Iterator[Cata
     try:
         with explaining(engine), engine.begin() as connection:
             current = str(connection.execute(text("SELECT current_schema()")).scalar_one())
-            new = f"{current}_new"
-            connection.execute(text(f"DROP SCHEMA IF EXISTS {quoted(new)} CASCADE"))
+            _refuse_others(connection, current)
+            new = f"logferry_new_{secrets.token_hex(4)}"  # never one that was there: it goes with all it holds
             connection.execute(text(f"CREATE SCHEMA {quoted(new)}"))
         try:
             with Catalog.open(place.url, clock, password=place.password, schema=new) as catalog:
                 yield catalog
             if keep:
-                _put_tables_in_place(engine, new, current, f"{current}_old_{stamp.lower()}")
+                begin = current.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")  # the server cuts long names short
+                _put_tables_in_place(engine, new, current, f"{begin}_old_{stamp.lower()}")
         finally:
             with engine.begin() as connection:
                 connection.execute(text(f"DROP SCHEMA IF EXISTS {quoted(new)} CASCADE"))
     finally:
         engine.dispose()
+
+
+def _refuse_others(connection: Connection, schema: str) -> None:
+    """Raise Refused if there are tables with names of ours that are no catalog: they would be moved away."""
+    there = _tables(connection, schema)
+    if not there:
+        return
+    table = f"{quoted(schema)}.alembic_version"
+    versions = connection.execute(text(f"SELECT version_num FROM {table}")).all() if "alembic_version" in there else []  # noqa: S608 - quoted
+    if not any(_OURS.fullmatch(str(version)) for (version,) in versions):
+        raise Refused(
+            f"the schema {schema} has tables of another program: {', '.join(there[:5])}",
+            hint="name a schema of its own in catalog.url: ?options=-csearch_path%3Dlogferry_archive",
+        )
 
 
 def _put_tables_in_place(engine: Engine, new: str, current: str, old: str) -> None:

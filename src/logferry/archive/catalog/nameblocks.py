@@ -114,7 +114,7 @@ def matches(
     plain = text.isascii()
     low = text.lower() if plain else folded(text.decode()).encode()
     lines = None if plain else text.split(b"\n")
-    longest, *others = sorted((literal.encode() for literal in literals), key=len, reverse=True)
+    longest, *others = sorted((literal.encode("utf-8", "surrogatepass") for literal in literals), key=len, reverse=True)
     # Where the folded text has other lengths, its lines cannot be compared: all are looked at.
     at = seen = _behind(text, after) if plain and after is not None else 0
     number = low.count(b"\n", 0, at)
@@ -176,7 +176,7 @@ def _grams(text: str) -> np.ndarray[Any, Any]:
     """The numbers of all runs of three and five bytes, also those across the ends of lines."""
     import numpy as np
 
-    data = np.frombuffer(text.encode(), np.uint8).astype(np.uint32)
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.uint32)
     three = data[:-2] << 16 | data[1:-1] << 8 | data[2:]
     found = [three * np.uint32(2_654_435_761)]
     if len(data) >= 5:

@@ -109,7 +109,8 @@ class Naming:
         hits = sum(sum(1 for _ in self._in_block(known[row], literals, None)) for row in sample)
         # They lie in heaps: twenty times as many as if they were spread evenly.
         rows_needed = 20 * limit * looked_at // hits if hits else 0
-        return rows_needed if rows_needed <= FIND_WALK_ROWS_MAX else 0
+        few = 2 * hits < looked_at and rows_needed > FIND_WALK_ROWS_MAX
+        return 0 if few else min(rows_needed, FIND_WALK_ROWS_MAX)
 
     def first(self, literals: Sequence[str], after: tuple[str, str] | None, count: int) -> list[Named]:
         """The first ``count`` files behind ``after`` (agent, path) with all of ``literals`` (folded) in their names.

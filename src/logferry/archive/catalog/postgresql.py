@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from logferry.errors import BadConfig, Later, LogferryError, Refused, Unreachable
-from logferry.limits import CATALOG_BUSY_S_MAX, CATALOG_CONNECT_S_MAX, POSTGRESQL_VERSION_MIN
+from logferry.limits import CATALOG_BUSY_S_MAX, CATALOG_CONNECT_S_MAX, CATALOG_IDLE_S_MAX, POSTGRESQL_VERSION_MIN
 
 WRITES = "logferry_writes"
 """Execution option of connections that are going to write."""
@@ -55,7 +55,15 @@ def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
     parsed = _parsed(url)
     if password:
         parsed = parsed.set(password=password)
-    defaults: dict[str, Any] = {"connect_timeout": CATALOG_CONNECT_S_MAX, "application_name": "logferry"}
+    defaults: dict[str, Any] = {
+        "connect_timeout": CATALOG_CONNECT_S_MAX,
+        "application_name": "logferry",
+        # A host that is gone without a word is noticed: nobody waits for it for as long as the system would.
+        "keepalives_idle": CATALOG_IDLE_S_MAX,
+        "keepalives_interval": CATALOG_IDLE_S_MAX // 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 2000 * CATALOG_IDLE_S_MAX,
+    }
     defaults = {name: value for name, value in defaults.items() if name not in parsed.query}
     try:
         engine = sqlalchemy.create_engine(
@@ -107,12 +115,12 @@ def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
         user = engine.url.username or "…"
         return Refused(
             f"{where} does not let the user {user} make the catalog's tables: {said}",
-            hint=f'as its owner: GRANT CREATE, USAGE ON SCHEMA public TO "{user}"',
+            hint=f'as its owner: GRANT CREATE, USAGE ON SCHEMA public (or that of its search_path) TO "{user}"',
         )
     if state == "42P07":
         return Refused(
             f"{where} has tables of another program: {said}",
-            hint="CREATE SCHEMA logferry; and ?options=-csearch_path%3Dlogferry behind catalog.url",
+            hint="CREATE SCHEMA logferry_archive; and ?options=-csearch_path%3Dlogferry_archive behind catalog.url",
         )
     if state == "25006":
         return Refused(f"{where} takes no changes: {said}", hint="name the primary server in catalog.url")
@@ -178,8 +186,13 @@ def _prepare_connection(connection: Any, schema: str) -> None:
     connection.adapters.register_dumper(str, _text_dumper())
     autocommit, connection.autocommit = connection.autocommit, True
     connection.execute(f"SET lock_timeout = {int(CATALOG_BUSY_S_MAX * 1000)}")
-    if schema:
-        connection.execute("SELECT set_config('search_path', %s, false)", [quoted(schema)])
+    # One schema alone: else tables of another on the search_path would be taken for those of this catalog.
+    named = quoted(schema) if schema else connection.execute("SELECT quote_ident(current_schema())").fetchone()[0]
+    if named is not None:
+        connection.execute("SELECT set_config('search_path', %s, false)", [named])
+    # When we are gone without a word, nobody waits for what we hold.
+    for name, value in (("idle", CATALOG_IDLE_S_MAX), ("interval", CATALOG_IDLE_S_MAX // 3), ("count", 3)):
+        connection.execute(f"SET tcp_keepalives_{name} = {value}")
     connection.execute("SET default_transaction_isolation = 'read committed'")
     # The other settings wait for the disk here at least; this one would confirm what is on none.
     if connection.execute("SHOW synchronous_commit").fetchone()[0] == "off":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, bindparam, delete, func, insert, literal_column, null, or_, select, update
+from sqlalchemy import Dialect, Float, bindparam, delete, func, insert, literal_column, null, or_, select, update
 
 from logferry.archive.catalog.filing import PathState, changed
 from logferry.archive.catalog.prepared import Prepared
@@ -168,7 +168,7 @@ class Sealing:
                 or_(
                     _S.raw_bytes < bindparam("small"),
                     (_S.level < bindparam("better")) & (_S.created_ns < bindparam("old_before")),
-                    counting < _S.raw_bytes * bindparam("least_share"),
+                    counting < _S.raw_bytes * bindparam("least_share", type_=Float),
                 ),
             )
             .order_by(_S.agent_id, _S.created_ns, _S.id)

@@ -161,8 +161,10 @@ class Blocks:
         if entry is None:
             raise Damaged(f"{where} is missing", where=where, hint=_REBUILD)
         offset, stored, raw, crc = entry
+        if raw > INDEX_BLOCK_BYTES_MAX or stored > 2 * INDEX_BLOCK_BYTES_MAX:
+            raise Damaged(f"{where} has {max(raw, stored)} bytes", where=where, hint=_REBUILD)
         block = self._read_at(offset, stored)
-        if len(block) != stored or crc32(block) != crc or raw > INDEX_BLOCK_BYTES_MAX:
+        if len(block) != stored or crc32(block) != crc:
             raise Damaged(f"{where} does not fit its checksum", where=where, hint=_REBUILD)
         return expand(block, raw, where=where)
 

@@ -156,7 +156,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         frames.append(FrameEntry(_number(offset), _number(compressed), at, _number(raw), _number(crc)))
         at += raw
     return Manifest(
-        segment_id=_text(values["segment"]),
+        segment_id=_uid(values["segment"]),
         agent=_text(values["agent"]),
         created_ns=_number(values["created_ns"]),
         frames=tuple(frames),
@@ -219,7 +219,7 @@ def _time(value: object) -> int:
 
 def _uid(value: object) -> str:
     if not isinstance(value, str) or _UID.fullmatch(value) is None:
-        raise ValueError(f"{value!r} names no generation")
+        raise ValueError(f"{value!r} is no id")
     return value
 
 
@@ -238,6 +238,8 @@ def _check(manifest: Manifest, where: str) -> None:
         if frame.offset < end or not frame.raw or not frame.compressed:
             raise Damaged(f"{where}: frames overlap", where=where)
         end = frame.offset + frame.compressed
+    if any(not g.extents or any(e.length <= 0 for e in g.extents) for g in manifest.generations):
+        raise Damaged(f"{where}: a generation of no bytes", where=where)
     taken = sorted((e.raw_offset, e.raw_offset + e.length) for g in manifest.generations for e in g.extents)
     end = 0
     for start, stop in taken:
