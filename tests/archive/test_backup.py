@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
+import json
 import os
 import shutil
 import threading
@@ -13,13 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from logferry.archive.backup import Backup, Repository, Restorer
-from logferry.archive.backup.repository import BACKUPS, SEGMENTS, BackupFlaw, Checked
+from logferry.archive.backup import Backup, Repository, Restorer, Taking
+from logferry.archive.backup.records import BACKUPS, backup_in, written
+from logferry.archive.backup.repository import SEGMENTS, BackupFlaw, Checked
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.durable import Disk
 from logferry.archive.retention import Rule
 from logferry.archive.store import LocalStore
 from logferry.errors import Busy, Conflict, Damaged, Full, NotFound
+from logferry.limits import BACKUP_NOTE_BYTES_MAX, BACKUP_PROBLEMS_MAX
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.crashing import dying_at, forked, told
@@ -335,6 +339,73 @@ def test_a_restore_refuses_a_folder_in_which_something_lies(shelf: Shelf, place:
             restore(place, into=f"with-{name}")
     with pytest.raises(NotFound, match="no backup"):
         restore(place, name="20010101T000000Z")
+
+
+def with_values(**values: object) -> Callable[[bytes], bytes]:
+    """Other values in a ``backup.json``."""
+    return lambda data: json.dumps(json.loads(data) | values).encode()
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda data: data[:-20],
+        lambda _: b"",
+        lambda _: b"[" * 100_000,
+        lambda _: b"[]",
+        with_values(format=2),
+        with_values(colour="red"),
+        lambda data: json.dumps({name: value for name, value in json.loads(data).items() if name != "files"}).encode(),
+        with_values(files="3"),
+        with_values(files=True),
+        with_values(name="20010101T000000Z"),
+        with_values(problems=[3]),
+        with_values(parts=[["store/a", 1, "", 1, ""]]),
+        with_values(parts=[["backups/../x", 1, "", 1, ""]]),
+        with_values(parts=[["backups", 1]]),
+        with_values(parts=["abcde"]),
+    ],
+)
+def test_a_backup_that_cannot_be_read_any_more_is_named_and_nothing_is_removed(
+    shelf: Shelf, place: Path, alter: Callable[[bytes], bytes]
+) -> None:
+    """It was whole once: what it needs may be all there."""
+    mixed(shelf)
+    first = take(shelf)
+    shelf.put(LOG, b"new\n", append=True)
+    second = take(shelf)
+    third = take(shelf)
+    note = place / "backups" / BACKUPS / first.name / "backup.json"
+    note.write_bytes(alter(note.read_bytes()))
+    (place / "backups" / BACKUPS / second.name / "backup.json").unlink()
+    before = sorted((place / "backups").rglob("*"))
+    repository = backups_in(place)
+    listing = repository.listing()
+    assert [one.name for one in listing.whole] == [third.name]
+    assert (listing.unfinished, listing.unreadable) == ([second.name], [first.name])
+    (flaw,) = repository.unreadable(listing.unreadable)
+    assert (flaw.place, flaw.is_damage, flaw.backups) == (f"{BACKUPS}{first.name}/backup.json", True, (first.name,))
+    for work in (repository.tidy, lambda: repository.prune(1)):
+        with pytest.raises(Damaged, match=first.name):
+            list(work())
+    with pytest.raises(Damaged, match=first.name):
+        repository.get(first.name)
+    assert sorted((place / "backups").rglob("*")) == before
+    (told,) = take(shelf).problems
+    assert first.name in told
+    assert set(before) <= set((place / "backups").rglob("*"))
+
+
+def test_a_backup_of_very_much_damage_can_still_be_read(shelf: Shelf, place: Path) -> None:
+    taking = Taking()
+    for _ in range(BACKUP_PROBLEMS_MAX + 1):
+        taking.problem("\U0001f4be" * 10_000 + " is damaged")
+    assert taking.more_problems == 1
+    assert taking.problems[0].endswith(" is damaged")
+    backup = take(shelf)
+    full = dataclasses.replace(backup, problems=tuple(taking.problems))
+    assert len(written(full)) < BACKUP_NOTE_BYTES_MAX
+    assert backup_in(written(full), backup.name) == full
 
 
 # Cut off anywhere ---------------------------------------------------------------------------------------------------

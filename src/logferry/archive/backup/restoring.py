@@ -24,7 +24,8 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from logferry.archive.backup.repository import BACKUPS, CATALOG, EXTRA, JOURNAL, Backup, Listed, Repository
+from logferry.archive.backup.records import BACKUPS, EXTRA, Backup, Listed
+from logferry.archive.backup.repository import CATALOG, JOURNAL, Repository
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.catalog.snapshot import Snapshot, check_copy
 from logferry.archive.durable import Disk, translating

@@ -27,15 +27,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from logferry import __version__
-from logferry.archive.backup.repository import (
-    CATALOG,
-    EXTRA,
-    JOURNAL,
-    OBJECTS,
-    Backup,
-    Part,
-    Repository,
-)
+from logferry.archive.backup.records import EXTRA, Backup, Part
+from logferry.archive.backup.repository import CATALOG, JOURNAL, OBJECTS, Repository
 from logferry.archive.catalog.facts import BACKED_UP, RESTORED
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.snapshot import Found, Loose, Snapshot
@@ -52,6 +45,7 @@ from logferry.errors import Damaged, Full, NotFound
 from logferry.limits import (
     BACKUP_EXTENTS_MAX,
     BACKUP_LEVEL,
+    BACKUP_PROBLEM_CHARS_MAX,
     BACKUP_PROBLEMS_MAX,
     COPY_BYTES,
     MANIFEST_BYTES_MAX,
@@ -81,7 +75,8 @@ class Taking:
     def problem(self, text: str) -> None:
         """Something of the archive is damaged."""
         if len(self.problems) < BACKUP_PROBLEMS_MAX:
-            self.problems.append(text)
+            half = BACKUP_PROBLEM_CHARS_MAX // 2
+            self.problems.append(text if len(text) <= 2 * half else f"{text[:half]}…{text[-half:]}")
         else:
             self.more_problems += 1
 
@@ -139,7 +134,7 @@ class Taker:
         path = os.path.join(self._work, "catalog.db")
         self._rooms.catalog.snapshot(path)
         taken_ns = self._rooms.clock.now_ns()
-        name = _name(taken_ns, {*listing.unfinished, *(b.name for b in listing.whole)})
+        name = _name(taken_ns, {*listing.unfinished, *listing.unreadable, *(b.name for b in listing.whole)})
         self._repository.begin(name, taken_ns)
         snapshot = Snapshot(path)
         try:
