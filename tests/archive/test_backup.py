@@ -23,7 +23,7 @@ from logferry.archive.durable import Disk
 from logferry.archive.retention import Rule
 from logferry.archive.store import LocalStore
 from logferry.errors import Busy, Conflict, Damaged, Full, NotFound
-from logferry.limits import BACKUP_NOTE_BYTES_MAX, BACKUP_PROBLEMS_MAX
+from logferry.limits import BACKUP_LINE_BYTES_MAX, BACKUP_NOTE_BYTES_MAX, BACKUP_PROBLEMS_MAX
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.crashing import dying_at, forked, told
@@ -394,6 +394,30 @@ def test_a_backup_that_cannot_be_read_any_more_is_named_and_nothing_is_removed(
     (told,) = take(shelf).problems
     assert first.name in told
     assert set(before) <= set((place / "backups").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'["a/b.zst", 1]\n',
+        b'["a/b.zst", 1, "", 2]\n',
+        b'["a/b.zst", "1", ""]\n',
+        b'["a/b.zst", -1, ""]\n',
+        b'["../b.zst", 1, ""]\n',
+        b'"abc"\n',
+        b"{}\n",
+        b"[" * 100_000 + b"\n",
+        b'["a/b.zst", 1, ""]' + b" " * 3 * BACKUP_LINE_BYTES_MAX + b"\n",
+    ],
+)
+def test_a_list_of_other_things_than_segments_is_damage(shelf: Shelf, place: Path, content: bytes) -> None:
+    backup = take(shelf)
+    repository = backups_in(place)
+    blocks = [content[at : at + 1000] for at in range(0, len(content), 1000)]
+    listed = repository.put("20010101T000000Z", "objects.zst", blocks)
+    other = dataclasses.replace(backup, name="20010101T000000Z", parts=(listed,))
+    with pytest.raises(Damaged, match=r"objects\.zst"):
+        list(repository.objects(other))
 
 
 def test_a_backup_of_very_much_damage_can_still_be_read(shelf: Shelf, place: Path) -> None:

@@ -40,7 +40,13 @@ from logferry.archive.backup.records import (
 )
 from logferry.archive.store import Store, StoredObject
 from logferry.errors import Conflict, Damaged, NotFound
-from logferry.limits import BACKUP_LEVEL, BACKUP_NOTE_BYTES_MAX, BACKUP_WINDOW_BYTES_MAX, COPY_BYTES
+from logferry.limits import (
+    BACKUP_LEVEL,
+    BACKUP_LINE_BYTES_MAX,
+    BACKUP_NOTE_BYTES_MAX,
+    BACKUP_WINDOW_BYTES_MAX,
+    COPY_BYTES,
+)
 
 HEADER = "logferry-backups.json"
 SEGMENTS = "store/"
@@ -275,6 +281,8 @@ class Repository:
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
                 yield _line_in(line, part.name)
+            if len(rest) > BACKUP_LINE_BYTES_MAX:
+                raise altered(part.name)
 
     def objects(self, backup: Backup) -> Iterator[Listed]:
         """The segments that a backup needs. Raises Damaged."""
