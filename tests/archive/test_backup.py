@@ -20,6 +20,7 @@ from logferry.archive.backup.records import BACKUPS, backup_in, written
 from logferry.archive.backup.repository import SEGMENTS, BackupFlaw, Checked
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.durable import Disk
+from logferry.archive.locks import backing_up
 from logferry.archive.retention import Rule
 from logferry.archive.store import LocalStore
 from logferry.errors import Busy, Conflict, Damaged, Full, NotFound
@@ -244,6 +245,41 @@ def test_two_at_once_are_refused(shelf: Shelf, place: Path) -> None:
         take(shelf)
     os.close(fd)
     assert take(shelf).files == 1
+
+
+def test_older_ones_go_before_another_backup_can_begin(shelf: Shelf, place: Path) -> None:
+    """Else what that one has written already would look like what a dead one left."""
+    mixed(shelf)
+    first = take(shelf)
+    seal(shelf)
+    refused: list[str] = []
+
+    class Another(Disk):
+        def step(self, name: str) -> None:
+            super().step(name)
+            if name == "unlink":
+                with pytest.raises(Conflict, match="another backup"), backing_up(str(place / "archive")):
+                    pass
+                refused.append(name)
+
+    shelf.clock.advance(1)
+    taker = shelf.archive.taker(backups_in(place, Another()))
+    second = taker.take({}, keep=1)
+    assert refused != []
+    assert f"{BACKUPS}{first.name}" in taker.taking.removed
+    assert [one.name for one in backups_in(place).listing().whole] == [second.name]
+    assert flaws(place) == []
+
+
+def test_that_older_ones_cannot_go_is_told_and_the_new_one_is_whole(shelf: Shelf, place: Path) -> None:
+    first, second = take(shelf), take(shelf)
+    (place / "backups" / BACKUPS / second.name / "objects.zst").unlink()
+    shelf.clock.advance(1)
+    taker = shelf.archive.taker(backups_in(place))
+    third = taker.take({}, keep=2)
+    assert ["older backups stay" in problem for problem in third.problems] == [True]
+    assert [one.name for one in backups_in(place).listing().whole] == [second.name, third.name]
+    assert first.name in "".join(taker.taking.removed)
 
 
 def test_a_folder_with_something_else_in_it_is_refused(shelf: Shelf, place: Path) -> None:

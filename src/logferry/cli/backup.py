@@ -54,9 +54,9 @@ def make(place: str | None, file: str | None, keep: int | None, without_keys: bo
         path = load_config_with_origins(file, for_server()).path
         with repository(here.config, place, make=True) as backups:
             taker = here.archive.taker(backups, tell=_teller(bar))
-            done = taker.take(extras(here.config, path, secrets=not without_keys))
+            done = taker.take(extras(here.config, path, secrets=not without_keys), keep=keep)
             bar.clear()
-            removed = list(backups.prune(keep)) if keep is not None else []
+            removed = taker.taking.removed
     if as_json:
         text.out_json(as_plain(done) | {"removed": removed})
     else:

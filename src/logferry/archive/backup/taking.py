@@ -71,6 +71,8 @@ class Taking:
     new_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     more_problems: int = 0
+    removed: list[str] = field(default_factory=list)
+    """Older backups, and the segments that only they needed."""
 
     def problem(self, text: str) -> None:
         """Something of the archive is damaged."""
@@ -104,10 +106,14 @@ class Taker:
         self._work = os.path.join(rooms.data_dir, WORK_FOLDER)
         self.taking = Taking()
 
-    def take(self, extras: Mapping[str, bytes]) -> Backup:
+    def take(self, extras: Mapping[str, bytes], *, keep: int | None = None) -> Backup:
         """Take one; returns when it is whole. ``extras``: files to keep with it, by name.
 
         What of the archive is damaged is named in its ``problems``; all the rest is in the backup.
+
+        Args:
+            keep: how many of the newest backups stay then, None: all. ``taking.removed`` names what went; that nothing
+                can go is a problem of the backup as it is returned.
 
         Raises:
             Conflict: another one is being taken, or other things lie there.
@@ -120,9 +126,22 @@ class Taker:
             shutil.rmtree(self._work, ignore_errors=True)
             os.makedirs(self._work, mode=0o700)
             try:
-                return self._take(archive, extras)
+                backup = self._take(archive, extras)
             finally:
                 shutil.rmtree(self._work, ignore_errors=True)
+            return backup if keep is None else self._thinned_out(backup, keep)
+
+    def _thinned_out(self, backup: Backup, keep: int) -> Backup:
+        """Remove older backups, still kept from whoever would take another one."""
+        self._phase("removing older backups")
+        try:
+            for name in self._repository.prune(keep):
+                self.taking.removed.append(name)
+                self._tell(self.taking)
+        except (Damaged, NotFound) as error:
+            self.taking.problem(f"older backups stay: {error.message}")
+        problems, more = tuple(self.taking.problems), self.taking.more_problems
+        return dataclasses.replace(backup, problems=problems, more_problems=more)
 
     def _take(self, archive: str, extras: Mapping[str, bytes]) -> Backup:
         restored = self._rooms.catalog.facts.get(RESTORED)
