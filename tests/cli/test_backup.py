@@ -100,6 +100,16 @@ def test_a_backup_that_cannot_be_read_any_more_is_named(logferry: Logferry, root
     assert note.exists()
 
 
+@pytest.mark.parametrize("command", [("repair",), ("repair", "--rebuild"), ("retention", "run"), ("reindex",)])
+def test_nothing_works_on_an_archive_that_is_being_restored(
+    logferry: Logferry, root: Path, command: tuple[str, ...]
+) -> None:
+    (root / "restore.json").write_text("{}")
+    code, _, err = logferry(*command)
+    assert code == 2
+    assert "logferry restore" in err
+
+
 @pytest.mark.parametrize("command", [("make",), ("list",), ("verify",), ("prune", "--keep", "1")])
 def test_without_a_place_it_says_how_to_name_one(logferry: Logferry, command: tuple[str, ...]) -> None:
     code, _, err = logferry("backup", *command)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from logferry.archive.backup import Backup, Repository, Restorer
-from logferry.archive.backup.restoring import MARKER, Restoring, Tell
+from logferry.archive.backup.restoring import Restoring, Tell
 from logferry.archive.durable import Disk
 from logferry.archive.store import BucketSettings, BucketStore, LocalStore, Store
 from logferry.errors import BadConfig, Refused
@@ -116,8 +116,3 @@ def restore(
             return restorer.done
     finally:
         os.close(lock_fd)
-
-
-def is_being_restored(data_dir: str) -> bool:
-    """Whether a restore was begun there and is not at its end."""
-    return os.path.exists(os.path.join(data_dir, MARKER))

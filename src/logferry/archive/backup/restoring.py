@@ -40,6 +40,15 @@ CATALOG_FILE = "catalog.db"
 _NEW = CATALOG_FILE + ".restored"
 
 
+def refuse_unfinished(data_dir: str) -> None:
+    """Raise Conflict where a restore was begun and is not at its end: what lies there is no whole archive."""
+    if os.path.exists(os.path.join(data_dir, MARKER)):
+        raise Conflict(
+            f"a backup is being restored to {data_dir}, or that was cut off",
+            hint="wait for its end, or run logferry restore again: it goes on where it was",
+        )
+
+
 @dataclass(slots=True)
 class Restoring:
     """How far it is; grows while it goes on."""
