@@ -19,6 +19,7 @@ from logferry.archive.backup import Backup, Repository, Restorer, Taking
 from logferry.archive.backup.records import BACKUPS, backup_in, written
 from logferry.archive.backup.repository import SEGMENTS, BackupFlaw, Checked
 from logferry.archive.catalog.facts import RESTORED
+from logferry.archive.catalog.snapshot import check_copy
 from logferry.archive.durable import Disk
 from logferry.archive.locks import backing_up
 from logferry.archive.retention import Rule
@@ -361,6 +362,25 @@ def test_old_backups_go_with_what_only_they_need(shelf: Shelf, place: Path) -> N
 def files_below_store(place: Path) -> list[Path]:
     """Segments among the backups."""
     return [path for path in (place / "backups/store").rglob("*.zst") if path.is_file()]
+
+
+@pytest.mark.parametrize("name", ["50%20off", "a#b", "why?", "%"])
+def test_a_copy_of_a_catalog_is_checked_in_whatever_folder_it_lies(shelf: Shelf, place: Path, name: str) -> None:
+    (place / name).mkdir()
+    path = place / name / "catalog.db"
+    shelf.catalog.snapshot(str(path))
+    check_copy(str(path), "here")
+    path.write_bytes(path.read_bytes()[:-5_000])
+    with pytest.raises(Damaged, match="here"):
+        check_copy(str(path), "here")
+
+
+def test_a_restore_into_a_folder_with_signs_of_a_url_in_its_name(shelf: Shelf, place: Path) -> None:
+    whole = mixed(shelf)
+    take(shelf)
+    other = restored(place, into="50%20off#1")
+    assert other.everything() == whole
+    other.close()
 
 
 def test_a_restore_refuses_a_folder_in_which_something_lies(shelf: Shelf, place: Path) -> None:

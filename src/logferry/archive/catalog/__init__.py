@@ -15,7 +15,7 @@ from sqlalchemy import Engine, make_url
 from logferry.archive.catalog.agents import Agents
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
-from logferry.archive.catalog.engine import Place, explaining, opened
+from logferry.archive.catalog.engine import Place, explaining, opened, sqlite_url
 from logferry.archive.catalog.facts import Facts
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
@@ -33,7 +33,7 @@ from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
 from logferry.clock import SYSTEM, Clock
 
-__all__ = ["Catalog", "Place"]
+__all__ = ["Catalog", "Place", "sqlite_url"]
 
 
 class Catalog:
