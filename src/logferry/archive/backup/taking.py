@@ -116,9 +116,11 @@ class Taker:
                 can go is a problem of the backup as it is returned.
 
         Raises:
+            Refused: the catalog is not in SQLite.
             Conflict: another one is being taken, or other things lie there.
             Full: no room, here for a copy of the catalog, or there.
         """
+        self._rooms.catalog.check_snapshot()
         with backing_up(self._rooms.data_dir):
             archive = self._rooms.catalog.facts.archive_id()
             self._repository.claim(archive)

@@ -71,13 +71,18 @@ class Totals(NamedTuple):
     bytes: int
 
 
-def take_snapshot(engine: Engine, path: str) -> None:
-    """See ``Catalog.snapshot``."""
+def check_snapshot(engine: Engine) -> None:
+    """See ``Catalog.check_snapshot``."""
     if engine.dialect.name != "sqlite":
         raise Refused(
             "only a catalog in SQLite is backed up with the archive",
             hint="back up the database by its own tools (pg_dump), and the store by those of the bucket",
         )
+
+
+def take_snapshot(engine: Engine, path: str) -> None:
+    """See ``Catalog.snapshot``."""
+    check_snapshot(engine)
     with contextlib.closing(sqlite3.connect(path)) as copy, engine.connect() as connection:
         source = connection.connection.driver_connection
         assert isinstance(source, sqlite3.Connection)
