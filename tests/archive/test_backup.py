@@ -383,6 +383,29 @@ def test_a_restore_into_a_folder_with_signs_of_a_url_in_its_name(shelf: Shelf, p
     other.close()
 
 
+@pytest.mark.parametrize("name", ["catalog.db", "tls/a/b", "tls", "run/lock", "server.toml", "live/web-01/x"])
+def test_what_belongs_to_no_archive_is_not_restored(shelf: Shelf, place: Path, name: str) -> None:
+    mixed(shelf)
+    shelf.archive.taker(backups_in(place)).take({name: b"planted\n"})
+    with pytest.raises(Damaged, match="belongs to no archive"):
+        restore(place)
+    assert list((place / "restored").iterdir()) == [place / "restored/store"]
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b'["../tls/key"]\n', b'["\\u0000"]\n', b'["."]\n', b'["a/b"]\n'])
+def test_a_journal_of_no_agent_is_not_restored(shelf: Shelf, place: Path, line: bytes) -> None:
+    backup = take(shelf)
+    repository = backups_in(place)
+    (place / "backups" / BACKUPS / backup.name / "journal.zst").unlink()
+    written_anew = repository.put(backup.name, "journal.zst", [line])
+    parts = tuple(written_anew if part.name == written_anew.name else part for part in backup.parts)
+    other = dataclasses.replace(backup, parts=parts)
+    (place / "restored").mkdir()
+    store = LocalStore(str(place / "restored/store"))
+    with pytest.raises(Damaged, match="journal"):
+        Restorer(repository, other, str(place / "restored"), store).restore()
+
+
 def test_a_restore_refuses_a_folder_in_which_something_lies(shelf: Shelf, place: Path) -> None:
     mixed(shelf)
     take(shelf)

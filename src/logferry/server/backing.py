@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from logferry.archive.backup import Backup, Repository, Restorer
+from logferry.archive.backup.records import SETTINGS
 from logferry.archive.backup.restoring import Restoring, Tell
 from logferry.archive.durable import Disk
 from logferry.archive.store import BucketSettings, BucketStore, LocalStore, Store
@@ -16,9 +17,6 @@ from logferry.server import runfiles
 from logferry.server.config import ServerConfig
 from logferry.server.first_run import lock_archive
 from logferry.server.store import secret_in, store_of
-
-SETTINGS = "server.toml.backup"
-"""The settings of the server whose archive it was, as they lie in a backup and beside a restored archive."""
 
 
 def backup_place(config: ServerConfig, given: str | None) -> str:

@@ -12,6 +12,8 @@ from logferry.errors import Damaged
 FORMAT = 1
 BACKUPS = "backups/"
 EXTRA = "extra/"
+SETTINGS = "server.toml.backup"
+"""The settings of the server whose archive it was, as they lie in a backup and beside a restored archive."""
 WHOLE = "backup.json"
 _Record = TypeVar("_Record", bound="Part | Listed")
 
@@ -70,8 +72,16 @@ class Backup:
         raise Damaged(f"the backup {self.name} has no {name}", where=where, hint="use another one")
 
     def extras(self) -> list[Part]:
-        """The parts that lie beside the archive's own: certificate, settings."""
+        """The parts that lie beside the archive's own."""
         return [part for part in self.parts if part.name.startswith(f"{BACKUPS}{self.name}/{EXTRA}")]
+
+    def place_of(self, part: Part) -> str:
+        """The name of an extra in a data folder: certificate or key, settings. Raises Damaged when it is another."""
+        name = part.name.removeprefix(f"{BACKUPS}{self.name}/{EXTRA}")
+        folder, _, last = name.partition("/")
+        if name != SETTINGS and (folder != "tls" or not last or "/" in last):
+            raise Damaged(f"{part.name} belongs to no archive", where=part.name, hint="use another backup")
+        return name
 
 
 _TYPES: dict[type, list[type]] = {kind: list(get_type_hints(kind).values()) for kind in (Part, Listed)}

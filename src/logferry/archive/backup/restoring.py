@@ -23,16 +23,18 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from logferry.archive.backup.records import BACKUPS, EXTRA, Backup, Listed
+from logferry.archive.backup.records import Backup, Listed, altered
 from logferry.archive.backup.repository import CATALOG, JOURNAL, Repository
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.catalog.snapshot import Snapshot, check_copy
 from logferry.archive.durable import Disk, translating
 from logferry.archive.live import Folder, LiveTree
 from logferry.archive.store import Store
-from logferry.errors import Conflict, NotFound
+from logferry.errors import BadName, Conflict, NotFound
 from logferry.limits import COPY_BYTES
+from logferry.names import checked_agent_id
 
 MARKER = "restore.json"
 """In a data folder to which a backup is being restored: without it, what lies there belongs to somebody."""
@@ -90,9 +92,10 @@ class Restorer:
 
         Raises:
             Conflict: the data folder has an archive, or another backup was begun to be restored there.
-            Damaged: the backup's catalog is not whole.
+            Damaged: the backup's catalog is not whole, or things of no archive are in it.
             Full: no room; with room it goes on where it was.
         """
+        extras = [(self._backup.place_of(part), part) for part in self._backup.extras()]
         with translating(self._data_dir):
             if self._is_done():
                 self._forget_marker()
@@ -101,8 +104,7 @@ class Restorer:
         self._copy_segments()
         with translating(self._data_dir):
             self._write_journals()
-            for part in self._backup.extras():
-                name = part.name.removeprefix(f"{BACKUPS}{self._backup.name}/{EXTRA}")
+            for name, part in extras:
                 self._write(name, self._repository.content(part))
             self._write_catalog()
             self._forget_marker()
@@ -172,8 +174,15 @@ class Restorer:
     # What else belongs to it ------------------------------------------------------------------------------------------
 
     def _write_journals(self) -> None:
-        lines = self._repository.lines(self._backup.part(JOURNAL))
-        for agent, notes in itertools.groupby(lines, key=lambda line: str(line[0])):
+        part = self._backup.part(JOURNAL)
+
+        def agent_of(line: list[Any]) -> str:
+            try:
+                return checked_agent_id(str(line[0]))
+            except (IndexError, BadName) as error:
+                raise altered(part.name) from error
+
+        for agent, notes in itertools.groupby(self._repository.lines(part), key=agent_of):
             self._write(
                 f"journal/{agent}.jsonl",
                 (json.dumps(note[1:], ensure_ascii=True, separators=(",", ":")).encode() + b"\n" for note in notes),
