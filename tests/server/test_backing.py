@@ -197,6 +197,25 @@ def test_a_backup_goes_into_no_folder_of_the_archive(tmp_path: Path) -> None:
     site.catalog.close()
 
 
+def test_in_a_folder_that_others_may_read_what_a_backup_writes_is_for_its_user_alone(tmp_path: Path) -> None:
+    """A folder that root has made before, or that an older Logferry has used."""
+    site = Site.make(tmp_path / "data")
+    root = tmp_path / "backups"
+    for folder in (root, root / "backups"):
+        folder.mkdir()
+        folder.chmod(0o755)
+    old = os.umask(0)
+    try:
+        taken(site.config, root)
+    finally:
+        os.umask(old)
+    site.catalog.close()
+    modes = {path.relative_to(root): (path.is_dir(), path.stat().st_mode & 0o777) for path in root.rglob("*")}
+    assert any(path.name == "key.pem" for path in modes)
+    assert [path for path, facts in modes.items() if facts not in ((True, 0o700), (False, 0o600))] == []
+    assert root.stat().st_mode & 0o777 == 0o755
+
+
 def test_backups_in_a_bucket_are_as_good(tmp_path: Path) -> None:
     """Taken, found to be whole, restored; and a second one costs only what is new."""
     site = Site.make(tmp_path / "data")

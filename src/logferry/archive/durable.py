@@ -88,11 +88,11 @@ class Disk:
         except FileNotFoundError:
             return
 
-    def make_folder(self, parent_dir: int, name: bytes) -> None:
+    def make_folder(self, parent_dir: int, name: bytes, mode: int = 0o755) -> None:
         """Make a folder; the caller syncs its parent. That it exists is no error."""
         self.step("make_folder")
         try:
-            os.mkdir(name, 0o755, dir_fd=parent_dir)
+            os.mkdir(name, mode, dir_fd=parent_dir)
         except FileExistsError:
             return
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from logferry.archive.backup import Backup, Repository, Restorer
-from logferry.archive.backup.records import SETTINGS
+from logferry.archive.backup.records import BACKUPS, SETTINGS
+from logferry.archive.backup.repository import SEGMENTS
 from logferry.archive.backup.restoring import Restoring, Tell
 from logferry.archive.durable import Disk
 from logferry.archive.store import BucketSettings, BucketStore, LocalStore, Store
@@ -63,9 +65,23 @@ def _store(config: ServerConfig, place: str, *, make: bool, disk: Disk | None) -
             os.makedirs(root, mode=0o700, exist_ok=True)
         elif not os.path.isdir(root):
             raise Refused(f"there is no folder {root}", hint="name the folder that was given to logferry backup make")
-        return LocalStore(root, disk)
+        for name in (BACKUPS, SEGMENTS) if make else ():
+            _close(os.path.join(root, name.rstrip("/")))
+        return LocalStore(root, disk, file_mode=0o600, folder_mode=0o700)
     except OSError as error:
         raise Refused(f"cannot write in {root}: {error.strerror}", hint="give this user the folder") from error
+
+
+def _close(folder: str) -> None:
+    """Keep others out of a folder of backups, which has keys in it; one of an older Logferry is open to them."""
+    try:
+        mode = os.stat(folder, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode) and mode & 0o077:
+            os.chmod(folder, 0o700)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        return  # another user's, or a file system without modes: who may read it is decided there
 
 
 def extras(config: ServerConfig, config_path: str, *, secrets: bool) -> dict[str, bytes]:
