@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -311,6 +313,71 @@ def test_what_is_damaged_already_is_named_and_the_rest_is_backed_up(shelf: Shelf
     whole.pop("var/log/live.log")
     assert {path: other.history(path) for path in whole} == whole
     other.close()
+
+
+@pytest.fixture
+def bad_sectors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Files, by the end of their path, whose bytes the disk cannot read: there is no such disk here, so it is the
+    system's call that says so."""
+    bad: list[str] = []
+    reading = os.pread
+
+    def pread(fd: int, count: int, offset: int) -> bytes:
+        if bad and os.readlink(f"/proc/self/fd/{fd}").endswith(tuple(bad)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return reading(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    return bad
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file is read")
+def test_a_bad_sector_of_the_archive_is_named_and_all_else_is_backed_up(
+    shelf: Shelf, place: Path, bad_sectors: list[str]
+) -> None:
+    """Also the next time, and when it can be read again it is in the backup."""
+    whole = mixed(shelf)
+    (segment,) = (place / "archive/store").rglob("*.zst")
+    bad_sectors += [segment.name, "var/log/live.log"]
+    for _ in range(2):
+        problems = take(shelf).problems
+        assert len(problems) == 2
+        assert "var/log/live.log" in problems[0]
+        assert segment.name in problems[1]
+        assert [segment.name in flaw.place for flaw in flaws(place) if flaw.is_damage] != []
+    restore(place)
+    other = Shelf(place / "restored")
+    assert other.history("var/log/replaced.log") == whole["var/log/replaced.log"]
+    other.close()
+    bad_sectors.clear()
+    assert take(shelf).problems == ()
+    again = restored(place, into="again")
+    assert again.everything() == whole
+    again.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file is read")
+def test_a_bad_sector_of_a_backup_is_named_and_all_else_is_restored(
+    shelf: Shelf, place: Path, bad_sectors: list[str]
+) -> None:
+    whole = mixed(shelf)
+    first, second = take(shelf), take(shelf)
+    (segment,) = (place / "archive/store").rglob("*.zst")
+    bad_sectors.append(segment.name)
+    assert {(flaw.place.rpartition("/")[2], flaw.is_damage) for flaw in flaws(place)} == {(segment.name, True)}
+    problems = restore(place).done.problems
+    assert [segment.name in problem for problem in problems] == [True]
+    other = Shelf(place / "restored")
+    assert other.history("var/log/live.log") == whole["var/log/live.log"]
+    other.close()
+    for name in ("objects.zst", "catalog.db.zst"):
+        bad_sectors[:] = [f"{second.name}/{name}"]
+        assert {flaw.backups for flaw in flaws(place)} == {(second.name,)}
+        assert take(shelf).files == first.files
+    bad_sectors[:] = [f"{first.name}/backup.json"]
+    assert backups_in(place).listing().unreadable == [first.name]
+    (told,) = take(shelf).problems
+    assert first.name in told
 
 
 def test_damage_of_a_backup_is_found_and_named(shelf: Shelf, place: Path) -> None:

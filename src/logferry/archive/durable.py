@@ -123,3 +123,8 @@ def translated(error: OSError, what: str) -> LogferryError:
         f"the disk refused {what}: {os.strerror(error.errno or errno.EIO)}",
         hint="nothing was confirmed; look at the system log for the disk, then send again",
     )
+
+
+def of_the_disk(error: LogferryError) -> bool:
+    """Whether it is the disk that cannot read (a bad sector), rather than a moment that passes."""
+    return isinstance(error, Later) and isinstance(error.__cause__, OSError)

@@ -6,8 +6,10 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
+from logferry.archive.durable import of_the_disk
+from logferry.archive.store import Store
 from logferry.archive.store.store import is_object_name
-from logferry.errors import Damaged
+from logferry.errors import Damaged, Later
 
 FORMAT = 1
 BACKUPS = "backups/"
@@ -124,6 +126,16 @@ def record(kind: type[_Record], line: object, where: str) -> _Record:
     if not is_object_name(made.name) or any(value < 0 for value in made if isinstance(value, int)):
         raise altered(where)
     return made
+
+
+def read_from(store: Store, name: str, offset: int, count: int) -> bytes:
+    """As ``Store.read``. Raises Damaged where the disk cannot read it: else one bad sector would stop all the rest."""
+    try:
+        return store.read(name, offset, count)
+    except Later as error:
+        if not of_the_disk(error):
+            raise
+        raise Damaged(f"{name} cannot be read: {error.message}", where=name, hint="use another backup") from error
 
 
 def json_object(data: bytes) -> dict[str, Any] | None:

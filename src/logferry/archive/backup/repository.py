@@ -35,6 +35,7 @@ from logferry.archive.backup.records import (
     altered,
     backup_in,
     json_object,
+    read_from,
     record,
     written,
 )
@@ -206,7 +207,7 @@ class Repository:
     def _read(self, name: str) -> Backup | None:
         """None: it was never finished. Raises Damaged when what it says about itself cannot be read."""
         try:
-            data = self.store.read(f"{BACKUPS}{name}/{WHOLE}", 0, BACKUP_NOTE_BYTES_MAX)
+            data = read_from(self.store, f"{BACKUPS}{name}/{WHOLE}", 0, BACKUP_NOTE_BYTES_MAX)
         except NotFound:
             return None
         return backup_in(data, name)
@@ -376,7 +377,10 @@ class Repository:
             return ""
         seen = hashlib.sha256()
         for offset in range(0, size, COPY_BYTES):
-            data = self.store.read(name, offset, COPY_BYTES)
+            try:
+                data = read_from(self.store, name, offset, COPY_BYTES)
+            except (Damaged, NotFound) as error:
+                return error.message
             seen.update(data)
             checked.bytes += len(data)
             pace(len(data))
@@ -398,7 +402,7 @@ class _ObjectFile(io.RawIOBase):
     def read(self, count: int = -1) -> bytes:
         """The next bytes."""
         left = self._part.bytes - self._at
-        data = self._store.read(self._part.name, self._at, left if count < 0 else min(count, left))
+        data = read_from(self._store, self._part.name, self._at, left if count < 0 else min(count, left))
         self._at += len(data)
         return data
 

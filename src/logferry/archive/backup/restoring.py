@@ -25,14 +25,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from logferry.archive.backup.records import Backup, Listed, altered
+from logferry.archive.backup.records import Backup, Listed, altered, read_from
 from logferry.archive.backup.repository import CATALOG, JOURNAL, Repository
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.catalog.snapshot import Snapshot, check_copy
 from logferry.archive.durable import Disk, translating
 from logferry.archive.live import Folder, LiveTree
 from logferry.archive.store import Store
-from logferry.errors import BadName, Conflict, NotFound
+from logferry.errors import BadName, Conflict, Damaged, NotFound
 from logferry.limits import COPY_BYTES
 from logferry.names import checked_agent_id
 
@@ -156,7 +156,7 @@ class Restorer:
 
         def parts() -> Iterator[bytes]:
             for offset in range(0, one.bytes, COPY_BYTES):
-                data = self._repository.segments.read(one.name, offset, COPY_BYTES)
+                data = read_from(self._repository.segments, one.name, offset, COPY_BYTES)
                 seen.update(data)
                 self.done.bytes += len(data)
                 self._tell(self.done)
@@ -166,6 +166,9 @@ class Restorer:
             self._store.put(one.name, parts())
         except NotFound:
             self.done.problems.append(f"store/{one.name} is missing in the backup")
+            return
+        except Damaged as error:
+            self.done.problems.append(f"of the backup, store/{error.message}")
             return
         if one.sha256 not in ("", seen.hexdigest()):
             # Its whole frames are read all the same, and verify names the others.

@@ -27,11 +27,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from logferry import __version__
-from logferry.archive.backup.records import EXTRA, Backup, Part
+from logferry.archive.backup.records import EXTRA, Backup, Part, read_from
 from logferry.archive.backup.repository import CATALOG, JOURNAL, OBJECTS, Repository
 from logferry.archive.catalog.facts import BACKED_UP, RESTORED
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.snapshot import Found, Loose, Snapshot
+from logferry.archive.durable import of_the_disk
 from logferry.archive.journal import Note
 from logferry.archive.locks import backing_up
 from logferry.archive.reader import open_generation
@@ -41,7 +42,7 @@ from logferry.archive.segment import Builder, HeldGeneration
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.verify import behind_cache
 from logferry.archive.writing import SegmentWriter
-from logferry.errors import Damaged, Full, NotFound
+from logferry.errors import Damaged, Full, Later, NotFound
 from logferry.limits import (
     BACKUP_EXTENTS_MAX,
     BACKUP_LEVEL,
@@ -310,7 +311,9 @@ class Taker:
                         yield from builder.add(_facts(piece.loose), at, data)
                         self.taking.bytes += len(data)
                         self._tell(self.taking)
-            except (Damaged, NotFound, OSError) as error:
+            except (Damaged, NotFound, Later, OSError) as error:
+                if isinstance(error, Later) and not of_the_disk(error):
+                    raise
                 self.taking.problem(f"{piece.loose.agent}/{piece.loose.path}: {error}")
 
     # Segments ---------------------------------------------------------------------------------------------------------
@@ -339,7 +342,7 @@ class Taker:
 
         def parts() -> Iterator[bytes]:
             for offset in range(0, record.bytes, COPY_BYTES):
-                data = store.read(record.name, offset, COPY_BYTES)
+                data = read_from(store, record.name, offset, COPY_BYTES)
                 seen.update(data)
                 self.taking.bytes += len(data)
                 self._tell(self.taking)
@@ -349,6 +352,9 @@ class Taker:
             size = self._repository.segments.put(record.name, parts())
         except NotFound:
             self.taking.problem(f"the segment store/{record.name} is missing")
+            return
+        except Damaged as error:  # not copied: the next backup tries again
+            self.taking.problem(f"the segment store/{error.message}")
             return
         self.taking.new_objects += 1
         self.taking.new_bytes += size

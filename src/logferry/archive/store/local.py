@@ -81,13 +81,14 @@ class LocalStore:
                 self._open.move_to_end(name)
                 return found
         folder_path, _, last = name.rpartition("/")
-        folder = self._tree.folder(folder_path)
-        if folder is None:
-            raise NotFound(f"the store has no object {name}")
-        try:
-            opened = _OpenObject(folder.open(last.encode()))
-        except FileNotFoundError as error:
-            raise NotFound(f"the store has no object {name}") from error
+        with translating(name):
+            folder = self._tree.folder(folder_path)
+            if folder is None:
+                raise NotFound(f"the store has no object {name}")
+            try:
+                opened = _OpenObject(folder.open(last.encode()))
+            except FileNotFoundError as error:
+                raise NotFound(f"the store has no object {name}") from error
         with self._lock:
             self._open[name] = opened
             if len(self._open) > STORE_OPEN_MAX:
