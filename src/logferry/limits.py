@@ -719,10 +719,16 @@ BACKUP_EXTENTS_MAX = 64
 """Pieces of one file, from as many backups, before all of it is packed anew."""
 BACKUP_NOTE_BYTES_MAX = 16 * MIB
 """What a backup says about itself."""
+BACKUP_LINE_BYTES_MAX = 1 * MIB
+"""Of JSON in a part of a backup: a segment or a name, at most a few paths long."""
 BACKUP_WINDOW_BYTES_MAX = 8 * MIB
 """Memory that a compressed part of a backup may ask of us; our own level takes 2 MiB."""
 BACKUP_PROBLEMS_MAX = 1000
 """Damaged things that a backup names; more of them are counted."""
+BACKUP_PROBLEM_CHARS_MAX = 1000
+"""Of what is told of one of them, so that all of them fit: JSON makes up to 12 bytes of a character."""
+
+assert BACKUP_PROBLEMS_MAX * (BACKUP_PROBLEM_CHARS_MAX + 1) * 12 < BACKUP_NOTE_BYTES_MAX
 
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX

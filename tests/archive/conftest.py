@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from logferry.archive import Archive, Catalog
-from logferry.archive.catalog.engine import create_engine
+from logferry.archive.catalog.engine import create_engine, sqlite_url
 from logferry.archive.durable import Disk
 from logferry.archive.records import GenerationRecord, Received
 from logferry.clock import ManualClock
@@ -27,7 +27,7 @@ _ALL = amount("databases", 0, 1)
 def catalog_url(folder: Path) -> str:
     """Where the catalog of the archive in ``folder`` is: what a file there says, else SQLite beside the live tree."""
     elsewhere = folder / _ELSEWHERE
-    return elsewhere.read_text() if elsewhere.exists() else f"sqlite:///{folder}/catalog.db"
+    return elsewhere.read_text() if elsewhere.exists() else sqlite_url(f"{folder}/catalog.db")
 
 
 class Shelf:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import fcntl
+import json
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from logferry.archive.backup import Backup, Repository, Restorer
-from logferry.archive.backup.repository import BACKUPS, SEGMENTS, BackupFlaw, Checked
+from logferry.archive.backup import Backup, Repository, Restorer, Taking
+from logferry.archive.backup.records import BACKUPS, backup_in, written
+from logferry.archive.backup.repository import SEGMENTS, BackupFlaw, Checked
 from logferry.archive.catalog.facts import RESTORED
+from logferry.archive.catalog.snapshot import check_copy
 from logferry.archive.durable import Disk
+from logferry.archive.locks import backing_up
 from logferry.archive.retention import Rule
 from logferry.archive.store import LocalStore
 from logferry.errors import Busy, Conflict, Damaged, Full, NotFound
+from logferry.limits import BACKUP_LINE_BYTES_MAX, BACKUP_NOTE_BYTES_MAX, BACKUP_PROBLEMS_MAX
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.crashing import dying_at, forked, told
@@ -242,6 +250,41 @@ def test_two_at_once_are_refused(shelf: Shelf, place: Path) -> None:
     assert take(shelf).files == 1
 
 
+def test_older_ones_go_before_another_backup_can_begin(shelf: Shelf, place: Path) -> None:
+    """Else what that one has written already would look like what a dead one left."""
+    mixed(shelf)
+    first = take(shelf)
+    seal(shelf)
+    refused: list[str] = []
+
+    class Another(Disk):
+        def step(self, name: str) -> None:
+            super().step(name)
+            if name == "unlink":
+                with pytest.raises(Conflict, match="another backup"), backing_up(str(place / "archive")):
+                    pass
+                refused.append(name)
+
+    shelf.clock.advance(1)
+    taker = shelf.archive.taker(backups_in(place, Another()))
+    second = taker.take({}, keep=1)
+    assert refused != []
+    assert f"{BACKUPS}{first.name}" in taker.taking.removed
+    assert [one.name for one in backups_in(place).listing().whole] == [second.name]
+    assert flaws(place) == []
+
+
+def test_that_older_ones_cannot_go_is_told_and_the_new_one_is_whole(shelf: Shelf, place: Path) -> None:
+    first, second = take(shelf), take(shelf)
+    (place / "backups" / BACKUPS / second.name / "objects.zst").unlink()
+    shelf.clock.advance(1)
+    taker = shelf.archive.taker(backups_in(place))
+    third = taker.take({}, keep=2)
+    assert ["older backups stay" in problem for problem in third.problems] == [True]
+    assert [one.name for one in backups_in(place).listing().whole] == [second.name, third.name]
+    assert first.name in "".join(taker.taking.removed)
+
+
 def test_a_folder_with_something_else_in_it_is_refused(shelf: Shelf, place: Path) -> None:
     (place / "backups").mkdir()
     (place / "backups" / "photo").write_bytes(b"x")
@@ -270,6 +313,71 @@ def test_what_is_damaged_already_is_named_and_the_rest_is_backed_up(shelf: Shelf
     whole.pop("var/log/live.log")
     assert {path: other.history(path) for path in whole} == whole
     other.close()
+
+
+@pytest.fixture
+def bad_sectors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Files, by the end of their path, whose bytes the disk cannot read: there is no such disk here, so it is the
+    system's call that says so."""
+    bad: list[str] = []
+    reading = os.pread
+
+    def pread(fd: int, count: int, offset: int) -> bytes:
+        if bad and os.readlink(f"/proc/self/fd/{fd}").endswith(tuple(bad)):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return reading(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    return bad
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file is read")
+def test_a_bad_sector_of_the_archive_is_named_and_all_else_is_backed_up(
+    shelf: Shelf, place: Path, bad_sectors: list[str]
+) -> None:
+    """Also the next time, and when it can be read again it is in the backup."""
+    whole = mixed(shelf)
+    (segment,) = (place / "archive/store").rglob("*.zst")
+    bad_sectors += [segment.name, "var/log/live.log"]
+    for _ in range(2):
+        problems = take(shelf).problems
+        assert len(problems) == 2
+        assert "var/log/live.log" in problems[0]
+        assert segment.name in problems[1]
+        assert [segment.name in flaw.place for flaw in flaws(place) if flaw.is_damage] != []
+    restore(place)
+    other = Shelf(place / "restored")
+    assert other.history("var/log/replaced.log") == whole["var/log/replaced.log"]
+    other.close()
+    bad_sectors.clear()
+    assert take(shelf).problems == ()
+    again = restored(place, into="again")
+    assert again.everything() == whole
+    again.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file is read")
+def test_a_bad_sector_of_a_backup_is_named_and_all_else_is_restored(
+    shelf: Shelf, place: Path, bad_sectors: list[str]
+) -> None:
+    whole = mixed(shelf)
+    first, second = take(shelf), take(shelf)
+    (segment,) = (place / "archive/store").rglob("*.zst")
+    bad_sectors.append(segment.name)
+    assert {(flaw.place.rpartition("/")[2], flaw.is_damage) for flaw in flaws(place)} == {(segment.name, True)}
+    problems = restore(place).done.problems
+    assert [segment.name in problem for problem in problems] == [True]
+    other = Shelf(place / "restored")
+    assert other.history("var/log/live.log") == whole["var/log/live.log"]
+    other.close()
+    for name in ("objects.zst", "catalog.db.zst"):
+        bad_sectors[:] = [f"{second.name}/{name}"]
+        assert {flaw.backups for flaw in flaws(place)} == {(second.name,)}
+        assert take(shelf).files == first.files
+    bad_sectors[:] = [f"{first.name}/backup.json"]
+    assert backups_in(place).listing().unreadable == [first.name]
+    (told,) = take(shelf).problems
+    assert first.name in told
 
 
 def test_damage_of_a_backup_is_found_and_named(shelf: Shelf, place: Path) -> None:
@@ -323,6 +431,48 @@ def files_below_store(place: Path) -> list[Path]:
     return [path for path in (place / "backups/store").rglob("*.zst") if path.is_file()]
 
 
+@pytest.mark.parametrize("name", ["50%20off", "a#b", "why?", "%"])
+def test_a_copy_of_a_catalog_is_checked_in_whatever_folder_it_lies(shelf: Shelf, place: Path, name: str) -> None:
+    (place / name).mkdir()
+    path = place / name / "catalog.db"
+    shelf.catalog.snapshot(str(path))
+    check_copy(str(path), "here")
+    path.write_bytes(path.read_bytes()[:-5_000])
+    with pytest.raises(Damaged, match="here"):
+        check_copy(str(path), "here")
+
+
+def test_a_restore_into_a_folder_with_signs_of_a_url_in_its_name(shelf: Shelf, place: Path) -> None:
+    whole = mixed(shelf)
+    take(shelf)
+    other = restored(place, into="50%20off#1")
+    assert other.everything() == whole
+    other.close()
+
+
+@pytest.mark.parametrize("name", ["catalog.db", "tls/a/b", "tls", "run/lock", "server.toml", "live/web-01/x"])
+def test_what_belongs_to_no_archive_is_not_restored(shelf: Shelf, place: Path, name: str) -> None:
+    mixed(shelf)
+    shelf.archive.taker(backups_in(place)).take({name: b"planted\n"})
+    with pytest.raises(Damaged, match="belongs to no archive"):
+        restore(place)
+    assert list((place / "restored").iterdir()) == [place / "restored/store"]
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b'["../tls/key"]\n', b'["\\u0000"]\n', b'["."]\n', b'["a/b"]\n'])
+def test_a_journal_of_no_agent_is_not_restored(shelf: Shelf, place: Path, line: bytes) -> None:
+    backup = take(shelf)
+    repository = backups_in(place)
+    (place / "backups" / BACKUPS / backup.name / "journal.zst").unlink()
+    written_anew = repository.put(backup.name, "journal.zst", [line])
+    parts = tuple(written_anew if part.name == written_anew.name else part for part in backup.parts)
+    other = dataclasses.replace(backup, parts=parts)
+    (place / "restored").mkdir()
+    store = LocalStore(str(place / "restored/store"))
+    with pytest.raises(Damaged, match="journal"):
+        Restorer(repository, other, str(place / "restored"), store).restore()
+
+
 def test_a_restore_refuses_a_folder_in_which_something_lies(shelf: Shelf, place: Path) -> None:
     mixed(shelf)
     take(shelf)
@@ -335,6 +485,97 @@ def test_a_restore_refuses_a_folder_in_which_something_lies(shelf: Shelf, place:
             restore(place, into=f"with-{name}")
     with pytest.raises(NotFound, match="no backup"):
         restore(place, name="20010101T000000Z")
+
+
+def with_values(**values: object) -> Callable[[bytes], bytes]:
+    """Other values in a ``backup.json``."""
+    return lambda data: json.dumps(json.loads(data) | values).encode()
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda data: data[:-20],
+        lambda _: b"",
+        lambda _: b"[" * 100_000,
+        lambda _: b"[]",
+        with_values(format=2),
+        with_values(colour="red"),
+        lambda data: json.dumps({name: value for name, value in json.loads(data).items() if name != "files"}).encode(),
+        with_values(files="3"),
+        with_values(files=True),
+        with_values(name="20010101T000000Z"),
+        with_values(problems=[3]),
+        with_values(parts=[["store/a", 1, "", 1, ""]]),
+        with_values(parts=[["backups/../x", 1, "", 1, ""]]),
+        with_values(parts=[["backups", 1]]),
+        with_values(parts=["abcde"]),
+    ],
+)
+def test_a_backup_that_cannot_be_read_any_more_is_named_and_nothing_is_removed(
+    shelf: Shelf, place: Path, alter: Callable[[bytes], bytes]
+) -> None:
+    """It was whole once: what it needs may be all there."""
+    mixed(shelf)
+    first = take(shelf)
+    shelf.put(LOG, b"new\n", append=True)
+    second = take(shelf)
+    third = take(shelf)
+    note = place / "backups" / BACKUPS / first.name / "backup.json"
+    note.write_bytes(alter(note.read_bytes()))
+    (place / "backups" / BACKUPS / second.name / "backup.json").unlink()
+    before = sorted((place / "backups").rglob("*"))
+    repository = backups_in(place)
+    listing = repository.listing()
+    assert [one.name for one in listing.whole] == [third.name]
+    assert (listing.unfinished, listing.unreadable) == ([second.name], [first.name])
+    (flaw,) = repository.unreadable(listing.unreadable)
+    assert (flaw.place, flaw.is_damage, flaw.backups) == (f"{BACKUPS}{first.name}/backup.json", True, (first.name,))
+    for work in (repository.tidy, lambda: repository.prune(1)):
+        with pytest.raises(Damaged, match=first.name):
+            list(work())
+    with pytest.raises(Damaged, match=first.name):
+        repository.get(first.name)
+    assert sorted((place / "backups").rglob("*")) == before
+    (told,) = take(shelf).problems
+    assert first.name in told
+    assert set(before) <= set((place / "backups").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'["a/b.zst", 1]\n',
+        b'["a/b.zst", 1, "", 2]\n',
+        b'["a/b.zst", "1", ""]\n',
+        b'["a/b.zst", -1, ""]\n',
+        b'["../b.zst", 1, ""]\n',
+        b'"abc"\n',
+        b"{}\n",
+        b"[" * 100_000 + b"\n",
+        b'["a/b.zst", 1, ""]' + b" " * 3 * BACKUP_LINE_BYTES_MAX + b"\n",
+    ],
+)
+def test_a_list_of_other_things_than_segments_is_damage(shelf: Shelf, place: Path, content: bytes) -> None:
+    backup = take(shelf)
+    repository = backups_in(place)
+    blocks = [content[at : at + 1000] for at in range(0, len(content), 1000)]
+    listed = repository.put("20010101T000000Z", "objects.zst", blocks)
+    other = dataclasses.replace(backup, name="20010101T000000Z", parts=(listed,))
+    with pytest.raises(Damaged, match=r"objects\.zst"):
+        list(repository.objects(other))
+
+
+def test_a_backup_of_very_much_damage_can_still_be_read(shelf: Shelf, place: Path) -> None:
+    taking = Taking()
+    for _ in range(BACKUP_PROBLEMS_MAX + 1):
+        taking.problem("\U0001f4be" * 10_000 + " is damaged")
+    assert taking.more_problems == 1
+    assert taking.problems[0].endswith(" is damaged")
+    backup = take(shelf)
+    full = dataclasses.replace(backup, problems=tuple(taking.problems))
+    assert len(written(full)) < BACKUP_NOTE_BYTES_MAX
+    assert backup_in(written(full), backup.name) == full
 
 
 # Cut off anywhere ---------------------------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from logferry.archive import Catalog
+from logferry.archive.backup import Repository
 from logferry.archive.catalog import Place
 from logferry.archive.catalog.beside import catalog_beside
+from logferry.archive.store import LocalStore
 from logferry.clock import ManualClock
 from logferry.errors import BadConfig, Later, LogferryError, Refused, Unreachable
 from tests.archive.conftest import AGENT, Shelf, catalog_url
@@ -332,3 +334,14 @@ def test_the_url_of_the_shelf_is_the_servers(elsewhere: str, folder: Path) -> No
     assert catalog_url(folder) == elsewhere
     Shelf(folder).close()
     assert not (folder / "catalog.db").exists()
+
+
+def test_no_backup_is_begun_of_a_catalog_that_is_elsewhere(elsewhere: str, folder: Path) -> None:
+    """What a refused one would leave in an empty folder keeps other archives out of it."""
+    assert elsewhere
+    shelf = Shelf(folder)
+    store = LocalStore(str(folder / "backups"))
+    with pytest.raises(Refused, match="SQLite"):
+        shelf.archive.taker(Repository(store)).take({})
+    shelf.close()
+    assert list(store.objects()) == []

@@ -14,11 +14,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.engine import Connection
 
-from logferry.archive.catalog.writer import Change
+from logferry.archive.catalog.tables import removals
+from logferry.archive.catalog.writer import Change, Rows
 from logferry.archive.durable import Disk
 from logferry.archive.many import WholeFile
-from logferry.archive.removal import RemoveFile
+from logferry.archive.removal import RemoveFile, made_free, made_free_above
 from logferry.archive.seal import Sealed
 from logferry.archive.segment import salvage
 from logferry.errors import Busy, Damaged, Differs, LogferryError
@@ -44,6 +47,25 @@ def files_below(shelf: Shelf, tree: str) -> list[str]:
     """Names of plain files in one of the trees."""
     root = shelf.folder / tree
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_a_name_that_is_another_files_by_now_is_not_free(shelf: Shelf) -> None:
+    """The row that it is to go is of before; only what is gone makes room."""
+    rooms = shelf.archive._rooms
+    shelf.put(LOG, b"another\n")
+    left = shelf.folder / "live" / AGENT / OLD
+    left.write_bytes(b"left\n")
+
+    def note(connection: Connection) -> None:
+        for path in (LOG, OLD):
+            connection.execute(insert(removals).values(place=f"live/{AGENT}/{path}", since_ns=0))
+
+    shelf.catalog.writer.run(Rows(note))
+    assert made_free(rooms, AGENT, OLD)
+    assert not left.exists()
+    assert not made_free_above(rooms, AGENT, f"{LOG}/below")
+    assert shelf.current(LOG) == b"another\n"
+    assert not made_free(rooms, AGENT, LOG)  # and nobody asks again
 
 
 @pytest.mark.databases

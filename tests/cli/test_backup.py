@@ -79,6 +79,37 @@ def test_older_backups_are_thinned_out(logferry: Logferry, root: Path) -> None:
     assert left["name"] == whole[1]
 
 
+def test_a_backup_that_cannot_be_read_any_more_is_named(logferry: Logferry, root: Path) -> None:
+    place = str(root.parent / "backups")
+    for _ in range(2):
+        assert logferry("backup", "make", place)[0] == 0
+    (note, _) = sorted((root.parent / "backups").rglob("backup.json"))
+    note.write_bytes(b"{")
+    name = note.parent.name
+    _, out, err = logferry("backup", "list", place)
+    assert f"{name} " not in out
+    assert f"{name} cannot be read" in err
+    assert json.loads(logferry("backup", "list", place, "--json")[1].splitlines()[1])["name"] == name
+    code, out, err = logferry("backup", "verify", place)
+    assert code == 4
+    assert f"backups/{name}/backup.json" in out
+    assert "1 damaged" in err
+    code, _, err = logferry("backup", "prune", place, "--keep", "1")
+    assert code == 4
+    assert name in err
+    assert note.exists()
+
+
+@pytest.mark.parametrize("command", [("repair",), ("repair", "--rebuild"), ("retention", "run"), ("reindex",)])
+def test_nothing_works_on_an_archive_that_is_being_restored(
+    logferry: Logferry, root: Path, command: tuple[str, ...]
+) -> None:
+    (root / "restore.json").write_text("{}")
+    code, _, err = logferry(*command)
+    assert code == 2
+    assert "logferry restore" in err
+
+
 @pytest.mark.parametrize("command", [("make",), ("list",), ("verify",), ("prune", "--keep", "1")])
 def test_without_a_place_it_says_how_to_name_one(logferry: Logferry, command: tuple[str, ...]) -> None:
     code, _, err = logferry("backup", *command)

@@ -41,3 +41,9 @@ def test_what_is_no_quota_is_refused(logferry: Logferry, wrong: tuple[str, str])
     assert logferry("admin", "quota", AGENT, *wrong)[0] == 2
     assert logferry("admin", "quota", *wrong)[0] == 2
     assert logferry("admin", "quota", "nobody", "--files", "3")[0] == 1
+
+
+def test_of_two_quotas_neither_is_set_when_one_is_wrong(logferry: Logferry) -> None:
+    before = logferry("admin", "quota", AGENT, "--json")
+    assert logferry("admin", "quota", AGENT, "--bytes", "1000", "--files", "few")[0] == 2
+    assert logferry("admin", "quota", AGENT, "--json") == before

@@ -12,10 +12,12 @@ import pytest
 from logferry.archive import Archive, Catalog
 from logferry.archive.backup import Backup
 from logferry.archive.backup.repository import Checked
+from logferry.archive.locks import backing_up
 from logferry.errors import Conflict, Refused
 from logferry.server import backing, catalogs, first_run
 from logferry.server.config import BackupConfig, ServerConfig
 from logferry.server.people import People
+from logferry.server.rebuilding import rebuilt
 from tests.archive.store import weed as weeds
 from tests.archive.store.weed import BUCKET, KEY_ID, SECRET
 from tests.server.helpers import eventually
@@ -142,10 +144,48 @@ def test_no_server_starts_on_a_restore_that_was_cut_off(tmp_path: Path) -> None:
     (tmp_path / "elsewhere/restore.json").write_text("{}")
     with pytest.raises(Conflict, match="being restored"):
         first_run.prepare(config)
+    with pytest.raises(Conflict, match="being restored"):
+        list(rebuilt(config))
+    restored(config, tmp_path / "backups")
+    (tmp_path / "elsewhere/restore.json").write_text("{}")  # cut off behind the catalog
+    with pytest.raises(Conflict, match="being restored"):
+        first_run.prepare(config)
+    with pytest.raises(Conflict, match="being restored"):
+        list(rebuilt(config))
     restored(config, tmp_path / "backups")
     first_run.prepare(config).close()
     with pytest.raises(Conflict, match="already"):
         restored(config, tmp_path / "backups")
+
+
+def test_a_server_that_waited_for_the_lock_of_a_restore_does_not_start_on_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restore begins right before the lock is taken, and is killed."""
+    config = config_for(tmp_path / "data")
+    locking = first_run.lock_archive
+
+    def late(data_dir: str) -> int:
+        (tmp_path / "data/restore.json").write_text("{}")
+        return locking(data_dir)
+
+    monkeypatch.setattr(first_run, "lock_archive", late)
+    with pytest.raises(Conflict, match="being restored"):
+        first_run.prepare(config)
+    assert not (tmp_path / "data/catalog.db").exists()
+    (tmp_path / "data/restore.json").unlink()
+    os.close(locking(str(tmp_path / "data")))  # it has let go of the lock
+
+
+def test_no_catalog_is_built_anew_while_a_backup_is_taken(tmp_path: Path) -> None:
+    """The backup reads by ids of the old one."""
+    site = Site.make(tmp_path / "data")
+    site.catalog.close()
+    with backing_up(site.config.data_dir):
+        with pytest.raises(Conflict, match="backup"):
+            list(rebuilt(site.config))
+        assert list(rebuilt(site.config, write=False)) == []
+    assert list(rebuilt(site.config)) == []
 
 
 def test_a_backup_goes_into_no_folder_of_the_archive(tmp_path: Path) -> None:
@@ -155,6 +195,25 @@ def test_a_backup_goes_into_no_folder_of_the_archive(tmp_path: Path) -> None:
     taken(site.config, tmp_path / "backups")
     assert (tmp_path / "backups").stat().st_mode & 0o77 == 0
     site.catalog.close()
+
+
+def test_in_a_folder_that_others_may_read_what_a_backup_writes_is_for_its_user_alone(tmp_path: Path) -> None:
+    """A folder that root has made before, or that an older Logferry has used."""
+    site = Site.make(tmp_path / "data")
+    root = tmp_path / "backups"
+    for folder in (root, root / "backups"):
+        folder.mkdir()
+        folder.chmod(0o755)
+    old = os.umask(0)
+    try:
+        taken(site.config, root)
+    finally:
+        os.umask(old)
+    site.catalog.close()
+    modes = {path.relative_to(root): (path.is_dir(), path.stat().st_mode & 0o777) for path in root.rglob("*")}
+    assert any(path.name == "key.pem" for path in modes)
+    assert [path for path, facts in modes.items() if facts not in ((True, 0o700), (False, 0o600))] == []
+    assert root.stat().st_mode & 0o777 == 0o755
 
 
 def test_backups_in_a_bucket_are_as_good(tmp_path: Path) -> None:

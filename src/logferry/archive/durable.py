@@ -88,11 +88,11 @@ class Disk:
         except FileNotFoundError:
             return
 
-    def make_folder(self, parent_dir: int, name: bytes) -> None:
+    def make_folder(self, parent_dir: int, name: bytes, mode: int = 0o755) -> None:
         """Make a folder; the caller syncs its parent. That it exists is no error."""
         self.step("make_folder")
         try:
-            os.mkdir(name, 0o755, dir_fd=parent_dir)
+            os.mkdir(name, mode, dir_fd=parent_dir)
         except FileExistsError:
             return
 
@@ -128,3 +128,8 @@ def translated(error: OSError, what: str) -> LogferryError:
         f"the disk refused {what}: {os.strerror(error.errno or errno.EIO)}",
         hint="nothing was confirmed; look at the system log for the disk, then send again",
     )
+
+
+def of_the_disk(error: LogferryError) -> bool:
+    """Whether it is the disk that cannot read (a bad sector), rather than a moment that passes."""
+    return isinstance(error, Later) and isinstance(error.__cause__, OSError)

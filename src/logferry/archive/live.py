@@ -85,9 +85,13 @@ class LiveTree:
         Conflict: a component is a file.
     """
 
-    def __init__(self, root: str, disk: Disk, *, resolve: Callable[[int, bytes], int] | None = None) -> None:
-        os.makedirs(root, mode=0o755, exist_ok=True)
+    def __init__(
+        self, root: str, disk: Disk, *, resolve: Callable[[int, bytes], int] | None = None, folder_mode: int = 0o755
+    ) -> None:
+        """``folder_mode``: of folders that are made."""
+        os.makedirs(root, mode=folder_mode, exist_ok=True)
         self._disk = disk
+        self._folder_mode = folder_mode
         self._root = Folder(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         self._resolve = resolve or resolver()
         self._lock = threading.Lock()
@@ -129,7 +133,7 @@ class LiveTree:
         parent_path, _, name = path.rpartition("/")
         parent = self.make(parent_path, sync)
         if found is None:
-            self._disk.make_folder(parent.fd, name.encode())
+            self._disk.make_folder(parent.fd, name.encode(), self._folder_mode)
             found = self.folder(path)
         if found is None:
             raise Conflict(f"the folder {path} vanished while it was being made", hint="try again")

@@ -15,10 +15,10 @@ from logferry.archive.rooms import Rooms
 from logferry.archive.second_names import drop_second_names
 
 
-class RemoveFile(Change[None]):
+class RemoveFile(Change[bool]):
     """A file whose bytes are all sealed goes, unless its name is another file's by now; then its row.
 
-    Raises Busy while somebody writes there.
+    The result tells whether nothing has its name now. Raises Busy while somebody writes there.
     """
 
     def __init__(self, rooms: Rooms, place: str, *, is_held: bool = False) -> None:
@@ -27,6 +27,7 @@ class RemoveFile(Change[None]):
         self._place = place
         self._is_held = is_held
         self._stack = contextlib.ExitStack()
+        self._is_free = True
 
     def stage(self, sync: Callable[[Folder], None]) -> None:
         tree, _, path = self._place.partition("/")
@@ -53,13 +54,15 @@ class RemoveFile(Change[None]):
             used = state is not None and state.is_current and state.state == LIVE
         else:
             used = self._rooms.catalog.files.holds(self._place)
+        self._is_free = not used
         if not used:
             drop_second_names(self._rooms, agent, fd, self._place)
             self._rooms.disk.unlink(folder.fd, name.encode())
             sync(folder)
 
-    def apply(self, transaction: Transaction) -> None:
+    def apply(self, transaction: Transaction) -> bool:
         self._rooms.catalog.sealing.removed(transaction, self._place)
+        return self._is_free
 
     def release(self) -> None:
         self._stack.close()
@@ -74,8 +77,7 @@ def made_free(rooms: Rooms, agent: str, path: str, *, is_held: bool = False) -> 
     place = f"live/{agent}/{path}"
     if not rooms.catalog.sealing.is_to_go(place):
         return False
-    rooms.catalog.writer.run(RemoveFile(rooms, place, is_held=is_held))
-    return True
+    return rooms.catalog.writer.run(RemoveFile(rooms, place, is_held=is_held))
 
 
 def made_free_above(rooms: Rooms, agent: str, path: str) -> bool:

@@ -108,10 +108,9 @@ def quota(file: str | None, agent: str | None, size: str | None, files: str | No
         if size is not None or files is not None:
             if agent is None:
                 raise Refused("which agent's quota?", hint="logferry admin quota web-01 --bytes 200GB")
-            if size is not None:
-                desk.catalog.agents.change(agent, quota_bytes=_bound(size, settings.size_bytes))
-            if files is not None:
-                desk.catalog.agents.change(agent, quota_files=_bound(files, _count))
+            bounds = {} if size is None else {"quota_bytes": _bound(size, settings.size_bytes)}
+            bounds |= {} if files is None else {"quota_files": _bound(files, _count)}
+            desk.catalog.agents.change(agent, **bounds)
         found = [one for one in desk.catalog.agents.list() if agent in (None, one.id)]
     if agent is not None and not found:
         raise NotFound(f"there is no agent {agent}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -53,9 +54,9 @@ def make(place: str | None, file: str | None, keep: int | None, without_keys: bo
         path = load_config_with_origins(file, for_server()).path
         with repository(here.config, place, make=True) as backups:
             taker = here.archive.taker(backups, tell=_teller(bar))
-            done = taker.take(extras(here.config, path, secrets=not without_keys))
+            done = taker.take(extras(here.config, path, secrets=not without_keys), keep=keep)
             bar.clear()
-            removed = list(backups.prune(keep)) if keep is not None else []
+            removed = taker.taking.removed
     if as_json:
         text.out_json(as_plain(done) | {"removed": removed})
     else:
@@ -106,11 +107,15 @@ def show(place: str | None, file: str | None, as_json: bool) -> int:
             text.out_json(as_plain(one) | {"whole": True})
         for name in listing.unfinished:
             text.out_json({"name": name, "whole": False})
+        for name in listing.unreadable:
+            text.out_json({"name": name, "whole": False, "unreadable": True})
     elif listing.whole:
         head = ("BACKUP", "TAKEN", "AGENTS", "FILES", "CONTENT", "SEGMENTS", "ADDED", "NOTE")
         text.out(text.table(head, map(_cells, listing.whole), right="AGENTS FILES CONTENT SEGMENTS ADDED"))
     for name in listing.unfinished if not as_json else ():
         text.note(f"{name} was never finished, or is being written; the next backup removes what is left of it")
+    for name in listing.unreadable if not as_json else ():
+        text.note(f"{name} cannot be read (logferry backup verify tells why); nothing is removed while it is there")
     return failures.OK if listing.whole else failures.NOTHING
 
 
@@ -136,7 +141,7 @@ def _cells(one: Backup) -> tuple[str, ...]:
 @_JSON
 def verify(place: str | None, file: str | None, name: str | None, quick: bool, as_json: bool) -> int:
     """Read backups and compare every byte with its checksum. Exit code 4: something is damaged."""
-    from logferry.archive.backup.repository import Checked
+    from logferry.archive.backup.repository import Checked, Listing
 
     bar = text.Progress()
     checked = Checked()
@@ -149,8 +154,9 @@ def verify(place: str | None, file: str | None, name: str | None, quick: bool, a
         read += count
 
     with _backups(file, place) as backups:
-        wanted = [backups.get(name)] if name else backups.listing().whole
-        for flaw in backups.verify(wanted, checked, deep=not quick, pace=tell):
+        listing = Listing([backups.get(name)]) if name else backups.listing()
+        wanted = backups.verify(listing.whole, checked, deep=not quick, pace=tell)
+        for flaw in chain(backups.unreadable(listing.unreadable), wanted):
             damaged += flaw.is_damage
             bar.clear()
             word = "damaged" if flaw.is_damage else "note"
@@ -167,7 +173,7 @@ def verify(place: str | None, file: str | None, name: str | None, quick: bool, a
             f"{checked.backups:,} backups, {checked.objects:,} objects {how}: "
             + (f"{damaged:,} damaged" if damaged else "nothing damaged")
         )
-    return failures.PARTIAL if damaged else failures.OK if wanted else failures.NOTHING
+    return failures.PARTIAL if damaged else failures.OK if listing.whole else failures.NOTHING
 
 
 @backup.command()

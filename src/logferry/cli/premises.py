@@ -37,9 +37,11 @@ def premises(file: str | None, *, need_catalog: bool = True) -> Iterator[Premise
 
     Raises:
         NotFound: there is no archive (``need_catalog``: or it has lost its catalog).
+        Conflict: a backup is being restored to it.
     """
     need_server()
     from logferry.archive import Archive
+    from logferry.archive.backup.restoring import refuse_unfinished
     from logferry.errors import NotFound
     from logferry.server.catalogs import has_catalog, open_catalog
     from logferry.server.config import load_config
@@ -49,6 +51,7 @@ def premises(file: str | None, *, need_catalog: bool = True) -> Iterator[Premise
     root = config.data_dir
     if not os.path.isdir(root):
         raise NotFound(f"no archive in {root}", hint="name its settings with --config, or start it first")
+    refuse_unfinished(root)
     if need_catalog and not has_catalog(config):
         raise NotFound(f"the archive in {root} has no catalog", hint="logferry repair builds it from what is there")
     with (

@@ -30,7 +30,8 @@ def restore(place: str | None, file: str | None, name: str | None, as_json: bool
     Cut off, it goes on where it was when it is called again. Exit code 4: something was damaged in the backup.
     """
     need_server()
-    from logferry.server.backing import SETTINGS, repository, restore
+    from logferry.archive.backup.records import SETTINGS
+    from logferry.server.backing import repository, restore
     from logferry.server.config import load_config
 
     config = load_config(file, for_server())

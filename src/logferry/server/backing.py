@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from logferry.archive.backup import Backup, Repository, Restorer
-from logferry.archive.backup.restoring import MARKER, Restoring, Tell
+from logferry.archive.backup.records import BACKUPS, SETTINGS
+from logferry.archive.backup.repository import SEGMENTS
+from logferry.archive.backup.restoring import Restoring, Tell
 from logferry.archive.durable import Disk
 from logferry.archive.store import BucketSettings, BucketStore, LocalStore, Store
 from logferry.errors import BadConfig, Refused
@@ -16,9 +19,6 @@ from logferry.server import runfiles
 from logferry.server.config import ServerConfig
 from logferry.server.first_run import lock_archive
 from logferry.server.store import secret_in, store_of
-
-SETTINGS = "server.toml.backup"
-"""The settings of the server whose archive it was, as they lie in a backup and beside a restored archive."""
 
 
 def backup_place(config: ServerConfig, given: str | None) -> str:
@@ -65,9 +65,23 @@ def _store(config: ServerConfig, place: str, *, make: bool, disk: Disk | None) -
             os.makedirs(root, mode=0o700, exist_ok=True)
         elif not os.path.isdir(root):
             raise Refused(f"there is no folder {root}", hint="name the folder that was given to logferry backup make")
-        return LocalStore(root, disk)
+        for name in (BACKUPS, SEGMENTS) if make else ():
+            _close(os.path.join(root, name.rstrip("/")))
+        return LocalStore(root, disk, file_mode=0o600, folder_mode=0o700)
     except OSError as error:
         raise Refused(f"cannot write in {root}: {error.strerror}", hint="give this user the folder") from error
+
+
+def _close(folder: str) -> None:
+    """Keep others out of a folder of backups, which has keys in it; one of an older Logferry is open to them."""
+    try:
+        mode = os.stat(folder, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode) and mode & 0o077:
+            os.chmod(folder, 0o700)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        return  # another user's, or a file system without modes: who may read it is decided there
 
 
 def extras(config: ServerConfig, config_path: str, *, secrets: bool) -> dict[str, bytes]:
@@ -116,8 +130,3 @@ def restore(
             return restorer.done
     finally:
         os.close(lock_fd)
-
-
-def is_being_restored(data_dir: str) -> bool:
-    """Whether a restore was begun there and is not at its end."""
-    return os.path.exists(os.path.join(data_dir, MARKER))

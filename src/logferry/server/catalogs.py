@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from logferry.archive.catalog import Catalog, Place
+from logferry.archive.catalog import Catalog, Place, sqlite_url
 from logferry.archive.catalog.quotas import Quota
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadConfig
@@ -41,7 +41,7 @@ def catalog_place(config: ServerConfig) -> Place:
 
 def catalog_url(data_dir: str) -> str:
     """The SQLAlchemy URL of the catalog in ``data_dir``, where the settings name no other."""
-    return f"sqlite:///{os.path.join(data_dir, CATALOG_FILE)}"
+    return sqlite_url(os.path.join(data_dir, CATALOG_FILE))
 
 
 def _secret(path: str) -> str:

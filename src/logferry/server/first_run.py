@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from logferry.archive.backup.restoring import MARKER
+from logferry.archive.backup.restoring import refuse_unfinished
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Conflict
 from logferry.ftp import TlsIdentity
@@ -89,7 +89,7 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
 
     Raises:
         Refused: the folder cannot be written.
-        Conflict: another server runs on it, or the catalog is from a newer Logferry.
+        Conflict: another server runs on it, a restore to it is not at its end, or the catalog is from a newer Logferry.
         Damaged: the catalog cannot be read.
         Unreachable: the catalog's server does not answer.
     """
@@ -99,11 +99,13 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
         os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
     except OSError as error:
         raise runfiles.not_writable(data_dir, error) from error
-    is_new = not has_catalog(config)
-    if is_new:
-        _refuse_orphans(config)
+    refuse_unfinished(data_dir)  # says it better than the lock, which a restore holds, too
     lock_fd = lock_archive(data_dir)
     try:
+        refuse_unfinished(data_dir)
+        is_new = not has_catalog(config)
+        if is_new:
+            _refuse_orphans(config)
         pin = identity(config).pin
         catalog = open_catalog(config, clock)
         try:
@@ -129,11 +131,6 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
 
 def _refuse_orphans(config: ServerConfig) -> None:
     """Raise Conflict when there are archived files without a catalog: an empty one would not know them."""
-    if os.path.exists(os.path.join(config.data_dir, MARKER)):
-        raise Conflict(
-            f"a backup is being restored to {config.data_dir}, or that was cut off",
-            hint="wait for its end, or run logferry restore again: it goes on where it was",
-        )
     for name in ("live", "generations", "tails", "store"):
         place = os.path.join(config.data_dir, name)
         if os.path.isdir(place) and any(files for _, _, files in os.walk(place)):

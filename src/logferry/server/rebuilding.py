@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 from logferry.archive import Archive
+from logferry.archive.backup.restoring import refuse_unfinished
 from logferry.archive.catalog.beside import catalog_beside
+from logferry.archive.locks import backing_up
 from logferry.archive.rebuild import Rebuilt
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import NotFound
@@ -23,7 +26,8 @@ def rebuilt(config: ServerConfig, *, write: bool = True, clock: Clock = SYSTEM) 
     An old catalog is kept under another name. Cut off, nothing has changed.
 
     Raises:
-        Conflict: a server runs on the archive.
+        Conflict: a server runs on the archive, a restore to it is not at its end, or a backup is being taken (which
+            only ``write`` would harm).
         NotFound: there is no archive.
     """
     data_dir = config.data_dir
@@ -32,7 +36,9 @@ def rebuilt(config: ServerConfig, *, write: bool = True, clock: Clock = SYSTEM) 
     os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
     lock_fd = lock_archive(data_dir)
     try:
+        refuse_unfinished(data_dir)
         with (
+            backing_up(data_dir) if write else nullcontext(),  # a backup reads by the ids of the old catalog
             catalog_beside(catalog_place(config), clock, keep=write) as catalog,
             Archive(data_dir, catalog, clock=clock, store=store_of(config, "care")) as archive,
         ):

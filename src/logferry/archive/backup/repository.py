@@ -20,83 +20,42 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import IO, Any, NamedTuple, cast
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, cast
 
 import zstandard
 
+from logferry.archive.backup.records import (
+    BACKUPS,
+    FORMAT,
+    WHOLE,
+    Backup,
+    Listed,
+    Part,
+    altered,
+    backup_in,
+    json_object,
+    read_from,
+    record,
+    written,
+)
 from logferry.archive.store import Store, StoredObject
 from logferry.errors import Conflict, Damaged, NotFound
-from logferry.limits import BACKUP_LEVEL, BACKUP_NOTE_BYTES_MAX, BACKUP_WINDOW_BYTES_MAX, COPY_BYTES
+from logferry.limits import (
+    BACKUP_LEVEL,
+    BACKUP_LINE_BYTES_MAX,
+    BACKUP_NOTE_BYTES_MAX,
+    BACKUP_WINDOW_BYTES_MAX,
+    COPY_BYTES,
+)
 
-FORMAT = 1
 HEADER = "logferry-backups.json"
 SEGMENTS = "store/"
-BACKUPS = "backups/"
 CATALOG, JOURNAL, OBJECTS = "catalog.db.zst", "journal.zst", "objects.zst"
-EXTRA = "extra/"
 _EVER = 1 << 62
-_BEGUN, _WHOLE = "begun.json", "backup.json"
+_BEGUN = "begun.json"
 
 Pace = Callable[[int], None]
-
-
-class Part(NamedTuple):
-    """One object of a backup as it lies in the store, and its content (``raw_``) where that is compressed."""
-
-    name: str
-    bytes: int
-    sha256: str
-    raw_bytes: int
-    raw_sha256: str
-
-
-class Listed(NamedTuple):
-    """A segment that a backup needs. ``name``: as in the archive's own store."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """A whole backup. Times are nanoseconds since 1970; ``taken_ns``: the moment that it shows."""
-
-    name: str
-    archive: str
-    restored: str
-    """Of which restore that archive came; empty: of none."""
-    program: str
-    taken_ns: int
-    finished_ns: int
-    agents: int
-    files: int
-    generations: int
-    bytes: int
-    """Content of all generations."""
-    objects: int
-    object_bytes: int
-    """Segments it needs."""
-    new_objects: int
-    new_bytes: int
-    """What it added."""
-    parts: tuple[Part, ...]
-    problems: tuple[str, ...] = ()
-    """What of the archive was damaged already, one sentence each."""
-    more_problems: int = 0
-
-    def part(self, name: str) -> Part:
-        """A part by its name within the backup. Raises Damaged when there is none."""
-        for part in self.parts:
-            if part.name == f"{BACKUPS}{self.name}/{name}":
-                return part
-        where = f"{BACKUPS}{self.name}"
-        raise Damaged(f"the backup {self.name} has no {name}", where=where, hint="use another one")
-
-    def extras(self) -> list[Part]:
-        """The parts that lie beside the archive's own: certificate, settings."""
-        return [part for part in self.parts if part.name.startswith(f"{BACKUPS}{self.name}/{EXTRA}")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +79,15 @@ class Checked:
 
 @dataclass(slots=True)
 class Listing:
-    """All backups by name, which is their order in time: whole ones, and the names of the others."""
+    """All backups by name, which is their order in time: whole ones, and the names of the others.
+
+    ``unreadable``: those that were finished, but what they say about themselves cannot be read. Nothing may be removed
+    that they could need.
+    """
 
     whole: list[Backup] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
 class StoreBelow:
@@ -190,7 +154,7 @@ class Repository:
 
     def _header(self) -> dict[str, Any]:
         try:
-            values = _object(self.store.read(HEADER, 0, BACKUP_NOTE_BYTES_MAX))
+            values = json_object(self.store.read(HEADER, 0, BACKUP_NOTE_BYTES_MAX))
         except NotFound as error:
             raise NotFound("there are no backups", hint="logferry backup make writes the first one") from error
         if values is None or values.get("format") != FORMAT:
@@ -203,19 +167,37 @@ class Repository:
         found = Listing()
         names = sorted({o.name.split("/")[1] for o in self.store.objects(BACKUPS.rstrip("/")) if o.name.count("/") > 1})
         for name in names:
-            backup = self._read(name)
+            try:
+                backup = self._read(name)
+            except Damaged:
+                found.unreadable.append(name)
+                continue
             if backup is None:
                 found.unfinished.append(name)
             else:
                 found.whole.append(backup)
         return found
 
+    def _readable(self) -> Listing:
+        """The listing. Raises Damaged when there is a backup of which nobody can tell what it needs."""
+        listing = self.listing()
+        if listing.unreadable:
+            where = f"{BACKUPS}{listing.unreadable[0]}"
+            raise Damaged(
+                f"the backup {listing.unreadable[0]} cannot be read, so nothing is removed",
+                where=where,
+                hint="logferry backup verify tells why; when you need it no more, remove its folder by hand",
+            )
+        return listing
+
     def get(self, name: str | None = None) -> Backup:
-        """The backup ``name``, None: the newest whole one. Raises NotFound."""
+        """The backup ``name``, None: the newest whole one. Raises NotFound; Damaged: it cannot be read."""
         listing = self.listing()
         for backup in reversed(listing.whole):
             if name in (None, backup.name):
                 return backup
+        if name in listing.unreadable:
+            self._read(name)
         if name in listing.unfinished:
             raise NotFound(f"the backup {name} was never finished", hint="logferry backup list shows the whole ones")
         raise NotFound(
@@ -223,18 +205,12 @@ class Repository:
         )
 
     def _read(self, name: str) -> Backup | None:
+        """None: it was never finished. Raises Damaged when what it says about itself cannot be read."""
         try:
-            values = _object(self.store.read(f"{BACKUPS}{name}/{_WHOLE}", 0, BACKUP_NOTE_BYTES_MAX))
+            data = read_from(self.store, f"{BACKUPS}{name}/{WHOLE}", 0, BACKUP_NOTE_BYTES_MAX)
         except NotFound:
             return None
-        try:
-            if values is None or values.pop("format") != FORMAT:
-                return None
-            values["parts"] = tuple(Part(*part) for part in values["parts"])
-            values["problems"] = tuple(values["problems"])
-            return Backup(**values)
-        except (KeyError, TypeError):
-            return None
+        return backup_in(data, name)
 
     # Writing one -----------------------------------------------------------------------------------------------------
 
@@ -268,8 +244,7 @@ class Repository:
 
     def finish(self, backup: Backup) -> None:
         """The backup is whole from now on."""
-        values = asdict(backup) | {"format": FORMAT, "parts": [list(part) for part in backup.parts]}
-        self.store.put(f"{BACKUPS}{backup.name}/{_WHOLE}", [_json(values)])
+        self.store.put(f"{BACKUPS}{backup.name}/{WHOLE}", [written(backup)])
 
     # Reading one -----------------------------------------------------------------------------------------------------
 
@@ -284,7 +259,7 @@ class Repository:
             seen.update(block)
             yield block
         if (size, seen.hexdigest()) != (part.raw_bytes, part.raw_sha256):
-            raise _altered(part.name)
+            raise altered(part.name)
 
     def _expanded(self, part: Part) -> Iterator[bytes]:
         raw = _ObjectFile(self.store, part)
@@ -298,7 +273,7 @@ class Repository:
                 while block := reader.read(COPY_BYTES):
                     yield block
         except zstandard.ZstdError as error:
-            raise _altered(part.name) from error
+            raise altered(part.name) from error
 
     def lines(self, part: Part) -> Iterator[list[Any]]:
         """The lines of JSON of a part. Raises Damaged."""
@@ -306,24 +281,27 @@ class Repository:
         for block in self.content(part):
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
-                try:
-                    yield list(json.loads(line))
-                except (ValueError, TypeError) as error:
-                    raise _altered(part.name) from error
+                yield _line_in(line, part.name)
+            if len(rest) > BACKUP_LINE_BYTES_MAX:
+                raise altered(part.name)
 
     def objects(self, backup: Backup) -> Iterator[Listed]:
         """The segments that a backup needs. Raises Damaged."""
-        for line in self.lines(backup.part(OBJECTS)):
-            yield Listed(*line)
+        part = backup.part(OBJECTS)
+        for line in self.lines(part):
+            yield record(Listed, line, part.name)
 
     # Removing --------------------------------------------------------------------------------------------------------
 
     def prune(self, keep: int) -> Iterator[str]:
-        """Remove all but the newest ``keep`` whole backups, and what only they needed; yields what is removed."""
+        """Remove all but the newest ``keep`` whole backups, and what only they needed; yields what is removed.
+
+        Raises Damaged as ``tidy`` does.
+        """
         assert keep > 0
-        for backup in self.listing().whole[:-keep]:
+        for backup in self._readable().whole[:-keep]:
             yield f"{BACKUPS}{backup.name}"
-            self.store.remove(f"{BACKUPS}{backup.name}/{_WHOLE}")  # from here on it is unfinished, whatever happens
+            self.store.remove(f"{BACKUPS}{backup.name}/{WHOLE}")  # from here on it is unfinished, whatever happens
         yield from self.tidy()
 
     def tidy(self) -> Iterator[str]:
@@ -332,7 +310,7 @@ class Repository:
         Only while nobody writes one. Raises Damaged when it cannot be told what the whole ones need: then nothing goes.
         """
         self.store.sweep(_EVER)  # who wrote is dead, or it would be locked
-        listing = self.listing()
+        listing = self._readable()
         if not listing.unfinished:
             return
         needed = {one.name for backup in listing.whole for one in self.objects(backup)}
@@ -346,6 +324,14 @@ class Repository:
             yield f"{BACKUPS}{name}"
 
     # Verifying -------------------------------------------------------------------------------------------------------
+
+    def unreadable(self, names: Iterable[str]) -> Iterator[BackupFlaw]:
+        """Why these backups, ``unreadable`` in a listing, cannot be read."""
+        for name in names:
+            try:
+                self._read(name)
+            except Damaged as error:
+                yield BackupFlaw(error.where, error.message, True, (name,))
 
     def verify(self, backups: Iterable[Backup], checked: Checked, *, deep: bool, pace: Pace) -> Iterator[BackupFlaw]:
         """What is wrong with these backups; each object is looked at once.
@@ -391,7 +377,10 @@ class Repository:
             return ""
         seen = hashlib.sha256()
         for offset in range(0, size, COPY_BYTES):
-            data = self.store.read(name, offset, COPY_BYTES)
+            try:
+                data = read_from(self.store, name, offset, COPY_BYTES)
+            except (Damaged, NotFound) as error:
+                return error.message
             seen.update(data)
             checked.bytes += len(data)
             pace(len(data))
@@ -413,22 +402,20 @@ class _ObjectFile(io.RawIOBase):
     def read(self, count: int = -1) -> bytes:
         """The next bytes."""
         left = self._part.bytes - self._at
-        data = self._store.read(self._part.name, self._at, left if count < 0 else min(count, left))
+        data = read_from(self._store, self._part.name, self._at, left if count < 0 else min(count, left))
         self._at += len(data)
         return data
 
 
-def _altered(name: str) -> Damaged:
-    return Damaged(f"{name} is not what was written", where=name, hint="use another backup")
+def _line_in(line: bytes, where: str) -> list[Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise altered(where) from error
+    if not isinstance(values, list):
+        raise altered(where)
+    return values
 
 
 def _json(values: dict[str, Any]) -> bytes:
     return json.dumps(values, indent=1).encode() + b"\n"
-
-
-def _object(data: bytes) -> dict[str, Any] | None:
-    try:
-        values = json.loads(data)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None

@@ -23,20 +23,32 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from logferry.archive.backup.repository import BACKUPS, CATALOG, EXTRA, JOURNAL, Backup, Listed, Repository
+from logferry.archive.backup.records import Backup, Listed, altered, read_from
+from logferry.archive.backup.repository import CATALOG, JOURNAL, Repository
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.catalog.snapshot import Snapshot, check_copy
 from logferry.archive.durable import Disk, translating
 from logferry.archive.live import Folder, LiveTree
 from logferry.archive.store import Store
-from logferry.errors import Conflict, NotFound
+from logferry.errors import BadName, Conflict, Damaged, NotFound
 from logferry.limits import COPY_BYTES
+from logferry.names import checked_agent_id
 
 MARKER = "restore.json"
 """In a data folder to which a backup is being restored: without it, what lies there belongs to somebody."""
 CATALOG_FILE = "catalog.db"
 _NEW = CATALOG_FILE + ".restored"
+
+
+def refuse_unfinished(data_dir: str) -> None:
+    """Raise Conflict where a restore was begun and is not at its end: what lies there is no whole archive."""
+    if os.path.exists(os.path.join(data_dir, MARKER)):
+        raise Conflict(
+            f"a backup is being restored to {data_dir}, or that was cut off",
+            hint="wait for its end, or run logferry restore again: it goes on where it was",
+        )
 
 
 @dataclass(slots=True)
@@ -80,9 +92,10 @@ class Restorer:
 
         Raises:
             Conflict: the data folder has an archive, or another backup was begun to be restored there.
-            Damaged: the backup's catalog is not whole.
+            Damaged: the backup's catalog is not whole, or things of no archive are in it.
             Full: no room; with room it goes on where it was.
         """
+        extras = [(self._backup.place_of(part), part) for part in self._backup.extras()]
         with translating(self._data_dir):
             if self._is_done():
                 self._forget_marker()
@@ -91,8 +104,7 @@ class Restorer:
         self._copy_segments()
         with translating(self._data_dir):
             self._write_journals()
-            for part in self._backup.extras():
-                name = part.name.removeprefix(f"{BACKUPS}{self._backup.name}/{EXTRA}")
+            for name, part in extras:
                 self._write(name, self._repository.content(part))
             self._write_catalog()
             self._forget_marker()
@@ -144,7 +156,7 @@ class Restorer:
 
         def parts() -> Iterator[bytes]:
             for offset in range(0, one.bytes, COPY_BYTES):
-                data = self._repository.segments.read(one.name, offset, COPY_BYTES)
+                data = read_from(self._repository.segments, one.name, offset, COPY_BYTES)
                 seen.update(data)
                 self.done.bytes += len(data)
                 self._tell(self.done)
@@ -155,6 +167,9 @@ class Restorer:
         except NotFound:
             self.done.problems.append(f"store/{one.name} is missing in the backup")
             return
+        except Damaged as error:
+            self.done.problems.append(f"of the backup, store/{error.message}")
+            return
         if one.sha256 not in ("", seen.hexdigest()):
             # Its whole frames are read all the same, and verify names the others.
             self.done.problems.append(f"store/{one.name} is damaged in the backup")
@@ -162,8 +177,15 @@ class Restorer:
     # What else belongs to it ------------------------------------------------------------------------------------------
 
     def _write_journals(self) -> None:
-        lines = self._repository.lines(self._backup.part(JOURNAL))
-        for agent, notes in itertools.groupby(lines, key=lambda line: str(line[0])):
+        part = self._backup.part(JOURNAL)
+
+        def agent_of(line: list[Any]) -> str:
+            try:
+                return checked_agent_id(str(line[0]))
+            except (IndexError, BadName) as error:
+                raise altered(part.name) from error
+
+        for agent, notes in itertools.groupby(self._repository.lines(part), key=agent_of):
             self._write(
                 f"journal/{agent}.jsonl",
                 (json.dumps(note[1:], ensure_ascii=True, separators=(",", ":")).encode() + b"\n" for note in notes),

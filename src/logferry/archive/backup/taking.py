@@ -27,18 +27,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from logferry import __version__
-from logferry.archive.backup.repository import (
-    CATALOG,
-    EXTRA,
-    JOURNAL,
-    OBJECTS,
-    Backup,
-    Part,
-    Repository,
-)
+from logferry.archive.backup.records import EXTRA, Backup, Part, read_from
+from logferry.archive.backup.repository import CATALOG, JOURNAL, OBJECTS, Repository
 from logferry.archive.catalog.facts import BACKED_UP, RESTORED
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.snapshot import Found, Loose, Snapshot
+from logferry.archive.durable import of_the_disk
 from logferry.archive.journal import Note
 from logferry.archive.locks import backing_up
 from logferry.archive.reader import open_generation
@@ -48,10 +42,11 @@ from logferry.archive.segment import Builder, HeldGeneration
 from logferry.archive.segment.manifest import told_bytes
 from logferry.archive.verify import behind_cache
 from logferry.archive.writing import SegmentWriter
-from logferry.errors import Damaged, Full, NotFound
+from logferry.errors import Damaged, Full, Later, NotFound
 from logferry.limits import (
     BACKUP_EXTENTS_MAX,
     BACKUP_LEVEL,
+    BACKUP_PROBLEM_CHARS_MAX,
     BACKUP_PROBLEMS_MAX,
     COPY_BYTES,
     MANIFEST_BYTES_MAX,
@@ -77,11 +72,14 @@ class Taking:
     new_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     more_problems: int = 0
+    removed: list[str] = field(default_factory=list)
+    """Older backups, and the segments that only they needed."""
 
     def problem(self, text: str) -> None:
         """Something of the archive is damaged."""
         if len(self.problems) < BACKUP_PROBLEMS_MAX:
-            self.problems.append(text)
+            half = BACKUP_PROBLEM_CHARS_MAX // 2
+            self.problems.append(text if len(text) <= 2 * half else f"{text[:half]}…{text[-half:]}")
         else:
             self.more_problems += 1
 
@@ -109,15 +107,21 @@ class Taker:
         self._work = os.path.join(rooms.data_dir, WORK_FOLDER)
         self.taking = Taking()
 
-    def take(self, extras: Mapping[str, bytes]) -> Backup:
+    def take(self, extras: Mapping[str, bytes], *, keep: int | None = None) -> Backup:
         """Take one; returns when it is whole. ``extras``: files to keep with it, by name.
 
         What of the archive is damaged is named in its ``problems``; all the rest is in the backup.
 
+        Args:
+            keep: how many of the newest backups stay then, None: all. ``taking.removed`` names what went; that nothing
+                can go is a problem of the backup as it is returned.
+
         Raises:
+            Refused: the catalog is not in SQLite.
             Conflict: another one is being taken, or other things lie there.
             Full: no room, here for a copy of the catalog, or there.
         """
+        self._rooms.catalog.check_snapshot()
         with backing_up(self._rooms.data_dir):
             archive = self._rooms.catalog.facts.archive_id()
             self._repository.claim(archive)
@@ -125,9 +129,22 @@ class Taker:
             shutil.rmtree(self._work, ignore_errors=True)
             os.makedirs(self._work, mode=0o700)
             try:
-                return self._take(archive, extras)
+                backup = self._take(archive, extras)
             finally:
                 shutil.rmtree(self._work, ignore_errors=True)
+            return backup if keep is None else self._thinned_out(backup, keep)
+
+    def _thinned_out(self, backup: Backup, keep: int) -> Backup:
+        """Remove older backups, still kept from whoever would take another one."""
+        self._phase("removing older backups")
+        try:
+            for name in self._repository.prune(keep):
+                self.taking.removed.append(name)
+                self._tell(self.taking)
+        except (Damaged, NotFound) as error:
+            self.taking.problem(f"older backups stay: {error.message}")
+        problems, more = tuple(self.taking.problems), self.taking.more_problems
+        return dataclasses.replace(backup, problems=problems, more_problems=more)
 
     def _take(self, archive: str, extras: Mapping[str, bytes]) -> Backup:
         restored = self._rooms.catalog.facts.get(RESTORED)
@@ -139,7 +156,7 @@ class Taker:
         path = os.path.join(self._work, "catalog.db")
         self._rooms.catalog.snapshot(path)
         taken_ns = self._rooms.clock.now_ns()
-        name = _name(taken_ns, {*listing.unfinished, *(b.name for b in listing.whole)})
+        name = _name(taken_ns, {*listing.unfinished, *listing.unreadable, *(b.name for b in listing.whole)})
         self._repository.begin(name, taken_ns)
         snapshot = Snapshot(path)
         try:
@@ -294,7 +311,9 @@ class Taker:
                         yield from builder.add(_facts(piece.loose), at, data)
                         self.taking.bytes += len(data)
                         self._tell(self.taking)
-            except (Damaged, NotFound, OSError) as error:
+            except (Damaged, NotFound, Later, OSError) as error:
+                if isinstance(error, Later) and not of_the_disk(error):
+                    raise
                 self.taking.problem(f"{piece.loose.agent}/{piece.loose.path}: {error}")
 
     # Segments ---------------------------------------------------------------------------------------------------------
@@ -323,7 +342,7 @@ class Taker:
 
         def parts() -> Iterator[bytes]:
             for offset in range(0, record.bytes, COPY_BYTES):
-                data = store.read(record.name, offset, COPY_BYTES)
+                data = read_from(store, record.name, offset, COPY_BYTES)
                 seen.update(data)
                 self.taking.bytes += len(data)
                 self._tell(self.taking)
@@ -333,6 +352,9 @@ class Taker:
             size = self._repository.segments.put(record.name, parts())
         except NotFound:
             self.taking.problem(f"the segment store/{record.name} is missing")
+            return
+        except Damaged as error:  # not copied: the next backup tries again
+            self.taking.problem(f"the segment store/{error.message}")
             return
         self.taking.new_objects += 1
         self.taking.new_bytes += size

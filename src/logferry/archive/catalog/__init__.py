@@ -15,7 +15,7 @@ from sqlalchemy import Engine, make_url
 from logferry.archive.catalog.agents import Agents
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
-from logferry.archive.catalog.engine import Place, explaining, opened
+from logferry.archive.catalog.engine import Place, explaining, opened, sqlite_url
 from logferry.archive.catalog.facts import Facts
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
@@ -27,13 +27,13 @@ from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
 from logferry.archive.catalog.sealing import Sealing
-from logferry.archive.catalog.snapshot import snapshot_bytes, take_snapshot
+from logferry.archive.catalog.snapshot import check_snapshot, snapshot_bytes, take_snapshot
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
 from logferry.archive.durable import Disk
 from logferry.clock import SYSTEM, Clock
 
-__all__ = ["Catalog", "Place"]
+__all__ = ["Catalog", "Place", "sqlite_url"]
 
 
 class Catalog:
@@ -83,6 +83,10 @@ class Catalog:
             engine.dispose()
             raise
         return cls(engine, clock, disk or Disk())
+
+    def check_snapshot(self) -> None:
+        """Raise Refused where there can be no snapshot: it is not in SQLite."""
+        check_snapshot(self._engine)
 
     def snapshot(self, path: str) -> None:
         """Write the catalog as it is at one moment into a new file at ``path``, while others go on writing to it.

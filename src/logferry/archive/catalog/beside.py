@@ -16,7 +16,7 @@ from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.engine import Connection
 
 from logferry.archive.catalog import Catalog
-from logferry.archive.catalog.engine import Place, explaining, opened
+from logferry.archive.catalog.engine import Place, explaining, opened, sqlite_url
 from logferry.archive.catalog.postgresql import WRITES, is_postgresql, quoted
 from logferry.archive.catalog.tables import metadata
 from logferry.clock import Clock
@@ -53,7 +53,7 @@ def _file(place: Place, clock: Clock, stamp: str, keep: bool) -> Iterator[Catalo
     new = path + ".new"
     _remove(new)
     try:
-        with Catalog.open(f"sqlite:///{new}", clock) as catalog:
+        with Catalog.open(sqlite_url(new), clock) as catalog:
             yield catalog
         if keep:
             _put_file_in_place(new, path, stamp)

@@ -36,6 +36,11 @@ class Place:
     """For PostgreSQL, where the URL has none."""
 
 
+def sqlite_url(path: str) -> str:
+    """The URL of the catalog in the file ``path``, whatever signs of a URL that has in it."""
+    return sqlalchemy.URL.create("sqlite", database=path).render_as_string(hide_password=False)
+
+
 def create_engine(url: str, *, password: str = "", schema: str = "") -> Engine:
     """An engine for ``url`` (``sqlite:///file``, ``postgresql://…``) whose transactions begin as described above.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy import Engine, delete, func, insert, select, update
 
-from logferry.archive.catalog.engine import create_engine
+from logferry.archive.catalog.engine import create_engine, sqlite_url
 from logferry.archive.catalog.facts import put_fact
 from logferry.archive.catalog.filing import LIVE, SEALED
 from logferry.archive.catalog.migrate import migrate
@@ -69,13 +71,18 @@ class Totals(NamedTuple):
     bytes: int
 
 
-def take_snapshot(engine: Engine, path: str) -> None:
-    """See ``Catalog.snapshot``."""
+def check_snapshot(engine: Engine) -> None:
+    """See ``Catalog.check_snapshot``."""
     if engine.dialect.name != "sqlite":
         raise Refused(
             "only a catalog in SQLite is backed up with the archive",
             hint="back up the database by its own tools (pg_dump), and the store by those of the bucket",
         )
+
+
+def take_snapshot(engine: Engine, path: str) -> None:
+    """See ``Catalog.snapshot``."""
+    check_snapshot(engine)
     with contextlib.closing(sqlite3.connect(path)) as copy, engine.connect() as connection:
         source = connection.connection.driver_connection
         assert isinstance(source, sqlite3.Connection)
@@ -99,7 +106,7 @@ class Snapshot:
     def __init__(self, path: str) -> None:
         """Raises Damaged when the file is no catalog."""
         self._path = path
-        self._engine = create_engine(f"sqlite:///{path}")
+        self._engine = create_engine(sqlite_url(path))
         try:
             migrate(self._engine)
             self._connection = self._engine.connect()
@@ -228,7 +235,7 @@ class Snapshot:
 def check_copy(path: str, where: str) -> None:
     """Raise Damaged unless the file at ``path`` is a whole database."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as connection:
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.DatabaseError as error:
         found = str(error)

@@ -23,10 +23,13 @@ _UNFINISHED = b".part-"
 class LocalStore:
     """A ``Store`` in a directory."""
 
-    def __init__(self, root: str, disk: Disk | None = None) -> None:
-        """``root`` is made when missing."""
+    def __init__(
+        self, root: str, disk: Disk | None = None, *, file_mode: int = 0o644, folder_mode: int = 0o755
+    ) -> None:
+        """``root`` is made when missing. The modes: of what is made."""
         self._disk = disk or Disk()
-        self._tree = LiveTree(root, self._disk)
+        self._file_mode = file_mode
+        self._tree = LiveTree(root, self._disk, folder_mode=folder_mode)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _OpenObject] = OrderedDict()
 
@@ -36,7 +39,7 @@ class LocalStore:
         with translating(name):
             folder = self._tree.make(folder_path, lambda parent: self._disk.sync_folder(parent.fd))
             temporary = _UNFINISHED + secrets.token_hex(8).encode()
-            fd = folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            fd = folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._file_mode)
             try:
                 size = self._write(fd, parts)
                 self._refuse_second(folder, name)
@@ -78,13 +81,14 @@ class LocalStore:
                 self._open.move_to_end(name)
                 return found
         folder_path, _, last = name.rpartition("/")
-        folder = self._tree.folder(folder_path)
-        if folder is None:
-            raise NotFound(f"the store has no object {name}")
-        try:
-            opened = _OpenObject(folder.open(last.encode()))
-        except FileNotFoundError as error:
-            raise NotFound(f"the store has no object {name}") from error
+        with translating(name):
+            folder = self._tree.folder(folder_path)
+            if folder is None:
+                raise NotFound(f"the store has no object {name}")
+            try:
+                opened = _OpenObject(folder.open(last.encode()))
+            except FileNotFoundError as error:
+                raise NotFound(f"the store has no object {name}") from error
         with self._lock:
             self._open[name] = opened
             if len(self._open) > STORE_OPEN_MAX:
