@@ -115,11 +115,6 @@ def translating(what: str) -> Iterator[None]:
         raise translated(error, what) from error
 
 
-def of_the_disk(error: LogferryError) -> bool:
-    """Whether it is the disk that cannot read (a bad sector), rather than a moment that passes."""
-    return isinstance(error, Later) and isinstance(error.__cause__, OSError)
-
-
 def translated(error: OSError, what: str) -> LogferryError:
     """The error of our own tree for a failed step on ``what`` (a path as people know it)."""
     if error.errno in _NO_ROOM:
