@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from logferry.limits import MIB
 from logferry.testing.demo.programs import Programs
+from tests import ports
 from tests.postgres import Postgres, running
 
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
@@ -31,6 +32,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses at this moment."""
+    return ports.free_port()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server for all tests; each takes a schema of its own. In memory where there is room."""
