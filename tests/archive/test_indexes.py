@@ -302,6 +302,7 @@ def test_a_segment_that_is_gone_before_its_index_is_built_is_no_failure(shelf: S
 
     assert built(first, Meanwhile()) == ("", True)
     assert built(second) == ("", True)
+    assert built(second, Failing("add")) == ("", True)
     sweep(shelf)
     assert built(third) == ("", True)
     assert len(segments(shelf)) == 1

@@ -56,20 +56,23 @@ def _add(
     places: array[int],
     ends: array[int],
 ) -> bool:
-    """The runs that lie in an extent behind byte ``at`` of the generation; whether there are any."""
+    """Where runs of an extent end behind byte ``at`` of the generation; False where the index does not tell."""
     from logferry.archive.index.runs import UTF16_BE, UTF16_LE
 
     shift = extent.offset - extent.raw_offset
     first, last = runs.within(at - shift, extent.raw_offset + extent.length)
-    if first >= last or (runs.flags[first:last] & (UTF16_LE | UTF16_BE)).any():
+    if first > last:
         return False
     start = int(runs.at[first]) + shift
-    if start > at:  # in the middle of a granule
+    begun = start > at  # ``at`` lies inside a run
+    if (runs.flags[first - begun : last] & (UTF16_LE | UTF16_BE)).any():
+        return False
+    if begun:
         if start > reader.size or start - at > SCAN_BLOCK_BYTES:
             return False
         before += reader.read_at(at, start - at).count(b"\n")
     found, counts = runs.line_ends(int(runs.at[first]), int(runs.at[last]))
-    skip = start == at
+    skip = not begun
     places.extend((found[skip:] + shift).tolist())
     ends.extend((counts[skip:] + before).tolist())
-    return True
+    return len(found) > skip
