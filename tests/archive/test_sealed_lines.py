@@ -382,7 +382,7 @@ def test_told_from_anywhere_are_the_same_lines(shelf: Shelf, turn: int) -> None:
 
 def test_whoever_fails_to_tell_is_asked_again() -> None:
     """What it was asked is not taken for told before it has told."""
-    answers: list[Told | Damaged] = [Damaged("not now", where="it"), Told([2 * MIB], [7], False)]
+    answers: list[Told | Damaged] = [Damaged("not now", where="it"), Told([2 * MIB], [7], 2 * MIB)]
 
     def told(*_: object) -> Told:
         answer = answers.pop(0)

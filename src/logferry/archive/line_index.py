@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from logferry.archive.reader import GenerationReader
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError
-from logferry.limits import LINE_INDEX_BLOCKS_MAX, LINE_INDEX_NOW_TABLES, LINE_INDEX_STEP_BYTES
+from logferry.limits import FILE_BYTES_MAX, LINE_INDEX_BLOCKS_MAX, LINE_INDEX_NOW_TABLES, LINE_INDEX_STEP_BYTES
 
 STEP = LINE_INDEX_STEP_BYTES
 _BLOCKS_AT_ONCE = 64
@@ -46,8 +46,10 @@ class LineIndex:
         # Whoever reads without the lock finds a number of line ends for every place.
         self._places, self._ends = array("Q", [0]), array("Q", [0])
         self._steps = array("Q")  # line ends up to and including each whole MiB from the start
-        self.asked_at = (0, 0)
-        """Where indexes had no more to tell: how far lines were counted, how many bytes were sealed."""
+        self.told_sealed = -1
+        """How many bytes were sealed when indexes had no more to tell …"""
+        self.told_again = 0
+        """… before lines are counted up to here."""
         self.steps_wanted = False
         """Whether somebody wants to know how many lines each MiB holds."""
 
@@ -142,11 +144,11 @@ class LineIndex:
 
 
 class Told(NamedTuple):
-    """Places in a generation, how many line ends lie before each, and whether more could be told at once."""
+    """Places in a generation, and how many line ends lie before each. More could be told from ``again_at`` on."""
 
     places: Sequence[int]
     ends: Sequence[int]
-    is_more: bool
+    again_at: int
 
 
 class Teller(Protocol):
@@ -159,7 +161,7 @@ class Teller(Protocol):
 
 def nothing_told(_generation_id: int, _reader: GenerationReader, _at: int, _before: int, _most: int, /) -> Told:
     """Nothing is known."""
-    return Told((), (), False)
+    return Told((), (), FILE_BYTES_MAX)
 
 
 class LineIndexes:
@@ -211,7 +213,7 @@ class LineIndexes:
                 if not go_on():
                     return False
                 continue
-            if not index.count_on(reader, min(until, index.covered + _BLOCKS_AT_ONCE * STEP), go_on):
+            if not index.count_on(reader, min(until, _some_more(index)), go_on):
                 return False
         return True
 
@@ -219,14 +221,12 @@ class LineIndexes:
         """Learn what some of the next indexes tell; whether more can be told at once."""
         sealed = reader.sealed_bytes
         at, before = index.last
-        if at + STEP > sealed or index.asked_at == (at, sealed):
+        if at + STEP > sealed or (sealed == index.told_sealed and at < index.told_again):
             return False
         told = self._told(generation_id, reader, at, before, LINE_INDEX_NOW_TABLES)
         index.learn(told.places, told.ends)
-        if told.is_more:
-            return True
-        index.asked_at = (index.covered, sealed)
-        return False
+        index.told_sealed, index.told_again = sealed, told.again_at
+        return told.again_at <= index.covered
 
     def want(self, generation_id: int) -> None:
         """Complete the generation's index in the background."""
@@ -273,13 +273,19 @@ class LineIndexes:
                 index = self.of(generation_id)
                 if self._hear(index, generation_id, reader):
                     return False
-                until = min(reader.size, index.covered + _BLOCKS_AT_ONCE * STEP)
+                until = min(reader.size, _some_more(index))
                 index.count_on(reader, until, self._is_open)
                 if until < reader.size:
                     return False
                 return not index.steps_wanted or index.count_steps(reader, _BLOCKS_AT_ONCE, self._is_open)
         except LogferryError:
             return True  # whoever reads the lines is told what is wrong with the file
+
+
+def _some_more(index: LineIndex) -> int:
+    """Where to stop counting for a moment: after some blocks, or where an index may tell the rest."""
+    covered = index.covered
+    return min(covered + _BLOCKS_AT_ONCE * STEP, max(covered, index.told_again) + STEP)
 
 
 def _blocks(index: LineIndex) -> int:

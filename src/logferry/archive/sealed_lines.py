@@ -11,7 +11,7 @@ from logferry.archive.line_index import Told
 from logferry.archive.reader import GenerationReader
 from logferry.archive.rooms import Rooms
 from logferry.errors import LogferryError
-from logferry.limits import SCAN_BLOCK_BYTES
+from logferry.limits import FILE_BYTES_MAX, SCAN_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from logferry.archive.catalog.sealing import SealedExtent
@@ -27,17 +27,15 @@ def told_of(rooms: Rooms, generation_id: int, reader: GenerationReader, at: int,
     extents = rooms.catalog.sealing.extents(generation_id)
     first = bisect_right(extents, at, key=lambda extent: extent.offset) - 1
     for number, extent in enumerate(extents[max(0, first) :]):
-        if number == most:
-            return Told(places, ends, True)
-        if not extent.offset <= at < extent.end:  # there is a hole
-            break
+        if at < extent.offset or number == most:
+            return Told(places, ends, extent.offset)
+        if extent.end <= at:  # a hole
+            continue
         runs = _runs(rooms, extent.segment_id)
-        if runs is None or not _add(runs, extent, reader, at, before, places, ends):
-            break
+        if runs is None or not _add(runs, extent, reader, at, before, places, ends) or places[-1] != extent.end:
+            return Told(places, ends, extent.end)
         at, before = places[-1], ends[-1]
-        if at != extent.end:
-            break
-    return Told(places, ends, False)
+    return Told(places, ends, FILE_BYTES_MAX)
 
 
 def _runs(rooms: Rooms, segment_id: int) -> RunTable | None:
