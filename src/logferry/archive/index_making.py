@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO, Protocol
 
 from logferry.archive.index.granules import Stretch
@@ -30,6 +31,8 @@ _TOLD_BYTES = 4096
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """The kernels use one. numpy would start one for each core, and set memory aside for each, which counts as taken."""
 _END_S = 10.0
+_LOOK_S = 0.25
+"""How exactly it is known that an exchange takes too long."""
 
 
 class Making(Protocol):
@@ -163,6 +166,7 @@ class _Child:
         self.is_well = True
         """Whether it waits for the next message: no exchange failed, or was broken off."""
         self._is_late = False
+        self._watch = _Watch(self._end_late)
 
     def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> None:
         self._left_s = self._index_s
@@ -201,17 +205,14 @@ class _Child:
         if self._left_s <= 0:
             self._end_late()
             raise self._ended()
-        watch = threading.Timer(min(self._step_s, self._left_s), self._end_late)
-        watch.daemon = True
-        watch.start()
         began_s = self._clock.monotonic_s()
         try:
-            work()
+            with self._watch.within(min(self._step_s, self._left_s)):
+                work()
             self.is_well = True
         except (OSError, EOFError) as error:
             raise self._ended() from error
         finally:
-            watch.cancel()
             self._left_s -= self._clock.monotonic_s() - began_s
 
     @property
@@ -248,20 +249,69 @@ class _Child:
         """It ends when it hears nothing more; at once, if an exchange was broken off: it may wait to be heard."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        watch = threading.Timer(self._step_s, self._process.kill)
-        watch.daemon = True
-        watch.start()
         if not self.is_well:
             self._process.kill()
         try:
-            self._process.stdin.close()
+            with self._watch.within(self._step_s):
+                self._process.stdin.close()
+                self._process.wait()
         except BrokenPipeError:  # it is gone already, with something left in our buffer
             pass
         finally:
             self._process.wait()
-            watch.cancel()
+            self._watch.close()
             self._process.stdout.close()
             self._told.close()
+
+
+class _Watch:
+    """Tells when an exchange takes too long: whoever waits for a pipe cannot look at a clock.
+
+    One thread for all of them, as there are two for each MiB: it looks up now and then, and sleeps in between.
+    """
+
+    def __init__(self, late: Callable[[], None]) -> None:
+        self._late = late
+        self._steps = 0
+        """Exchanges begun and ended: odd while one goes on."""
+        self._most_s = 0.0
+        self._busy = threading.Event()
+        self._closed = threading.Event()
+        threading.Thread(target=self._look, name="index-watch", daemon=True).start()
+
+    @contextmanager
+    def within(self, most_s: float) -> Iterator[None]:
+        """Inside is one exchange. ``late`` is called when it has not ended after ``most_s`` seconds, about."""
+        self._most_s = most_s
+        self._steps += 1
+        if not self._busy.is_set():
+            self._busy.set()
+        try:
+            yield
+        finally:
+            self._steps += 1
+
+    def _look(self) -> None:
+        seen, waited_s = 0, 0.0
+        while not self._closed.is_set():
+            self._busy.wait()
+            if self._steps != seen:
+                seen, waited_s = self._steps, 0.0
+            elif seen % 2 == 0:
+                self._busy.clear()
+                if self._steps != seen:  # one began a moment ago, and took us for awake
+                    self._busy.set()
+                continue
+            elif waited_s >= self._most_s:
+                self._late()
+            pause_s = min(_LOOK_S, self._most_s)
+            self._closed.wait(pause_s)
+            waited_s += pause_s
+
+    def close(self) -> None:
+        """No more looking."""
+        self._closed.set()
+        self._busy.set()
 
 
 def send(to: IO[bytes], kind: bytes, payload: bytes) -> None:
