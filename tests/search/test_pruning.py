@@ -78,14 +78,18 @@ def test_a_stretch_that_is_left_out_holds_no_line_of_that_time() -> None:
             first_ns=np.array([part.min() if len(part) else NO_TIME for part in timed], np.int64),
             last_ns=np.array([part.max() if len(part) else NO_TIME for part in timed], np.int64),
             untimed=np.array([len(a) - len(b) for a, b in zip(parts, timed, strict=True)], np.int64),
-            sizes=np.diff(np.array(places, np.int64)),
+            sizes=np.array([b - a for a, b in itertools.pairwise(places)], np.int64),
             told_ns=NOW,
             arrived_ns=NOW + later,
         )
         scanner = Scanner(wanted, exact_case=False, now_ns=moment)
-        facts = FileFacts(lambda later=later: Reading(NOW + later), lambda count, data=data: data[:count])
+        facts = _facts(data, NOW + later)
         for match in scanner.scan(BytesSource(data), 0, len(data), newest_first=False, check=lambda: None, facts=facts):
             place = int(np.searchsorted(np.array(places), match.start, side="right")) - 1
             assert kept[place], (text, match, bounds(wanted, moment))
         left_out += int((~kept).sum())
     assert left_out
+
+
+def _facts(data: bytes, arrived_ns: int) -> FileFacts:
+    return FileFacts(lambda: Reading(arrived_ns), lambda count: data[:count])
