@@ -116,7 +116,7 @@ FILTERS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=amount("field_lines", 1000, 100_000))
+@settings(max_examples=amount("field_lines", 500, 100_000))
 @given(
     st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
     st.lists(st.sampled_from(FILTERS), max_size=6),

@@ -151,6 +151,8 @@ def test_a_query_is_matched_against_whole_entries() -> None:
         (["a", "b"], [0, 1]),
         (["a", " b", "c"], [0, 2]),
         (["12:00 ERROR a", "b", "INFO c", "d"], [0, 2]),
+        (["2026-11-20 08:00:00 a", "org.PSQLException: ERROR: no relation", "WARN x", "y"], [0]),
+        (["PHP Warning:  a", "Stack trace:", "#0 b"], [0]),
         (["ERROR a", "Traceback (most recent call last):", '  File "x"', "ValueError: y"], [0]),
         (["a", "Traceback (most recent call last):", '  File "x"', "ValueError: y"], [0, 3]),
         (["{", '  "a": 1', "}", "{", "}"], [0, 3]),
