@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +92,7 @@ def _is_near(starts: Places, which: Bools) -> Bools:
 
 
 def _is_indented(text: bytes, starts: Places, ends: Places) -> Bools:
-    firsts: npt.NDArray[Any] = np.frombuffer(text, np.uint8)[np.minimum(starts, len(text) - 1)]
+    firsts = _bytes_at(text, starts)
     blank: Bools = (firsts == 32) | (firsts == 9) | (firsts == 13) | (starts == ends)
     return blank
 
@@ -101,14 +100,20 @@ def _is_indented(text: bytes, starts: Places, ends: Places) -> Bools:
 def _continues(text: bytes, starts: Places, ends: Places) -> Bools:
     """Lines that are indented, empty, or begin as a continuation does."""
     found = _is_indented(text, starts, ends)
-    for phrase in CONTINUING:
-        if text.startswith(phrase):
-            found[0] = True
-        at = text.find(b"\n" + phrase)
-        while at >= 0:
-            found[np.searchsorted(starts, at + 1)] = True
-            at = text.find(b"\n" + phrase, at + 1)
+    for beginning in CONTINUING:
+        # Few lines begin with the same three letters: only those are looked at one by one.
+        like = np.ones(len(starts), np.bool_)
+        for offset, byte in enumerate(beginning[:3]):
+            like &= _bytes_at(text, starts + offset) == byte
+        for line in np.flatnonzero(like & ~found).tolist():
+            found[line] = text.startswith(beginning, int(starts[line]))
     return found
+
+
+def _bytes_at(text: bytes, places: Places) -> npt.NDArray[np.uint8]:
+    """The bytes at these places; behind the end of the text stands its last one."""
+    taken: npt.NDArray[np.uint8] = np.frombuffer(text, np.uint8)[np.minimum(places, len(text) - 1)]
+    return taken
 
 
 __all__ = ["CONTINUING", "STAMP_INDENT_MAX", "Entries"]
