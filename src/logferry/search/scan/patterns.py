@@ -18,9 +18,10 @@ from logferry.errors import BadQuery
 from logferry.search.query.nodes import Literal, Regex, Value, Wild
 from logferry.search.query.regexes import options
 
+_MORE = r"[\x80-\xbf]"
 _BEYOND_ASCII = (
-    r"(?-i:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf][\x80-\xbf]"
-    r"|[\xf0-\xf4][\x80-\xbf][\x80-\xbf][\x80-\xbf])"
+    rf"(?-i:[\xc2-\xdf]{_MORE}|\xe0[\xa0-\xbf]{_MORE}|[\xe1-\xec\xee\xef]{_MORE}{_MORE}|\xed[\x80-\x9f]{_MORE}"
+    rf"|\xf0[\x90-\xbf]{_MORE}{_MORE}|[\xf1-\xf3]{_MORE}{_MORE}{_MORE}|\xf4[\x80-\x8f]{_MORE}{_MORE})"
 )
 """One UTF-8 character of several bytes, over bytes; never folded: the case of a single byte means nothing."""
 ONE_CHARACTER = rf"(?:[\x00-\x09\x0b-\x7f]|{_BEYOND_ASCII})"
@@ -87,6 +88,16 @@ def whole_program(value: Value, *, exact_case: bool) -> Program:
         return regex_program(value, exact_case=exact_case)
     parts: tuple[str | Wild, ...] = (value.text,) if isinstance(value, Literal) else value.parts
     return Program(_glob_pattern(parts, exact_case), _byte_options())
+
+
+def key_program(name: str, *, exact_case: bool) -> Program:
+    """What a line must have in it that tells something of the field ``name``: its key in JSON, or before ``=``."""
+    return Program((_letters(name, exact_case=exact_case) + '(?:"[ \\t\\r]*:|=)').encode("ascii"), _byte_options())
+
+
+def part_program(text: str, *, exact_case: bool) -> Program:
+    """What a line must have in it that has ``text`` in a value: the text, or a backslash, which may write it."""
+    return Program((_letters(text, exact_case=exact_case) + r"|\\").encode("ascii"), _byte_options())
 
 
 def _byte_options(*, exact_case: bool = True) -> re2.Options:
