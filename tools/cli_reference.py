@@ -54,6 +54,8 @@ def sections(group: click.Group, prefix: str) -> list[str]:
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                found.append(section(f"{prefix} {name}", command))
             found += sections(command, f"{prefix} {name}")
         else:
             found.append(section(f"{prefix} {name}", command))

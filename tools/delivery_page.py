@@ -65,8 +65,8 @@ disk, no other file gets one of its names. Where the server announces pipelining
 together (`REST + STOR + SIZE + MFMT` is one step). Small new files go as one bundle.
 
 When a connection ends, everything known about sizes on the server is asked again. A server that is away is tried again
-after up to 60 s (full jitter, so a fleet does not come back at once), one without room (`452`) after at most 4 s, one
-that refuses the password after a minute and more.
+after up to 60 s (full jitter, so a fleet does not come back at once), one without room (`452`, or
+`552` in our quota) after at most 4 s, one that refuses the password after a minute and more.
 """
 
 FULL = """

@@ -56,6 +56,12 @@ class TooLarge(Refused):
     ftp_reply = 552
 
 
+class OverQuota(TooLarge):
+    """Somebody holds as much as they may. Raise the quota or delete something; then the sender repeats."""
+
+    exit_code = 4
+
+
 class NotSignedIn(Refused):
     """Name, password, token or session is missing, wrong or over. Sign in again."""
 
@@ -131,10 +137,6 @@ class Full(LogferryError):
     exit_code = 4
     http_status = 507
     ftp_reply = 452
-
-
-class OverQuota(Full):
-    """An agent holds as much as it may. Raise its quota or delete something; then the sender repeats."""
 
 
 class Damaged(LogferryError):

@@ -766,6 +766,8 @@ BACKUP_NOTE_BYTES_MAX = 16 * MIB
 """What a backup says about itself."""
 BACKUP_LINE_BYTES_MAX = 1 * MIB
 """Of JSON in a part of a backup: a segment or a name, at most a few paths long."""
+SLIP_BYTES_MAX = 64
+"""In the file of a lock: a random key."""
 BACKUP_WINDOW_BYTES_MAX = 8 * MIB
 """Memory that a compressed part of a backup may ask of us; our own level takes 2 MiB."""
 BACKUP_PROBLEMS_MAX = 1000

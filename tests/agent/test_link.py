@@ -9,9 +9,9 @@ import random
 import pytest
 
 from logferry.agent.journal import Journal
-from logferry.agent.link import Link
+from logferry.agent.link import Link, concerns_link
 from logferry.clock import ManualClock
-from logferry.errors import Full, LogferryError, NotSignedIn, Unreachable
+from logferry.errors import Full, LogferryError, NotSignedIn, OverQuota, TooLarge, Unreachable
 from logferry.limits import BACKOFF_S_MAX, FULL_RETRY_S_MAX, SERVER_TRIES, SIGN_IN_RETRY_S
 
 
@@ -39,8 +39,20 @@ def test_a_server_that_is_away_is_asked_with_full_jitter_up_to_a_minute() -> Non
 
 
 def test_a_full_server_is_asked_often_enough_to_go_on_within_five_seconds() -> None:
-    """However long it has been full."""
-    assert max(pauses(Full("no room"), 500)) <= FULL_RETRY_S_MAX < 5
+    """However long it has been full: the disk of all (452), or our own quota (552)."""
+    for error in (Full("no room"), OverQuota("no quota left")):
+        assert max(pauses(error, 500)) <= FULL_RETRY_S_MAX < 5
+        assert concerns_link(error)
+    assert not concerns_link(TooLarge("one file is too large"))
+
+
+def test_a_spent_quota_is_a_full_server_and_no_refused_agent() -> None:
+    """Though its reply is a permanent one: nothing is wrong with the agent, and no other server is tried."""
+    link = Link(["a:21", "b:21"], Journal(), ManualClock(), random.Random(1))
+    for _ in range(3 * SERVER_TRIES):
+        link.failed(OverQuota("the quota of web-01 is used up"))
+        link.try_now()
+    assert (link.status.word, link.address) == ("full", "a:21")
 
 
 def test_a_refused_password_is_tried_seldom() -> None:

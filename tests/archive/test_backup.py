@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -52,6 +53,14 @@ def take(shelf: Shelf, *, disk: Disk | None = None, segment_bytes: int = 1 << 20
     shelf.clock.advance(1)
     taker = shelf.archive.taker(backups_in(shelf.folder.parent, disk), segment_bytes=segment_bytes)
     return taker.take({"tls/key.pem": b"secret\n"})
+
+
+def notes_of(shelf: Shelf) -> list[str]:
+    """What the next backup, whole and well, says about older ones."""
+    shelf.clock.advance(1)
+    taker = shelf.archive.taker(backups_in(shelf.folder.parent))
+    assert taker.take({}).problems == ()
+    return taker.taking.notes
 
 
 def restore(place: Path, *, name: str | None = None, into: str = "restored", disk: Disk | None = None) -> Restorer:
@@ -209,7 +218,7 @@ def test_sealing_renaming_compacting_and_deleting_go_on_meanwhile(shelf: Shelf, 
             super().step(name)
             if name == "write":
                 meanwhile.append(name)
-                if len(meanwhile) == 2:  # the first one comes before the catalog is copied, the second right behind
+                if len(meanwhile) == 3:  # the first two come before the catalog is copied, the third right behind
                     meddle()
 
     def meddle() -> None:
@@ -229,7 +238,7 @@ def test_sealing_renaming_compacting_and_deleting_go_on_meanwhile(shelf: Shelf, 
         other.close()
 
     taken = take(shelf, disk=Meddling())
-    assert len(meanwhile) > 2
+    assert len(meanwhile) > 3
     assert taken.problems == ()
     again = restored(place)
     assert again.everything() == whole
@@ -280,7 +289,8 @@ def test_that_older_ones_cannot_go_is_told_and_the_new_one_is_whole(shelf: Shelf
     shelf.clock.advance(1)
     taker = shelf.archive.taker(backups_in(place))
     third = taker.take({}, keep=2)
-    assert ["older backups stay" in problem for problem in third.problems] == [True]
+    assert third.problems == ()
+    assert ["older backups stay" in note for note in taker.taking.notes] == [True]
     assert [one.name for one in backups_in(place).listing().whole] == [second.name, third.name]
     assert first.name in "".join(taker.taking.removed)
 
@@ -376,7 +386,7 @@ def test_a_bad_sector_of_a_backup_is_named_and_all_else_is_restored(
         assert take(shelf).files == first.files
     bad_sectors[:] = [f"{first.name}/backup.json"]
     assert backups_in(place).listing().unreadable == [first.name]
-    (told,) = take(shelf).problems
+    (told,) = notes_of(shelf)
     assert first.name in told
 
 
@@ -537,7 +547,7 @@ def test_a_backup_that_cannot_be_read_any_more_is_named_and_nothing_is_removed(
     with pytest.raises(Damaged, match=first.name):
         repository.get(first.name)
     assert sorted((place / "backups").rglob("*")) == before
-    (told,) = take(shelf).problems
+    (told,) = notes_of(shelf)
     assert first.name in told
     assert set(before) <= set((place / "backups").rglob("*"))
 
@@ -576,6 +586,144 @@ def test_a_backup_of_very_much_damage_can_still_be_read(shelf: Shelf, place: Pat
     full = dataclasses.replace(backup, problems=tuple(taking.problems))
     assert len(written(full)) < BACKUP_NOTE_BYTES_MAX
     assert backup_in(written(full), backup.name) == full
+
+
+# Damage that stays --------------------------------------------------------------------------------------------------
+
+
+def test_damage_is_named_by_every_backup_until_it_is_mended(shelf: Shelf, place: Path) -> None:
+    """Though the segment is not copied again; when it is well, what the backups have of it is replaced."""
+    shelf.put(LOG, log_text(60_000))
+    seal(shelf)
+    whole = shelf.everything()
+    (segment,) = (place / "archive/store").rglob("*.zst")
+    good = segment.read_bytes()
+    segment.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    shelf.close()
+
+    def take_anew() -> Backup:
+        with contextlib.closing(Shelf(place / "archive")) as here:  # nothing is open of what was there before
+            here.clock.advance(next(seconds))
+            return take(here)
+
+    seconds = itertools.count(1)
+    for _ in range(3):
+        taken = take_anew()
+        assert [segment.name in problem for problem in taken.problems] == [True]
+    segment.unlink()
+    assert [segment.name in problem for problem in take_anew().problems] == [True]
+    assert flaws(place) != []
+    segment.write_bytes(good)
+    mended = take_anew()
+    assert mended.problems == ()
+    assert mended.new_objects == 1
+    assert [flaw for flaw in flaws(place) if flaw.is_damage] == []
+    assert take_anew().new_objects == 0
+    other = restored(place)
+    assert other.everything() == whole
+    other.close()
+
+
+def test_the_newest_backup_is_the_last_one_whatever_the_clock_says(shelf: Shelf, place: Path) -> None:
+    """A clock that was years ahead, and one that goes back between two backups."""
+    shelf.put(LOG, b"one\n")
+    shelf.clock.advance(3e8)
+    ahead = take(shelf)
+    shelf.clock.advance(-3e8)
+    shelf.put(LOG, b"two\n", append=True)
+    second = take(shelf)
+    assert second.name < ahead.name
+    shelf.clock.advance(-100)
+    shelf.put(LOG, b"three\n", append=True)
+    third = take(shelf)
+    repository = backups_in(place)
+    assert [one.name for one in repository.listing().whole] == [ahead.name, second.name, third.name]
+    assert repository.get().name == third.name
+    other = restored(place)
+    assert other.history(LOG) == [b"one\ntwo\nthree\n"]
+    other.close()
+    assert f"{BACKUPS}{ahead.name}" in list(repository.prune(2))
+    assert [one.name for one in repository.listing().whole] == [second.name, third.name]
+
+
+def test_many_backups_of_one_second_are_in_their_order(shelf: Shelf, place: Path) -> None:
+    shelf.put(LOG, b"one\n")
+    names = [shelf.archive.taker(backups_in(place)).take({}).name for _ in range(12)]
+    assert [one.name for one in backups_in(place).listing().whole] == names
+
+
+def test_a_backup_of_before_sequences_is_read_and_is_older(shelf: Shelf, place: Path) -> None:
+    shelf.put(LOG, b"one\n")
+    first = take(shelf)
+    note = place / "backups" / BACKUPS / first.name / "backup.json"
+    values = json.loads(note.read_text())
+    del values["sequence"]
+    note.write_text(json.dumps(values))
+    second = take(shelf)
+    assert [(one.name, one.sequence) for one in backups_in(place).listing().whole] == [
+        (first.name, 0),
+        (second.name, 1),
+    ]
+
+
+# Others at the same place --------------------------------------------------------------------------------------------
+
+
+def test_another_machine_at_the_same_place_is_refused_and_named(shelf: Shelf, place: Path) -> None:
+    """Until somebody is sure that it is dead. Nothing of it is removed meanwhile."""
+    shelf.put(LOG, b"one\n")
+    first = take(shelf)
+    assert not (place / "backups/lock.json").exists()
+    theirs = {"key": "ab" * 16, "owner": "process 7 on db-07", "since_ns": shelf.clock.now_ns()}
+    (place / "backups/lock.json").write_text(json.dumps(theirs))
+    pack = place / "backups/store/web-01/theirs.zst"
+    pack.write_bytes(b"being written")
+    (place / "backups" / BACKUPS / "29991231T000000Z").mkdir()
+    (place / "backups" / BACKUPS / "29991231T000000Z" / "begun.json").write_text("{}")
+    with pytest.raises(Conflict, match=r"process 7 on db-07 .* since 20\d\d-") as caught:
+        take(shelf)
+    assert "--force" in caught.value.hint
+    assert pack.exists()
+    assert json.loads((place / "backups/lock.json").read_text()) == theirs
+    shelf.clock.advance(1)
+    second = shelf.archive.taker(backups_in(place)).take({}, force=True)
+    assert not pack.exists()
+    assert [one.name for one in backups_in(place).listing().whole] == [first.name, second.name]
+    assert not (place / "backups/lock.json").exists()
+
+
+def test_a_lock_that_cannot_be_read_is_somebodys(shelf: Shelf, place: Path) -> None:
+    shelf.put(LOG, b"one\n")
+    take(shelf)
+    for content in (b"", b"{", b"[]", b"{}", b'{"since_ns": "x"}'):
+        (place / "backups/lock.json").write_bytes(content)
+        with pytest.raises(Conflict, match="somebody has been writing"):
+            take(shelf)
+    (place / "backups/lock.json").unlink()
+    take(shelf)
+
+
+def test_two_archives_of_one_backup_do_not_write_at_once(shelf: Shelf, place: Path) -> None:
+    """As when an archive was restored on another machine and the old one lives on: both are the same archive."""
+    shelf.put(LOG, b"one\n")
+    take(shelf)
+    twin = restored(place, into="twin")
+    refused: list[str] = []
+
+    class Both(Disk):
+        def step(self, name: str) -> None:
+            super().step(name)
+            if name == "write" and (place / "backups/lock.json").exists() and not refused:
+                refused.append(name)
+                with pytest.raises(Conflict, match="has been writing"):
+                    twin.archive.taker(backups_in(place)).take({})
+
+    shelf.put(LOG, b"two\n", append=True)
+    assert take(shelf, disk=Both()).problems == ()
+    assert refused != []
+    twin.clock.advance(50)
+    assert twin.archive.taker(backups_in(place)).take({}).problems == ()
+    twin.close()
 
 
 # Cut off anywhere ---------------------------------------------------------------------------------------------------
@@ -705,7 +853,7 @@ def test_a_backup_after_each_step_of_an_agents_day(shelf: Shelf, place: Path) ->
 def test_without_room_for_the_catalogs_copy_nothing_is_begun(shelf: Shelf, place: Path) -> None:
     shelf.put(LOG, b"one\n")
     shelf.close()
-    tight = Shelf(place / "archive", min_free_bytes=shutil.disk_usage(place).free)
+    tight = Shelf(place / "archive", min_free_bytes=1 << 62)
     with contextlib.closing(tight), pytest.raises(Full, match="catalog"):
         take(tight)
     assert backups_in(place).listing().whole == []
@@ -745,6 +893,10 @@ def test_killed_at_every_step_of_thinning_out_the_newest_stays_whole(shelf: Shel
 def test_backups_of_a_busy_archive_have_everything_that_was_confirmed_when_they_began(
     shelf: Shelf, place: Path
 ) -> None:
+    back_up_while_busy(shelf, place, backups=8)
+
+
+def back_up_while_busy(shelf: Shelf, place: Path, *, backups: int) -> None:
     """Uploads, seals, compaction go on in other threads; each backup is a moment of all that."""
     stop = threading.Event()
     wholes: dict[str, bytes] = {}
@@ -784,7 +936,7 @@ def test_backups_of_a_busy_archive_have_everything_that_was_confirmed_when_they_
         thread.start()
     confirmed: dict[str, dict[str, bytes]] = {}
     try:
-        for _ in range(8):
+        for _ in range(backups):
             time.sleep(0.2)
             with lock:
                 before = dict(wholes)

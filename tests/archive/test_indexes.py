@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ class Failing:
     def __init__(self, at: str) -> None:
         self.at = at
 
-    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str = "UTC") -> Making:
         self._fail("begin")
         return self
 
@@ -291,10 +293,10 @@ def test_a_segment_that_is_gone_before_its_index_is_built_is_no_failure(shelf: S
     first, second, third = segments(shelf)
 
     class Meanwhile(MakerHere):
-        def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+        def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str = "UTC") -> Making:
             for done in shelf.archive.compactor(level=2).compact(shelf.clock.now_ns()):
                 assert done.problems == ()
-            return super().begin(segment_id, arrivals)
+            return super().begin(segment_id, arrivals, zone)
 
     def built(record: SegmentRecord, maker: IndexMaker = HERE) -> tuple[str, bool]:
         done = shelf.archive.reindexer(maker).build(record)
@@ -644,8 +646,8 @@ def test_a_process_of_its_own_builds_the_same_index(shelf: Shelf, apart: MakerAp
 class Killing(MakerApart):
     """Its process is killed in the middle of an index."""
 
-    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
-        making = super().begin(segment_id, arrivals)
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str = "UTC") -> Making:
+        making = super().begin(segment_id, arrivals, zone)
         assert self.pid is not None
         os.kill(self.pid, signal.SIGKILL)
         return making
@@ -893,3 +895,78 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+# Zones ---------------------------------------------------------------------------------------------------------------
+
+_LOCAL = b"2026-07-01 12:00:00 noon somewhere\n2026-12-01 12:00:00 noon in winter\n2026-07-01T12:00:00Z in UTC\n"
+
+
+def seconds_of(shelf: Shelf, segment: SegmentRecord) -> list[int]:
+    """What its index tells of the times of its lines, in seconds since 1970."""
+    found = shelf.archive.indexed(segment.id)
+    assert found is not None
+    index = found.index
+    return [int(second) for granule in range(index.facts.granules) for second in index.row_seconds(granule)]
+
+
+def utc(*texts: str) -> list[int]:
+    return [int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) for text in texts]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_times_without_a_zone_are_in_that_of_their_agent(shelf: Shelf, *, apart: bool) -> None:
+    """A changed zone holds for what is indexed from then on; reindexing reads what is older anew. DST counts."""
+    shelf.clock.advance(max(0.0, 1_797_000_000 - shelf.clock.now_ns() / 1e9))  # in December 2026
+    in_utc = utc("2026-07-01T12:00:00", "2026-12-01T12:00:00", "2026-07-01T12:00:00")
+    in_berlin = utc("2026-07-01T10:00:00", "2026-12-01T11:00:00", "2026-07-01T12:00:00")
+    in_tokyo = utc("2026-07-01T03:00:00", "2026-12-01T03:00:00", "2026-07-01T12:00:00")
+    with contextlib.closing(MakerApart() if apart else MakerHere()) as maker:
+        shelf.put("one.log", _LOCAL)
+        seal(shelf, maker)
+        (first,) = segments(shelf)
+        assert (index_record(shelf, first).zone, seconds_of(shelf, first)) == ("UTC", in_utc)
+        shelf.catalog.agents.change(AGENT, zone="Europe/Berlin")
+        shelf.put("two.log", _LOCAL)
+        seal(shelf, maker)
+        _, second = segments(shelf)
+        assert (index_record(shelf, second).zone, seconds_of(shelf, second)) == ("Europe/Berlin", in_berlin)
+        assert seconds_of(shelf, first) == in_utc
+        reindexer = shelf.archive.reindexer(maker)
+        assert list(reindexer.due()) == []  # the server does not do it by itself
+        assert [one.id for one in reindexer.in_other_zones()] == [first.id]
+        for one in reindexer.in_other_zones():
+            assert reindexer.build(one).problem == ""
+        assert seconds_of(shelf, first) == in_berlin
+        assert list(reindexer.in_other_zones()) == []
+        shelf.catalog.agents.change(AGENT, zone=None)
+        shelf.catalog.zones.default = "Asia/Tokyo"
+        assert [one.id for one in reindexer.in_other_zones()] == [second.id, first.id]
+        for one in list(reindexer.in_other_zones()):
+            reindexer.build(one)
+        assert [seconds_of(shelf, one) for one in (first, second)] == [in_tokyo, in_tokyo]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_zone_that_is_not_known_here_gives_a_segment_without_an_index(shelf: Shelf, *, apart: bool) -> None:
+    """As on a machine without a database of zones; the bytes are sealed all the same."""
+    shelf.catalog.zones.default = "Mars/Base"
+    with contextlib.closing(MakerApart() if apart else MakerHere()) as maker:
+        shelf.put("one.log", _LOCAL)
+        seal(shelf, maker)
+        (first,) = segments(shelf)
+        assert "Mars/Base" in index_record(shelf, first).why
+        shelf.catalog.zones.default = "UTC"
+        assert [one.problem for one in reindex(shelf, maker, all_of_them=True)] == [""]
+    assert shelf.everything() == {"one.log": [_LOCAL]}
+
+
+def test_indexes_of_a_rebuilt_catalog_are_of_no_known_zone(shelf: Shelf) -> None:
+    """They serve, and count as old until they are built again."""
+    shelf.put("one.log", _LOCAL)
+    seal(shelf)
+    other, _ = without_catalog(shelf)
+    (first,) = segments(other)
+    assert index_record(other, first).zone == ""
+    assert [one.id for one in other.archive.reindexer(HERE).in_other_zones()] == [first.id]
+    other.close()

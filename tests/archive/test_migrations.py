@@ -172,7 +172,7 @@ def test_what_versions_have_added_is_right_for_old_rows(engine: Engine, database
         assert moved.id == 8
         page = catalog.files.folder("Web-01", "vär")
         assert [file.name for file in page.files] == ["b.log.GZ", "gz"]
-        found = catalog.files.find(contains="B.LOG")
+        found = catalog.files.find(needed=["B.LOG"])
         assert [file.path for file in found.files] == ["vär/b.log.GZ"]
         assert [agent.files for agent in catalog.agents.list()] == [3, 0]
         user = catalog.people.user("ann")

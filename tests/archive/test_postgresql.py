@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from logferry.archive import Catalog
-from logferry.archive.backup import Repository
 from logferry.archive.catalog import Place
 from logferry.archive.catalog.beside import catalog_beside
-from logferry.archive.store import LocalStore
+from logferry.archive.catalog.writer import Rows
 from logferry.clock import ManualClock
-from logferry.errors import BadConfig, Later, LogferryError, Refused, Unreachable
+from logferry.errors import BadConfig, Conflict, Later, LogferryError, NotFound, Refused, Unreachable
 from tests.archive.conftest import AGENT, Shelf, catalog_url
 from tests.postgres import PASSWORD, Postgres
 
@@ -150,7 +152,7 @@ def test_text_that_the_server_does_not_take_finds_nothing_and_breaks_nothing(els
         assert shelf.catalog.files.at(AGENT, odd) is None
         assert shelf.catalog.agents.get(odd) is None
         assert shelf.catalog.people.user(odd) is None
-        assert shelf.catalog.files.find(contains=odd).files == ()
+        assert shelf.catalog.files.find(needed=[odd]).files == ()
         shelf.catalog.agents.failed(AGENT, f"é {odd}")
         shelf.catalog.writer.flush()
         agent = shelf.catalog.agents.get(AGENT)
@@ -195,7 +197,7 @@ def test_while_there_is_no_server_everybody_is_told_so(elsewhere: str, folder: P
         asked: list[Callable[[], object]] = [
             lambda: shelf.catalog.files.at(AGENT, "a.log"),
             lambda: shelf.catalog.agents.list(),
-            lambda: shelf.catalog.files.find(contains="a"),
+            lambda: shelf.catalog.files.find(needed=["a"]),
             lambda: shelf.put("b.log", b"x"),
             lambda: shelf.catalog.agents.add("new-01"),
         ]
@@ -233,6 +235,128 @@ def test_a_server_lost_in_the_middle_of_a_commit_confirms_nothing(
     assert shelf.everything() == {"a.log": [b"one\n"], "first.log": [b"x"]}
     assert list(shelf.archive.check(digests=True)) == []
     shelf.close()
+
+
+class Deaf:
+    """Stands between us and the server. Once ``armed``, it passes a COMMIT on, keeps the answer and hangs up."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.armed = False
+        self.kept: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                there = socket.create_connection(("127.0.0.1", self._to))
+                asked = threading.Event()
+                for work in (self._forth, self._back):
+                    threading.Thread(target=work, args=(here, there, asked), daemon=True).start()
+
+    def _forth(self, here: socket.socket, there: socket.socket, asked: threading.Event) -> None:
+        with contextlib.suppress(OSError), there:
+            while data := here.recv(65536):
+                if self.armed and b"COMMIT" in data.upper():
+                    asked.set()
+                there.sendall(data)
+
+    def _back(self, here: socket.socket, there: socket.socket, asked: threading.Event) -> None:
+        with contextlib.suppress(OSError), here:
+            while data := there.recv(65536):
+                if asked.is_set():  # it is committed: the server says so
+                    self.kept.append(data)
+                    here.shutdown(socket.SHUT_RDWR)
+                    return
+                here.sendall(data)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_an_answer_to_a_commit_that_is_lost_loses_nothing_and_doubles_nothing(postgres: Postgres, folder: Path) -> None:
+    """Nobody is told that it worked; asked what is there, the archive has all of it, once, and goes on behind it."""
+    deaf = Deaf(postgres.port)
+    with postgres.schema() as direct:
+        schema = direct.rpartition("%3D")[2]
+        url = postgres.tcp_url(schema).replace(f":{postgres.port}/", f":{deaf.port}/")
+        (folder / ELSEWHERE).write_text(url)
+        shelf = Shelf(folder)
+        shelf.put("a.log", b"one\n")
+        for number, (path, data, append) in enumerate(
+            (("a.log", b"two\n", True), ("new.log", b"x\n", False), ("a.log", b"three\n", True))
+        ):
+            deaf.armed = True
+            with pytest.raises(Later):
+                shelf.put(path, data, append=append)
+            deaf.armed = False
+            assert len(deaf.kept) == number + 1
+            # As an agent does: it asks how much is there, and sends what is missing.
+            before = {"a.log": b"one\n", "new.log": b""}
+            whole = {0: b"one\ntwo\n", 1: b"x\n", 2: b"one\ntwo\nthree\n"}[number]
+            size = shelf.size(path) or 0
+            assert size in (len(whole), len(whole) - len(data), len(before[path]))
+            shelf.put(path, whole[size:], offset=size)
+        assert shelf.everything() == {"a.log": [b"one\ntwo\nthree\n"], "new.log": [b"x\n"]}
+        with pytest.raises(Later), armed(deaf):
+            shelf.rename("new.log", "newer.log")
+        with contextlib.suppress(NotFound):  # it is there already
+            shelf.rename("new.log", "newer.log")
+        assert shelf.everything() == {"a.log": [b"one\ntwo\nthree\n"], "newer.log": [b"x\n"]}
+        assert list(shelf.archive.check(digests=True)) == []
+        shelf.close()
+    deaf.close()
+
+
+@contextlib.contextmanager
+def armed(deaf: Deaf) -> Iterator[None]:
+    deaf.armed = True
+    try:
+        yield
+    finally:
+        deaf.armed = False
+
+
+def test_what_is_refused_while_the_server_goes_away_is_refused_and_taken_back(
+    elsewhere: str, folder: Path, postgres: Postgres
+) -> None:
+    """The refusal is told, not the loss that came behind it; the next change has a connection of its own."""
+    shelf = Shelf(folder)
+    shelf.put("a.log", b"one\n")
+
+    class Refusing(Rows[None]):
+        undone = 0
+
+        def __init__(self) -> None:
+            super().__init__(self._refuse)
+
+        def _refuse(self, _connection: object) -> None:
+            cut_off(postgres)
+            raise Conflict("as it should be")
+
+        def undo(self) -> None:
+            Refusing.undone += 1
+
+    with pytest.raises(Conflict, match="as it should be"):
+        shelf.catalog.writer.run(Refusing())
+    assert Refusing.undone == 1
+    shelf.put("a.log", b"two\n", append=True)
+    assert shelf.everything() == {"a.log": [b"one\ntwo\n"]}
+    shelf.close()
+
+
+def test_a_crowded_server_says_what_to_do(postgres: Postgres) -> None:
+    """Not that host or password are wrong."""
+    postgres.run("CREATE ROLE narrow LOGIN CONNECTION LIMIT 1")
+    with postgres.schema() as url:
+        postgres.run(f"GRANT ALL ON SCHEMA {url.rpartition('%3D')[2]} TO narrow")
+        held = psycopg.connect(f"host={postgres.folder} port={postgres.port} user=narrow dbname=logs")
+        with held, pytest.raises(Unreachable, match="max_connections"):
+            Catalog.open(url.replace("logferry@", "narrow@"))
+    postgres.run("DROP OWNED BY narrow; DROP ROLE narrow")
 
 
 # Several writers -----------------------------------------------------------------------------------------------------
@@ -334,14 +458,3 @@ def test_the_url_of_the_shelf_is_the_servers(elsewhere: str, folder: Path) -> No
     assert catalog_url(folder) == elsewhere
     Shelf(folder).close()
     assert not (folder / "catalog.db").exists()
-
-
-def test_no_backup_is_begun_of_a_catalog_that_is_elsewhere(elsewhere: str, folder: Path) -> None:
-    """What a refused one would leave in an empty folder keeps other archives out of it."""
-    assert elsewhere
-    shelf = Shelf(folder)
-    store = LocalStore(str(folder / "backups"))
-    with pytest.raises(Refused, match="SQLite"):
-        shelf.archive.taker(Repository(store)).take({})
-    shelf.close()
-    assert list(store.objects()) == []

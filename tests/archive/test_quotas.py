@@ -14,7 +14,7 @@ from logferry.archive.catalog.quotas import Quota
 from logferry.archive.catalog.tables import files, generations
 from logferry.archive.many import WholeFile
 from logferry.archive.retention import Rule
-from logferry.errors import Busy, Conflict, Full, LogferryError, OverQuota
+from logferry.errors import Busy, Conflict, LogferryError, OverQuota
 from logferry.names import aside_name, temporary_name
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.segment.making import log_text
@@ -156,7 +156,7 @@ def test_what_retention_deletes_makes_room(shelf: Shelf) -> None:
     shelf.catalog.agents.change(AGENT, quota_bytes=60_000)
     shelf.put("old.log", log_text(50_000))
     seal(shelf)
-    with pytest.raises(Full):
+    with pytest.raises(OverQuota):
         shelf.put("new.log", b"x" * 30_000)
     shelf.clock.advance(7200)
     list(shelf.archive.retention([Rule("*/old.log", 3600)]).run())
@@ -201,6 +201,8 @@ def test_catalogs_of_before_are_counted_when_they_are_opened(folder: Path) -> No
     with shelf.catalog._engine.connect() as connection:
         for column in ("held_files", "held_bytes", "quota_files", "quota_bytes"):
             connection.exec_driver_sql(f"ALTER TABLE agents DROP COLUMN {column}")
+        for table in ("agents", "indexes"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN zone")
         connection.exec_driver_sql("DROP TABLE name_blocks")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = (SELECT '0005')")
         connection.commit()

@@ -178,3 +178,25 @@ def test_flaws_of_segments_that_are_gone_are_forgotten(filled: Shelf) -> None:
         connection.exec_driver_sql("UPDATE segments SET gone_ns = 1 WHERE id = 1")
     assert filled.catalog.care.forget_absent() == 1
     assert filled.catalog.care.flaws() == []
+
+
+def test_what_was_found_damaged_is_told_by_every_run_until_it_is_well(filled: Shelf) -> None:
+    """Also by one that is too quick, too short or too small to find it again."""
+    (segment, _) = segments(filled)
+    flip(segment, 100_000)
+    found = [flaw for flaw in verify(filled) if flaw.kind == "frame"]
+    assert len(found) == 1
+    place = found[0].place
+    assert verify(filled)[0].place == place
+    for runs in range(3):
+        (again,) = verify(filled, deep=False)
+        assert (again.place, again.frame, again.is_damage, again.agent) == (place, found[0].frame, True, AGENT), runs
+        assert "not well since" in again.what
+    hurried = filled.archive.verifier(until_s=filled.clock.monotonic_s())
+    assert [flaw.place for flaw in hurried.verify()] == [place]
+    assert hurried.done.ran_out
+    sampled = filled.archive.verifier().verify(share=1e-12, dice=random.Random(1))
+    assert [flaw.place for flaw in sampled] == [place]
+    flip(segment, 100_000)
+    assert [flaw for flaw in verify(filled) if flaw.place == place] == []
+    assert [flaw for flaw in verify(filled, deep=False) if flaw.place == place] == []

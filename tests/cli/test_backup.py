@@ -126,3 +126,47 @@ def test_a_place_without_backups_is_said(logferry: Logferry, root: Path, command
     code, _, err = logferry(*command, str(root.parent / "nowhere"))
     assert code == 2
     assert "no folder" in err
+
+
+def test_damage_is_told_by_every_backup_with_exit_code_4(logferry: Logferry, root: Path) -> None:
+    place = str(root.parent / "backups")
+    whole = segment(root).read_bytes()
+    segment(root).write_bytes(whole[:-1] + b"?")
+    for _ in range(2):
+        code, out, _ = logferry("backup", "make", place)
+        assert code == 4
+        assert out.startswith("damaged  ")
+    segment(root).write_bytes(whole)
+    assert logferry("backup", "make", place)[0] == 0
+    assert logferry("backup", "verify", place)[0] == 0
+
+
+def test_a_place_that_a_dead_machine_holds_is_taken_over_with_force(logferry: Logferry, root: Path) -> None:
+    place = root.parent / "backups"
+    assert logferry("backup", "make", str(place))[0] == 0
+    lock = place / "lock.json"
+    for command in (("make",), ("prune", "--keep", "1")):
+        lock.write_text('{"key": "0", "owner": "process 7 on db\\u001b[2J-07", "since_ns": 1760000000000000000}')
+        code, _, err = logferry("backup", *command, str(place))
+        assert code == 2
+        assert "db" in err
+        assert "\x1b" not in err
+        assert "2025-10-09" in err
+        assert logferry("backup", *command, str(place), "--force")[0] == 0
+        assert not lock.exists()
+
+
+def test_what_is_wrong_with_older_backups_is_a_note_and_not_damage_of_the_archive(
+    logferry: Logferry, root: Path
+) -> None:
+    place = root.parent / "backups"
+    for _ in range(2):
+        assert logferry("backup", "make", str(place))[0] == 0
+    (first, _) = sorted(place.rglob("objects.zst"))
+    first.unlink()
+    (place / "backups/20000101T000000Z").mkdir()
+    (place / "backups/20000101T000000Z/begun.json").write_text("{}")
+    code, out, _ = logferry("backup", "make", str(place))
+    assert code == 4
+    assert out.startswith("note  ")
+    assert "damaged" not in logferry("backup", "list", str(place))[1].splitlines()[-1]

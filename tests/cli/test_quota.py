@@ -1,4 +1,4 @@
-"""``logferry admin quota``: what agents hold and may hold."""
+"""``logferry admin quota`` and ``logferry agents set``: what agents hold and may hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from logferry.archive.catalog.quotas import Quota
 from logferry.errors import OverQuota
 from tests.archive.conftest import AGENT, Shelf
+from tests.cli.conftest import Shipped
 from tests.cli.test_care import Logferry, logferry, root
 
 __all__ = ["logferry", "root"]
@@ -47,3 +48,27 @@ def test_of_two_quotas_neither_is_set_when_one_is_wrong(logferry: Logferry) -> N
     before = logferry("admin", "quota", AGENT, "--json")
     assert logferry("admin", "quota", AGENT, "--bytes", "1000", "--files", "few")[0] == 2
     assert logferry("admin", "quota", AGENT, "--json") == before
+
+
+def test_an_agent_is_changed_through_the_server(shipped: Shipped) -> None:
+    """From any machine that may; what is not named stays."""
+    call = shipped.site.logferry
+    done = call("agents", "set", AGENT, "--bytes", "5 GB", "--zone", "Europe/Berlin")
+    assert done.code == 0, done.err
+    assert "5.0 GB" in done.err
+    assert "Europe/Berlin" in done.err
+    row = json.loads(call("agents", "set", AGENT, "--files", "1,000,000", "--json").out)
+    assert (row["quota_bytes"], row["quota_files"], row["zone"]) == (5_000_000_000, 1_000_000, "Europe/Berlin")
+    assert "0 %" in call("agents").out
+    row = json.loads(
+        call("agents", "set", AGENT, "--files", "default", "--bytes", "none", "--zone", "default", "--json").out
+    )
+    assert (row["quota_bytes"], row["own_quota_files"], row["zone"], row["own_zone"]) == (0, None, "UTC", None)
+    call("agents", "set", AGENT, "--bytes", "default")
+    for wrong, said in (
+        (("--zone", "Mars/Base"), "Mars/Base"), (("--bytes", "much"), "much"), ((), "nothing is to be changed"),
+    ):  # fmt: skip
+        done = call("agents", "set", AGENT, *wrong)
+        assert done.code == 2
+        assert said in done.err
+    assert call("agents", "set", "nobody", "--files", "3").code == 1

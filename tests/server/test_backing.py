@@ -197,6 +197,36 @@ def test_a_backup_goes_into_no_folder_of_the_archive(tmp_path: Path) -> None:
     site.catalog.close()
 
 
+def test_a_link_to_a_folder_of_the_archive_is_one(tmp_path: Path) -> None:
+    """Whichever of the two is named by a link."""
+    site = Site.make(tmp_path / "data")
+    inside = tmp_path / "data" / "backups"
+    inside.mkdir()
+    (tmp_path / "link").symlink_to(inside)
+    (tmp_path / "archive").symlink_to(tmp_path / "data")
+    for config, place in (
+        (site.config, tmp_path / "link"),
+        (config_for(tmp_path / "archive"), inside),
+        (config_for(tmp_path / "archive"), tmp_path / "archive" / "new"),
+    ):
+        with pytest.raises(Refused, match="own folder"), backing.repository(config, str(place), make=True):
+            pass
+    site.catalog.close()
+
+
+def test_what_is_too_large_for_a_key_is_named_and_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site.make(tmp_path / "data")
+    monkeypatch.setattr("logferry.server.backing.BACKUP_NOTE_BYTES_MAX", 1 << 20)
+    odd = Path(site.config.data_dir, "tls", "core.1234")
+    odd.parent.mkdir(exist_ok=True)
+    odd.write_bytes(b"x" * (1 << 20))
+    assert len(backing.extras(site.config, "", secrets=True)["tls/core.1234"]) == 1 << 20
+    odd.write_bytes(b"x" * ((1 << 20) + 1))
+    with pytest.raises(Refused, match=r"core\.1234"):
+        backing.extras(site.config, "", secrets=True)
+    site.catalog.close()
+
+
 def test_in_a_folder_that_others_may_read_what_a_backup_writes_is_for_its_user_alone(tmp_path: Path) -> None:
     """A folder that root has made before, or that an older Logferry has used."""
     site = Site.make(tmp_path / "data")

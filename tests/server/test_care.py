@@ -17,6 +17,7 @@ from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import MakerHere
+from logferry.archive.locks import backing_up
 from logferry.archive.store import CachedStore
 from logferry.clock import SYSTEM, ManualClock
 from logferry.errors import BadConfig, Conflict
@@ -246,6 +247,27 @@ def test_retention_runs_by_the_rules_of_the_settings(site: Site) -> None:
         agent.close()
     (gone,) = site.catalog.retaining.expired()
     assert (gone.path, gone.rule) == ("old/a.log", "web-*/old/** keep 90d")
+    site.catalog.close()
+
+
+def test_retention_that_waits_for_a_backup_says_so_once_and_runs_when_it_is_over(site: Site) -> None:
+    joined = site.join("web-01")
+    site.config = dataclasses.replace(site.config, retention=(RetentionConfig("**", 90 * 86400.0),))
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        store(agent, "/a.log", b"old\n")
+        agent.close()
+    care = later(site, 91 * 86400)
+    with capture_logs() as lines:
+        with backing_up(site.config.data_dir):
+            for _ in range(4):
+                care.turn()
+        assert [file.path for file in site.catalog.files.each()] == ["a.log"]
+        care.turn()
+        assert list(site.catalog.files.each()) == []
+    told = [line for line in lines if "retain" in line["event"] and "failed" in line["event"]]
+    assert ["backup" in line["why"] for line in told] == [True]
     site.catalog.close()
 
 

@@ -82,7 +82,7 @@ def test_nothing_acknowledged_is_lost_when_the_part_is_killed_under_load(site: S
                 assert size is not None
                 assert size >= len(data), path
                 assert site.live("web-01", path).read_bytes()[: len(data)] == data, path
-        whole = {f.path: f.size for f in site.catalog.files.find(agent_glob="web-01", limit=10_000).files}
+        whole = {f.path: f.size for f in site.catalog.files.each(agents=["web-01"])}
     for path, size in sizes.items():
         assert whole[path] == size
 

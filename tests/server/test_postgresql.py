@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ftplib
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from logferry.archive import Archive
+from logferry.archive.catalog.facts import HOLDER
 from logferry.errors import BadConfig, Conflict, Unreachable
-from logferry.server import first_run
+from logferry.server import backing, first_run, holder
 from logferry.server.catalogs import has_catalog, open_catalog
 from logferry.server.config import load_config
 from logferry.server.rebuilding import rebuilt
@@ -116,6 +118,67 @@ def test_uploads_land_in_the_catalog_that_the_settings_name(settings: Path, tmp_
     with open_catalog(config) as catalog:
         assert catalog.files.sums() == sums
         assert catalog.people.users() == []
+
+
+def test_two_archives_do_not_share_a_catalog_by_mistake(settings: Path, tmp_path: Path) -> None:
+    """The second one is told whose it is; the first one may move, with all its files."""
+    one = load_config(str(settings), {}, {"archive": {"root": str(tmp_path / "one")}})
+    other = load_config(str(settings), {}, {"archive": {"root": str(tmp_path / "other")}})
+    first_run.prepare(one).close()
+    with pytest.raises(Conflict, match=f"of the archive in .*:{tmp_path}/one") as caught:
+        first_run.prepare(other)
+    assert "schema of its own" in caught.value.hint
+    with pytest.raises(Conflict), open_catalog(other):
+        pass
+    with pytest.raises(Conflict, match=f"{tmp_path}/one"):
+        list(rebuilt(other))
+    first_run.prepare(one).close()
+    (tmp_path / "one").rename(tmp_path / "moved")
+    moved = load_config(str(settings), {}, {"archive": {"root": str(tmp_path / "moved")}})
+    first_run.prepare(moved).close()
+    with pytest.raises(Conflict, match=f"{tmp_path}/moved"):
+        first_run.prepare(one)
+    shutil.copy(tmp_path / "moved" / holder.FILE, tmp_path / "other")
+    first_run.prepare(other).close()
+
+
+def test_a_catalog_of_before_is_taken_by_the_archive_that_opens_it(settings: Path, tmp_path: Path) -> None:
+    """And one that `repair` has built anew, too."""
+    config = load_config(str(settings), {}, {"archive": {"root": str(tmp_path / "data")}})
+    first_run.prepare(config).close()
+    with open_catalog(config) as catalog:
+        catalog.facts.put(HOLDER, "")
+    first_run.prepare(config).close()
+    list(rebuilt(config))
+    with open_catalog(config) as catalog:
+        assert str(tmp_path / "data") in catalog.facts.get(HOLDER)
+
+
+def test_a_backup_is_restored_to_the_catalog_that_the_settings_name(settings: Path, tmp_path: Path) -> None:
+    """SQLite to PostgreSQL, as people move; then nobody but the new archive has it."""
+    plain = load_config(None, {}, {"archive": {"root": str(tmp_path / "plain"), "min_free": "0"}})
+    there = load_config(str(settings), {}, {"archive": {"root": str(tmp_path / "there")}})
+    first_run.prepare(plain).close()
+    with open_catalog(plain) as catalog, Archive(plain.data_dir, catalog) as archive:
+        catalog.agents.add("web-01")
+        incoming = archive.begin("web-01", "var/a.log")
+        incoming.write(LINES)
+        incoming.commit()
+        with backing.repository(plain, str(tmp_path / "backups"), make=True) as backups:
+            archive.taker(backups).take(backing.extras(plain, "", secrets=True))
+    with backing.repository(there, str(tmp_path / "backups"), make=False) as backups:
+        assert backing.restore(there, backups, backups.get()).problems == []
+    first_run.prepare(there).close()
+    with open_catalog(there) as catalog, Archive(there.data_dir, catalog) as archive:
+        file = catalog.files.at("web-01", "var/a.log")
+        assert file is not None
+        with archive.open(file.generation_id) as reader:
+            assert reader.read_at(0, reader.size) == LINES
+        with backing.repository(there, str(tmp_path / "backups"), make=False) as backups:
+            archive.taker(backups).take({})
+            with pytest.raises(Conflict, match="already"):
+                backing.restore(there, backups, backups.get())
+    assert not Path(there.data_dir, "catalog.db").exists()
 
 
 def test_files_without_their_catalog_are_not_served(settings: Path, tmp_path: Path) -> None:

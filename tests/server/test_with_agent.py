@@ -182,7 +182,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def test_an_agent_with_a_spent_quota_waits_and_goes_on_when_it_is_raised(tmp_path: Path) -> None:
-    """452 with a text that says what to do; nothing half is seen; then all of it comes."""
+    """552 with a text that says what to do; nothing half is seen; then all of it comes, once."""
     made = Site.make(tmp_path / "data")
     with Running(made) as site:
         node = Node(site, tmp_path / "node", "web-01")
@@ -197,6 +197,28 @@ def test_an_agent_with_a_spent_quota_waits_and_goes_on_when_it_is_raised(tmp_pat
             site.catalog.agents.change("web-01", quota_bytes=70_000)
             eventually(lambda: _same(node.logs, site.live("web-01", "logs")), within_s=60)
         assert record_of(site, "web-01").held_bytes == 66_000
-        with site.ftp("web-01", node._password) as client, pytest.raises(ftplib.error_temp, match=r"^452 .*quota"):
+        for name in ("small", "large"):
+            file = site.catalog.files.at("web-01", f"logs/{name}.log")
+            assert file is not None
+            assert [one.number for one in site.catalog.files.generations(file.id)] == [1]
+        with site.ftp("web-01", node._password) as client, pytest.raises(ftplib.error_perm, match=r"^552 .*quota"):
             store(client, "/logs/more.log", b"x" * 5_000)
+    made.catalog.close()
+
+
+def test_many_small_files_beyond_a_quota_wait_and_arrive_once(tmp_path: Path) -> None:
+    """They travel in bundles, of which some members find room and others do not."""
+    made = Site.make(tmp_path / "data")
+    with Running(made) as site:
+        node = Node(site, tmp_path / "node", "web-01")
+        site.catalog.agents.change("web-01", quota_files=50)
+        for number in range(150):
+            (node.logs / f"{number}.log").write_bytes(b"%d\n" % number * 30)
+        with node.running():
+            eventually(lambda: "quota of web-01 is used up" in record_of(site, "web-01").error, within_s=60)
+            assert record_of(site, "web-01").held_files <= 50
+            site.catalog.agents.change("web-01", quota_files=None)
+            eventually(lambda: _same(node.logs, site.live("web-01", "logs")), within_s=60)
+        record = record_of(site, "web-01")
+        assert (record.files, record.held_files) == (150, 150)
     made.catalog.close()

@@ -10,6 +10,7 @@ import random
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
@@ -166,3 +167,25 @@ def test_times(line: bytes, expected: str | None) -> None:
 
     found = time_of(line)
     assert found == (None if expected is None else np.datetime64(expected, "ns").astype(int))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"2026-07-01 12:00:00 summer", "2026-07-01T10:00:00"),
+        (b"2026-12-01 12:00:00,5 winter", "2026-12-01T11:00:00.500000000"),
+        (b"2026-12-01 12:00:00Z named", "2026-12-01T12:00:00"),
+        (b"[01/Dec/2026:12:00:00 -0500] named", "2026-12-01T17:00:00"),
+        (b"2026-03-29 02:30:00 skipped", "2026-03-29T01:30:00"),
+        (b"2026-10-25 02:30:00 twice", "2026-10-25T00:30:00"),
+    ],
+)
+def test_times_that_name_no_zone_are_in_that_of_their_file(line: bytes, expected: str) -> None:
+    """As docs/reference/timestamps.md says where the clock changes."""
+    import numpy as np
+
+    assert time_of(line, ZoneInfo("Europe/Berlin")) == np.datetime64(expected, "ns").astype(int)
+    here = Source("web-01", "a.log", 1, lambda: opened(Held(line)), ZoneInfo("Europe/Berlin"))
+    (row,) = rows_of([here], time_of)
+    assert isinstance(row, LineRow)
+    assert row.time_ns == np.datetime64(expected, "ns").astype(int)

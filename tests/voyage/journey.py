@@ -112,13 +112,7 @@ class Journey:
 
 
 def _paths(site: Site) -> list[str]:
-    found, cursor = [], None
-    while True:
-        page = site.catalog.files.find(agent_glob=AGENT, cursor=cursor, limit=1000)
-        found += [file.path for file in page.files]
-        cursor = page.next
-        if cursor is None:
-            return found
+    return [file.path for file in site.catalog.files.each(agents=[AGENT])]
 
 
 @dataclass(frozen=True, slots=True)

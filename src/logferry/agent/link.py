@@ -11,7 +11,7 @@ from logferry.agent.journal import Journal
 from logferry.agent.servers import Servers
 from logferry.agent.tally import Tally
 from logferry.clock import Clock
-from logferry.errors import Busy, Full, LogferryError, NotSignedIn, Refused, TimedOut, Unreachable
+from logferry.errors import Busy, Full, LogferryError, NotSignedIn, OverQuota, Refused, TimedOut, Unreachable
 from logferry.ftp.cut import Aborted
 from logferry.ftp.reconnect import Backoff, Dice
 from logferry.limits import BACKOFF_S_MAX, FILE_BACKOFF_S_MAX, FULL_RETRY_S_MAX, SIGN_IN_RETRY_S
@@ -96,12 +96,12 @@ class Link:
         """The server could not be reached or took nothing: wait, longer each time. Room may be there any moment."""
         with self._lock:
             self.epoch += 1
-            refused = isinstance(error, Refused)
+            full = is_full(error)
+            refused = isinstance(error, Refused) and not full
             now_s = self._clock.monotonic_s()
             if self._retry_s > now_s and not refused:
                 return  # several workers fail together: one outage is one failure, and the pause runs already
             self._tally.failed(error)
-            full = isinstance(error, Full)
             wait_s = self._pause_s(error)
             self._retry_s = now_s + wait_s
             word = "full" if full else "refused" if refused else "away"
@@ -111,10 +111,10 @@ class Link:
                 self._journal.event("another server", level=logging.WARNING, was=before, now=self._servers.address)
 
     def _pause_s(self, error: LogferryError) -> float:
+        if is_full(error):
+            return self._room.next_s()
         if isinstance(error, Refused):
             return SIGN_IN_RETRY_S + self._long.next_s()
-        if isinstance(error, Full):
-            return self._room.next_s()
         wait_s = self._short.next_s()
         return max(wait_s, error.retry_after_s) if isinstance(error, Busy) else wait_s
 
@@ -130,6 +130,11 @@ class Link:
         self._journal.state("server", "" if word == "connected" else word, level=level, address=self.address, why=why)
 
 
+def is_full(error: LogferryError) -> bool:
+    """Whether the server has no room, on its disk (452) or in our quota (552), which may change at any moment."""
+    return isinstance(error, (Full, OverQuota))
+
+
 def concerns_link(error: LogferryError) -> bool:
     """Whether ``error`` says something about the server rather than about one file."""
-    return isinstance(error, (Unreachable, TimedOut, Busy, Aborted, Full, NotSignedIn))
+    return is_full(error) or isinstance(error, (Unreachable, TimedOut, Busy, Aborted, NotSignedIn))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from logferry.agent.copies import Copies, Skipped, Undecided, note_digest
 from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.journal import Journal
-from logferry.agent.link import Link, concerns_link
+from logferry.agent.link import Link, concerns_link, is_full
 from logferry.agent.mover import Moved, Mover
 from logferry.agent.packing import Packing
 from logferry.agent.registry import Registry
@@ -179,7 +179,7 @@ class Worker:
         if troubles:
             if not self._stopping:
                 self._link.failed(troubles[0])
-            if not all(isinstance(trouble, Full) for trouble in troubles):  # a full server is still there to be asked
+            if not all(is_full(trouble) for trouble in troubles):  # a full server is still there to be asked
                 self._drop()
         elif any(isinstance(o, Sent) for o in done.outcomes) or done.moves:
             self._link.worked()

@@ -50,15 +50,17 @@ class Making(Protocol):
 class IndexMaker(Protocol):
     """Builds one index at a time."""
 
-    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str = "UTC") -> Making:
         """Begin the index of a segment; whatever was under way is dropped.
 
         Args:
             segment_id: 16 bytes.
             arrivals: when each of its generations arrived, nanoseconds since 1970, by uid.
+            zone: the name of that of times that name none.
 
         Raises:
             Later: it cannot be begun.
+            Refused: there is no such zone.
         """
         ...
 
@@ -74,13 +76,14 @@ class IndexMaker(Protocol):
 class MakerHere:
     """Builds in this process, which loads the kernels for it and keeps them."""
 
-    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str = "UTC") -> Making:
         """See ``IndexMaker.begin``."""
         from logferry.archive.index.builder import IndexBuilder
         from logferry.archive.stamping import FileStamps
-        from logferry.archive.timestamps import Reading
+        from logferry.archive.timestamps import Reading, rules_of
 
-        return IndexBuilder(segment_id, stamps=FileStamps(lambda uid: Reading(arrivals[uid])))
+        rules = rules_of(zone)
+        return IndexBuilder(segment_id, stamps=FileStamps(lambda uid: Reading(arrivals[uid], rules)))
 
     def rest(self) -> None:
         """See ``IndexMaker.rest``."""
@@ -119,14 +122,14 @@ class MakerApart:
         """Of the process, while there is one."""
         return self._child.pid if self._child else None
 
-    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str = "UTC") -> Making:
         """See ``IndexMaker.begin``."""
         self._used_s = self._clock.monotonic_s()
         if self._child is not None and not (self._child.is_well and self._child.is_running):
             self.close()
         if self._child is None:
             self._child = _Child(self._step_s, self._index_s, self._clock)
-        self._child.begin(segment_id, arrivals)
+        self._child.begin(segment_id, arrivals, zone)
         return self._child
 
     def rest(self) -> None:
@@ -168,9 +171,9 @@ class _Child:
         self._is_late = False
         self._watch = _Watch(self._end_late)
 
-    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> None:
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int], zone: str) -> None:
         self._left_s = self._index_s
-        self._step(lambda: self._send(BEGIN, segment_id + json.dumps(dict(arrivals)).encode()))
+        self._step(lambda: self._send(BEGIN, segment_id + json.dumps([dict(arrivals), zone]).encode()))
 
     def add(self, content: bytes, stretches: Sequence[Stretch], /) -> None:
         told = [(s.uid, s.offset, s.length, s.begins_line, s.ends_line, s.encoding) for s in stretches]

@@ -33,7 +33,7 @@ def serve(source: IO[bytes], to: IO[bytes]) -> None:
             return
         signal.alarm(math.ceil(INDEX_STEP_S_MAX))  # the kernel keeps it, also in compiled code and when nobody is left
         if kind == BEGIN:
-            making = MakerHere().begin(payload[:_ID_BYTES], json.loads(payload[_ID_BYTES:]))
+            making = MakerHere().begin(payload[:_ID_BYTES], *json.loads(payload[_ID_BYTES:]))
         elif kind == STRETCHES:
             stretches = [Stretch(*values) for values in json.loads(payload)]
         elif kind == FRAME:

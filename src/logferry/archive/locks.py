@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from logferry.errors import Busy, Conflict
+from logferry.limits import SLIP_BYTES_MAX
 
 BACKUP_LOCK, REMOVAL_LOCK = "backup.lock", "removal.lock"
 
@@ -46,22 +47,41 @@ def removing(data_dir: str) -> Iterator[bool]:
         os.close(fd)
 
 
+class Slip:
+    """A few words in the file of a lock that we hold: whoever holds it next finds what a dead one was about."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self) -> str:
+        """What was written last, empty where nothing was."""
+        return os.pread(self._fd, SLIP_BYTES_MAX, 0).decode("ascii", "replace").strip()
+
+    def write(self, words: str) -> None:
+        """Durable when this returns."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, words.encode("ascii"), 0)
+        os.fsync(self._fd)
+
+
 @contextmanager
-def backing_up(data_dir: str) -> Iterator[None]:
+def backing_up(data_dir: str) -> Iterator[Slip]:
     """Inside, no other backup of the archive is taken, and nothing is removed.
 
     Raises:
         Conflict: there is another one.
     """
     with contextlib.ExitStack() as stack:
+        slips: list[Slip] = []
         for name, how in ((BACKUP_LOCK, fcntl.LOCK_NB), (REMOVAL_LOCK, 0)):  # removals take a moment, backups hours
             fd = _lock_file(data_dir, name)
             stack.callback(os.close, fd)
+            slips.append(Slip(fd))
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | how)
             except BlockingIOError as error:
                 raise Conflict("another backup of this archive is being taken", hint="wait for its end") from error
-        yield
+        yield slips[0]
 
 
 def _lock_file(folder: str, name: str) -> int:

@@ -13,7 +13,8 @@ class AgentRecord:
     """One agent and what the server heard from it. ``files`` and ``bytes`` are those shown below its root.
 
     ``held_files`` and ``held_bytes`` count all its generations, older ones too; ``quota_files`` and ``quota_bytes`` say
-    how many it may hold, 0: there is no bound.
+    how many it may hold, 0: there is no bound. ``zone``: of its times that name none. ``own_…``: what was set for it
+    alone, None: what the settings say holds.
     """
 
     id: str
@@ -35,6 +36,10 @@ class AgentRecord:
     held_bytes: int = 0
     quota_files: int = 0
     quota_bytes: int = 0
+    own_quota_files: int | None = None
+    own_quota_bytes: int | None = None
+    zone: str = "UTC"
+    own_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,14 @@ class Reindexer:
             yield from (record for record in page if self._put_off.get(record.id, (0, 0))[0] <= now_ns)
             before = page[-1].id
 
+    def in_other_zones(self) -> Iterator[SegmentRecord]:
+        """Segments whose index has read times in another zone than the agent's is by now, the newest first."""
+        before = 1 << 62
+        indexing, zone = self._rooms.catalog.indexing, self._rooms.catalog.zones.default
+        while page := indexing.in_other_zones(zone, before=before, limit=CARE_PAGE_ROWS):
+            yield from page
+            before = page[-1].id
+
     def build(self, segment: SegmentRecord) -> Reindexed:
         """Build the index of one segment. What it had before counts until the new one does.
 

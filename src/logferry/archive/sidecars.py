@@ -47,13 +47,15 @@ class SidecarWriter:
         self._name = name
         self._before = before
         self._making: Making | None = None
+        self._zone = ""
         self.problem = ""
         """Why there is no index."""
         manifest = segment.manifest
         try:
             self._pieces = Pieces(segment, beginnings_of(rooms, manifest))
             arrivals = {told.uid: told.changed_ns for told in manifest.generations}
-            self._making = maker.begin(bytes.fromhex(manifest.segment_id), arrivals)
+            self._zone = rooms.catalog.zones.of(manifest.agent)
+            self._making = maker.begin(bytes.fromhex(manifest.segment_id), arrivals, self._zone)
         except (LogferryError, OSError) as error:
             self._fail(error)
 
@@ -74,7 +76,7 @@ class SidecarWriter:
                 data = self._making.finish()
                 self._check_room(len(data))
                 size = self._rooms.segments.store.put(name, [data])
-                return IndexRecord(0, name, size, VERSION, now_ns)
+                return IndexRecord(0, name, size, VERSION, now_ns, zone=self._zone)
             except (LogferryError, OSError) as error:
                 self._fail(error)
         return failed(now_ns, self.problem, self._before)

@@ -21,6 +21,7 @@ from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import HeldGeneration, Segment, salvage
 from logferry.archive.store import Store
+from logferry.clock import rfc3339
 from logferry.errors import Damaged, Later, NotFound
 from logferry.limits import CARE_PAGE_ROWS, FLAW_PATHS_MAX, FLAWS_PER_PLACE_MAX
 
@@ -78,10 +79,16 @@ class Verifier:
     def verify(self, *, deep: bool = True, share: float = 1.0, dice: random.Random | None = None) -> Iterator[Flaw]:
         """Segments, those verified longest ago first, then generations, then what lies in the trees of files.
 
+        At last what was found damaged earlier, is not well since, and was not looked at closely enough this time.
+
         Args:
             deep: read every byte; else only look whether everything is there, as long as it should be.
             share: of segments and of generations, chosen by ``dice``; 1 = all.
         """
+        yield from self._verify(deep=deep, share=share, dice=dice)
+        yield from self._remembered()
+
+    def _verify(self, *, deep: bool, share: float, dice: random.Random | None) -> Iterator[Flaw]:
         chosen = dice or random.Random()  # noqa: S311 - a sample, no secret
 
         def wanted() -> bool:
@@ -105,6 +112,16 @@ class Verifier:
             for finding in check_trees(self._rooms, repair=False):
                 agent, _, path = finding.place.partition("/")[2].partition("/")
                 yield Flaw(finding.kind, finding.place, finding.text, finding.is_damage, None, agent, (path,))
+
+    def _remembered(self) -> Iterator[Flaw]:
+        """Flaws that the catalog knows of segments that are there, and that were not told by this run."""
+        for flaw in self._rooms.catalog.care.flaws():
+            record = self._rooms.catalog.sealing.named(flaw.place.removeprefix("store/"))
+            if flaw.place in self._flawed or record is None or record.gone_ns is not None:
+                continue
+            what = f"{flaw.what} (found {rfc3339(flaw.seen_ns)[:16]}, not well since)"
+            frame = None if flaw.frame < 0 else flaw.frame
+            yield Flaw(flaw.kind, flaw.place, what, True, frame, flaw.agent, (flaw.path,) if flaw.path else ())
 
     def _segments(self) -> Iterator[SegmentRecord]:
         before_ns = self._rooms.clock.now_ns()  # those verified by this run come not again

@@ -102,14 +102,14 @@ def join_token(file: str | None, uses: int | None, ttl: str | None, group: str, 
 def quota(file: str | None, agent: str | None, size: str | None, files: str | None, as_json: bool) -> int:
     """What agents hold and may hold; with --bytes or --files: what AGENT may hold from now on.
 
-    default is what the settings say under [quota]. An agent with a spent quota is answered 452 and waits.
+    default is what the settings say under [quota]. An agent with a spent quota is answered 552 and waits.
     """
     with _desk(file) as desk:
         if size is not None or files is not None:
             if agent is None:
                 raise Refused("which agent's quota?", hint="logferry admin quota web-01 --bytes 200GB")
-            bounds = {} if size is None else {"quota_bytes": _bound(size, settings.size_bytes)}
-            bounds |= {} if files is None else {"quota_files": _bound(files, _count)}
+            bounds = {} if size is None else {"quota_bytes": size_bound(size)}
+            bounds |= {} if files is None else {"quota_files": file_bound(files)}
             desk.catalog.agents.change(agent, **bounds)
         found = [one for one in desk.catalog.agents.list() if agent in (None, one.id)]
     if agent is not None and not found:
@@ -133,8 +133,17 @@ def quota(file: str | None, agent: str | None, size: str | None, files: str | No
     return failures.OK if rows else failures.NOTHING
 
 
+def size_bound(told: str) -> int | None:
+    """Bytes as told on the command line. None: those of the settings, 0: no bound. Raises Refused."""
+    return _bound(told, settings.size_bytes)
+
+
+def file_bound(told: str) -> int | None:
+    """A number of files; otherwise as ``size_bound``."""
+    return _bound(told, _count)
+
+
 def _bound(told: str, read: Callable[[str], int]) -> int | None:
-    """None: that of the settings, 0: none."""
     return None if told == "default" else 0 if told == "none" else read(told)
 
 

@@ -78,6 +78,11 @@ class Api:
         with self._http.request("POST", ROOT + path, body=body) as answer:
             return {} if answer.status == 204 else _row(answer.json())
 
+    def patch(self, path: str, body: Row) -> Row:
+        """Change what is at ``path`` by a JSON object, return it as it is then."""
+        with self._http.request("PATCH", ROOT + path, body=body) as answer:
+            return _row(answer.json())
+
     def sign_in(self, name: str, password: str) -> str:
         """Sign in. Returns the session cookie as a ``Cookie`` header carries it (``name=value``)."""
         with self._http.request("POST", f"{ROOT}/sessions", body={"name": name, "password": password}) as answer:

@@ -31,6 +31,9 @@ def backup() -> None:
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+_FORCE = click.option(
+    "--force", is_flag=True, help="Take the place over from another machine that died while it was writing there."
+)
 _PLACE = click.argument("place", required=False)
 
 
@@ -38,13 +41,14 @@ _PLACE = click.argument("place", required=False)
 @_PLACE
 @config_option
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Afterwards remove all but the newest N backups.")
+@_FORCE
 @click.option("--without-keys", is_flag=True, help="Leave out the server's TLS key and certificate.")
 @_JSON
-def make(place: str | None, file: str | None, keep: int | None, without_keys: bool, as_json: bool) -> int:
+def make(place: str | None, file: str | None, keep: int | None, force: bool, without_keys: bool, as_json: bool) -> int:
     """Take a backup: catalog, segments, what is not sealed yet, certificate and key, settings.
 
-    Only what is new is copied. Uploads, sealing and searches go on. Exit code 4: something of the archive is damaged
-    already (it is named; everything else is in the backup).
+    Only what is new is copied. Uploads, sealing and searches go on. Exit code 4: something of the archive, or of an
+    older backup, is damaged already (it is named; everything else is in the backup).
     """
     bar = text.Progress()
     with premises(file) as here:
@@ -54,20 +58,22 @@ def make(place: str | None, file: str | None, keep: int | None, without_keys: bo
         path = load_config_with_origins(file, for_server()).path
         with repository(here.config, place, make=True) as backups:
             taker = here.archive.taker(backups, tell=_teller(bar))
-            done = taker.take(extras(here.config, path, secrets=not without_keys), keep=keep)
+            done = taker.take(extras(here.config, path, secrets=not without_keys), keep=keep, force=force)
             bar.clear()
-            removed = taker.taking.removed
+            removed, notes = taker.taking.removed, taker.taking.notes
     if as_json:
-        text.out_json(as_plain(done) | {"removed": removed})
+        text.out_json(as_plain(done) | {"removed": removed, "notes": notes})
     else:
         for problem in done.problems:
             text.out(text.line(f"damaged  {problem}"))
+        for note in notes:
+            text.out(text.line(f"note  {note}"))
         text.note(
             f"backup {done.name}: {done.files:,} files of {done.agents:,} agents, {text.size(done.bytes)}; "
             f"{text.size(done.new_bytes)} new of {text.size(done.object_bytes)} in segments"
             + (f"; {len(removed):,} older things removed" if removed else "")
         )
-    return failures.PARTIAL if done.problems else failures.OK
+    return failures.PARTIAL if done.problems or notes else failures.OK
 
 
 def _teller(bar: text.Progress) -> Callable[[Taking], None]:
@@ -180,13 +186,18 @@ def verify(place: str | None, file: str | None, name: str | None, quick: bool, a
 @_PLACE
 @config_option
 @click.option("--keep", type=click.IntRange(1), metavar="N", required=True, help="How many of the newest stay.")
-def prune(place: str | None, file: str | None, keep: int) -> int:
+@_FORCE
+def prune(place: str | None, file: str | None, keep: int, force: bool) -> int:
     """Remove all but the newest backups, and the segments that no other one needs."""
     with premises(file) as here:
         from logferry.archive.locks import backing_up
         from logferry.server.backing import repository
 
-        with backing_up(here.config.data_dir), repository(here.config, place, make=False) as backups:
+        with (
+            backing_up(here.config.data_dir) as slip,
+            repository(here.config, place, make=False) as backups,
+            backups.locked(slip, here.catalog.clock.now_ns(), force=force),
+        ):
             removed = list(backups.prune(keep))
     text.note(f"{len(removed):,} segments and backups removed" if removed else "nothing to remove")
     return failures.OK

@@ -23,10 +23,11 @@ _TELL_BYTES = 4 * MIB
 @click.option("--all", "all_of_them", is_flag=True, help="Build all indexes again, also those that are well.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each segment, then one with the sums.")
 def reindex(file: str | None, all_of_them: bool, as_json: bool) -> int:
-    """Build the indexes that are missing, damaged or of another version. Exit code 4: some could not be built.
+    """Build the indexes that are missing, damaged, of another version, or that have read times in another zone than
+    the agent's is by now. Exit code 4: some could not be built.
 
-    The server does this by itself, bit by bit. Works beside a running server; the segments are only read. Until a
-    segment has its new index, the old one serves, or its lines are searched and counted without one.
+    The server does this by itself, bit by bit, but for the zones. Works beside a running server; the segments are only
+    read. Until a segment has its new index, the old one serves, or its lines are searched and counted without one.
     """
     built = failed = size = raw = 0
     bar = text.Progress()
@@ -42,6 +43,8 @@ def reindex(file: str | None, all_of_them: bool, as_json: bool) -> int:
     with premises(file) as place, contextlib.closing(_maker()) as maker:
         reindexer = place.archive.reindexer(maker, pace=tell)
         due = list(reindexer.due(at_once=True, all_of_them=all_of_them))
+        known = {record.id for record in due}
+        due += [record for record in reindexer.in_other_zones() if record.id not in known]
         for number, record in enumerate(due, 1):
             bar.show(f"{number:,} of {len(due):,} segments, {text.size(read)} read")
             done = reindexer.build(record)

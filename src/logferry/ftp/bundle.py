@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
+from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted, OverQuota
 from logferry.ftp.bundle_files import BundleMember, no_folder, open_member, publish
 from logferry.ftp.filesystem import Filesystem, Upload
 from logferry.ftp.permissions import Permissions
@@ -294,7 +294,10 @@ class Bundle:
         reply = refusal(error)
         self.report.members += 1
         self.report.refuse(path[1:].encode("utf-8", "surrogateescape"), reply, loses_bytes=loses_bytes)
-        return reply if reply.code == 452 or (reply.code == 451 and isinstance(error, OSError)) else None
+        is_over = (
+            reply.code == 452 or isinstance(error, OverQuota) or (reply.code == 451 and isinstance(error, OSError))
+        )
+        return reply if is_over else None
 
     # Large files -----------------------------------------------------------------------------------------------------
 

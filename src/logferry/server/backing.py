@@ -16,6 +16,7 @@ from logferry.archive.store import LocalStore, Store
 from logferry.errors import BadConfig, Refused
 from logferry.limits import BACKUP_NOTE_BYTES_MAX
 from logferry.server import runfiles
+from logferry.server.catalogs import catalog_place
 from logferry.server.config import ServerConfig
 from logferry.server.first_run import lock_archive
 from logferry.server.store import bucket_at, store_of
@@ -51,8 +52,8 @@ def _store(config: ServerConfig, place: str, *, make: bool, disk: Disk | None) -
     if place.startswith("s3://"):
         return bucket_at(place, config.backup, "backup")
     root = os.path.abspath(place)
-    inside = os.path.join(config.data_dir, "")
-    if os.path.join(root, "").startswith(inside):
+    inside = os.path.join(os.path.realpath(config.data_dir), "")  # whatever links lead there
+    if os.path.join(os.path.realpath(root), "").startswith(inside):
         raise Refused(f"{root} is in the archive's own folder", hint="a backup belongs on another disk")
     try:
         if make:
@@ -93,24 +94,23 @@ def extras(config: ServerConfig, config_path: str, *, secrets: bool) -> dict[str
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(BACKUP_NOTE_BYTES_MAX)
+            content = file.read(BACKUP_NOTE_BYTES_MAX + 1)
     except OSError as error:
         raise Refused(f"cannot read {path}: {error.strerror}", hint="run it as the user of the server") from error
+    if len(content) > BACKUP_NOTE_BYTES_MAX:
+        raise Refused(
+            f"{path} is larger than {BACKUP_NOTE_BYTES_MAX >> 20} MiB: no certificate, key or settings",
+            hint="move it away from there",
+        )
+    return content
 
 
 def restore(
     config: ServerConfig, backups: Repository, backup: Backup, *, disk: Disk | None = None, tell: Tell = lambda _: None
 ) -> Restoring:
-    """Restore into the empty data folder that the settings name, and their store. See ``Restorer.restore``.
-
-    Raises Refused, too, where the settings want the catalog elsewhere.
-    """
+    """Restore into the empty data folder, the store and the catalog of the settings. See ``Restorer.restore``."""
     data_dir = config.data_dir
-    if config.catalog.url != "sqlite":
-        raise Refused(
-            "a backup is restored with its own catalog, and catalog.url names another one",
-            hint='restore with catalog.url = "sqlite"; `logferry repair` makes a catalog elsewhere from the segments',
-        )
+    catalog = None if config.catalog.url == "sqlite" else catalog_place(config)
     try:
         os.makedirs(data_dir, mode=0o750, exist_ok=True)
         os.makedirs(os.path.join(data_dir, runfiles.RUN_FOLDER), mode=0o700, exist_ok=True)
@@ -119,7 +119,7 @@ def restore(
     lock_fd = lock_archive(data_dir)
     try:
         with closing(store_of(config, "care") or LocalStore(os.path.join(data_dir, "store"), disk)) as store:
-            restorer = Restorer(backups, backup, data_dir, store, disk=disk, tell=tell)
+            restorer = Restorer(backups, backup, data_dir, store, catalog=catalog, disk=disk, tell=tell)
             restorer.restore()
             return restorer.done
     finally:

@@ -21,7 +21,7 @@ from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed, Sealer
 from logferry.archive.verify import Flaw, Verifier
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Later, LogferryError
+from logferry.errors import Busy, Later, LogferryError
 from logferry.limits import (
     CARE_NICE,
     CARE_PAGE_ROWS,
@@ -98,10 +98,12 @@ class Care:
         )
         for is_wanted, duty in duties:
             if is_wanted:
+                problems = []
                 try:
                     duty()
                 except (LogferryError, OSError) as error:
-                    log.warning("a duty failed and is tried again", error=str(error))
+                    problems = [str(error)]
+                self._warn(f"the duty {duty.__name__.strip('_')} failed and is tried again", problems)
 
     def _index(self) -> None:
         """Build indexes that are missing, damaged or of an older version; where it stops, the next turn goes on."""
@@ -205,6 +207,13 @@ class Care:
         if self._clock.monotonic_s() < self._retention_s:
             return
         self._retention_s = self._clock.monotonic_s() + RETENTION_EVERY_S
+        try:
+            self._run_retention()
+        except Busy:  # a backup is being taken: again with the next turn
+            self._retention_s = self._clock.monotonic_s()
+            raise
+
+    def _run_retention(self) -> None:
         for step in self._retention.run():
             for rule in dict.fromkeys(due.rule for due in step):
                 gone = [due.generation for due in step if due.rule == rule]

@@ -1,15 +1,17 @@
-"""The catalog that the settings name, with what they say about quotas."""
+"""The catalog that the settings name, with what they say about quotas and zones."""
 
 from __future__ import annotations
 
 import os
 
 from logferry.archive.catalog import Catalog, Place, sqlite_url
+from logferry.archive.catalog.copying import fact_at
+from logferry.archive.catalog.facts import HOLDER
 from logferry.archive.catalog.quotas import Quota
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import BadConfig
-from logferry.limits import SECRET_BYTES_MAX
+from logferry.server import holder
 from logferry.server.config import ServerConfig
+from logferry.server.secret import secret_in
 
 CATALOG_FILE = "catalog.db"
 
@@ -18,11 +20,19 @@ def open_catalog(config: ServerConfig, clock: Clock = SYSTEM) -> Catalog:
     """The catalog of an archive, made or migrated when needed.
 
     Raises:
+        Conflict: it is that of another archive's server.
         LogferryError: it cannot be read, does not answer, is from a newer Logferry: see ``Catalog.open``.
     """
     place = catalog_place(config)
     catalog = Catalog.open(place.url, clock, password=place.password)
+    if config.catalog.url != "sqlite":
+        try:
+            holder.claim(catalog.facts, config.data_dir, config.catalog.shown_url)
+        except BaseException:
+            catalog.close()
+            raise
     catalog.quotas.default = Quota(config.quota.bytes, config.quota.files)
+    catalog.zones.default = config.archive.zone
     return catalog
 
 
@@ -31,26 +41,22 @@ def has_catalog(config: ServerConfig) -> bool:
     return Catalog.is_there(catalog_place(config))
 
 
+def check_holder(config: ServerConfig) -> None:
+    """Raise Conflict where the catalog is that of another archive's server. Raises as ``open_catalog`` does."""
+    if config.catalog.url != "sqlite":
+        told = fact_at(catalog_place(config), HOLDER)
+        holder.check(told, config.data_dir, config.catalog.shown_url)
+
+
 def catalog_place(config: ServerConfig) -> Place:
     """Where the catalog lies. Raises BadConfig when its password cannot be read."""
     if config.catalog.url == "sqlite":
         return Place(catalog_url(config.data_dir))
-    secret = _secret(config.catalog.password_file) if config.catalog.password_file else ""
+    file = config.catalog.password_file
+    secret = secret_in(file, "catalog.password_file", "the password") if file else ""
     return Place(config.catalog.url, secret)
 
 
 def catalog_url(data_dir: str) -> str:
     """The SQLAlchemy URL of the catalog in ``data_dir``, where the settings name no other."""
     return sqlite_url(os.path.join(data_dir, CATALOG_FILE))
-
-
-def _secret(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            line = file.read(SECRET_BYTES_MAX).split("\n", 1)[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadConfig(f"catalog.password_file {path}: {why}", hint="put the password there") from error
-    if not line:
-        raise BadConfig(f"catalog.password_file {path} is empty", hint="the password belongs on its first line")
-    return line

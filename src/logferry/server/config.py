@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from logferry import settings
-from logferry.errors import BadConfig
+from logferry.errors import BadConfig, Refused
 from logferry.ftp.timetable import check_rates
 from logferry.limits import (
     DISK_RESERVE_BYTES,
@@ -32,6 +32,7 @@ from logferry.limits import (
     SESSION_S_MAX,
 )
 from logferry.settings import setting
+from logferry.zones import zone_named
 
 DEFAULT_FILES = ("server.toml", "/etc/logferry/server.toml")
 """Where the settings file is looked for when nobody names one."""
@@ -53,6 +54,7 @@ class ArchiveConfig:
         SCRUB_S, unit="duration", doc="every segment is read and verified once in so long, in the background; 0 = never"
     )
     scrub_rate: int = setting(SCRUB_BYTES_PER_S, unit="rate", doc="how fast that reads at most")
+    zone: str = setting("UTC", doc="of times in logs that name none; an agent may have another (logferry agents set)")
 
     def __post_init__(self) -> None:
         if not self.root:
@@ -66,6 +68,10 @@ class ArchiveConfig:
             )
         if self.scrub_rate < KIB:
             raise BadConfig(f"scrub_rate = {self.scrub_rate} is too slow", hint='"16 MiB/s" is usual; 1 KiB/s at least')
+        try:
+            zone_named(self.zone)
+        except Refused as error:
+            raise BadConfig(f"zone: {error.message}", hint=error.hint) from error
         if not 1 <= self.seal_level <= 19:
             raise BadConfig(f"seal_level = {self.seal_level} is out of range", hint="1 to 19; the usual value is 6")
 

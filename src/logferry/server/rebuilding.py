@@ -14,7 +14,7 @@ from logferry.archive.rebuild import Rebuilt
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import NotFound
 from logferry.server import runfiles
-from logferry.server.catalogs import catalog_place
+from logferry.server.catalogs import catalog_place, check_holder
 from logferry.server.config import ServerConfig
 from logferry.server.first_run import lock_archive
 from logferry.server.store import store_of
@@ -27,7 +27,7 @@ def rebuilt(config: ServerConfig, *, write: bool = True, clock: Clock = SYSTEM) 
 
     Raises:
         Conflict: a server runs on the archive, a restore to it is not at its end, or a backup is being taken (which
-            only ``write`` would harm).
+            only ``write`` would harm), or the catalog is that of another archive.
         NotFound: there is no archive.
     """
     data_dir = config.data_dir
@@ -37,6 +37,7 @@ def rebuilt(config: ServerConfig, *, write: bool = True, clock: Clock = SYSTEM) 
     lock_fd = lock_archive(data_dir)
     try:
         refuse_unfinished(data_dir)
+        check_holder(config)
         with (
             backing_up(data_dir) if write else nullcontext(),  # a backup reads by the ids of the old catalog
             catalog_beside(catalog_place(config), clock, keep=write) as catalog,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 from logferry.archive.store import BucketSettings, BucketStore, CachedStore, Store
-from logferry.errors import BadConfig
-from logferry.limits import SECRET_BYTES_MAX
 from logferry.server.config import BackupConfig, ServerConfig, StoreConfig
+from logferry.server.secret import secret_in
 
 CACHE_FOLDER = "cache"
 
@@ -34,19 +33,8 @@ def bucket_at(url: str, access: StoreConfig | BackupConfig, section: str) -> Buc
     Raises:
         BadConfig: ``url`` is none, or the secret cannot be read.
     """
-    secret = secret_in(access.secret_file, f"{section}.secret_file") if access.secret_file else ""
+    file = access.secret_file
+    secret = secret_in(file, f"{section}.secret_file", "the secret access key").strip() if file else ""
     return BucketStore(
         BucketSettings.of_url(url, endpoint=access.endpoint, region=access.region, key_id=access.key_id, secret=secret)
     )
-
-
-def secret_in(path: str, setting: str) -> str:
-    """The first line of the file that a setting names. Raises BadConfig."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            line = file.read(SECRET_BYTES_MAX).split("\n", 1)[0].strip()
-    except OSError as error:
-        raise BadConfig(f"{setting} {path}: {error.strerror}", hint="put the secret access key there") from error
-    if not line:
-        raise BadConfig(f"{setting} {path} is empty", hint="the secret access key belongs on its first line")
-    return line

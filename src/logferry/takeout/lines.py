@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from logferry.errors import LogferryError
 from logferry.limits import COPY_BYTES, EXPORT_LINE_BYTES_MAX
 from logferry.takeout.member import Opened
 from logferry.takeout.rows import Fault, LineRow
 
-TimeOf = Callable[[bytes], int | None]
+TimeOf = Callable[[bytes, tzinfo], int | None]
+"""The time that a line tells, in nanoseconds since 1970; where it names no zone, it is in the given one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Source:
     path: str
     generation: int
     open: Callable[[], AbstractContextManager[Opened]]
+    zone: tzinfo = UTC
+    """Of times that name none."""
 
 
 def rows_of(
@@ -40,7 +44,7 @@ def _rows(source: Source, reader: Opened, time_of: TimeOf, line_bytes_max: int) 
     agent, path, generation = source.agent, source.path, source.generation
     number, time_ns, inside = 1, None, False
     for offset, raw, more in pieces_of(reader, line_bytes_max):
-        time_ns = time_ns if inside else time_of(raw)
+        time_ns = time_ns if inside else time_of(raw, source.zone)
         yield LineRow(agent, path, generation, number, offset, time_ns, raw, more)
         inside = more
         number += not more

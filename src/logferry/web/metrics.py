@@ -26,7 +26,7 @@ UNINDEXED = Gauge(
 )
 BACKUP_S = Gauge(
     "logferry_backup_age_seconds",
-    "Since the moment that the last whole backup shows; 0: there is none",
+    "Since the moment that the last whole backup shows; +Inf: there was never one",
     registry=REGISTRY,
 )
 UNVERIFIED_S = Gauge(

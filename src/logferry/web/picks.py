@@ -19,6 +19,7 @@ from logferry.server.people import Identity
 from logferry.takeout import Member, Source
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
+from logferry.zones import zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,14 @@ class Taking:
     def sources(self, *, text: bool) -> Iterator[Source]:
         """The files as they become rows; ``text``: compressed ones unpacked."""
         archive = self._context.archive
+        zones = self._context.catalog.zones
+        own = {agent: zone_named(zone) for agent, zone in zones.own().items()}
+        default = zone_named(zones.default)
         for file in self.files():
             opened: Callable[[], AbstractContextManager[GenerationReader]] = (
                 partial(_text_of, archive, file.generation_id) if text else partial(archive.open, file.generation_id)
             )
-            yield Source(file.agent, file.path, file.number, opened)
+            yield Source(file.agent, file.path, file.number, opened, own.get(file.agent, default))
 
     def _found(self) -> Iterator[FileRecord]:
         cursor = None

@@ -22,6 +22,7 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/agents", None, 401, 200, 200),
     ("GET", "/api/v1/agents/a", None, 401, 200, 200),
     ("GET", "/api/v1/agents/a/health", None, 401, 200, 200),
+    ("PATCH", "/api/v1/agents/a", {}, 401, 403, 200),
     ("GET", "/api/v1/tree?agent=a", None, 401, 200, 200),
     ("GET", "/api/v1/file?agent=a&path=f", None, 401, 200, 200),
     ("GET", "/api/v1/files", None, 401, 200, 200),
@@ -80,7 +81,7 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     paths = site.client.get("/api/v1/openapi.json").json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     tested = {(method, path.partition("?")[0]) for method, path, *_ in MATRIX}
-    tested |= {("GET", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
+    tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
     assert there <= tested

@@ -61,15 +61,21 @@ class Backup:
     new_bytes: int
     """What it added."""
     parts: tuple[Part, ...]
+    sequence: int = 0
+    """Goes up with every backup of a repository, whatever the clock says."""
     problems: tuple[str, ...] = ()
     """What of the archive was damaged already, one sentence each."""
     more_problems: int = 0
 
+    def find(self, name: str) -> Part | None:
+        """A part by its name within the backup."""
+        return next((part for part in self.parts if part.name == f"{BACKUPS}{self.name}/{name}"), None)
+
     def part(self, name: str) -> Part:
-        """A part by its name within the backup. Raises Damaged when there is none."""
-        for part in self.parts:
-            if part.name == f"{BACKUPS}{self.name}/{name}":
-                return part
+        """The same. Raises Damaged when there is none."""
+        found = self.find(name)
+        if found is not None:
+            return found
         where = f"{BACKUPS}{self.name}"
         raise Damaged(f"the backup {self.name} has no {name}", where=where, hint="use another one")
 
@@ -103,6 +109,7 @@ def backup_in(data: bytes, name: str) -> Backup:
         raise altered(where)
     if values.pop("format", None) != FORMAT:
         raise Damaged(f"{where} is of no format that this program knows", where=where, hint="a newer one may know it")
+    values.setdefault("sequence", 0)  # backups of before sequences
     if values.keys() != {one.name for one in fields(Backup)}:
         raise altered(where)
     for one in fields(Backup):

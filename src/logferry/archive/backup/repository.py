@@ -2,16 +2,19 @@
 
 ```
 logferry-backups.json            of which archive they are
+lock.json                        who writes here just now, on which machine, since when
 store/<agent>/<year>/<month>/…   segments, each once, whichever backups need it
 backups/<name>/begun.json        written first: without backup.json beside it the backup is unfinished
 backups/<name>/catalog.db.zst    the catalog; all bytes it knows of lie in segments
 backups/<name>/journal.zst       what was renamed since it was sealed
 backups/<name>/extra/…           certificate and key, settings
 backups/<name>/objects.zst       the segments it needs: name, size, SHA-256
+backups/<name>/damaged.zst       segments that were damaged in the archive when they were copied, any backup's
 backups/<name>/backup.json       written last: the backup is whole
 ```
 
-Nothing is ever written over, so an older backup stays good whatever happens to a newer one.
+Nothing is ever written over, so an older backup stays good whatever happens to a newer one. The copy of a damaged
+segment alone makes way for that of the same one when it is well again.
 """
 
 from __future__ import annotations
@@ -19,7 +22,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, cast
 
@@ -39,7 +46,9 @@ from logferry.archive.backup.records import (
     record,
     written,
 )
+from logferry.archive.locks import Slip
 from logferry.archive.store import Store, StoredObject
+from logferry.clock import rfc3339
 from logferry.errors import Conflict, Damaged, NotFound
 from logferry.limits import (
     BACKUP_LEVEL,
@@ -50,8 +59,9 @@ from logferry.limits import (
 )
 
 HEADER = "logferry-backups.json"
+LOCK = "lock.json"
 SEGMENTS = "store/"
-CATALOG, JOURNAL, OBJECTS = "catalog.db.zst", "journal.zst", "objects.zst"
+CATALOG, JOURNAL, OBJECTS, DAMAGED = "catalog.db.zst", "journal.zst", "objects.zst", "damaged.zst"
 _EVER = 1 << 62
 _BEGUN = "begun.json"
 
@@ -79,7 +89,7 @@ class Checked:
 
 @dataclass(slots=True)
 class Listing:
-    """All backups by name, which is their order in time: whole ones, and the names of the others.
+    """All backups: whole ones in the order in which they were taken, and the names of the others.
 
     ``unreadable``: those that were finished, but what they say about themselves cannot be read. Nothing may be removed
     that they could need.
@@ -161,6 +171,50 @@ class Repository:
             raise Conflict(f"{HEADER} is of no format that this program knows", hint="it was written by a newer one")
         return values
 
+    # Who writes -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self, slip: Slip, now_ns: int, *, force: bool = False) -> Iterator[None]:
+        """Inside, nobody else writes here or removes anything, from whatever machine.
+
+        Args:
+            slip: of the archive's own lock, which we hold. What a dead run of the same archive has left is known by
+                it, and taken over.
+            force: take over what another one has left, too.
+
+        Raises:
+            Conflict: another one is at it, or was when it died.
+        """
+        held = self._holder()
+        if held is not None and held.get("key") != (slip.read() or None) and not force:
+            raise Conflict(
+                f"{str(held.get('owner') or 'somebody')[:200]} has been writing to these backups since {_since(held)}",
+                hint="wait for its end; if it died there, --force takes over",
+            )
+        if held is not None:
+            self.store.remove(LOCK)
+        key = secrets.token_hex(16)
+        slip.write(key)
+        owner = f"process {os.getpid()} on {socket.gethostname()}"
+        try:
+            self.store.put(LOCK, [_json({"key": key, "owner": owner, "since_ns": now_ns})])
+        except Conflict as error:
+            raise Conflict(
+                "another backup is just beginning to write to the same place", hint="wait for its end"
+            ) from error
+        try:
+            yield
+        finally:
+            if (held := self._holder()) is not None and held.get("key") == key:  # else somebody was sure we were dead
+                self.store.remove(LOCK)
+
+    def _holder(self) -> dict[str, Any] | None:
+        """What the lock says; None: there is none."""
+        try:
+            return json_object(self.store.read(LOCK, 0, BACKUP_NOTE_BYTES_MAX)) or {}
+        except NotFound:
+            return None
+
     def listing(self) -> Listing:
         """All backups. Raises NotFound where no backups are kept."""
         self._header()
@@ -176,6 +230,7 @@ class Repository:
                 found.unfinished.append(name)
             else:
                 found.whole.append(backup)
+        found.whole.sort(key=lambda backup: (backup.sequence, backup.name))
         return found
 
     def _readable(self) -> Listing:
@@ -284,6 +339,11 @@ class Repository:
                 yield _line_in(line, part.name)
             if len(rest) > BACKUP_LINE_BYTES_MAX:
                 raise altered(part.name)
+
+    def damaged(self, backup: Backup) -> list[Listed]:
+        """Segments of which there was, after this backup, the copy of a damaged one. Raises Damaged."""
+        part = backup.find(DAMAGED)
+        return [record(Listed, line, part.name) for line in self.lines(part)] if part is not None else []
 
     def objects(self, backup: Backup) -> Iterator[Listed]:
         """The segments that a backup needs. Raises Damaged."""
@@ -415,6 +475,11 @@ def _line_in(line: bytes, where: str) -> list[Any]:
     if not isinstance(values, list):
         raise altered(where)
     return values
+
+
+def _since(lock: dict[str, Any]) -> str:
+    since_ns = lock.get("since_ns")
+    return rfc3339(since_ns)[:16] if type(since_ns) is int and 0 <= since_ns < _EVER else "an unknown time"
 
 
 def _json(values: dict[str, Any]) -> bytes:

@@ -6,11 +6,12 @@ step                            cut off after it                             wha
 ``restore.json``                an empty archive that says what it waits for no server starts on it
 segments into the store         objects without a catalog                    the next run goes on behind them
 journal, extras, empty files    the same                                     written again
-``catalog.db``                  a whole archive                              it is restored
+the catalog                     a whole archive                              it is restored
 remove ``restore.json``         the same                                     the same
 ============================== ============================================ ====================================
 
-All bytes lie in segments then, also those that were in plain files; files go on growing in tails.
+The catalog comes as the file ``catalog.db``, in one rename, or goes to a PostgreSQL server, in one transaction. All
+bytes lie in segments then, also those that were in plain files; files go on growing in tails.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from logferry.archive.backup.records import Backup, Listed, altered, read_from
+from logferry.archive.backup.records import Backup, Listed, altered, json_object, read_from
 from logferry.archive.backup.repository import CATALOG, JOURNAL, Repository
+from logferry.archive.catalog import Place
+from logferry.archive.catalog.copying import check_empty, copy_in, fact_at
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.catalog.snapshot import Snapshot, check_copy
 from logferry.archive.durable import Disk, translating
@@ -74,24 +77,30 @@ class Restorer:
         data_dir: str,
         store: Store,
         *,
+        catalog: Place | None = None,
         disk: Disk | None = None,
         tell: Tell = lambda _: None,
     ) -> None:
-        """``store``: where the archive's segments lie from now on."""
+        """``store``: where the archive's segments lie from now on; ``catalog``: on which PostgreSQL server its catalog
+        is then, None: in the data folder."""
         self._repository = repository
         self._backup = backup
         self._data_dir = data_dir
         self._store = store
+        self._catalog = catalog
         self._disk = disk or Disk()
         self._tell = tell
         self._tree = LiveTree(data_dir, self._disk)
+        self._restore_id = ""
         self.done = Restoring()
 
     def restore(self) -> None:
         """Returns when the archive is whole and durable, but for what ``done.problems`` names.
 
         Raises:
-            Conflict: the data folder has an archive, or another backup was begun to be restored there.
+            Conflict: the data folder has an archive, the catalog's server has one, or another backup was begun to be
+                restored there.
+            Unreachable: the catalog's server does not answer; when it does, it goes on where it was.
             Damaged: the backup's catalog is not whole, or things of no archive are in it.
             Full: no room; with room it goes on where it was.
         """
@@ -100,7 +109,8 @@ class Restorer:
             if self._is_done():
                 self._forget_marker()
                 return
-            self._write(MARKER, [json.dumps({"backup": self._backup.name, "archive": self._backup.archive}).encode()])
+            marker = {"backup": self._backup.name, "archive": self._backup.archive, "restored": self._restore_id}
+            self._write(MARKER, [json.dumps(marker).encode()])
         self._copy_segments()
         with translating(self._data_dir):
             self._write_journals()
@@ -111,22 +121,28 @@ class Restorer:
 
     def _is_done(self) -> bool:
         """Whether this backup was restored here already, but for the marker. Raises Conflict."""
+        # Agents compare all their files with the archive when they meet one that comes of another restore.
+        self._restore_id = secrets.token_hex(8)
         try:
             with open(os.path.join(self._data_dir, MARKER), "rb") as file:
-                begun = json.loads(file.read()).get("backup")
+                marker = json_object(file.read()) or {}  # else it was just being written
         except FileNotFoundError:
             self._refuse_others()
             return False
-        except (ValueError, AttributeError):
-            begun = None  # it was just being written
+        begun = marker.get("backup")
         if begun not in (None, self._backup.name):
             raise Conflict(
                 f"the backup {begun} was begun to be restored to {self._data_dir}",
                 hint="go on with that one (--backup), or empty the folder",
             )
-        return os.path.exists(os.path.join(self._data_dir, CATALOG_FILE))
+        if self._catalog is None:
+            return os.path.exists(os.path.join(self._data_dir, CATALOG_FILE))
+        self._restore_id = str(marker.get("restored") or self._restore_id)
+        return fact_at(self._catalog, RESTORED) == self._restore_id
 
     def _refuse_others(self) -> None:
+        if self._catalog is not None:
+            check_empty(self._catalog)
         for name in ("catalog.db", "live", "generations", "tails", "store", "journal", "incoming"):
             path = os.path.join(self._data_dir, name)
             if os.path.isfile(path) or any(files for _, _, files in os.walk(path)):
@@ -194,26 +210,26 @@ class Restorer:
     def _write_catalog(self) -> None:
         part = self._backup.part(CATALOG)
         path = os.path.join(self._data_dir, _NEW)
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path + suffix)
+        self._remove_copy()
         self._write(_NEW, self._repository.content(part))
         check_copy(path, part.name)
         snapshot = Snapshot(path)
         try:
-            # Agents compare all their files with the archive when they meet it the next time.
-            snapshot.put_fact(RESTORED, secrets.token_hex(8))
+            snapshot.put_fact(RESTORED, self._restore_id)
             for place in snapshot.empty_files():
                 self._make_empty(place)
             snapshot.close()
         finally:
             snapshot.discard()
-        folder = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._disk.rename(folder, _NEW.encode(), folder, CATALOG_FILE.encode())
-            self._disk.sync_folder(folder)
-        finally:
-            os.close(folder)
+        with self._root() as root:
+            if self._catalog is None:
+                self._disk.rename(root, _NEW.encode(), root, CATALOG_FILE.encode())
+            else:
+                self._disk.step("copying the catalog")
+                copy_in(path, self._catalog)
+                self._disk.step("the catalog is copied")
+                self._remove_copy()
+            self._disk.sync_folder(root)
 
     def _make_empty(self, place: str) -> None:
         folder, name = self._folder(place)
@@ -225,12 +241,23 @@ class Restorer:
         return self._tree.make(folder_path, lambda parent: self._disk.sync_folder(parent.fd)), name.encode()
 
     def _forget_marker(self) -> None:
-        folder = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY)
+        with self._root() as root:
+            self._remove_copy()  # of a run that was cut off behind the copying
+            self._disk.unlink(root, MARKER.encode())
+            self._disk.sync_folder(root)
+
+    def _remove_copy(self) -> None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._data_dir, _NEW + suffix))
+
+    @contextlib.contextmanager
+    def _root(self) -> Iterator[int]:
+        fd = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            self._disk.unlink(folder, MARKER.encode())
-            self._disk.sync_folder(folder)
+            yield fd
         finally:
-            os.close(folder)
+            os.close(fd)
 
     def _write(self, name: str, content: Iterable[bytes]) -> None:
         """A file below the data directory, for its owner alone, whole or not at all."""

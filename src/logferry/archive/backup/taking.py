@@ -8,6 +8,7 @@ since, they are the same. Segments of the archive are copied once. In the copied
 step                            cut off after it                             what happens then
 ============================== ============================================ ====================================
 the archive's locks             nothing                                      the kernel lets go of them
+``lock.json``                   a lock with our key                          taken over by the next one from here
 ``begun.json``                  an unfinished backup                         removed by the next one
 packs, segments                 objects that no whole backup needs           used, or removed, by the next one
 journal, extras, catalog, list  the same                                     the same
@@ -22,13 +23,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from logferry import __version__
-from logferry.archive.backup.records import EXTRA, Backup, Part, read_from
-from logferry.archive.backup.repository import CATALOG, JOURNAL, OBJECTS, Repository
+from logferry.archive.backup.records import EXTRA, Backup, Listed, Part, read_from
+from logferry.archive.backup.repository import CATALOG, DAMAGED, JOURNAL, OBJECTS, Listing, Repository
 from logferry.archive.catalog.facts import BACKED_UP, RESTORED
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.snapshot import Found, Loose, Snapshot
@@ -73,6 +74,8 @@ class Taking:
     new_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     more_problems: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What is wrong with older backups. This one is none the worse for it."""
     removed: list[str] = field(default_factory=list)
     """Older backups, and the segments that only they needed."""
 
@@ -106,36 +109,40 @@ class Taker:
         self._segment_bytes = segment_bytes
         self._tell = tell
         self._work = os.path.join(rooms.data_dir, WORK_FOLDER)
+        self._damaged: list[SegmentRecord | Listed] = []
         self.taking = Taking()
 
-    def take(self, extras: Mapping[str, bytes], *, keep: int | None = None) -> Backup:
+    def take(self, extras: Mapping[str, bytes], *, keep: int | None = None, force: bool = False) -> Backup:
         """Take one; returns when it is whole. ``extras``: files to keep with it, by name.
 
-        What of the archive is damaged is named in its ``problems``; all the rest is in the backup.
+        What of the archive is damaged is named in its ``problems``, again and again until it is mended; all the rest is
+        in the backup. What is wrong with older backups is in ``taking.notes``.
 
         Args:
-            keep: how many of the newest backups stay then, None: all. ``taking.removed`` names what went; that nothing
-                can go is a problem of the backup as it is returned.
+            keep: how many of the newest backups stay then, None: all. ``taking.removed`` names what went.
+            force: take the place over from a machine that died while it wrote there.
 
         Raises:
-            Refused: the catalog is not in SQLite.
-            Conflict: another one is being taken, or other things lie there.
+            Unreachable: the server that the catalog is on went away.
+            Conflict: another one is being taken, from here or from another machine, or other things lie there.
             Full: no room, here for a copy of the catalog, or there.
         """
-        self._rooms.catalog.check_snapshot()
-        with backing_up(self._rooms.data_dir):
+        with backing_up(self._rooms.data_dir) as slip:
             archive = self._rooms.catalog.facts.archive_id()
             self._repository.claim(archive)
-            self._tidy()
-            shutil.rmtree(self._work, ignore_errors=True)
-            os.makedirs(self._work, mode=0o700)
-            try:
-                backup = self._take(archive, extras)
-            finally:
+            with self._repository.locked(slip, self._rooms.clock.now_ns(), force=force):
+                self._tidy()
                 shutil.rmtree(self._work, ignore_errors=True)
-            return backup if keep is None else self._thinned_out(backup, keep)
+                os.makedirs(self._work, mode=0o700)
+                try:
+                    backup = self._take(archive, extras)
+                finally:
+                    shutil.rmtree(self._work, ignore_errors=True)
+                if keep is not None:
+                    self._thin_out(keep)
+                return backup
 
-    def _thinned_out(self, backup: Backup, keep: int) -> Backup:
+    def _thin_out(self, keep: int) -> None:
         """Remove older backups, still kept from whoever would take another one."""
         self._phase("removing older backups")
         try:
@@ -143,9 +150,7 @@ class Taker:
                 self.taking.removed.append(name)
                 self._tell(self.taking)
         except (Damaged, NotFound) as error:
-            self.taking.problem(f"older backups stay: {error.message}")
-        problems, more = tuple(self.taking.problems), self.taking.more_problems
-        return dataclasses.replace(backup, problems=problems, more_problems=more)
+            self.taking.notes.append(f"older backups stay: {error.message}")
 
     def _take(self, archive: str, extras: Mapping[str, bytes]) -> Backup:
         restored = self._rooms.catalog.facts.get(RESTORED)
@@ -155,8 +160,8 @@ class Taker:
         self._check_room(previous)
         self._rooms.disk.step("snapshot")
         path = os.path.join(self._work, "catalog.db")
+        taken_ns = self._rooms.clock.now_ns()  # what is confirmed up to now is in it
         self._rooms.catalog.snapshot(path)
-        taken_ns = self._rooms.clock.now_ns()
         name = _name(taken_ns, {*listing.unfinished, *listing.unreadable, *(b.name for b in listing.whole)})
         self._repository.begin(name, taken_ns)
         snapshot = Snapshot(path)
@@ -168,14 +173,16 @@ class Taker:
             finally:
                 if before is not None:
                     before.discard()
-            objects, object_bytes = self._copy_segments(snapshot)
+            objects, object_bytes = self._copy_segments(snapshot, self._damaged_before(listing))
             self._phase("writing the catalog")
             parts = [
                 self._repository.put(name, EXTRA + extra, [content], compress=False)
                 for extra, content in sorted(extras.items())
             ]
             parts.append(self._repository.put(name, JOURNAL, self._journal(snapshot, told)))
-            parts.append(self._repository.put(name, OBJECTS, _listed(snapshot)))
+            parts.append(self._repository.put(name, OBJECTS, _listed(snapshot.segments())))
+            if self._damaged:
+                parts.append(self._repository.put(name, DAMAGED, _listed(self._damaged)))
             totals = snapshot.totals()
             snapshot.close()
         finally:
@@ -186,7 +193,8 @@ class Taker:
             finished_ns=self._rooms.clock.now_ns(), agents=totals.agents, files=totals.files,
             generations=totals.generations, bytes=totals.bytes, objects=objects, object_bytes=object_bytes,
             new_objects=self.taking.new_objects, new_bytes=self.taking.new_bytes + sum(part.bytes for part in parts),
-            parts=tuple(parts), problems=tuple(self.taking.problems), more_problems=self.taking.more_problems,
+            parts=tuple(parts), sequence=1 + max((one.sequence for one in listing.whole), default=0),
+            problems=tuple(self.taking.problems), more_problems=self.taking.more_problems,
         )  # fmt: skip
         self._repository.finish(backup)
         self._rooms.catalog.facts.put(BACKED_UP, str(taken_ns))
@@ -197,7 +205,7 @@ class Taker:
             for _ in self._repository.tidy():
                 self._tell(self.taking)
         except (Damaged, NotFound) as error:  # of an older backup: then nothing is removed, and this one is taken
-            self.taking.problem(f"what unfinished backups left stays: {error.message}")
+            self.taking.notes.append(f"what unfinished backups left stays: {error.message}")
 
     def _phase(self, name: str) -> None:
         self.taking.phase = name
@@ -229,7 +237,7 @@ class Taker:
                     file.write(block)
             return Snapshot(path)
         except (Damaged, NotFound) as error:
-            self.taking.problem(f"the backup {backup.name} is damaged: {error.message}")
+            self.taking.notes.append(f"the backup {backup.name} is damaged: {error.message}")
             return None
 
     # Plain files ------------------------------------------------------------------------------------------------------
@@ -319,8 +327,22 @@ class Taker:
 
     # Segments ---------------------------------------------------------------------------------------------------------
 
-    def _copy_segments(self, snapshot: Snapshot) -> tuple[int, int]:
-        """Copy those that are not there yet. Returns how many there are, and their bytes."""
+    def _damaged_before(self, listing: Listing) -> dict[str, Listed]:
+        """Segments of which the repository has the copy of a damaged one, by name: as the last backup left them."""
+        if not listing.whole:
+            return {}
+        last = listing.whole[-1]
+        try:
+            return {one.name: one for one in self._repository.damaged(last)}
+        except (Damaged, NotFound) as error:
+            self.taking.notes.append(f"the backup {last.name} is damaged: {error.message}")
+            return {}
+
+    def _copy_segments(self, snapshot: Snapshot, damaged_before: dict[str, Listed]) -> tuple[int, int]:
+        """Copy those that are not there yet, or are damaged there and are well again here.
+
+        Returns how many there are, and their bytes.
+        """
         self._phase("copying segments")
         self.taking.bytes, self.taking.total_bytes = 0, snapshot.segment_bytes()
         count = 0
@@ -329,11 +351,17 @@ class Taker:
             there = self._repository.segments.size(record.name)
             if there is not None and there != record.bytes:
                 self._repository.segments.remove(record.name)  # objects come whole or not at all
-            if there != record.bytes:
+                there = None
+            if there is None:
+                damaged_before.pop(record.name, None)
                 self._copy(record)
+            elif damaged_before.pop(record.name, None):
+                self._copy_again(record)
             else:
                 self.taking.bytes += record.bytes
             self._tell(self.taking)
+        # Those that only older backups need stay what they are.
+        self._damaged += [o for o in damaged_before.values() if self._repository.segments.size(o.name) is not None]
         return count, self.taking.total_bytes
 
     def _copy(self, record: SegmentRecord) -> None:
@@ -360,7 +388,33 @@ class Taker:
         self.taking.new_objects += 1
         self.taking.new_bytes += size
         if record.sha256 not in ("", seen.hexdigest()):
-            self.taking.problem(f"the segment store/{record.name} is damaged: its sha256 is {seen.hexdigest()}")
+            self._is_damaged(record, seen.hexdigest())
+
+    def _copy_again(self, record: SegmentRecord) -> None:
+        """The copy that is there is of a damaged segment: a better one takes its place when there is one."""
+        store = behind_cache(self._rooms.segments.store)
+        seen = hashlib.sha256()
+        try:
+            for offset in range(0, record.bytes, COPY_BYTES):
+                data = read_from(store, record.name, offset, COPY_BYTES)
+                seen.update(data)
+                self.taking.bytes += len(data)
+                self._tell(self.taking)
+        except NotFound:
+            self._is_damaged(record, "none: it is missing")
+            return
+        except Damaged as error:
+            self._is_damaged(record, f"not known: {error.message}")
+            return
+        if seen.hexdigest() != record.sha256:
+            self._is_damaged(record, seen.hexdigest())
+            return
+        self._repository.segments.remove(record.name)
+        self._copy(record)
+
+    def _is_damaged(self, record: SegmentRecord, found: str) -> None:
+        self._damaged.append(record)
+        self.taking.problem(f"the segment store/{record.name} is damaged: its sha256 is {found}")
 
     # What else belongs to it ------------------------------------------------------------------------------------------
 
@@ -377,8 +431,8 @@ class Taker:
                     yield _line([agent, *Note(uid, *now)])
 
 
-def _listed(snapshot: Snapshot) -> Iterator[bytes]:
-    for record in snapshot.segments():
+def _listed(records: Iterable[SegmentRecord | Listed]) -> Iterator[bytes]:
+    for record in records:
         yield _line([record.name, record.bytes, record.sha256])
 
 

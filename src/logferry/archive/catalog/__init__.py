@@ -27,9 +27,10 @@ from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
 from logferry.archive.catalog.sealing import Sealing
-from logferry.archive.catalog.snapshot import check_snapshot, snapshot_bytes, take_snapshot
+from logferry.archive.catalog.snapshot import snapshot_bytes, take_snapshot
 from logferry.archive.catalog.sums import FolderSums
 from logferry.archive.catalog.writer import Writer
+from logferry.archive.catalog.zones import Zones
 from logferry.archive.durable import Disk
 from logferry.clock import SYSTEM, Clock
 
@@ -44,12 +45,13 @@ class Catalog:
         self._engine = engine
         self.readers = Readers(engine)
         self.quotas = Quotas(engine.dialect, self.readers, clock)
+        self.zones = Zones(engine.dialect, self.readers)
         sums = FolderSums(engine.dialect, self.quotas)
         self.writer = Writer(engine, disk, sums)
         self.filing = Filing(engine.dialect, sums)
         self.sealing = Sealing(engine.dialect, self.readers)
         self.indexing = Indexing(engine.dialect, self.readers)
-        self.agents = Agents(engine, self.writer, clock, self.quotas)
+        self.agents = Agents(engine, self.writer, clock, self.quotas, self.zones)
         self.naming = Naming(engine, self.readers, self.writer)
         self.files = Files(engine, self.readers, self.naming)
         self.copies = Copies(engine, self.writer)
@@ -84,15 +86,11 @@ class Catalog:
             raise
         return cls(engine, clock, disk or Disk())
 
-    def check_snapshot(self) -> None:
-        """Raise Refused where there can be no snapshot: it is not in SQLite."""
-        check_snapshot(self._engine)
-
     def snapshot(self, path: str) -> None:
-        """Write the catalog as it is at one moment into a new file at ``path``, while others go on writing to it.
+        """Write the catalog as it is at one moment into a new SQLite file, while others go on writing to it.
 
         Raises:
-            Refused: it is not in SQLite.
+            Unreachable: the server that it is on went away.
         """
         take_snapshot(self._engine, path)
 

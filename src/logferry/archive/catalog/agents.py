@@ -12,27 +12,30 @@ from logferry.archive.catalog.people import note_users_changed
 from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.tables import agents, files, folders, users
 from logferry.archive.catalog.writer import Rows, Writer
+from logferry.archive.catalog.zones import Zones
 from logferry.archive.records import AgentRecord
 from logferry.clock import Clock
 from logferry.errors import Conflict, NotFound
 from logferry.names import checked_agent_id, folded
+from logferry.zones import zone_named
 
 _A = agents.c
 _SELECT = select(
     _A.id, _A.group, _A.created_ns, _A.heard_ns, _A.uploaded_ns, _A.address, _A.version, _A.interval_s, _A.paused,
     _A.gone_ns, _A.error, _A.error_ns, _A.last_path,
     func.coalesce(folders.c.files, 0), func.coalesce(folders.c.bytes, 0),
-    _A.held_files, _A.held_bytes, _A.quota_files, _A.quota_bytes,
+    _A.held_files, _A.held_bytes, _A.quota_files, _A.quota_bytes, _A.zone,
 ).select_from(agents.outerjoin(folders, (folders.c.agent_id == _A.id) & (folders.c.path == "")))  # fmt: skip
 
-_CHANGEABLE = frozenset({"group", "interval_s", "paused", "version", "address", "quota_files", "quota_bytes"})
+_CHANGEABLE = frozenset({"group", "interval_s", "paused", "version", "address", "quota_files", "quota_bytes", "zone"})
 
 
 class Agents:
     """All agents. Thread-safe; changes are durable when a method returns unless it says otherwise."""
 
-    def __init__(self, engine: Engine, writer: Writer, clock: Clock, quotas: Quotas) -> None:
+    def __init__(self, engine: Engine, writer: Writer, clock: Clock, quotas: Quotas, zones: Zones) -> None:
         self._quotas = quotas
+        self._zones = zones
         self._engine = engine
         self._writer = writer
         self._clock = clock
@@ -49,7 +52,7 @@ class Agents:
             "id": agent_id, "folded": folded(agent_id), "group": group, "created_ns": self._clock.now_ns(),
             "heard_ns": None, "uploaded_ns": None, "address": "", "version": "", "interval_s": interval_s, "paused": 0,
             "gone_ns": None, "error": "", "error_ns": None, "last_path": "", "held_files": 0, "held_bytes": 0,
-            "quota_files": None, "quota_bytes": None,
+            "quota_files": None, "quota_bytes": None, "zone": None,
         }  # fmt: skip
 
         def work(connection: Connection) -> None:
@@ -102,15 +105,18 @@ class Agents:
         self._post(agent_id, {"heard_ns": now, "gone_ns": now})
 
     def change(self, agent_id: str, **values: Any) -> None:
-        """Change settings: ``group``, ``interval_s``, ``paused``, ``version``, ``address``, ``quota_files``,
-        ``quota_bytes`` (0: no bound, None: that of the settings).
+        """Change settings: ``group``, ``interval_s``, ``paused``, ``version``, ``address``, ``quota_files`` and
+        ``quota_bytes`` (0: no bound), ``zone``; of these three, None: that of the settings.
 
         Raises:
             NotFound: there is no such agent.
+            Refused: no such zone is known.
         """
         unknown = set(values) - _CHANGEABLE
         if unknown:
             raise TypeError(f"an agent has no setting {sorted(unknown)}")
+        if values.get("zone") is not None:
+            zone_named(values["zone"])
         if "paused" in values:
             values["paused"] = int(values["paused"])
 
@@ -118,7 +124,7 @@ class Agents:
             return connection.execute(update(agents).where(_A.id == agent_id).values(values)).rowcount
 
         if self._writer.run(Rows(work)) == 0:
-            raise NotFound(f"there is no agent {agent_id}")
+            raise NotFound(f"there is no agent {agent_id}", hint="logferry agents shows them")
         self._quotas.changed()
 
     def remove(self, agent_id: str) -> None:
@@ -143,11 +149,12 @@ class Agents:
             raise NotFound(f"there is no agent {agent_id}")
 
     def _record(self, row: Any) -> AgentRecord:
-        *values, quota_files, quota_bytes = row
+        *values, quota_files, quota_bytes, zone = row
         values[8] = bool(values[8])
         default = self._quotas.default
         values.append(default.files if quota_files is None else quota_files)
         values.append(default.bytes if quota_bytes is None else quota_bytes)
+        values += [quota_files, quota_bytes, self._zones.default if zone is None else zone, zone]
         return AgentRecord(*values)
 
     def _post(self, agent_id: str, values: dict[str, Any]) -> None:

@@ -14,6 +14,10 @@ ARCHIVE = "archive"
 """Which archive it is: 32 hexadecimal digits, given when they are first asked for."""
 RESTORED = "restored"
 """Of which restore this archive comes: drawn anew by each; none where it never was."""
+HOLDER = "holder"
+"""On a PostgreSQL server: whose catalog it is, as the server's parts write it. In no backup."""
+STORE_SINCE = "store_since_ns"
+"""Since when what lies in the store is this catalog's own, nanoseconds since 1970; written by a migration."""
 BACKED_UP = "backed_up_ns"
 """The moment that the last whole backup shows, nanoseconds since 1970."""
 
@@ -33,6 +37,18 @@ class Facts:
     def put(self, name: str, value: str) -> None:
         """From now on it is ``value``."""
         self._writer.run(Rows(lambda connection: put_fact(connection, name, value)))
+
+    def replace(self, name: str, old: str, new: str) -> str:
+        """From now on it is ``new``, if it is ``old`` still; returns what it is."""
+
+        def work(connection: Connection) -> str:
+            now = get_fact(connection, name)
+            if now != old:
+                return now
+            put_fact(connection, name, new)
+            return new
+
+        return self._writer.run(Rows(work))
 
     def archive_id(self) -> str:
         """Which archive this is, for ever."""

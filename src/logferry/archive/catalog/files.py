@@ -14,9 +14,8 @@ from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, lite
 from sqlalchemy.engine import Engine
 
 from logferry.archive.catalog.filing import LIVE
-from logferry.archive.catalog.nameblocks import Named, folded, has_all, literals_of
+from logferry.archive.catalog.nameblocks import Named, folded, has_all
 from logferry.archive.catalog.naming import Naming
-from logferry.archive.catalog.patterns import compiled, glob_prefix, successor
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import files, folders, former_names, generations
@@ -173,34 +172,25 @@ class Files:
     def find(
         self,
         *,
-        agent_glob: str | None = None,
-        path_glob: str | None = None,
-        contains: str | None = None,
         needed: Sequence[str] = (),
         cursor: str | None = None,
         limit: int = FOLDER_PAGE_ENTRIES,
     ) -> FilePage:
         """One page of files, by agent and path.
 
-        Globs match the whole agent id or path, in any case (``*`` any run, ``?`` one character); ``contains``
-        matches anywhere in ``agent/path``, in any case.
-
         Args:
-            needed: texts that the caller looks for itself: files without them (in any case) may be left out.
+            needed: texts that stand in ``agent/path``, in any case: only files with all of them.
 
         Raises:
             Refused: the cursor is not one of ours.
         """
         after = (str(opened[0]), str(opened[1])) if cursor and (opened := _opened(cursor, ("p",))[1]) else None
-        wanted = compiled(agent_glob, path_glob, contains)
-        literals = [*needed, *literals_of(agent_glob or ""), *literals_of(path_glob or ""), contains or ""]
-        rows = self._candidates(glob_prefix(agent_glob), [folded(text) for text in literals if text], after, limit)
+        rows = self._candidates([folded(text) for text in needed if text], after, limit)
         found: list[FileRecord] = []
         for row in rows:
-            if wanted(row[1], row[2]):
-                found.append(_known(row))
-                if len(found) > limit:
-                    return FilePage(tuple(found[:limit]), self.cursor_behind(found[limit - 1]))
+            found.append(_known(row))
+            if len(found) > limit:
+                return FilePage(tuple(found[:limit]), self.cursor_behind(found[limit - 1]))
         return FilePage(tuple(found), None)
 
     @staticmethod
@@ -214,7 +204,7 @@ class Files:
         Reads on as it is consumed, some rows at a time, so what changes meanwhile may be seen or not.
         """
         for agent in [None] if agents is None else sorted(set(agents)):
-            for row in self._walk(agent or "", below, None, exact_agent=agent is not None):
+            for row in self._walk(agent, below, None):
                 if not below or row[2] == below or row[2].startswith(below + "/"):
                     yield _known(row)
 
@@ -281,18 +271,13 @@ class Files:
         with self._engine.connect() as connection:
             return [_known(row) for row in connection.execute(query)]
 
-    def _candidates(
-        self, agent: str, literals: list[str], after: tuple[str, str] | None, limit: int
-    ) -> Iterator[Any]:  # fmt: skip
-        """Rows of files by (agent, path), behind ``after``, whose names have all of ``literals`` (folded) in them.
-
-        Agents that cannot begin with ``agent`` may be left out.
-        """
+    def _candidates(self, literals: list[str], after: tuple[str, str] | None, limit: int) -> Iterator[Any]:
+        """Rows of files by (agent, path), behind ``after``, whose names have all of ``literals`` (folded) in them."""
         if not literals:
-            yield from self._walk(agent, "", after)
+            yield from self._walk(None, "", after)
             return
         # Where there are many, going through all in their order finds a page of them sooner than asking the blocks.
-        after = after or (agent, "")
+        after = after or ("", "")
         left = max(FIND_WALK_ROWS, self._naming.worth_walking(literals, limit))
         while left > 0:
             names = self._naming.following(after)
@@ -318,20 +303,16 @@ class Files:
         with self._engine.connect() as connection:
             return sorted(connection.execute(query).all(), key=lambda row: (row[1], row[2]))
 
-    def _walk(
-        self, agent: str, below: str, after: tuple[Any, ...] | None, *, exact_agent: bool = False
-    ) -> Iterator[Any]:
-        """Rows of files by (agent, path): agents beginning with (or exactly) ``agent``, paths beginning with ``below``.
+    def _walk(self, agent: str | None, below: str, after: tuple[Any, ...] | None) -> Iterator[Any]:
+        """Rows of files by (agent, path), of ``agent`` (None: of all), paths beginning with ``below``.
 
         Plain rows, read without Core: somebody may look through millions of them for a few.
         """
         narrowed: list[ColumnElement[bool]] = []
-        if exact_agent:
+        if agent is not None:
             narrowed.append(files.c.agent_id == agent)
-        elif agent:
-            narrowed += [files.c.agent_id >= agent, files.c.agent_id < successor(agent)]
         if below:
-            narrowed += [files.c.path >= below, files.c.path < successor(below)]
+            narrowed += [files.c.path >= below, files.c.path < f"{below}\U0010ffff"]  # in byte order of UTF-8
         base = select(*_FILE).select_from(_SHOWN).where(*narrowed).order_by(files.c.agent_id, files.c.path)
         dialect, page = self._engine.dialect, base.limit(CATALOG_PAGE_ROWS)
         first = Prepared(page, dialect)

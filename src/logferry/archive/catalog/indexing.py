@@ -9,7 +9,7 @@ from sqlalchemy import Dialect, bindparam, delete, func, insert, null, or_, sele
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.sealing import SEGMENT_COLUMNS, SegmentRecord
-from logferry.archive.catalog.tables import indexes, segments
+from logferry.archive.catalog.tables import agents, indexes, segments
 from logferry.archive.catalog.writer import Transaction
 
 _I, _S = indexes.c, segments.c
@@ -19,6 +19,7 @@ class IndexRecord(NamedTuple):
     """The index of a segment: an object ``name`` of ``bytes`` in the store, as of ``version`` of the index's format.
 
     ``name`` is empty where there is none. From ``due_ns`` on it is to be built (again); ``why`` says what was wrong.
+    ``zone``: in which its times without one were read; empty: nobody knows.
     """
 
     segment_id: int
@@ -28,6 +29,7 @@ class IndexRecord(NamedTuple):
     built_ns: int
     due_ns: int | None = None
     why: str = ""
+    zone: str = ""
 
 
 class IndexSums(NamedTuple):
@@ -41,7 +43,7 @@ class IndexSums(NamedTuple):
     failed: int
 
 
-COLUMNS = (_I.segment_id, _I.name, _I.bytes, _I.version, _I.built_ns, _I.due_ns, _I.why)
+COLUMNS = (_I.segment_id, _I.name, _I.bytes, _I.version, _I.built_ns, _I.due_ns, _I.why, _I.zone)
 """In the order of ``IndexRecord``."""
 
 
@@ -73,6 +75,16 @@ class Indexing:
             .order_by(_S.id.desc())
             .limit(bindparam("most"))
         )
+        self._other_zones = prepared(
+            select(*SEGMENT_COLUMNS)
+            .select_from(segments.join(indexes, _I.segment_id == _S.id).join(agents, agents.c.id == _S.agent_id))
+            .where(
+                there, _I.name != "", _I.zone != func.coalesce(agents.c.zone, bindparam("zone")),
+                _S.id < bindparam("before"),
+            )
+            .order_by(_S.id.desc())
+            .limit(bindparam("most"))
+        )  # fmt: skip
         good = (_I.version == bindparam("current")) & (_I.name != "") & _I.due_ns.is_(null())
         self._sums = prepared(
             select(
@@ -118,6 +130,16 @@ class Indexing:
         """Segments whose index is to be built, by id, the newest first: those are looked at most."""
         with self._readers.cursor() as cursor:
             rows = self._due.all(cursor, current=version, now=now_ns, before=before, most=limit)
+        return [SegmentRecord(*row) for row in rows]
+
+    def in_other_zones(self, default: str, *, before: int = 1 << 62, limit: int) -> list[SegmentRecord]:
+        """Segments whose index has read times in another zone than their agent's is by now, the newest first.
+
+        Args:
+            default: zone of agents that have none of their own.
+        """
+        with self._readers.cursor() as cursor:
+            rows = self._other_zones.all(cursor, zone=default, before=before, most=limit)
         return [SegmentRecord(*row) for row in rows]
 
     def sums(self, version: int) -> IndexSums:

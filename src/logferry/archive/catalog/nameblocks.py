@@ -8,7 +8,6 @@ and path for ever, and ids are given out in the order of commits, so a block onc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +25,6 @@ _SHIFT = 32 - 18  # of a product of 32 bits, the upper ones are the best mixed
 _LEVEL = 3
 _ID_BYTES = 4
 _RAW_BYTES_MAX = NAME_BLOCK_FILES * (_ID_BYTES + AGENT_ID_CHARS_MAX + 1 + PATH_BYTES_MAX + 1)
-_WILD = re.compile(r"[*?]+")
 
 
 class Named(NamedTuple):
@@ -53,11 +51,6 @@ def folded(text: str) -> str:
         return text.lower()
     # The dotted and the dotless i count as an i for regular expressions, but not for case folding.
     return text.casefold().replace("\u0131", "i").replace("\u0307", "")
-
-
-def literals_of(glob: str) -> list[str]:
-    """The texts between the wildcards of a glob, all of which a match has in it."""
-    return [part for part in _WILD.split(glob) if part]
 
 
 def pack(files: Sequence[Named]) -> Block:

@@ -20,7 +20,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from logferry.errors import BadConfig, Later, LogferryError, Refused, Unreachable
+from logferry.errors import BadConfig, Full, Later, LogferryError, Refused, Unreachable
 from logferry.limits import CATALOG_BUSY_S_MAX, CATALOG_CONNECT_S_MAX, CATALOG_IDLE_S_MAX, POSTGRESQL_VERSION_MIN
 
 WRITES = "logferry_writes"
@@ -89,7 +89,7 @@ def check(connection: Connection) -> None:
             "current_setting('server_encoding'), current_setting('fsync'), pg_is_in_recovery(), current_schema()"
         )
     ).one()
-    where = _name(connection.engine)
+    where = shown_name(connection.engine)
     number, version, encoding, fsync, standby, schema = row
     if int(number) < POSTGRESQL_VERSION_MIN * 10_000:
         raise Refused(f"{where} is PostgreSQL {version}", hint=f"the catalog needs {POSTGRESQL_VERSION_MIN} or newer")
@@ -108,7 +108,7 @@ def check(connection: Connection) -> None:
 
 def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
     """What opening the catalog failed of, in our words; None: of nothing that people can mend."""
-    where, cause = _name(engine), error.orig
+    where, cause = shown_name(engine), error.orig
     state = getattr(cause, "sqlstate", None)
     said = str(cause).strip().split("\n")[0]
     if state == "42501":
@@ -124,6 +124,8 @@ def explained(error: DBAPIError, engine: Engine) -> LogferryError | None:
         )
     if state == "25006":
         return Refused(f"{where} takes no changes: {said}", hint="name the primary server in catalog.url")
+    if state == "53100":
+        return Full(f"no room left for the catalog on {where}: {said}", hint="free some space on the database's disk")
     if state == "55P03":
         return Later(f"another process holds the catalog on {where}: {said}", hint="try again when it has ended")
     if state is None and isinstance(error, sqlalchemy.exc.ProgrammingError):
@@ -140,9 +142,12 @@ def quoted(name: str) -> str:
 
 def unreachable(engine: Engine, said: str) -> Unreachable:
     """The error for a server that does not answer, or does not let us in."""
+    crowded = "too many clients" in said or "connection slots" in said or "too many connections" in said
     return Unreachable(
-        f"the catalog on {_name(engine)} cannot be reached: {_without_secrets(said)}",
-        hint="is the server running, and are host, database, user and password in catalog.url right?",
+        f"the catalog on {shown_name(engine)} cannot be reached: {_without_secrets(said)}",
+        hint="raise max_connections there, or put a pool in between (docs: put the catalog on PostgreSQL)"
+        if crowded
+        else "is the server running, and are host, database, user and password in catalog.url right?",
     )
 
 
@@ -168,7 +173,7 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername=DRIVER)
 
 
-def _name(engine: Engine) -> str:
+def shown_name(engine: Engine) -> str:
     """The database as people know it, without its password."""
     url = engine.url
     host = url.host or url.query.get("host") or "this machine"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Float, bindparam, delete, func, insert, literal_column, null, or_, select, update
 
+from logferry.archive.catalog.facts import STORE_SINCE
 from logferry.archive.catalog.filing import PathState, changed
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
@@ -186,7 +187,7 @@ class Sealing:
                 func.count(_S.id), func.coalesce(func.sum(_S.bytes), 0), func.coalesce(func.sum(_S.raw_bytes), 0)
             ).where(_S.gone_ns.is_(null()))
         )
-        self._since = prepared(select(facts.c.value).where(facts.c.name == "store_since_ns"))
+        self._since = prepared(select(facts.c.value).where(facts.c.name == STORE_SINCE))
         self._verified = prepared(
             update(segments).values(verified_ns=bindparam("ns")).where(_S.id == bindparam("segment"))
         )

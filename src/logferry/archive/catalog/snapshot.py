@@ -11,20 +11,22 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine, delete, func, insert, select, update
 
+from logferry.archive.catalog.copying import copied_bytes, copy_out
 from logferry.archive.catalog.engine import create_engine, sqlite_url
-from logferry.archive.catalog.facts import put_fact
+from logferry.archive.catalog.facts import HOLDER, put_fact
 from logferry.archive.catalog.filing import LIVE, SEALED
 from logferry.archive.catalog.migrate import migrate
 from logferry.archive.catalog.sealing import SEGMENT_COLUMNS, SegmentRecord
 from logferry.archive.catalog.tables import (
     agents,
     extents,
+    facts,
     files,
     generations,
     metadata,
     segments,
 )
-from logferry.errors import Damaged, Refused
+from logferry.errors import Damaged
 from logferry.limits import CARE_PAGE_ROWS
 
 _G, _X, _S = generations.c, extents.c, segments.c
@@ -76,18 +78,11 @@ class Totals(NamedTuple):
     bytes: int
 
 
-def check_snapshot(engine: Engine) -> None:
-    """See ``Catalog.check_snapshot``."""
-    if engine.dialect.name != "sqlite":
-        raise Refused(
-            "only a catalog in SQLite is backed up with the archive",
-            hint="back up the database by its own tools (pg_dump), and the store by those of the bucket",
-        )
-
-
 def take_snapshot(engine: Engine, path: str) -> None:
     """See ``Catalog.snapshot``."""
-    check_snapshot(engine)
+    if engine.dialect.name != "sqlite":
+        copy_out(engine, path)
+        return
     with contextlib.closing(sqlite3.connect(path)) as copy, engine.connect() as connection:
         source = connection.connection.driver_connection
         assert isinstance(source, sqlite3.Connection)
@@ -97,7 +92,7 @@ def take_snapshot(engine: Engine, path: str) -> None:
 def snapshot_bytes(engine: Engine) -> int:
     """See ``Catalog.size_bytes``."""
     if engine.dialect.name != "sqlite":
-        return 0
+        return copied_bytes(engine)
     with engine.connect() as connection:
         pages, size = (
             int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in ("page_count", "page_size")
@@ -125,6 +120,7 @@ class Snapshot:
         for name in ("removals", "flaws", "sessions", "codes", "indexes"):
             if (table := metadata.tables.get(name)) is not None:
                 self._connection.execute(delete(table))
+        self._connection.execute(delete(facts).where(facts.c.name == HOLDER))
         used = select(_X.segment_id).where(_X.segment_id == _S.id).exists()
         self._connection.execute(delete(segments).where(_S.gone_ns.is_not(None), ~used))
 

@@ -73,6 +73,8 @@ agents = Table(
     Column("held_bytes", BigInteger, nullable=False),
     Column("quota_files", BigInteger, nullable=True),
     Column("quota_bytes", BigInteger, nullable=True),
+    # Of times that name none (NULL: that of the settings).
+    _text("zone", nullable=True),
 )
 
 folders = Table(
@@ -181,6 +183,8 @@ indexes = Table(
     _ns("built_ns"),
     _ns("due_ns", nullable=True),
     _text("why"),
+    # In which its times without one were read; empty: nobody knows.
+    _text("zone"),
     Index("indexes_by_name", "name"),
 )
 

@@ -237,9 +237,16 @@ class Writer:
 
     def _roll_back(self) -> None:
         self._sums.forget()
-        if self._transaction is not None:
+        if self._transaction is None:
+            return
+        try:
             self._transaction.connection.rollback()
             self._transaction.cursor.connection.rollback()
+        except Exception:
+            # With nobody at the other end there is nothing to take back: the server did when it lost us.
+            if not is_lost(self._engine.dialect, self._transaction.cursor.connection):
+                raise
+            self._disconnect()
 
     def _abort(self, batch: list[_Ticket[Any]], error: BaseException) -> None:
         """The batch as a whole failed: as far as anybody knows, nothing of it is in the catalog."""

@@ -4,7 +4,7 @@
 """
 
 from logferry.archive.timestamps.orders import Evidence
-from logferry.archive.timestamps.reading import NO_TIME, UTC, Reading, Zone
+from logferry.archive.timestamps.reading import NO_TIME, UTC, Reading, Zone, rules_of
 from logferry.archive.timestamps.times import LineTimes, Times
 
-__all__ = ["NO_TIME", "UTC", "Evidence", "LineTimes", "Reading", "Times", "Zone"]
+__all__ = ["NO_TIME", "UTC", "Evidence", "LineTimes", "Reading", "Times", "Zone", "rules_of"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from logferry.zones import zone_named
 
 NO_TIME = -(1 << 63)
 """Stands for the time of a line without one."""
@@ -64,6 +67,12 @@ def _change(zone: datetime.tzinfo, low: int, high: int) -> int:
         else:
             low = middle
     return high
+
+
+@functools.lru_cache(maxsize=64)
+def rules_of(name: str) -> Zone:
+    """The rules of the zone of that name; working them out takes a moment. Raises Refused when there is none."""
+    return UTC if name == "UTC" else Zone.of(zone_named(name))
 
 
 UTC = Zone(np.zeros(0, np.int64), np.zeros(1, np.int64))

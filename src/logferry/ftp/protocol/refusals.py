@@ -14,14 +14,16 @@ from logferry.errors import (
     NotFound,
     NotPermitted,
     NotSignedIn,
+    OverQuota,
     Refused,
     TooLarge,
 )
 from logferry.ftp.protocol.replies import Reply
 
-# 550 is one code for many reasons; the words behind it are all there is to tell them apart.
+# 550 and 552 are codes for many reasons each; the words behind them are all there is to tell them apart.
 _MISSING = re.compile(r"no such|not found|n[o']t exist|cannot find|can't find|no file|could not get file size", re.I)
 _DENIED = re.compile(r"permission|denied|not permitted|not allowed|privilege|forbidden|unauthori|read.?only", re.I)
+_QUOTA = re.compile(r"quota|allocation", re.I)
 _CHANGED = re.compile(r"differ|conflict|changed|already exists|file exists", re.I)
 
 
@@ -41,6 +43,8 @@ def failure(reply: Reply, doing: str) -> LogferryError:
     if reply.code == 550:
         return _refused_file(reply, text)
     if reply.code == 552:
+        if _QUOTA.search(reply.text):
+            return OverQuota(text, hint="raise it on the server or delete something there; then repeat")
         return TooLarge(text, hint="quota or size limit on the server")
     if reply.code == 553:
         return BadName(text, hint="is there the folder, and may this user write there?")

@@ -13,6 +13,7 @@ from logferry.clock import rfc3339
 from logferry.limits import FILE_GROWING_S
 from logferry.server.health import Heard, State, agent_state
 
+_INT64_MAX = (1 << 63) - 1
 FileState = Literal["growing", "quiet", "ended"]
 
 
@@ -26,7 +27,8 @@ class Agent(Shape):
     """One agent; ``state`` is computed from what the server heard, ``reason`` says why in words.
 
     ``held_files`` and ``held_bytes`` count all generations; ``quota_files`` and ``quota_bytes`` bound them, 0: nothing
-    does.
+    does. ``zone``: of times in its logs that name none. ``own_…``: what was set for this agent, ``null``: what the
+    server's settings say holds.
     """
 
     id: str
@@ -42,8 +44,23 @@ class Agent(Shape):
     held_bytes: int
     quota_files: int
     quota_bytes: int
+    own_quota_files: int | None
+    own_quota_bytes: int | None
+    zone: str
+    own_zone: str | None
     version: str
     address: str
+
+
+class AgentChange(Shape):
+    """What is to be changed of an agent; what is left out stays. ``null``: what the server's settings say holds again.
+
+    Of quotas 0 is: nothing bounds it.
+    """
+
+    quota_files: int | None = Field(None, ge=0, le=_INT64_MAX)
+    quota_bytes: int | None = Field(None, ge=0, le=_INT64_MAX)
+    zone: str | None = Field(None, max_length=64, description="A name such as Europe/Berlin, or UTC.")
 
 
 class AgentList(Shape):
@@ -351,6 +368,10 @@ def agent_shape(record: AgentRecord, now_ns: int) -> Agent:
         held_bytes=record.held_bytes,
         quota_files=record.quota_files,
         quota_bytes=record.quota_bytes,
+        own_quota_files=record.own_quota_files,
+        own_quota_bytes=record.own_quota_bytes,
+        zone=record.zone,
+        own_zone=record.own_zone,
         version=record.version,
         address=record.address,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
@@ -119,5 +121,5 @@ def _measure(context: Context) -> None:
     INDEX_BYTES.set(indexed.bytes)
     UNINDEXED.set(indexed.segments - indexed.indexed)
     backed_up_ns = int(context.catalog.facts.get(BACKED_UP) or 0)
-    BACKUP_S.set(max(0, now_ns - backed_up_ns) / 1e9 if backed_up_ns else 0)
+    BACKUP_S.set(max(0, now_ns - backed_up_ns) / 1e9 if backed_up_ns else math.inf)
     UNVERIFIED_S.set(0 if health.oldest_ns is None else max(0, now_ns - health.oldest_ns) / 1e9)
