@@ -387,6 +387,12 @@ SCAN_DENSE_HITS = 128
 """From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
 HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
+HISTOGRAM_BUCKETS_SHOWN = 120
+"""How many buckets a histogram whose width nobody asked for has at most: as wide as a page or a terminal."""
+HISTOGRAM_BUCKETS_MAX = 10_000
+"""How many any histogram has: more become wider ones, so a time that makes no sense costs no memory."""
+FACET_VALUES_SHOWN = 20
+"""Values of a facet that are told one by one."""
 HIT_SPANS_MAX = 64
 """Matches marked in one hit."""
 REGEX_MEMORY_BYTES_MAX = 8 * MIB

@@ -1,0 +1,105 @@
+"""Adding up a tally: buckets of time that become wider when there are too many, and values with their lines. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from logferry.limits import FACET_VALUES_SHOWN, HISTOGRAM_BUCKETS_MAX
+from logferry.search.tally import STEPS_S, Buckets, Facet, FacetField, Histogram
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    I64 = npt.NDArray[np.int64]
+
+NO_TIME = -(1 << 63)
+
+
+class TimeCounter:
+    """Lines by time. What is counted at one width can be told at a wider one."""
+
+    def __init__(self, wanted: Buckets) -> None:
+        self._wanted = wanted
+        self.step_s = wanted.step_s or STEPS_S[0]
+        """Present width."""
+        self.untimed = 0
+        self.outside = 0
+        self._counts: dict[int, int] = {}
+
+    def expect(self, first_s: int, last_s: int) -> None:
+        """Times between these will come: begin with buckets of which they do not need too many."""
+        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
+        start, end = self._wanted.start_s, self._wanted.end_s
+        first_s = first_s if start is None else max(first_s, start)
+        last_s = last_s if end is None else min(last_s, end - 1)
+        while last_s // self.step_s - first_s // self.step_s + 1 > most and self._widen():
+            pass
+
+    def add_seconds(self, seconds: I64) -> None:
+        """One line for each of ``seconds`` (since 1970; ``NO_TIME``: none)."""
+        import numpy as np
+
+        timed = seconds[seconds != NO_TIME]
+        self.untimed += len(seconds) - len(timed)
+        kept = timed
+        if self._wanted.start_s is not None:
+            kept = kept[kept >= self._wanted.start_s]
+        if self._wanted.end_s is not None:
+            kept = kept[kept < self._wanted.end_s]
+        self.outside += len(timed) - len(kept)
+        if len(kept):
+            self.expect_buckets(kept)
+            places, counts = np.unique(kept // self.step_s, return_counts=True)
+            self.add(places, counts)
+
+    def expect_buckets(self, seconds: I64) -> None:
+        """Make room for these and what there is already."""
+        self.expect(int(seconds.min()), int(seconds.max()))
+
+    def add(self, places: I64, counts: I64) -> None:
+        """``counts`` lines in buckets that begin at ``places`` times the present width."""
+        held = self._counts
+        for place, count in zip(places.tolist(), counts.tolist(), strict=True):
+            if count:
+                held[place] = held.get(place, 0) + count
+        while len(held) > HISTOGRAM_BUCKETS_MAX and self._widen():
+            held = self._counts
+
+    def told(self) -> Histogram:
+        """The histogram so far, not more buckets than asked for."""
+        if not self._wanted.step_s and self._counts:
+            while max(self._counts) - min(self._counts) + 1 > self._wanted.shown and self._widen():
+                pass
+        counts = tuple((place * self.step_s, count) for place, count in sorted(self._counts.items()))
+        return Histogram(self.step_s, counts, self.untimed, self.outside)
+
+    def _widen(self) -> bool:
+        step = next((step for step in STEPS_S if step > self.step_s and step % self.step_s == 0), 2 * self.step_s)
+        factor = step // self.step_s
+        merged: dict[int, int] = {}
+        for place, count in self._counts.items():
+            merged[place // factor] = merged.get(place // factor, 0) + count
+        self._counts, self.step_s = merged, step
+        return True
+
+
+class FacetCounter:
+    """Lines by the values of one field."""
+
+    def __init__(self, field: FacetField) -> None:
+        self.field = field
+        self.counts: Counter[str] = Counter()
+
+    def told(self) -> Facet:
+        """The values with the most lines; of two with as many the first by name."""
+        ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
+        top = tuple(ordered[:FACET_VALUES_SHOWN])
+        return Facet(self.field, top, self.counts.total() - sum(count for _, count in top), len(ordered))
+
+
+def facet_counters(fields: Sequence[FacetField]) -> tuple[FacetCounter, ...]:
+    """One for each field, each once."""
+    return tuple(FacetCounter(field) for field in dict.fromkeys(fields))
