@@ -387,6 +387,18 @@ SCAN_DENSE_HITS = 128
 """From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
 HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
+SNAPSHOT_FACTS_S_MAX = 10.0
+"""How late a search may see corrections of single facts of files that are otherwise as they were."""
+SNAPSHOT_GENERATIONS_MAX = 500_000
+"""Generations of which a search keeps the facts for the next one: some 500 bytes each."""
+SEARCH_SEGMENTS_KEPT = 128
+"""Segments of which a search keeps the index open, and what it found in it, for the next one."""
+SEARCH_ANSWERS_KEPT = 32
+"""Terms of which a segment's answer is kept, each at most some MiB."""
+SEARCH_BATCH_BYTES = 64 * MIB
+"""Content that a worker of a search gets to look through at a time: so much is lost when nobody waits any more."""
+SEARCH_WAIT_S = 0.05
+"""How often a search looks whether it is to stop while workers work for it."""
 HISTOGRAM_BUCKETS_SHOWN = 120
 """How many buckets a histogram whose width nobody asked for has at most: as wide as a page or a terminal."""
 HISTOGRAM_BUCKETS_MAX = 10_000

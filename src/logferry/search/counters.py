@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     I64 = npt.NDArray[np.int64]
 
 NO_TIME = -(1 << 63)
+_FAR = 1 << 40
 
 
 class TimeCounter:
@@ -28,6 +29,12 @@ class TimeCounter:
         self.untimed = 0
         self.outside = 0
         self._counts: dict[int, int] = {}
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Seconds since 1970 that are counted in buckets: ``low <= x < end``."""
+        start, end = self._wanted.start_s, self._wanted.end_s
+        return -_FAR if start is None else start, _FAR if end is None else end
 
     def expect(self, first_s: int, last_s: int) -> None:
         """Times between these will come: begin with buckets of which they do not need too many."""

@@ -1,16 +1,43 @@
-"""The hits of a search, in order, as far as its limit."""
+"""The hits of a search, in order, as far as its limit.
+
+Generations are looked at one after the other, the newest (or oldest) first. The indexes of segments tell which of them
+have lines that may match, and where; a segment is asked when the first generation that has bytes in it is due, so a
+search that soon has enough asks few.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from heapq import heapify, heappop, heappush
 
-from logferry.archive import GenerationReader
+import numpy as np
+
+from logferry.compressed import form_by_name
+from logferry.errors import Damaged, NotFound
 from logferry.limits import SCAN_BLOCK_BYTES
-from logferry.search.events import Done, Event, Reason
+from logferry.search.events import Done, Event, Hit, Reason
 from logferry.search.hits import HitMaker
+from logferry.search.indexed.lookup import Lookup
+from logferry.search.indexed.pieces import Opened, RunLines, RunSource
+from logferry.search.indexed.text_only import is_text_only
+from logferry.search.indexed.view import View
 from logferry.search.plan import Unit
 from logferry.search.running import Running, Stop, named
-from logferry.search.scan import Encoding, Match, Scanner, scan_utf16, utf16_of
+from logferry.search.scan import Encoding, Match, Source, utf16_of
+from logferry.search.scan.lines import Lines
+from logferry.search.snapshot import gaps
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of a generation to look at: those of a run of a segment, or (``view`` None) others."""
+
+    start: int
+    end: int
+    view: View | None = None
+    run: int = -1
 
 
 class Finding(Running):
@@ -20,11 +47,9 @@ class Finding(Running):
         """Hits and progress, at last ``Done``."""
         reason: Reason = "complete"
         try:
-            found = self.plan()
+            self.plan()
             yield self.progress()
-            for unit in found:
-                yield from self.each(unit, self._scan)
-                self.files_done += 1
+            yield from self._all()
         except Stop as stop:
             reason = stop.reason
         yield Done(
@@ -39,38 +64,172 @@ class Finding(Running):
             self.left_out,
         )
 
-    def _scan(self, unit: Unit) -> Iterator[Event]:
-        before = self.scanned_bytes
-        text = self.archive.text(unit.file.generation_id, self.check)
-        with text.reader as reader, self.archive.lines(unit.file.generation_id) as lines:
-            if text.why:
-                self.note(f"{named(unit)}: {text.why}")
-            size = reader.size if text.form else unit.file.size
-            encoding = utf16_of(reader.read_at(0, 4))
-            scanner, marker = self.scanner(unit.node)
-            maker = HitMaker(
-                unit.file, reader, lines, marker, context=self.request.context, encoding=encoding, go_on=self.go_on
-            )
-            starts = range(0, size, SCAN_BLOCK_BYTES)
-            for done, start in enumerate(reversed(starts) if self.request.newest_first else starts, start=1):
-                end = min(start + SCAN_BLOCK_BYTES, size)
-                for match in self._matches(scanner, reader, start, end, encoding):
-                    if self.found >= self.request.limit:
-                        raise Stop("limit")
-                    self.found += 1
-                    yield maker.hit(match, start)
-                if text.form:  # the share of its text that is done, in bytes as they are stored
-                    self.scanned_bytes = before + unit.file.size * done // len(starts)
+    # Which generation is next ----------------------------------------------------------------------------------------
+
+    def _all(self) -> Iterator[Event]:
+        selection = self.selection
+        snapshot = selection.snapshot
+        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark, check=self.check)
+        sign = -1 if self.request.newest_first else 1
+        runs_of: dict[int, list[Piece]] = {}
+        """Runs to look at, by rank."""
+        waiting: dict[int, list[int]] = {}
+        """Segments, by the first rank that has bytes there."""
+        whole = selection.node_of >= 0
+        due = set(np.flatnonzero(whole & snapshot.is_in_part).tolist())
+        for segment, ranks in snapshot.ranks_in.items():
+            mine = ranks if self.takes_all else ranks[whole[ranks]]
+            if len(mine):
+                waiting.setdefault(int(mine[-1] if sign < 0 else mine[0]), []).append(segment)
+        heap = [sign * rank for rank in due | waiting.keys()]
+        heapify(heap)
+        while heap:
+            rank = sign * heappop(heap)
+            while heap and sign * heap[0] == rank:
+                heappop(heap)
+            for segment in waiting.pop(rank, ()):
+                for found in self._ask(lookup, segment, runs_of):
+                    if sign * found > sign * rank:
+                        heappush(heap, sign * found)
+            if whole[rank]:
+                self.reached(rank)
+                runs = runs_of.pop(rank, [])
+                yield from self.each(selection.unit(rank), lambda unit, runs=runs: self._unit(unit, lookup, runs))
+        self.reached(None)
+
+    def _ask(self, lookup: Lookup, segment: int, runs_of: dict[int, list[Piece]]) -> Iterator[int]:
+        """Ask a segment; gives the ranks that have bytes to look at."""
+        view = lookup.view(segment)
+        if view is not None:
+            try:
+                runs, ranks = lookup.hot_runs(view)
+            except (Damaged, NotFound) as error:
+                lookup.lost(view, error)
+                view = None
+        if view is None:
+            ranks = self.selection.snapshot.ranks_in[segment]
+            yield from ranks[self.selection.node_of[ranks] >= 0].tolist()
+            return
+        starts = view.offset[runs].tolist()
+        ends = (view.offset[runs] + view.length[runs]).tolist()
+        for run, rank, start, end in zip(runs.tolist(), ranks.tolist(), starts, ends, strict=True):
+            pieces = runs_of.get(rank)
+            if pieces is None:
+                pieces = runs_of[rank] = []
+                yield rank
+            pieces.append(Piece(start, end, view, run))
+
+    # One generation --------------------------------------------------------------------------------------------------
+
+    def _unit(self, unit: Unit, lookup: Lookup, runs: list[Piece]) -> Iterator[Event]:
+        generation_id = unit.file.generation_id
+        with Opened(self.archive, generation_id, self.check) as opened:
+            if form_by_name(unit.file.name):
+                yield from self._text(unit, opened)
+                return
+            unread = (Piece(*gap) for gap in gaps(lookup.covered(generation_id), unit.file.size))
+            pieces = sorted((*runs, *unread), key=_start, reverse=self.request.newest_first)
+            done = self.scanned_bytes + unit.file.size - sum(piece.end - piece.start for piece in pieces)
+            source, lines = RunSource(opened, unit.file.size), RunLines(opened)
+            maker = self._maker(unit, source, lines, None)
+            for piece in pieces:
+                view = piece.view
+                data = None if view is None else self._content(unit, view, piece.run)
+                if view is None or data is None:
+                    yield from self._stretch(unit, opened, piece, maker)
                 else:
-                    self.scanned_bytes += end - start
+                    source.hold(piece.start, data)
+                    yield from self._run(unit, data, piece, maker, partial(_learn, lines, lookup, view, piece))
+                done += piece.end - piece.start
+                self.scanned_bytes = done
                 self.check()
                 if self.is_due:
                     yield self.progress()
 
-    def _matches(
-        self, scanner: Scanner, reader: GenerationReader, start: int, end: int, encoding: Encoding | None
-    ) -> Iterator[Match]:
-        newest_first = self.request.newest_first
-        if encoding is None:
-            return scanner.scan(reader, start, end, newest_first=newest_first, check=self.check)
-        return scan_utf16(scanner, reader, start, end, encoding, newest_first=newest_first, check=self.check)
+    def _content(self, unit: Unit, view: View, run: int) -> bytes | None:
+        """The bytes of a run whose lines can be matched in bulk; None: the generation's reader is to be asked."""
+        if not view.is_plain[run] or not is_text_only(unit.node):
+            return None
+        try:
+            return view.content(run)
+        except (Damaged, NotFound):
+            return None  # it may lie elsewhere by now, or else the reader says what is wrong
+
+    def _run(self, unit: Unit, data: bytes, piece: Piece, maker: HitMaker, learn: Callable[[], None]) -> Iterator[Hit]:
+        lines = Lines(data)
+        rows = np.flatnonzero(self.matching(unit.node)(lines, self.check))
+        if not len(rows):
+            return
+        learn()
+        if self.request.newest_first:
+            rows = rows[::-1]
+        starts, ends = (lines.starts[rows] + piece.start).tolist(), (lines.ends[rows] + piece.start).tolist()
+        for row, start, end in zip(rows.tolist(), starts, ends, strict=True):
+            self._count()
+            yield maker.hit(Match(start, end, row), piece.start)
+
+    def _count(self) -> None:
+        """One hit more, if there may be one."""
+        if self.found >= self.request.limit:
+            raise Stop("limit")
+        self.found += 1
+
+    def _stretch(self, unit: Unit, opened: Opened, piece: Piece, maker: HitMaker) -> Iterator[Event]:
+        """Any bytes of a generation, block by block."""
+        encoding = utf16_of(opened.reader.read_at(0, 4))
+        start, end = piece.start, piece.end
+        if encoding is not None:  # a line that begins in the middle of a character belongs to the bytes before
+            start, end = start + start % 2, end + end % 2
+            maker = self._maker(unit, opened.reader, RunLines(opened), encoding)
+        before = self.scanned_bytes
+        for at in self._blocks(start, end):
+            until = min(at + SCAN_BLOCK_BYTES, end)
+            yield from self._block(unit, opened, at, until, encoding, maker)
+            self.scanned_bytes += until - at
+            self.check()
+            if self.is_due:
+                yield self.progress()
+        self.scanned_bytes = before
+
+    def _text(self, unit: Unit, opened: Opened) -> Iterator[Event]:
+        """The text of a compressed generation."""
+        text, before = opened.text, self.scanned_bytes
+        if text.why:
+            self.note(f"{named(unit)}: {text.why}")
+        size = text.reader.size if text.form else unit.file.size
+        encoding = utf16_of(text.reader.read_at(0, 4))
+        maker = self._maker(unit, text.reader, RunLines(opened), encoding)
+        for at in self._blocks(0, size):
+            until = min(at + SCAN_BLOCK_BYTES, size)
+            yield from self._block(unit, opened, at, until, encoding, maker)
+            # The share of its text that is done, in bytes as they are stored.
+            done = size - at if self.request.newest_first else until
+            self.scanned_bytes = before + unit.file.size * done // size
+            self.check()
+            if self.is_due:
+                yield self.progress()
+
+    def _blocks(self, start: int, end: int) -> Iterable[int]:
+        starts = range(start, end, SCAN_BLOCK_BYTES)
+        return reversed(starts) if self.request.newest_first else starts
+
+    def _block(
+        self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, maker: HitMaker
+    ) -> Iterator[Hit]:
+        for match in self.matches(unit, opened.reader, start, end, encoding, newest_first=self.request.newest_first):
+            self._count()
+            yield maker.hit(match, start)
+
+    def _maker(self, unit: Unit, reader: Source, lines: RunLines, encoding: Encoding | None) -> HitMaker:
+        marker = self.scanner(unit.node)[1]
+        return HitMaker(
+            unit.file, reader, lines, marker, context=self.request.context, encoding=encoding, go_on=self.go_on
+        )
+
+
+def _start(piece: Piece) -> int:
+    return piece.start
+
+
+def _learn(lines: RunLines, lookup: Lookup, view: View, piece: Piece) -> None:
+    lines.learn(piece.start, lookup.line_number(view, piece.run))

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from logferry.archive import Archive, Catalog
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive import Archive, Catalog, GenerationReader
 from logferry.clock import Clock
-from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
-from logferry.search.copies import without_copies
 from logferry.search.events import Progress, Reason
-from logferry.search.plan import Planner, Unit, file_units, units
+from logferry.search.indexed.views import Views
+from logferry.search.plan import Planner, Unit
 from logferry.search.query import Node
 from logferry.search.request import SearchRequest
-from logferry.search.scan import Marker, Scanner
+from logferry.search.scan import Encoding, Marker, Match, Scanner, scan_utf16
+from logferry.search.scan.lines import Matching
+from logferry.search.selection import Selection, select, select_generations
+from logferry.search.snapshot import Snapshots
 
+I64 = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 
@@ -32,13 +38,21 @@ class Running:
     """What hits and tallies have in common."""
 
     def __init__(
-        self, archive: Archive, catalog: Catalog, clock: Clock, request: SearchRequest, planner: Planner
+        self,
+        archive: Archive,
+        catalog: Catalog,
+        clock: Clock,
+        request: SearchRequest,
+        planner: Planner,
+        snapshots: Snapshots,
+        views: Views,
     ) -> None:
         self.archive = archive
         self.catalog = catalog
         self.clock = clock
         self.request = request
         self.planner = planner
+        self.views = views
         self.started_s = clock.monotonic_s()
         self.found = 0
         """Matching lines so far."""
@@ -48,40 +62,64 @@ class Running:
         self.files_total = 0
         self.left_out = 0
         """Compressed copies of what is searched anyway."""
+        self.takes_all = False
+        """Whether every generation is selected."""
+        self.selection: Selection
+        self._snapshots = snapshots
         self._told_s = self.started_s
         self._errors: list[str] = []
+        self._noted = 0
         self._failed = 0
-        self._copies: dict[int, list[Unit]] = {}
-        """Copies left out, by the id of their original."""
+        self._lost_bytes = 0
+        """Of those that could not be read."""
+        self._more_files = 0
+        """Copies that were read in the place of others."""
         self._scanners: dict[Node, tuple[Scanner, Marker]] = {}
+        self._matchings: dict[Node, Matching] = {}
+        self._sums: tuple[I64, I64] | None = None
 
     # What there is to do ---------------------------------------------------------------------------------------------
 
-    def plan(self) -> list[Unit]:
-        """The units to look at, in order."""
-        found = self._without_copies(self._units())
-        self.files_total = len(found)
-        self.total_bytes = sum(unit.file.size for unit in found)
-        return found
+    def plan(self) -> None:
+        """Find out what there is to look at."""
+        self.selection = self._selected()
+        self.files_total, self.total_bytes = self.selection.files, self.selection.bytes
+        self.left_out = self.selection.left_out
+        self.takes_all = self.files_total == len(self.selection.snapshot.files)
 
-    def _units(self) -> list[Unit]:
+    def _selected(self) -> Selection:
         request = self.request
         if request.file_id is None:
-            return units(self.catalog, self.planner, request.scope, newest_first=request.newest_first, check=self.check)
-        file = self.catalog.files.get(request.file_id)
-        if file is None or not request.scope.sees(file.agent, file.path):
-            return []
-        return file_units(self.catalog, self.planner, file, request.generation)
-
-    def _without_copies(self, found: list[Unit]) -> list[Unit]:
-        """What is left when compressed copies of files that are searched anyway are left out; all of one named file."""
-        packed = [unit.file.generation_id for unit in found if form_by_name(unit.file.name)]
-        if self.request.file_id is not None or not packed:
+            snapshot = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
+            found = select(snapshot, self.planner, request.scope, self.check)
+            found.leave_out_copies(self.catalog, self.planner)
             return found
-        links = self.catalog.copies.links(packed)
-        kept, self._copies = without_copies(found, links, self.planner.chosen)
-        self.left_out = len(found) - len(kept)
-        return kept
+        file = self.catalog.files.get(request.file_id)
+        held = [] if file is None else self.catalog.files.generations(request.file_id)
+        snapshot = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
+        if file is None or not request.scope.sees(file.agent, file.path):
+            return Selection(snapshot)
+        wanted = [of.id for of in held if request.generation in (None, of.number)]
+        return select_generations(snapshot, self.planner, wanted)
+
+    def reached(self, rank: int | None) -> None:
+        """All generations before this one, in the order asked for, are done; None: all are."""
+        if self._sums is None:
+            chosen = self.selection.node_of >= 0
+            sizes = np.where(chosen, self.selection.snapshot.sizes, 0)
+            self._sums = np.cumsum(chosen), np.cumsum(sizes)
+        files, sizes = self._sums
+        if not len(files):
+            return
+        if rank is None:
+            self.files_done, done = int(files[-1]), int(sizes[-1])
+        elif self.request.newest_first:
+            self.files_done, done = int(files[-1] - files[rank]), int(sizes[-1] - sizes[rank])
+        else:
+            self.files_done = int(files[rank - 1]) if rank else 0
+            done = int(sizes[rank - 1]) if rank else 0
+        self.files_done += self._more_files
+        self.scanned_bytes = done - self._lost_bytes
 
     def each(self, unit: Unit, work: Callable[[Unit], Iterator[T]]) -> Iterator[T]:
         """Do the work of one unit; what cannot be read is noted and left. Then a copy of it is read in its place."""
@@ -95,14 +133,42 @@ class Running:
         else:
             self.scanned_bytes = before + unit.file.size
             return
-        instead = self._copies.pop(unit.file.generation_id, [])
+        self._lost_bytes += unit.file.size
+        copies = self.selection.copies
+        instead = copies.pop(unit.file.generation_id, [])
         if instead and self.found == found:  # else some of its lines were told already
-            self._copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
+            copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
             self.left_out -= 1
             self.files_total += 1
             self.total_bytes += instead[0].file.size
+            self._lost_bytes -= instead[0].file.size
             yield from self.each(instead[0], work)
-            self.files_done += 1
+            self._more_files += 1
+
+    # How lines are found ---------------------------------------------------------------------------------------------
+
+    def matching(self, node: Node) -> Matching:
+        """What tells which of many lines match; one for all units. The query asks for text alone."""
+        found = self._matchings.get(node)
+        if found is None:
+            found = self._matchings[node] = Matching(node, exact_case=self.request.exact_case)
+        return found
+
+    def matches(
+        self,
+        unit: Unit,
+        reader: GenerationReader,
+        start: int,
+        end: int,
+        encoding: Encoding | None,
+        *,
+        newest_first: bool,
+    ) -> Iterator[Match]:
+        """The matching lines that start in ``start <= x < end`` of a generation."""
+        scanner = self.scanner(unit.node)[0]
+        if encoding is None:
+            return scanner.scan(reader, start, end, newest_first=newest_first, check=self.check)
+        return scan_utf16(scanner, reader, start, end, encoding, newest_first=newest_first, check=self.check)
 
     def scanner(self, node: Node) -> tuple[Scanner, Marker]:
         """What finds and marks the lines of a query; one for all units."""
@@ -124,9 +190,7 @@ class Running:
 
     def go_on(self) -> bool:
         """Whether it is not yet time to stop."""
-        return (
-            not self.request.cancel.is_set() and self.clock.monotonic_s() - self.started_s <= self.request.deadline_s
-        )
+        return not self.request.cancel.is_set() and self.clock.monotonic_s() - self.started_s <= self.request.deadline_s
 
     # What is told ----------------------------------------------------------------------------------------------------
 
@@ -148,6 +212,11 @@ class Running:
     def note(self, text: str) -> None:
         """Something could not be read."""
         self._failed += 1
+        self.remark(text)
+
+    def remark(self, text: str) -> None:
+        """Something is wrong, but everything is found."""
+        self._noted += 1
         if len(self._errors) < SEARCH_ERRORS_LISTED_MAX:
             self._errors.append(text)
 
@@ -158,7 +227,7 @@ class Running:
 
     def account(self) -> tuple[str, ...]:
         """What could not be read."""
-        more = self._failed - len(self._errors)
+        more = self._noted - len(self._errors)
         return (*self._errors, f"and {more:,} more files could not be read") if more else tuple(self._errors)
 
 

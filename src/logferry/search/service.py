@@ -16,8 +16,10 @@ from logferry.limits import CATALOG_PAGE_ROWS, FIND_PAGE_ROWS_MAX
 from logferry.search.events import Event
 from logferry.search.filters import candidate_of
 from logferry.search.finding import Finding
+from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Seen
 from logferry.search.request import SearchRequest
+from logferry.search.snapshot import Snapshots
 from logferry.search.tally import FACETS, Buckets, FacetField, TallyEvent
 from logferry.search.tallying import Tallying
 
@@ -27,10 +29,13 @@ __all__ = ["SearchRequest", "SearchService"]
 class SearchService:
     """Searches over an archive. Safe from many threads: every search has its own state."""
 
-    def __init__(self, archive: Archive, catalog: Catalog, *, clock: Clock = SYSTEM) -> None:
+    def __init__(self, archive: Archive, catalog: Catalog, *, clock: Clock = SYSTEM, indexed: bool = True) -> None:
+        """``indexed`` False: everything is read. The answers are the same."""
         self._archive = archive
         self._catalog = catalog
         self._clock = clock
+        self._snapshots = Snapshots(catalog, clock, indexed=indexed)
+        self._views = Views(archive)
 
     def run(self, request: SearchRequest) -> Iterator[Event]:
         """The events of a search: hits and progress, at last ``Done``. Close it to stop early.
@@ -38,7 +43,7 @@ class SearchService:
         Raises:
             BadQuery: at once, not when the first event is asked for.
         """
-        return Finding(self._archive, self._catalog, self._clock, request, self._planner(request)).events()
+        return Finding(*self._rooms, request, self._planner(request), self._snapshots, self._views).events()
 
     def tally(
         self, request: SearchRequest, *, histogram: Buckets | None = None, facets: Sequence[FacetField] = ()
@@ -59,8 +64,12 @@ class SearchService:
                 raise BadQuery("lines cannot be counted by level yet", column=1, hint="search for level: instead")
         planner = self._planner(request)
         return Tallying(
-            self._archive, self._catalog, self._clock, request, planner, histogram=histogram, facets=facets
+            *self._rooms, request, planner, self._snapshots, self._views, histogram=histogram, facets=facets
         ).events()
+
+    @property
+    def _rooms(self) -> tuple[Archive, Catalog, Clock]:
+        return self._archive, self._catalog, self._clock
 
     def _planner(self, request: SearchRequest) -> Planner:
         return Planner(

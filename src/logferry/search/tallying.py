@@ -1,20 +1,39 @@
-"""Counting what matches: how many lines, when, where."""
+"""Counting what matches: how many lines, when, where. What the indexes of segments tell exactly is never read."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from logferry.archive import Archive, Catalog
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive import Archive, Catalog, GenerationReader
 from logferry.clock import Clock
+from logferry.compressed import form_by_name
+from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import HIT_BYTES_SHOWN_MAX, SCAN_BLOCK_BYTES
-from logferry.search.counters import FacetCounter, TimeCounter, facet_counters
+from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.filters import Candidate
+from logferry.search.indexed.answers import MAYBE, YES, Answer
+from logferry.search.indexed.lookup import Lookup, run_counts
+from logferry.search.indexed.pieces import Opened
+from logferry.search.indexed.text_only import is_text_only
+from logferry.search.indexed.timing import count_times, expect_times
+from logferry.search.indexed.view import View
+from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.request import SearchRequest
 from logferry.search.running import Running, Stop, named
-from logferry.search.scan import Match, scan_utf16, utf16_of, utf16_text
+from logferry.search.scan import Encoding, Match, utf16_of, utf16_text
+from logferry.search.scan.lines import Lines
+from logferry.search.snapshot import Snapshots, gaps
 from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
+
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+_MANY_RUNS = 4
 
 
 class Tallying(Running):
@@ -27,26 +46,40 @@ class Tallying(Running):
         clock: Clock,
         request: SearchRequest,
         planner: Planner,
+        snapshots: Snapshots,
+        views: Views,
         *,
         histogram: Buckets | None,
         facets: Sequence[FacetField],
     ) -> None:
-        super().__init__(archive, catalog, clock, request, planner)
+        super().__init__(archive, catalog, clock, request, planner, snapshots, views)
         self._times = None if histogram is None else TimeCounter(histogram)
         self._facets = facet_counters(facets)
+        self._lines_of: I64 | None = None
+        """Lines of each rank, where anybody asks for them."""
+        self._unread: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        """Bytes to be read that the indexes tell nothing of, by rank."""
 
     def events(self) -> Iterator[TallyEvent]:
         """Progress, at last the ``Tally``."""
         reason: Reason = "complete"
         try:
-            found = self.plan()
+            self.plan()
+            if self._facets:
+                self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
             yield self.progress()
-            for unit in found:
-                yield from self.each(unit, self._scan)
-                self.files_done += 1
+            yield from self._all()
         except Stop as stop:
             reason = stop.reason
-        yield Tally(
+        yield self._told(reason)
+
+    def _told(self, reason: Reason) -> Tally:
+        if self._lines_of is not None:
+            files = self.selection.snapshot.files
+            for rank in np.flatnonzero(self._lines_of).tolist():
+                for counter in self._facets:
+                    counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
+        return Tally(
             reason,
             self.found,
             reason == "complete" and not self.has_failed,
@@ -61,40 +94,266 @@ class Tallying(Running):
             self.left_out,
         )
 
-    def _scan(self, unit: Unit) -> Iterator[Progress]:
+    # What there is ---------------------------------------------------------------------------------------------------
+
+    def _all(self) -> Iterator[Progress]:
+        selection = self.selection
+        snapshot = selection.snapshot
+        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark, check=self.check)
+        chosen = selection.node_of >= 0
+        asked: list[_Asked] = []
+        direct = chosen & snapshot.is_in_part
+        for segment, ranks in snapshot.ranks_in.items():
+            if not (self.takes_all or chosen[ranks].any()):
+                continue
+            found = self._ask(lookup, segment)
+            if found is None:
+                direct[ranks] |= chosen[ranks]
+            else:
+                asked += found
+        for rank in np.flatnonzero(direct).tolist():
+            file = snapshot.files[rank]
+            covered = [] if form_by_name(file.name) else lookup.covered(file.generation_id)
+            self._unread[rank] += gaps(covered, file.size)
+        for one in asked:
+            yield from self._segment(lookup, one)
+        for rank in sorted(self._unread):
+            yield from self._generation(selection.unit(rank), rank, sorted(self._unread[rank]))
+        self.files_done = self.files_total
+
+    def _ask(self, lookup: Lookup, segment: int) -> list[_Asked] | None:
+        """What the index of a segment says; None: it is of no use."""
+        view = lookup.view(segment)
+        if view is None:
+            return None
+        selection = self.selection
+        ranks = view.ranks(selection.snapshot)
+        node_of = np.where(ranks >= 0, selection.node_of[ranks], -1)
+        packed = selection.snapshot.packed
+        if packed:
+            node_of[np.isin(ranks, packed)] = -1  # it is their text that is searched
+        found: list[_Asked] = []
+        try:
+            for number in np.unique(node_of[node_of >= 0]).tolist():
+                node = selection.nodes[number]
+                one = _Asked(view, number, is_text_only(node), node_of == number, lookup.answer(view, node))
+                found.append(one)
+                if self._times is not None:
+                    expect_times(self._times, view, one.answer, one.some)
+        except (Damaged, NotFound) as error:
+            lookup.lost(view, error)
+            return None
+        return found
+
+    # One segment -----------------------------------------------------------------------------------------------------
+
+    def _segment(self, lookup: Lookup, asked: _Asked) -> Iterator[Progress]:
+        view, answer = asked.view, asked.answer
+        read = asked.some & answer.maybe
+        try:
+            counted = self._known(asked)
+            runs = self._to_read(asked, read)
+        except (Damaged, NotFound) as error:
+            # What was counted of it would count twice: its bytes are read as a whole.
+            lookup.lost(view, error)
+            self._read_all(asked)
+            return
+        self.found += counted
+        self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
+        for run in runs.tolist():
+            if not self._run(asked, run):
+                start = int(view.offset[run])
+                self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
+            else:
+                self.scanned_bytes += int(view.length[run])
+            self.check()
+            if self.is_due:
+                yield self.progress()
+
+    def _read_all(self, asked: _Asked) -> None:
+        view = asked.view
+        for run in np.flatnonzero(asked.mine).tolist():
+            start = int(view.offset[run])
+            self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
+
+    def _rank(self, view: View, run: int) -> int:
+        return int(view.ranks(self.selection.snapshot)[run])
+
+    def _known(self, asked: _Asked) -> int:
+        """Count what the index tells of granules that need not be read. Raises Damaged before anything is counted."""
+        view, answer = asked.view, asked.answer
+        sure = (answer.sure > 0) & ~answer.maybe
+        full, part = sure & asked.full, sure & asked.some & ~asked.full
+        counts = np.zeros(view.count, np.int64) if self._lines_of is not None else None
+        total = int(answer.sure[full].sum())
+        by_run = part if counts is None else part | (full & (view.runs_in > 1))
+        if counts is not None:
+            single = full & (view.runs_in == 1)
+            counts[view.runs.granules[:-1][single]] = answer.sure[single]
+        for granule in np.flatnonzero(by_run).tolist():
+            first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
+            found = np.where(asked.mine[first:last], run_counts(view, answer, granule, least=YES), 0)
+            if counts is not None:
+                counts[first:last] = found
+            if part[granule]:
+                total += int(found.sum())
+        times = self._times_of(asked, part) if self._times is not None else None
+        if self._times is not None:
+            count_times(self._times, view, answer, full)
+            assert times is not None
+            self._times.add_seconds(times)
+        if counts is not None:
+            assert self._lines_of is not None
+            held = np.flatnonzero(counts)
+            np.add.at(self._lines_of, view.ranks(self.selection.snapshot)[held], counts[held])
+        return total
+
+    def _times_of(self, asked: _Asked, granules: Bools) -> I64:
+        """The seconds of matching lines in granules of which not all lines are wanted."""
+        view = asked.view
+        found: list[I64] = [np.zeros(0, np.int64)]
+        for granule in np.flatnonzero(granules).tolist():
+            with view.lock:
+                types, seconds = view.index.row_types(granule), view.index.row_seconds(granule)
+            wanted = np.repeat(
+                asked.mine[view.runs.granules[granule] : view.runs.granules[granule + 1]],
+                view.rows[view.runs.granules[granule] : view.runs.granules[granule + 1]],
+            )
+            found.append(seconds[wanted & (asked.answer.of_types(granule)[types] == YES)])
+        return np.concatenate(found)
+
+    def _to_read(self, asked: _Asked, granules: Bools) -> I64:
+        """The runs whose text has to be read."""
+        view = asked.view
+        wanted = asked.mine & granules[view.granule]
+        for granule in np.flatnonzero(granules & (view.runs_in >= _MANY_RUNS)).tolist():
+            first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
+            wanted[first:last] &= run_counts(view, asked.answer, granule, least=MAYBE) > 0
+        return np.flatnonzero(wanted)
+
+    def _run(self, asked: _Asked, run: int) -> bool:
+        """Count a run by its text. False: the generation's reader has to be asked."""
+        view = asked.view
+        if not view.is_plain[run] or not asked.is_text_only:
+            return False
+        try:
+            data = view.content(run)
+            seconds = self._seconds(view, run)
+        except (Damaged, NotFound):
+            return False  # it may lie elsewhere by now, or else the reader says what is wrong
+        lines = Lines(data)
+        marks = self.matching(self.selection.nodes[asked.node])(lines, self.check)
+        self._count(self._rank(view, run), int(np.count_nonzero(marks)))
+        if seconds is not None and self._times is not None:
+            self._times.add_seconds(seconds[marks])
+        return True
+
+    def _seconds(self, view: View, run: int) -> I64 | None:
+        if self._times is None:
+            return None
+        granule = int(view.granule[run])
+        before = int(view.runs.rows[view.runs.granules[granule]])
+        with view.lock:
+            found: I64 = view.index.row_seconds(granule)
+        return found[int(view.runs.rows[run]) - before : int(view.runs.rows[run + 1]) - before]
+
+    def _count(self, rank: int, lines: int) -> None:
+        self.found += lines
+        if self._lines_of is not None:
+            self._lines_of[rank] += lines
+
+    # One generation --------------------------------------------------------------------------------------------------
+
+    def _generation(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
+        """Read bytes of a generation; what cannot be read is noted and left. Then a copy of it is read in its place."""
+        found = self.found
+        try:
+            yield from self._read(unit, rank, pieces)
+        except NotFound:
+            self.total_bytes -= sum(end - start for start, end in pieces)
+        except (LogferryError, OSError) as error:
+            self.note(f"{named(unit)}: {error}")
+        else:
+            return
+        copies = self.selection.copies
+        instead = copies.pop(unit.file.generation_id, [])
+        if instead and self.found == found and pieces == [(0, unit.file.size)]:
+            copies[instead[0].file.generation_id] = instead[1:]
+            self.left_out -= 1
+            self.files_total += 1
+            self.total_bytes += instead[0].file.size
+            other = int(self.selection.snapshot.ranks(np.array([instead[0].file.generation_id]))[0])
+            yield from self._generation(instead[0], other, [(0, instead[0].file.size)])
+
+    def _read(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
         before = self.scanned_bytes
-        text = self.archive.text(unit.file.generation_id, self.check)
-        with text.reader as reader:
+        with Opened(self.archive, unit.file.generation_id, self.check) as opened:
+            text = opened.text
             if text.why:
                 self.note(f"{named(unit)}: {text.why}")
-            size = reader.size if text.form else unit.file.size
-            encoding = utf16_of(reader.read_at(0, 4))
-            scanner, _ = self.scanner(unit.node)
+            encoding = utf16_of(text.reader.read_at(0, 4))
             times = _Times(unit.file) if self._times is not None else None
-            starts = range(0, size, SCAN_BLOCK_BYTES)
-            for done, start in enumerate(starts, start=1):
-                end = min(start + SCAN_BLOCK_BYTES, size)
-                if encoding is None:
-                    found = scanner.scan(reader, start, end, newest_first=False, check=self.check)
-                else:
-                    found = scan_utf16(scanner, reader, start, end, encoding, newest_first=False, check=self.check)
-                lines: list[Match] = list(found)
-                self._count(unit.file, len(lines))
-                if times is not None and lines:
-                    heads = [reader.read_at(m.start, min(m.end - m.start, HIT_BYTES_SHOWN_MAX)) for m in lines]
-                    if encoding is not None:
-                        heads = [utf16_text(head, encoding).encode("utf-8", "replace") for head in heads]
-                    times.count(heads, self._times)
-                self.scanned_bytes = before + unit.file.size * done // len(starts)
-                self.check()
-                if self.is_due:
-                    yield self.progress()
+            if text.form:
+                pieces = [(0, text.reader.size)]
+            whole = sum(end - start for start, end in pieces)
+            done = 0
+            for start, end in pieces:
+                if encoding is not None:  # a line that begins in the middle of a character belongs to the bytes before
+                    start, end = start + start % 2, end + end % 2
+                for at in range(start, end, SCAN_BLOCK_BYTES):
+                    until = min(at + SCAN_BLOCK_BYTES, end)
+                    self._block(unit, rank, text.reader, (at, until), encoding, times)
+                    done += until - at
+                    self.scanned_bytes = before + (unit.file.size * done // whole if text.form else done)
+                    self.check()
+                    if self.is_due:
+                        yield self.progress()
 
-    def _count(self, file: Candidate, lines: int) -> None:
-        self.found += lines
-        for counter in self._facets:
-            if lines:
-                counter.counts[value_of(counter, file)] += lines
+    def _block(
+        self,
+        unit: Unit,
+        rank: int,
+        reader: GenerationReader,
+        block: tuple[int, int],
+        encoding: Encoding | None,
+        times: _Times | None,
+    ) -> None:
+        at, until = block
+        lines = list(self.matches(unit, reader, at, until, encoding, newest_first=False))
+        self._count(rank, len(lines))
+        if times is not None and lines:
+            assert self._times is not None
+            self._times.add_seconds(times.of(_heads(reader, at, until, lines, encoding)))
+
+
+class _Asked:
+    """What the index of a segment says of one of the queries."""
+
+    def __init__(self, view: View, node: int, is_text_only: bool, mine: Bools, answer: Answer) -> None:
+        """``mine``: the runs that are searched for it."""
+        self.view = view
+        self.node = node
+        self.is_text_only = is_text_only
+        self.mine = mine
+        self.answer = answer
+        counts = np.bincount(view.granule[mine], minlength=len(view.runs_in))
+        self.some: Bools = counts > 0
+        """Granules with runs that are searched."""
+        self.full: Bools = counts == view.runs_in
+        """Granules of which all are."""
+
+
+def _heads(
+    reader: GenerationReader, at: int, until: int, lines: Sequence[Match], encoding: Encoding | None
+) -> list[bytes]:
+    """The beginnings of lines, as UTF-8."""
+    data = reader.read_at(at, until - at)
+    heads = []
+    for line in lines:
+        end = min(line.end, line.start + HIT_BYTES_SHOWN_MAX)
+        head = data[line.start - at : end - at] if end <= until else reader.read_at(line.start, end - line.start)
+        heads.append(head if encoding is None else utf16_text(head, encoding).encode("utf-8", "replace"))
+    return heads
 
 
 class _Times:
@@ -105,22 +364,17 @@ class _Times:
 
         self._times = LineTimes(Reading(file.changed_ns))
 
-    def count(self, lines: Sequence[bytes], counter: TimeCounter | None) -> None:
-        """Add the lines to the counter."""
-        import numpy as np
-
+    def of(self, lines: Sequence[bytes]) -> I64:
+        """Their seconds since 1970."""
         from logferry.archive.index.timecolumn import seconds_of
 
         ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
         starts = ends - [len(line) for line in lines]
-        found = self._times(b"".join(lines), starts, ends)
-        assert counter is not None
-        counter.add_seconds(seconds_of(found.times))
+        return seconds_of(self._times(b"".join(lines), starts, ends).times)
 
 
-def value_of(counter: FacetCounter, file: Candidate) -> str:
+def value_of(field: FacetField, file: Candidate) -> str:
     """What lines of a file count as in a facet."""
-    field = counter.field
     if field == "agent":
         return file.agent
     if field == "path":

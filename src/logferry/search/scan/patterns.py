@@ -97,7 +97,7 @@ def _byte_options(*, exact_case: bool = True) -> re2.Options:
 
 def _needle(text: str, exact_case: bool) -> Needle:
     exact = text.encode("utf-8", "surrogateescape")
-    if exact_case or all(len(_forms(c)) == 1 for c in text):
+    if exact_case or all(len(letter_forms(c)) == 1 for c in text):
         return Needle(exact)
     program = Program(_letters(text, exact_case=False).encode("ascii"), _byte_options())
     return Needle(exact, program, exact.lower() if text.isascii() else None)
@@ -122,7 +122,7 @@ def _letters(text: str, *, exact_case: bool) -> str:
 
 
 def _any_case(c: str) -> str:
-    forms = sorted(_forms(c))
+    forms = sorted(letter_forms(c))
     if len(forms) == 1:
         return _bytes_pattern(c)
     if c.isascii():
@@ -130,7 +130,7 @@ def _any_case(c: str) -> str:
     return f"(?:{'|'.join(_bytes_pattern(form) for form in forms)})"
 
 
-def _forms(c: str) -> set[str]:
+def letter_forms(c: str) -> set[str]:
     """``c`` and its other case, where that is one character and goes back to ``c``."""
     if c.isascii():
         return {c.lower(), c.upper()}
@@ -149,13 +149,14 @@ def _bytes_pattern(c: str) -> str:
 def regex_program(regex: Regex, *, exact_case: bool) -> Program:
     """The program of a regular expression; flags ``c`` and ``i`` go before what the search asks for."""
     exact = ("c" in regex.flags or exact_case) and "i" not in regex.flags
-    over_bytes = regex.pattern.isascii() and not _needs_unicode(regex.pattern)
+    over_bytes = runs_over_bytes(regex.pattern)
     pattern = line_pattern(regex.pattern, over_bytes=over_bytes).encode("utf-8")
     return Program(pattern, _byte_options(exact_case=exact) if over_bytes else options(exact_case=exact))
 
 
-def _needs_unicode(pattern: str) -> bool:
-    return any(code in pattern for code in ("\\p", "\\P", "\\x{"))
+def runs_over_bytes(pattern: str) -> bool:
+    """Whether the pattern is compiled over bytes, not over UTF-8."""
+    return pattern.isascii() and not any(code in pattern for code in ("\\p", "\\P", "\\x{"))
 
 
 def line_pattern(pattern: str, *, over_bytes: bool) -> str:
@@ -166,7 +167,7 @@ def line_pattern(pattern: str, *, over_bytes: bool) -> str:
     written: list[str] = []
     at = 0
     while at < len(pattern):
-        token, at = _token(pattern, at)
+        token, at = pattern_token(pattern, at)
         if over_bytes and _is_single(token) and pattern[at : at + 1] not in ("*", "+"):
             written.append(_one_of(token))
         else:
@@ -183,7 +184,7 @@ _LINE_FORMS = {
 }
 
 
-def _token(pattern: str, at: int) -> tuple[str, int]:
+def pattern_token(pattern: str, at: int) -> tuple[str, int]:
     """The next token (an escape, a quoted run, a class or a character) and where the one after it starts."""
     c = pattern[at]
     if c == "\\" and pattern[at + 1 : at + 2] == "Q":

@@ -1,0 +1,274 @@
+"""Looking through text elsewhere: in processes of this machine or on a Dask cluster, through ``concurrent.futures``.
+
+What is sent is small: which runs of which segments, and what for. Each worker reads them from the store itself. A
+segment always goes to the same worker, whose caches have it then, and each worker gets one batch at a time.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from logferry.archive.sealed import Segments
+from logferry.archive.store import Store
+from logferry.errors import LogferryError
+from logferry.limits import SEARCH_BATCH_BYTES, SEARCH_WAIT_S
+from logferry.search.query import Node
+from logferry.search.scan.lines import Lines, Matching
+
+Opener: TypeAlias = Callable[[], Store]
+"""Opens the store in another process; can be pickled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Runs of a segment's content, (raw offset, length), whose lines are matched against a query of texts."""
+
+    segment: str
+    """Name of its object."""
+    bytes: int
+    """Of that object."""
+    runs: tuple[tuple[int, int], ...]
+    node: Node
+    exact_case: bool
+
+    @property
+    def content_bytes(self) -> int:
+        """How much there is to read."""
+        return sum(length for _, length in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which lines of a run match: their numbers in it, 4 bytes each, little-endian. ``why``: it could not be read."""
+
+    rows: bytes = b""
+    why: str = ""
+
+    def marks(self, lines: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """One truth value a line."""
+        marks = np.zeros(lines, np.bool_)
+        marks[np.frombuffer(self.rows, "<i4")] = True
+        return marks
+
+
+class _Late(Exception):
+    pass
+
+
+# In the worker ------------------------------------------------------------------------------------------------------
+
+
+class _Home:
+    """What a worker process works with."""
+
+    segments: Segments | None = None
+
+
+def settle(opener: Opener) -> None:
+    """This process works on the segments of that store."""
+    _Home.segments = Segments(opener())
+
+
+def look(tasks: Sequence[Task], seconds: float) -> list[list[Found]]:
+    """What there is in each run of each task. After ``seconds`` the rest is given up: it has no time left anyway."""
+    segments = _Home.segments
+    if segments is None:
+        raise LogferryError("this process has no store to work on", hint="start it with `logferry worker`")
+    return look_in(segments, tasks, seconds)
+
+
+def look_in(segments: Segments, tasks: Sequence[Task], seconds: float) -> list[list[Found]]:
+    """The same, of given segments."""
+    until_s = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > until_s:
+            raise _Late
+
+    found: list[list[Found]] = []
+    for task in tasks:
+        matching = Matching(task.node, exact_case=task.exact_case)
+        found.append([_look(segments, task, run, matching, check) for run in task.runs])
+    return found
+
+
+def _look(segments: Segments, task: Task, run: tuple[int, int], matching: Matching, check: Callable[[], None]) -> Found:
+    try:
+        check()
+        data = _content(segments, task, *run)
+        marks = matching(Lines(data), check)
+    except _Late:
+        return Found(why="the time was over")
+    except (LogferryError, OSError) as error:
+        return Found(why=str(error))
+    return Found(np.flatnonzero(marks).astype("<i4").tobytes())
+
+
+def _content(segments: Segments, task: Task, offset: int, count: int) -> bytes:
+    segment = segments.open(task.segment, task.bytes)
+    parts: list[bytes] = []
+    while count > 0:
+        number = segment.frame_at(offset)
+        start = offset - segment.manifest.frames[number].raw_offset
+        part = segments.frame(task.segment, task.bytes, number)[start : start + count]
+        if not part:
+            raise LogferryError(f"store/{task.segment} is shorter than its index says")
+        parts.append(part)
+        offset += len(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+# Here ---------------------------------------------------------------------------------------------------------------
+
+
+class Crew:
+    """Workers behind an executor. Thread-safe. Close it."""
+
+    def __init__(self, make: Callable[[], Executor], count: int) -> None:
+        """``make`` starts the workers, and again when one died; ``count``: how many work at the same time."""
+        self._make = make
+        self._count = count
+        self._lock = threading.Lock()
+        self._executor: Executor | None = None
+
+    @classmethod
+    def of_processes(cls, opener: Opener, count: int) -> Crew:
+        """Processes of this machine, started when first needed and kept."""
+
+        def make() -> Executor:
+            return ProcessPoolExecutor(
+                count, multiprocessing.get_context("spawn"), initializer=settle, initargs=(opener,)
+            )
+
+        return cls(make, count)
+
+    @classmethod
+    def of_cluster(cls, address: str) -> Crew:
+        """The workers (``logferry worker``) of the Dask cluster with this scheduler.
+
+        Raises:
+            ImportError: distributed is not installed.
+            OSError: the scheduler does not answer.
+        """
+        from distributed import Client
+
+        client = Client(address, set_as_default=False)
+        count = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        return cls(lambda: client.get_executor(pure=False), count)
+
+    def look(
+        self, tasks: Iterable[Task], *, seconds: float, check: Callable[[], None]
+    ) -> Iterator[tuple[Task, list[Found]]]:
+        """What the tasks find, in any order. ``check`` is called while waiting and may raise to stop.
+
+        A batch whose worker died is given to another one, once; then it is told as not read.
+        """
+        waiting = self._batches(tasks)
+        running: dict[Future[list[list[Found]]], tuple[int, list[Task], bool]] = {}
+        try:
+            for lane in range(self._count):
+                self._next(lane, waiting, running, seconds)
+            while running:
+                check()
+                done, _ = wait(running, timeout=SEARCH_WAIT_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    lane, batch, is_second = running.pop(future)
+                    found = self._result(future)
+                    if isinstance(found, str):
+                        if not is_second:
+                            self._submit(lane, batch, running, seconds, is_second=True)
+                            continue
+                        found = [[Found(why=found)] * len(task.runs) for task in batch]
+                    yield from zip(batch, found, strict=True)
+                    self._next(lane, waiting, running, seconds)
+        finally:
+            for future in running:
+                future.cancel()
+
+    def close(self) -> None:
+        """Let the workers go."""
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _batches(self, tasks: Iterable[Task]) -> list[deque[list[Task]]]:
+        """Batches of each worker."""
+        lanes: list[deque[list[Task]]] = [deque() for _ in range(self._count)]
+        sizes = [SEARCH_BATCH_BYTES] * self._count
+        for task in tasks:
+            lane = zlib.crc32(task.segment.encode()) % self._count
+            if sizes[lane] >= SEARCH_BATCH_BYTES:
+                lanes[lane].append([])
+                sizes[lane] = 0
+            lanes[lane][-1].append(task)
+            sizes[lane] += task.content_bytes
+        return lanes
+
+    def _next(
+        self,
+        lane: int,
+        waiting: list[deque[list[Task]]],
+        running: dict[Future[list[list[Found]]], tuple[int, list[Task], bool]],
+        seconds: float,
+    ) -> None:
+        """Give a worker its next batch; one that has none left takes one of the worker that has most."""
+        of = waiting[lane] or max(waiting, key=len)
+        if of:
+            self._submit(lane, of.popleft(), running, seconds, is_second=False)
+
+    def _submit(
+        self,
+        lane: int,
+        batch: list[Task],
+        running: dict[Future[list[list[Found]]], tuple[int, list[Task], bool]],
+        seconds: float,
+        *,
+        is_second: bool,
+    ) -> None:
+        future: Future[list[list[Found]]]
+        for is_last in (False, True):
+            executor = self._present()
+            try:
+                future = executor.submit(look, batch, seconds)
+                break
+            except RuntimeError as error:  # broken, or closed under us
+                self._broke(executor)
+                if is_last:
+                    future = Future()
+                    future.set_exception(error)
+        running[future] = (lane, batch, is_second)
+
+    def _result(self, future: Future[list[list[Found]]]) -> list[list[Found]] | str:
+        """What a worker found, or why it did not."""
+        try:
+            return future.result()
+        except CancelledError:
+            return "the search was broken off there"
+        except Exception as error:  # noqa: BLE001 - whatever happened to a worker, the search goes on and names it
+            if self._executor is not None and isinstance(error, RuntimeError):
+                self._broke(self._executor)
+            return f"the process that searched it failed: {error or type(error).__name__}"
+
+    def _present(self) -> Executor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = self._make()
+            return self._executor
+
+    def _broke(self, executor: Executor) -> None:
+        with self._lock:
+            if self._executor is executor:
+                self._executor = None
+        executor.shutdown(wait=False, cancel_futures=True)

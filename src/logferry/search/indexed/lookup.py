@@ -1,0 +1,140 @@
+"""The index's answers to the queries of one search, segment by segment; what is damaged is told and done without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive.index import MAYBE, Candidates, SegmentIndex
+from logferry.errors import Damaged, NotFound
+from logferry.search.indexed.answers import Answer, candidates
+from logferry.search.indexed.view import View
+from logferry.search.indexed.views import Views
+from logferry.search.query import Filter, Node
+from logferry.search.selection import Selection
+
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+_ROWS_FROM = 4
+"""From so many runs in a granule on it is worth while to ask the index for each row which runs have to be read."""
+
+
+class Lookup:
+    """Of one search. Not thread-safe."""
+
+    def __init__(
+        self,
+        views: Views,
+        selection: Selection,
+        *,
+        exact_case: bool,
+        note: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> None:
+        """``note`` is told of an index that is damaged."""
+        self._views = views
+        self._selection = selection
+        self._exact_case = exact_case
+        self._note = note
+        self._check = check
+        self._opened: dict[int, View | None] = {}
+
+    def view(self, segment_id: int) -> View | None:
+        """A segment; None where its index cannot be used: then its bytes have to be read."""
+        if segment_id not in self._opened:
+            try:
+                found = self._views.of(self._selection.snapshot, segment_id)
+            except (Damaged, NotFound) as error:
+                self._note(f"{error}; searched without it")
+                found = None
+            self._opened[segment_id] = found
+        return self._opened[segment_id]
+
+    def lost(self, view: View, error: Damaged | NotFound) -> None:
+        """An index turned out to be damaged: its segment's bytes have to be read."""
+        self._opened[view.id] = None
+        self._views.forget(view.id)
+        view.segment.distrust(error)
+        self._note(f"{error}; searched without it")
+
+    def answer(self, view: View, node: Node) -> Answer:
+        """What the index says. Raises Damaged, NotFound."""
+        self._check()
+
+        def make() -> Answer:
+            found = candidates(view.index, node, exact_case=self._exact_case, of_filter=_of_filter)
+            return Answer(view.index, found)
+
+        return view.kept((node, self._exact_case), make)
+
+    def hot_runs(self, view: View) -> tuple[I64, I64]:
+        """The runs that hold lines which match or may, and their ranks. Raises Damaged, NotFound."""
+        ranks = view.ranks(self._selection.snapshot)
+        node_of = np.where(ranks >= 0, self._selection.node_of[ranks], -1)
+        hot = np.zeros(view.count, np.bool_)
+        for number in np.unique(node_of[node_of >= 0]).tolist():
+            found = self.answer(view, self._selection.nodes[number])
+            mine = node_of == number
+            hot |= mine & found.hot[view.granule]
+            self._narrow(view, found, hot, mine)
+        runs = np.flatnonzero(hot)
+        return runs, ranks[runs]
+
+    def covered(self, generation_id: int) -> list[tuple[int, int]]:
+        """The bytes of a generation that the indexes tell of: (from, to), in order."""
+        snapshot = self._selection.snapshot
+        found: list[tuple[int, int]] = []
+        for offset, length, segment, _ in snapshot.places.get(generation_id, ()):
+            if segment in snapshot.held and self.view(segment) is not None:
+                found.append((offset, offset + length))
+        return found
+
+    def line_number(self, view: View, run: int) -> int | None:
+        """The number of the first line of a run, counted from 1, where the indexes tell of all before it."""
+        snapshot = self._selection.snapshot
+        at = ends = 0
+        for offset, length, segment, raw_offset in snapshot.places.get(int(view.generation[run]), ()):
+            here = self.view(segment) if segment in snapshot.held else None
+            if here is None or offset != at:
+                return None
+            first = int(here.runs.at.searchsorted(raw_offset))
+            if here is view and raw_offset <= view.runs.at[run] < raw_offset + length:
+                return ends + int(view.line_ends[run] - view.line_ends[first]) + 1
+            last = int(here.runs.at.searchsorted(raw_offset + length))
+            ends += int(here.line_ends[last] - here.line_ends[first])
+            at = offset + length
+        return None
+
+    def _narrow(self, view: View, found: Answer, hot: npt.NDArray[np.bool_], mine: npt.NDArray[np.bool_]) -> None:
+        """Of granules with many small files only those are hot that have a line of their own which may match."""
+        if found.matches_all:
+            return
+        counts = np.bincount(view.granule[hot & mine], minlength=len(view.runs.granules) - 1)
+        for granule in np.flatnonzero(counts >= _ROWS_FROM).tolist():
+            first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
+            hot[first:last] &= ~mine[first:last] | (run_counts(view, found, granule, least=MAYBE) > 0)
+
+
+def row_states(view: View, found: Answer, granule: int) -> U8:
+    """NO, MAYBE or YES for each row of a granule. Raises Damaged."""
+    with view.lock:
+        types = view.index.row_types(granule)
+    return found.of_types(granule)[types]
+
+
+def run_counts(view: View, found: Answer, granule: int, *, least: int) -> I64:
+    """How many rows of each run of a granule have at least this state. Raises Damaged."""
+    states = row_states(view, found, granule) >= least
+    runs = view.runs
+    first, last = int(runs.granules[granule]), int(runs.granules[granule + 1])
+    sums = np.zeros(len(states) + 1, np.int64)
+    np.cumsum(states, out=sums[1:])
+    bounds = runs.rows[first : last + 1] - runs.rows[first]
+    counts: I64 = np.diff(sums[bounds])
+    return counts
+
+
+def _of_filter(index: SegmentIndex, _wanted: Filter) -> Candidates:
+    return index.everything().maybe()
