@@ -24,7 +24,7 @@ from tests.security.amounts import amount, seed
 MAKER = MakerHere()
 EVERYTHING = Scope()
 SEED = seed("indexed")
-QUERIES = amount("queries", 150, 20_000)
+QUERIES = amount("queries", 30, 20_000)
 WORDS = [
     b"error", b"ERROR", b"Failed", b"password", b"for", b"session", b"opened", b"closed", b"user", b"GET", b"get",
     b"naive", "naïve".encode(), "ÉTÉ".encode(), b"timeout", b"disk", b"x",

@@ -259,7 +259,7 @@ class Crew:
         except Exception as error:  # noqa: BLE001 - whatever happened to a worker, the search goes on and names it
             if self._executor is not None and isinstance(error, RuntimeError):
                 self._broke(self._executor)
-            return f"the process that searched it failed: {error or type(error).__name__}"
+            return f"the process that searched it failed: {str(error) or type(error).__name__}"
 
     def _present(self) -> Executor:
         with self._lock:

@@ -94,7 +94,7 @@ class Finding(Running):
             if whole[rank]:
                 self.reached(rank)
                 runs = runs_of.pop(rank, [])
-                yield from self.each(selection.unit(rank), lambda unit, runs=runs: self._unit(unit, lookup, runs))
+                yield from self.each(selection.unit(rank), partial(self._unit, lookup=lookup, runs=runs))
         self.reached(None)
 
     def _ask(self, lookup: Lookup, segment: int, runs_of: dict[int, list[Piece]]) -> Iterator[int]:

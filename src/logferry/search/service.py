@@ -1,4 +1,4 @@
-"""Searching the archive: plan, look, tell. A search or tally is a generator of events; it holds one file open at a time.
+"""Searching the archive: plan, look, tell. A search or tally is a generator of events.
 
 It ends at the limit, at the deadline, when told to stop, or when everything was looked at, and says which. A file
 that cannot be read is named in the account and the search goes on.

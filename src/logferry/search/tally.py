@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from logferry.limits import HISTOGRAM_BUCKETS_MAX, HISTOGRAM_BUCKETS_SHOWN
@@ -18,15 +19,15 @@ STEPS_S = (
     290_304_000, 2_903_040_000,
 )  # fmt: skip
 """Widths of buckets that are chosen from: each divides the next, so counts can always be made coarser."""
-assert all(after % before == 0 for before, after in zip(STEPS_S, STEPS_S[1:], strict=False))
+assert all(after % before == 0 for before, after in pairwise(STEPS_S))
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
     """How a histogram is wanted: ``step_s`` seconds a bucket, 0: as wide as shows at most ``shown`` of them.
 
-    Buckets begin at multiples of the width since 1970. ``start_s <= time < end_s`` bounds what is counted in them (None:
-    no bound). Where there would be more than ``HISTOGRAM_BUCKETS_MAX`` buckets they are made wider.
+    Buckets begin at multiples of the width since 1970. ``start_s <= time < end_s`` bounds what is counted in them
+    (None: no bound). Where there would be more than ``HISTOGRAM_BUCKETS_MAX`` buckets they are made wider.
     """
 
     step_s: int = 0

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.archive import Archive, Catalog, GenerationReader
+from logferry.archive.index import MAYBE, YES
 from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, LogferryError, NotFound
@@ -16,7 +17,7 @@ from logferry.limits import HIT_BYTES_SHOWN_MAX, SCAN_BLOCK_BYTES
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.filters import Candidate
-from logferry.search.indexed.answers import MAYBE, YES, Answer
+from logferry.search.indexed.answers import Answer
 from logferry.search.indexed.lookup import Lookup, run_counts
 from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only

@@ -63,7 +63,8 @@ class Answer:
     def sure_types(self) -> Bools | None:
         """The types of which all lines match; None where some match in one granule and not in another."""
         if self._types is not None:
-            return self._types == YES
+            sure: Bools = self._types == YES
+            return sure
         if self._sure_types is None:
             assert self._states is not None
             starts = self._shape.pairs.starts
@@ -93,7 +94,8 @@ def _ranges(starts: I64, ends: I64) -> I64:
     if not total:
         return np.zeros(0, np.int64)
     firsts = np.cumsum(lengths) - lengths
-    return np.arange(total) + np.repeat(starts - firsts, lengths)
+    found: I64 = np.arange(total) + np.repeat(starts - firsts, lengths)
+    return found
 
 
 def candidates(

@@ -159,7 +159,7 @@ class _Reader:
         token, self._at = pattern_token(self._pattern, self._at)
         if token in _ZERO_WIDTH:
             return _ZERO
-        if token == "." or token.startswith("["):
+        if token.startswith((".", "[")):
             return UNKNOWN
         if token.startswith("\\"):
             return self._escape(token)

@@ -66,7 +66,7 @@ class RunSource:
     def read_at(self, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset``, fewer only at the end."""
         at = offset - self._start
-        if 0 <= at and at + count <= len(self._data):
+        if at >= 0 and at + count <= len(self._data):
             return self._data[at : at + count]
         return self._opened.reader.read_at(offset, min(count, self.size - offset))
 

@@ -1,15 +1,16 @@
-"""When the lines were written that an index says match: whole granules where they lie in one bucket, else row by row."""
+"""When lines were written that an index says match: whole granules that lie in one bucket, else row by row."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from logferry.archive.index import YES
 from logferry.archive.index.compiled import kernel
 from logferry.archive.index.kernel import NO_TIME
 from logferry.archive.index.layout import BLOCK_GRANULES
 from logferry.search.counters import TimeCounter
-from logferry.search.indexed.answers import YES, Answer
+from logferry.search.indexed.answers import Answer
 from logferry.search.indexed.view import View
 
 I64 = npt.NDArray[np.int64]
@@ -32,9 +33,7 @@ def _count_rows(
     missed: I64,
 ) -> None:
     """Count the rows of wanted types in the chosen granules; untimed ones and those out of bounds in ``missed``."""
-    bucket = np.int64(0)
-    since = np.int64(1)
-    until = np.int64(0)
+    bucket, since, until = 0, 1, 0
     for granule in chosen:
         for row in range(bounds[granule], bounds[granule + 1]):
             if not wanted[types[row]]:

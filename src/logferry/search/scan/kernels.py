@@ -55,7 +55,7 @@ def mark_lines(data: U8, starts: I32, ends: I32, wanted: U8, length: int, marks:
     first = first_bytes(load64(wanted, 0), head)
     mask = first_bytes(~np.uint64(0), head)
     row = 0
-    i = np.int64(starts[0])
+    i: int = np.int64(starts[0])  # type: ignore[assignment]
     last = np.int64(ends[rows - 1]) - length
     while i <= last:
         if load64(data, i) & mask == first and (length <= 8 or _equal(data, i, wanted, length)):
@@ -67,7 +67,7 @@ def mark_lines(data: U8, starts: I32, ends: I32, wanted: U8, length: int, marks:
                 row += 1
                 if row == rows:
                     break
-                i = np.int64(starts[row])
+                i = np.int64(starts[row])  # type: ignore[assignment]
                 continue
         i += 1
     return count
