@@ -395,6 +395,8 @@ SEARCH_SEGMENTS_KEPT = 128
 """Segments of which a search keeps the index open, and what it found in it, for the next one."""
 SEARCH_ANSWERS_KEPT = 32
 """Terms of which a segment's answer is kept, each at most some MiB."""
+PROGRAMS_KEPT = 16
+"""Compiled patterns that are kept for the next search, each at most ``REGEX_MEMORY_BYTES_MAX``."""
 SEARCH_BATCH_BYTES = 64 * MIB
 """Content that a worker of a search gets to look through at a time: so much is lost when nobody waits any more."""
 SEARCH_WAIT_S = 0.05

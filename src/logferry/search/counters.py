@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NO_TIME = -(1 << 63)
 _FAR = 1 << 40
+_PARTS_MAX = 256
 
 
 class TimeCounter:
@@ -28,7 +29,7 @@ class TimeCounter:
         """Present width."""
         self.untimed = 0
         self.outside = 0
-        self._counts: dict[int, int] = {}
+        self._parts: list[tuple[I64, I64]] = []
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -42,8 +43,8 @@ class TimeCounter:
         start, end = self._wanted.start_s, self._wanted.end_s
         first_s = first_s if start is None else max(first_s, start)
         last_s = last_s if end is None else min(last_s, end - 1)
-        while last_s // self.step_s - first_s // self.step_s + 1 > most and self._widen():
-            pass
+        while last_s // self.step_s - first_s // self.step_s + 1 > most:
+            self._widened()
 
     def add_seconds(self, seconds: I64) -> None:
         """One line for each of ``seconds`` (since 1970; ``NO_TIME``: none)."""
@@ -58,39 +59,41 @@ class TimeCounter:
             kept = kept[kept < self._wanted.end_s]
         self.outside += len(timed) - len(kept)
         if len(kept):
-            self.expect_buckets(kept)
-            places, counts = np.unique(kept // self.step_s, return_counts=True)
-            self.add(places, counts)
-
-    def expect_buckets(self, seconds: I64) -> None:
-        """Make room for these and what there is already."""
-        self.expect(int(seconds.min()), int(seconds.max()))
+            self.expect(int(kept.min()), int(kept.max()))
+            self.add(*np.unique(kept // self.step_s, return_counts=True))
 
     def add(self, places: I64, counts: I64) -> None:
         """``counts`` lines in buckets that begin at ``places`` times the present width."""
-        held = self._counts
-        for place, count in zip(places.tolist(), counts.tolist(), strict=True):
-            if count:
-                held[place] = held.get(place, 0) + count
-        while len(held) > HISTOGRAM_BUCKETS_MAX and self._widen():
-            held = self._counts
+        if len(places):
+            self._parts.append((places, counts))
+            if len(self._parts) > _PARTS_MAX:
+                self._merge(1)
 
     def told(self) -> Histogram:
         """The histogram so far, not more buckets than asked for."""
-        if not self._wanted.step_s and self._counts:
-            while max(self._counts) - min(self._counts) + 1 > self._wanted.shown and self._widen():
-                pass
-        counts = tuple((place * self.step_s, count) for place, count in sorted(self._counts.items()))
-        return Histogram(self.step_s, counts, self.untimed, self.outside)
+        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
+        places, counts = self._merge(1)
+        while len(places) and places[-1] - places[0] + 1 > most:
+            places, counts = self._widened()
+        told = zip((places * self.step_s).tolist(), counts.tolist(), strict=True)
+        return Histogram(self.step_s, tuple(told), self.untimed, self.outside)
 
-    def _widen(self) -> bool:
+    def _merge(self, factor: int) -> tuple[I64, I64]:
+        """Put everything into buckets that are so many times as wide; each once, in order."""
+        import numpy as np
+
+        none = np.zeros(0, np.int64)
+        places = np.concatenate([none, *(part[0] for part in self._parts)]) // factor
+        counts = np.concatenate([none, *(part[1] for part in self._parts)])
+        places, where = np.unique(places, return_inverse=True)
+        counts = np.bincount(where, counts, len(places)).astype(np.int64)
+        self._parts = [(places, counts)]
+        return places, counts
+
+    def _widened(self) -> tuple[I64, I64]:
         step = next((step for step in STEPS_S if step > self.step_s and step % self.step_s == 0), 2 * self.step_s)
-        factor = step // self.step_s
-        merged: dict[int, int] = {}
-        for place, count in self._counts.items():
-            merged[place // factor] = merged.get(place // factor, 0) + count
-        self._counts, self.step_s = merged, step
-        return True
+        factor, self.step_s = step // self.step_s, step
+        return self._merge(factor)
 
 
 class FacetCounter:

@@ -18,7 +18,7 @@ from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.filters import Candidate
 from logferry.search.indexed.answers import Answer
-from logferry.search.indexed.lookup import Lookup, run_counts
+from logferry.search.indexed.lookup import Learned, Lookup, row_states, run_counts
 from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.timing import count_times, expect_times
@@ -161,15 +161,19 @@ class Tallying(Running):
             return
         self.found += counted
         self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
+        learned = Learned(view, asked.mine)
         for run in runs.tolist():
-            if not self._run(asked, run):
+            marks = self._run(asked, run)
+            if marks is None:
                 start = int(view.offset[run])
                 self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
             else:
+                learned.add(run, marks)
                 self.scanned_bytes += int(view.length[run])
             self.check()
             if self.is_due:
                 yield self.progress()
+        lookup.settle(view, self.selection.nodes[asked.node], learned.whole(answer))
 
     def _read_all(self, asked: _Asked) -> None:
         view = asked.view
@@ -215,12 +219,12 @@ class Tallying(Running):
         found: list[I64] = [np.zeros(0, np.int64)]
         for granule in np.flatnonzero(granules).tolist():
             with view.lock:
-                types, seconds = view.index.row_types(granule), view.index.row_seconds(granule)
+                seconds = view.index.row_seconds(granule)
             wanted = np.repeat(
                 asked.mine[view.runs.granules[granule] : view.runs.granules[granule + 1]],
                 view.rows[view.runs.granules[granule] : view.runs.granules[granule + 1]],
             )
-            found.append(seconds[wanted & (asked.answer.of_types(granule)[types] == YES)])
+            found.append(seconds[wanted & (row_states(view, asked.answer, granule) == YES)])
         return np.concatenate(found)
 
     def _to_read(self, asked: _Asked, granules: Bools) -> I64:
@@ -232,22 +236,22 @@ class Tallying(Running):
             wanted[first:last] &= run_counts(view, asked.answer, granule, least=MAYBE) > 0
         return np.flatnonzero(wanted)
 
-    def _run(self, asked: _Asked, run: int) -> bool:
-        """Count a run by its text. False: the generation's reader has to be asked."""
+    def _run(self, asked: _Asked, run: int) -> Bools | None:
+        """Count a run by its text. Which of its lines match; None: the generation's reader has to be asked."""
         view = asked.view
         if not view.is_plain[run] or not asked.is_text_only:
-            return False
+            return None
         try:
             data = view.content(run)
             seconds = self._seconds(view, run)
         except (Damaged, NotFound):
-            return False  # it may lie elsewhere by now, or else the reader says what is wrong
+            return None  # it may lie elsewhere by now, or else the reader says what is wrong
         lines = Lines(data)
         marks = self.matching(self.selection.nodes[asked.node])(lines, self.check)
         self._count(self._rank(view, run), int(np.count_nonzero(marks)))
         if seconds is not None and self._times is not None:
             self._times.add_seconds(seconds[marks])
-        return True
+        return marks
 
     def _seconds(self, view: View, run: int) -> I64 | None:
         if self._times is None:

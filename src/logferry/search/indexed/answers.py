@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from logferry.search.indexed.needed import All, Needed, Part, needed
 from logferry.search.query import And, Everything, Filter, Node, Not, Or, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     I64 = npt.NDArray[np.int64]
     U8 = npt.NDArray[np.uint8]
@@ -58,7 +59,30 @@ class Answer:
         self.sure: I64 = np.bincount(pairs.granules[chosen], pairs.lines[chosen], shape.granules).astype(np.int64)
         self.hot: Bools = self.maybe | (self.sure > 0)
         """The granules with lines that match or may."""
+        self.known: dict[int, U8] = {}
+        """Bits of the rows of granules whose text was read."""
+        self.is_known: Bools = np.zeros(shape.granules, np.bool_)
         self.matches_all = found.types is not None and len(found.types) == len(pairs.starts) - 1
+
+    def settled(self, known: Mapping[int, Bools]) -> Answer:
+        """The same, but of some granules it is known by their text which of their rows match."""
+        made = copy.copy(self)
+        made.known = {**self.known, **{granule: np.packbits(marks) for granule, marks in known.items()}}
+        made.sure, made.maybe = self.sure.copy(), self.maybe.copy()
+        for granule, marks in known.items():
+            made.sure[granule], made.maybe[granule] = np.count_nonzero(marks), False
+        made.hot = made.maybe | (made.sure > 0)
+        made.is_known = self.is_known.copy()
+        made.is_known[list(known)] = True
+        return made
+
+    def rows(self, granule: int, types: npt.NDArray[np.uint32]) -> U8:
+        """NO, MAYBE or YES of each row of a granule, from the types of its rows."""
+        bits = self.known.get(granule)
+        if bits is not None:
+            return np.unpackbits(bits, count=len(types)) * np.uint8(YES)
+        found: U8 = self.of_types(granule)[types]
+        return found
 
     def sure_types(self) -> Bools | None:
         """The types of which all lines match; None where some match in one granule and not in another."""

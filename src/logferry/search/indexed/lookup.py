@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,12 @@ class Lookup:
 
         return view.kept((node, self._exact_case), make)
 
+    def settle(self, view: View, node: Node, known: Mapping[int, npt.NDArray[np.bool_]]) -> None:
+        """Of these granules the text was read: these of their rows match. It is remembered."""
+        if known:
+            key = (node, self._exact_case)
+            view.keep(key, self.answer(view, node).settled(known))
+
     def hot_runs(self, view: View) -> tuple[I64, I64]:
         """The runs that hold lines which match or may, and their ranks. Raises Damaged, NotFound."""
         ranks = view.ranks(self._selection.snapshot)
@@ -117,11 +123,44 @@ class Lookup:
             hot[first:last] &= ~mine[first:last] | (run_counts(view, found, granule, least=MAYBE) > 0)
 
 
+class Learned:
+    """Which rows of a segment match, as they are found by reading runs; what is whole can be remembered."""
+
+    def __init__(self, view: View, mine: npt.NDArray[np.bool_]) -> None:
+        """``mine``: the runs that are searched."""
+        self._view = view
+        self._mine = mine
+        self._marks: dict[int, npt.NDArray[np.bool_]] = {}
+
+    def add(self, run: int, marks: npt.NDArray[np.bool_]) -> None:
+        """Of a run it is known which of its rows match."""
+        self._marks[run] = marks
+
+    def whole(self, answer: Answer) -> dict[int, npt.NDArray[np.bool_]]:
+        """The granules of which each run was read, or has no row that may match."""
+        view, found = self._view, {}
+        for granule in {int(view.granule[run]) for run in self._marks}:
+            runs = range(int(view.runs.granules[granule]), int(view.runs.granules[granule + 1]))
+            if (
+                answer.is_known[granule]
+                or not (self._mine[runs.start : runs.stop] & view.is_plain[runs.start : runs.stop]).all()
+            ):
+                continue
+            missing = [run for run in runs if run not in self._marks]
+            if missing:
+                counts = run_counts(view, answer, granule, least=MAYBE)
+                if any(counts[run - runs.start] for run in missing):
+                    continue
+            none = {run: np.zeros(int(view.rows[run]), np.bool_) for run in missing}
+            found[granule] = np.concatenate([self._marks.get(run, none.get(run)) for run in runs])
+        return found
+
+
 def row_states(view: View, found: Answer, granule: int) -> U8:
     """NO, MAYBE or YES for each row of a granule. Raises Damaged."""
     with view.lock:
         types = view.index.row_types(granule)
-    return found.of_types(granule)[types]
+    return found.rows(granule, types)
 
 
 def run_counts(view: View, found: Answer, granule: int, *, least: int) -> I64:

@@ -67,6 +67,8 @@ def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools
     low, end = counter.bounds
     step = counter.step_s
     hot = granules & (found.sure > 0)
+    times = [_seconds_of(view, found, granule) for granule in np.flatnonzero(hot & found.is_known).tolist()]
+    hot &= ~found.is_known
     first, last = spans.first_ns // _SECOND_NS, spans.last_ns // _SECOND_NS
     inside = hot & (spans.untimed == 0) & (first // step == last // step) & (first >= low) & (last < end)
     rest = np.flatnonzero(hot & ~inside)
@@ -84,6 +86,8 @@ def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools
         bounds = rows[number * BLOCK_GRANULES : (number + 1) * BLOCK_GRANULES + 1] - rows[number * BLOCK_GRANULES]
         for some, wanted in _wanted(found, types, chosen, number * BLOCK_GRANULES):
             _count_rows(row_types, row_seconds, bounds, some, wanted, low, end, begin, step, counts, missed)
+    if times:
+        counter.add_seconds(np.concatenate(times))
     if inside.any():  # nothing is counted before everything was read
         places, where = np.unique(first[inside] // step, return_inverse=True)
         counter.add(places, np.bincount(where, found.sure[inside]).astype(np.int64))
@@ -91,6 +95,12 @@ def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools
     counter.add(held + begin, counts[held])
     counter.untimed += int(missed[0])
     counter.outside += int(missed[1])
+
+
+def _seconds_of(view: View, found: Answer, granule: int) -> I64:
+    with view.lock:
+        types, seconds = view.index.row_types(granule), view.index.row_seconds(granule)
+    return seconds[found.rows(granule, types) == YES]
 
 
 def _wanted(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:

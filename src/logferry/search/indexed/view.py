@@ -91,8 +91,12 @@ class View:
                 return self._kept[key]  # type: ignore[return-value]
         with self.lock:
             made = make()
+        self.keep(key, made)
+        return made
+
+    def keep(self, key: object, made: object) -> None:
+        """From now on that is known under ``key``."""
         with self._kept_lock:
             self._kept[key] = made
             while len(self._kept) > SEARCH_ANSWERS_KEPT:
                 self._kept.popitem(last=False)
-        return made

@@ -10,11 +10,13 @@ Any-case: ASCII letters match their two forms and nothing else; other letters ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
 
 from logferry.errors import BadQuery
+from logferry.limits import PROGRAMS_KEPT
 from logferry.search.query.nodes import Literal, Regex, Value, Wild
 from logferry.search.query.regexes import options
 
@@ -65,6 +67,7 @@ Matcher = Needle | Program | None
 """None: matches every line (a lone ``*``)."""
 
 
+@lru_cache(maxsize=PROGRAMS_KEPT)
 def matcher(value: Value, *, exact_case: bool) -> Matcher:
     """How to find ``value`` anywhere in a line. A regex flag goes before ``exact_case``."""
     if isinstance(value, Literal):
