@@ -29,9 +29,10 @@ from logferry.search.copies import without_copies
 from logferry.search.events import Done, Event, Progress, Reason
 from logferry.search.filters import candidate_of
 from logferry.search.hits import HitMaker
+from logferry.search.linefacts import facts_of
 from logferry.search.plan import Planner, Seen, Unit, file_units, units
 from logferry.search.query import Node
-from logferry.search.scan import Encoding, Marker, Match, Scanner, scan_utf16, utf16_of
+from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16, utf16_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class SearchRequest:
 
     ``agent`` is a glob, ``path`` a part of the path (with wildcards: the whole path). ``file_id`` (and
     ``generation``) narrow the search to one file. ``newest_first``: the file that changed last first, and in it the
-    last line first; else the opposite.
+    last line first; else the opposite. ``from_ns <= x < until_ns`` bounds the times of lines, as ``time:`` does.
+    ``entries``: the query is matched against whole entries, and each hit is one: a line and those that continue it.
     """
 
     query: str
@@ -54,6 +56,9 @@ class SearchRequest:
     newest_first: bool = True
     file_id: int | None = None
     generation: int | None = None
+    from_ns: int | None = None
+    until_ns: int | None = None
+    entries: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
 
 
@@ -83,6 +88,8 @@ class SearchService:
             path=request.path,
             exact_case=request.exact_case,
             now_ns=self._clock.now_ns(),
+            from_ns=request.from_ns,
+            until_ns=request.until_ns,
         )
         return _Search(self._archive, self._catalog, self._clock, request, planner).events()
 
@@ -223,12 +230,20 @@ class _Search:
             encoding = utf16_of(reader.read_at(0, 4))
             scanner, marker = self._scanner(unit.node)
             maker = HitMaker(
-                unit.file, reader, lines, marker, context=self._request.context, encoding=encoding, go_on=self._go_on
+                unit.file,
+                reader,
+                lines,
+                marker,
+                context=self._request.context,
+                encoding=encoding,
+                go_on=self._go_on,
+                entries=self._request.entries,
             )
+            facts = facts_of(unit.file, reader, encoding)
             starts = range(0, size, SCAN_BLOCK_BYTES)
             for done, start in enumerate(reversed(starts) if self._request.newest_first else starts, start=1):
                 end = min(start + SCAN_BLOCK_BYTES, size)
-                for match in self._matches(scanner, reader, start, end, encoding):
+                for match in self._matches(scanner, reader, start, end, encoding, facts):
                     if self._hits >= self._request.limit:
                         raise _Stop("limit")
                     self._hits += 1
@@ -242,18 +257,27 @@ class _Search:
                     yield self._progress()
 
     def _matches(
-        self, scanner: Scanner, reader: GenerationReader, start: int, end: int, encoding: Encoding | None
+        self,
+        scanner: Scanner,
+        reader: GenerationReader,
+        start: int,
+        end: int,
+        encoding: Encoding | None,
+        facts: FileFacts,
     ) -> Iterator[Match]:
-        newest_first = self._request.newest_first
+        newest_first, check = self._request.newest_first, self._check
         if encoding is None:
-            return scanner.scan(reader, start, end, newest_first=newest_first, check=self._check)
-        return scan_utf16(scanner, reader, start, end, encoding, newest_first=newest_first, check=self._check)
+            return scanner.scan(reader, start, end, newest_first=newest_first, check=check, facts=facts)
+        return scan_utf16(scanner, reader, start, end, encoding, newest_first=newest_first, check=check, facts=facts)
 
     def _scanner(self, node: Node) -> tuple[Scanner, Marker]:
         found = self._scanners.get(node)
         if found is None:
             exact = self._request.exact_case
-            found = Scanner(node, exact_case=exact), Marker(node, exact_case=exact)
+            found = (
+                Scanner(node, exact_case=exact, now_ns=self._planner.now_ns, entries=self._request.entries),
+                Marker(node, exact_case=exact),
+            )
             self._scanners[node] = found
         return found
 
