@@ -385,6 +385,27 @@ SCAN_REGEX_BYTES = 256 * KIB
 """What one call of a regular expression may look at before the deadline is checked."""
 SCAN_DENSE_HITS = 128
 """From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
+SCAN_LINES_BYTES = 64 * KIB
+"""Levels and times are told for the lines of so many bytes at once: enough to work in bulk, little where a rare word
+leads from line to line."""
+LEVEL_REACH_BYTES = 256
+"""A line's level stands in its first bytes: what comes later is what it says."""
+LEVEL_JSON_REACH_BYTES = 4 * KIB
+"""In a line of JSON it may come later: some write their keys in the order of the alphabet."""
+LINE_HEAD_BYTES = 8 * KIB
+"""What has to be held of a line to tell its level and its time."""
+TIME_REACH_BYTES = 64 * KIB
+"""A line without a time has that of a line at most so far before it: what a scan has to look back."""
+TIME_ORDER_BYTES = 1 * MIB
+"""So much from the beginning of a file tells whether its dates have the day or the month first."""
+ENTRY_BYTES_MAX = 64 * KIB
+"""A line further behind the first line of an entry is not part of it: what a scan has to look back and ahead."""
+ENTRY_BYTES_SHOWN_MAX = 16 * KIB
+"""How much of an entry a hit carries: a stack trace of some 150 lines."""
+FIELD_LINE_BYTES_MAX = 1 * MIB
+"""A longer line is not parsed for its fields."""
+FIELD_OBJECTS_TRIED_MAX = 4
+"""Braces of a line at which a JSON object is looked for: the first ones may be those of a prefix."""
 HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
 SNAPSHOT_FACTS_S_MAX = 10.0
@@ -605,6 +626,8 @@ assert JUDGED_FILES_MAX <= LOOK_FILES_MAX <= WORKS_MAX <= WORKS_NEW_MAX
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
+assert LEVEL_REACH_BYTES < LEVEL_JSON_REACH_BYTES < LINE_HEAD_BYTES < FIELD_LINE_BYTES_MAX < SCAN_LINE_BYTES_MAX
+assert HIT_BYTES_SHOWN_MAX < ENTRY_BYTES_SHOWN_MAX < ENTRY_BYTES_MAX < SCAN_BLOCK_BYTES
 assert QUERY_CHARS_MAX * 4 < SCAN_OVERLAP_BYTES < SCAN_BLOCK_BYTES
 # Segments --------------------------------------------------------------------------------------------------------
 FRAME_BYTES = 512 * KIB

@@ -387,12 +387,11 @@ def test_a_line_longer_than_memory_allows_is_found(stored: Stored) -> None:
     assert stored.hits("needle -last -42") == []
 
 
-@pytest.mark.parametrize("query", ["level:error", "time:today x", "@status:>499", "tag:x"])
-def test_what_cannot_be_searched_yet_is_refused_with_its_column(stored: Stored, query: str) -> None:
+def test_what_cannot_be_searched_yet_is_refused_with_its_column(stored: Stored) -> None:
     """The refusal comes at once, before any event."""
     service = SearchService(stored.archive, stored.catalog)
     with pytest.raises(BadQuery, match="yet") as caught:
-        service.run(SearchRequest(f"abc {query}", EVERYTHING))
+        service.run(SearchRequest("abc tag:x", EVERYTHING))
     assert caught.value.column == 5
 
 

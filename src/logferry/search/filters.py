@@ -9,7 +9,7 @@ from typing import TypeAlias
 from logferry.archive.records import FileRecord, GenerationRecord
 from logferry.errors import BadQuery
 from logferry.search.query import Filter, Literal, Text, Value
-from logferry.search.query.values import span
+from logferry.search.query.values import bounds
 from logferry.search.scan.patterns import Matcher, Program, matcher, whole_program
 
 
@@ -64,16 +64,10 @@ def filter_test(wanted: Filter, *, exact_case: bool, now_ns: int) -> Test:
     """The test of one file-level filter.
 
     Raises:
-        BadQuery: it is decided line by line, or there is nothing yet that it could test.
+        BadQuery: there is nothing yet that it could test.
     """
     name = wanted.name
-    if not wanted.is_file_level:
-        what = "fields of a line" if name.startswith("@") else f"{name}:"
-        raise BadQuery(
-            f"{what} cannot be searched for yet",
-            column=wanted.column,
-            hint="search for the text as it stands in the line",
-        )
+    assert wanted.is_file_level, "fields of lines are decided line by line"
     if name == "tag":
         raise BadQuery("tag: nothing has tags yet", column=wanted.column, hint="choose by agent: or path:")
     if name in ("size", "modified", "received"):
@@ -82,6 +76,17 @@ def filter_test(wanted: Filter, *, exact_case: bool, now_ns: int) -> Test:
     if name == "path" and wanted.comparison != "=":
         return _part(wanted.value, exact_case=exact_case)
     return _whole(name, wanted.value, exact_case=exact_case)
+
+
+def too_old_test(wanted: Filter, now_ns: int) -> Test:
+    """Whether a file arrived too early for a ``time:`` filter to find any of its lines.
+
+    No line's time is later than some days after the last arrival. Nothing else that is known of a file bounds them.
+    """
+    from logferry.archive.timestamps import Reading
+
+    low = bounds(wanted, now_ns)[0]
+    return lambda file: low is not None and low > Reading(file.changed_ns).last_ns
 
 
 def path_test(text: Text, *, exact_case: bool) -> Test:
@@ -131,22 +136,5 @@ _NUMBERS: dict[str, Callable[[Candidate], int]] = {
 
 def _ordered(wanted: Filter, now_ns: int) -> Test:
     number = _NUMBERS[wanted.name]
-
-    def bounds(value: Value | None) -> tuple[int | None, int | None]:
-        if value is None:
-            return None, None
-        found = span(wanted.name, value, now_ns, wanted.column)
-        return found.low, found.end
-
-    low, end = bounds(wanted.value)
-    if wanted.comparison == "..":
-        end = bounds(wanted.high)[1]
-    elif wanted.comparison == ">=":
-        end = None
-    elif wanted.comparison == ">":
-        low, end = end, None
-    elif wanted.comparison == "<":
-        low, end = None, low
-    elif wanted.comparison == "<=":
-        low = None
+    low, end = bounds(wanted, now_ns)
     return lambda file: (low is None or number(file) >= low) and (end is None or number(file) < end)

@@ -7,12 +7,13 @@ search that soon has enough asks few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from heapq import heapify, heappop, heappush
 
 import numpy as np
+import numpy.typing as npt
 
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, NotFound
@@ -25,9 +26,11 @@ from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.view import View
 from logferry.search.plan import Unit
 from logferry.search.running import Running, Stop, named
-from logferry.search.scan import Encoding, Match, Source, utf16_of
+from logferry.search.scan import Encoding, Match, Source
 from logferry.search.scan.lines import Lines
 from logferry.search.snapshot import gaps
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Finding(Running):
     def _all(self) -> Iterator[Event]:
         selection = self.selection
         snapshot = selection.snapshot
-        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark, check=self.check)
+        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark)
         sign = -1 if self.request.newest_first else 1
         runs_of: dict[int, list[Piece]] = {}
         """Runs to look at, by rank."""
@@ -83,22 +86,26 @@ class Finding(Running):
                 waiting.setdefault(int(mine[-1] if sign < 0 else mine[0]), []).append(segment)
         heap = [sign * rank for rank in due | waiting.keys()]
         heapify(heap)
-        while heap:
-            rank = sign * heappop(heap)
-            while heap and sign * heap[0] == rank:
-                heappop(heap)
-            for segment in waiting.pop(rank, ()):
-                for found in self._ask(lookup, segment, runs_of):
-                    if sign * found > sign * rank:
-                        heappush(heap, sign * found)
-            if whole[rank]:
-                self.reached(rank)
-                runs = runs_of.pop(rank, [])
-                yield from self.each(selection.unit(rank), partial(self._unit, lookup=lookup, runs=runs))
+        try:
+            while heap:
+                rank = sign * heappop(heap)
+                while heap and sign * heap[0] == rank:
+                    heappop(heap)
+                for segment in waiting.pop(rank, ()):
+                    for found in self._ask(lookup, segment, runs_of):
+                        if sign * found > sign * rank:
+                            heappush(heap, sign * found)
+                if whole[rank]:
+                    self.reached(rank)
+                    runs = runs_of.pop(rank, [])
+                    yield from self.each(selection.unit(rank), partial(self._unit, lookup=lookup, runs=runs))
+        finally:
+            lookup.remember()
         self.reached(None)
 
     def _ask(self, lookup: Lookup, segment: int, runs_of: dict[int, list[Piece]]) -> Iterator[int]:
         """Ask a segment; gives the ranks that have bytes to look at."""
+        self.check()
         view = lookup.view(segment)
         if view is not None:
             try:
@@ -139,7 +146,10 @@ class Finding(Running):
                     yield from self._stretch(unit, opened, piece, maker)
                 else:
                     source.hold(piece.start, data)
-                    yield from self._run(unit, data, piece, maker, partial(_learn, lines, lookup, view, piece))
+                    marks = self._marks(unit, lookup, view, piece, held := Lines(data))
+                    if marks.any():
+                        lines.learn(piece.start, lookup.line_number(view, piece.run))
+                        yield from self._run(held, marks, piece, maker)
                 done += piece.end - piece.start
                 self.scanned_bytes = done
                 self.check()
@@ -155,12 +165,17 @@ class Finding(Running):
         except (Damaged, NotFound):
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
 
-    def _run(self, unit: Unit, data: bytes, piece: Piece, maker: HitMaker, learn: Callable[[], None]) -> Iterator[Hit]:
-        lines = Lines(data)
-        rows = np.flatnonzero(self.matching(unit.node)(lines, self.check))
-        if not len(rows):
-            return
-        learn()
+    def _marks(self, unit: Unit, lookup: Lookup, view: View, piece: Piece, lines: Lines) -> Bools:
+        """Which lines of a run match."""
+        known = lookup.known(view, unit.node, piece.run)
+        if known is not None and len(known) == len(lines):
+            return known
+        marks = self.matching(unit.node)(lines, self.check)
+        lookup.learn(view, unit.node, piece.run, marks)
+        return marks
+
+    def _run(self, lines: Lines, marks: Bools, piece: Piece, maker: HitMaker) -> Iterator[Hit]:
+        rows = np.flatnonzero(marks)
         if self.request.newest_first:
             rows = rows[::-1]
         starts, ends = (lines.starts[rows] + piece.start).tolist(), (lines.ends[rows] + piece.start).tolist()
@@ -176,7 +191,7 @@ class Finding(Running):
 
     def _stretch(self, unit: Unit, opened: Opened, piece: Piece, maker: HitMaker) -> Iterator[Event]:
         """Any bytes of a generation, block by block."""
-        encoding = utf16_of(opened.reader.read_at(0, 4))
+        encoding = opened.encoding
         start, end = piece.start, piece.end
         if encoding is not None:  # a line that begins in the middle of a character belongs to the bytes before
             start, end = start + start % 2, end + end % 2
@@ -197,7 +212,7 @@ class Finding(Running):
         if text.why:
             self.note(f"{named(unit)}: {text.why}")
         size = text.reader.size if text.form else unit.file.size
-        encoding = utf16_of(text.reader.read_at(0, 4))
+        encoding = opened.encoding
         maker = self._maker(unit, text.reader, RunLines(opened), encoding)
         for at in self._blocks(0, size):
             until = min(at + SCAN_BLOCK_BYTES, size)
@@ -216,20 +231,24 @@ class Finding(Running):
     def _block(
         self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, maker: HitMaker
     ) -> Iterator[Hit]:
-        for match in self.matches(unit, opened.reader, start, end, encoding, newest_first=self.request.newest_first):
+        newest_first, facts = self.request.newest_first, opened.facts(unit.file)
+        for match in self.matches(unit, opened.reader, facts, start, end, encoding, newest_first=newest_first):
             self._count()
             yield maker.hit(match, start)
 
     def _maker(self, unit: Unit, reader: Source, lines: RunLines, encoding: Encoding | None) -> HitMaker:
         marker = self.scanner(unit.node)[1]
         return HitMaker(
-            unit.file, reader, lines, marker, context=self.request.context, encoding=encoding, go_on=self.go_on
+            unit.file,
+            reader,
+            lines,
+            marker,
+            context=self.request.context,
+            encoding=encoding,
+            go_on=self.go_on,
+            entries=self.request.entries,
         )
 
 
 def _start(piece: Piece) -> int:
     return piece.start
-
-
-def _learn(lines: RunLines, lookup: Lookup, view: View, piece: Piece) -> None:
-    lines.learn(piece.start, lookup.line_number(view, piece.run))

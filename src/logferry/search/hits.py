@@ -1,4 +1,4 @@
-"""From a matching line in a file to a hit that can be shown: text, marked spans, number, neighbours; all bounded."""
+"""From a matching line (or entry) in a file to a hit to show: text, marked spans, number, neighbours; all bounded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from logferry.archive import LinePage, LineRow
-from logferry.limits import HIT_BYTES_SHOWN_MAX, SCAN_LINE_BYTES_MAX
+from logferry.limits import ENTRY_BYTES_SHOWN_MAX, HIT_BYTES_SHOWN_MAX, SCAN_LINE_BYTES_MAX
 from logferry.search.events import Hit, Row
 from logferry.search.filters import Candidate
 from logferry.search.scan import Encoding, Marker, Match, Source, utf16_text
@@ -45,7 +45,9 @@ class HitMaker:
         context: int,
         encoding: Encoding | None,
         go_on: Callable[[], bool],
+        entries: bool = False,
     ) -> None:
+        self._shown_max = ENTRY_BYTES_SHOWN_MAX if entries else HIT_BYTES_SHOWN_MAX
         self._file = file
         self._reader = reader
         self._lines = lines
@@ -60,7 +62,7 @@ class HitMaker:
         text, text_from, cut, spans = self._shown(match)
         length = self._whole_length(match)
         number = self._number(match, range_start)
-        before, after = self._neighbours(match.start, length, number)
+        before, after = self._neighbours(match.start, length, number, match.lines)
         return Hit(
             agent=self._file.agent,
             path=self._file.path,
@@ -94,20 +96,20 @@ class HitMaker:
         start = 0
         if match.first_seen is not None:
             start = max(0, match.first_seen - match.start - _LEAD_BYTES)
-        held = min(match.end - match.start - start, SCAN_LINE_BYTES_MAX if start == 0 else HIT_BYTES_SHOWN_MAX * 2)
+        held = min(match.end - match.start - start, SCAN_LINE_BYTES_MAX if start == 0 else self._shown_max * 2)
         line = self._reader.read_at(match.start + start, held)
         if match.start + start + held == match.end:
             line = line.removesuffix(b"\r")
         spans = self._marker.spans(line)
-        if spans and spans[0][1] > HIT_BYTES_SHOWN_MAX:
+        if spans and spans[0][1] > self._shown_max:
             skip = max(0, spans[0][0] - _LEAD_BYTES)
             while skip and line[skip] & 0xC0 == 0x80:  # not in the middle of a character
                 skip -= 1
             line, start = line[skip:], start + skip
             spans = [(first - skip, last - skip) for first, last in spans]
-        is_short = len(line) <= HIT_BYTES_SHOWN_MAX
+        is_short = len(line) <= self._shown_max
         cut = start > 0 or not is_short
-        shown = line[:HIT_BYTES_SHOWN_MAX]
+        shown = line[: self._shown_max]
         spans = [(first, min(last, len(shown))) for first, last in spans if first < len(shown)]
         return line_text(shown, cut=not is_short), start, cut, tuple(character_spans(shown, spans))
 
@@ -116,11 +118,13 @@ class HitMaker:
         text = utf16_text(self._reader.read_at(match.start, held), encoding).removesuffix("\r")
         line = text.encode("utf-8", "replace")
         spans = character_spans(line, self._marker.spans(line))
-        shown = text[:HIT_BYTES_SHOWN_MAX]
+        shown = text[: self._shown_max]
         kept = tuple((first, min(last, len(shown))) for first, last in spans if first < len(shown))
         return shown, 0, len(shown) < len(text), kept
 
-    def _neighbours(self, byte: int, length: int, number: int | None) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    def _neighbours(
+        self, byte: int, length: int, number: int | None, lines: int
+    ) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
         if not self._context or self._encoding:
             return (), ()
         before: tuple[LineRow, ...] = ()
@@ -130,7 +134,7 @@ class HitMaker:
         if byte + length < self._reader.size:
             after = self._lines.page_at(byte + length, self._context).rows
         first = None if number is None else number - len(before)
-        following = None if number is None else number + 1
+        following = None if number is None else number + lines
         return _rows(before, first), _rows(after, following)
 
 

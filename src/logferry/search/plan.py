@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from logferry.errors import BadQuery
-from logferry.search.filters import Candidate, Test, filter_test, path_test
+from logferry.search.filters import Candidate, Test, filter_test, path_test, too_old_test
 from logferry.search.query import (
     And,
     Everything,
@@ -27,6 +27,7 @@ from logferry.search.query import (
     leaves,
     parse,
 )
+from logferry.search.query.values import time_text
 from logferry.search.simplify import Known, simplify
 
 
@@ -58,12 +59,24 @@ class Planner:
     """A query against the catalog. ``in_files``: bare text means the path, and lines cannot be asked for."""
 
     def __init__(
-        self, query: str, *, agent: str, path: str, exact_case: bool, now_ns: int, in_files: bool = False
+        self,
+        query: str,
+        *,
+        agent: str,
+        path: str,
+        exact_case: bool,
+        now_ns: int,
+        in_files: bool = False,
+        from_ns: int | None = None,
+        until_ns: int | None = None,
     ) -> None:
-        self.root = _restricted(parse(query).root, agent, path)
+        self.now_ns = now_ns
+        """What ``now`` means in the query."""
+        self.root = _restricted(parse(query).root, agent, path, from_ns, until_ns)
         self.needed = _needed(self.root) if in_files else ()
         """Texts that ``agent/path`` of every file found has in it, in any case."""
         self._tests: dict[Text | Filter, Test] = {}
+        self._too_old: dict[Filter, Test] = {}
         for leaf in leaves(self.root):
             if isinstance(leaf, Text):
                 if in_files:
@@ -72,8 +85,10 @@ class Planner:
                 raise BadQuery(
                     f"{leaf.name}: is decided line by line", column=leaf.column, hint="use it where lines are searched"
                 )
-            else:
+            elif leaf.is_file_level:
                 self._tests[leaf] = filter_test(leaf, exact_case=exact_case, now_ns=now_ns)
+            elif leaf.name == "time":
+                self._too_old[leaf] = too_old_test(leaf, now_ns)
 
     @property
     def asks_of_facts(self) -> bool:
@@ -99,7 +114,10 @@ class Planner:
     def _known(self, file: Candidate) -> Known:
         def known(leaf: Text | Filter) -> bool | None:
             test = self._tests.get(leaf)
-            return None if test is None else test(file)
+            if test is not None:
+                return test(file)
+            too_old = self._too_old.get(leaf) if isinstance(leaf, Filter) else None
+            return False if too_old is not None and too_old(file) else None
 
         return known
 
@@ -125,8 +143,10 @@ def _needed(node: Node) -> tuple[str, ...]:
     return ()
 
 
-def _restricted(root: Node, agent: str, path: str) -> Node:
-    """The query and what was asked for beside it: a glob over agents, a part of (or with wildcards, a whole) path."""
+def _restricted(root: Node, agent: str, path: str, from_ns: int | None, until_ns: int | None) -> Node:
+    """The query and what was asked for beside it: a glob over agents, a part of (or with wildcards, a whole) path, and
+    times of lines, ``from_ns <= x < until_ns``.
+    """
     nodes: list[Node] = [] if isinstance(root, Everything) else [root]
     if agent:
         nodes.append(Filter("agent", "", _pattern(agent)))
@@ -134,6 +154,10 @@ def _restricted(root: Node, agent: str, path: str) -> Node:
     if path:
         value = _pattern(path, before="*/" if any(c in path for c in "*?") else "")
         nodes.append(Filter("path", "=" if isinstance(value, Glob) else "", value))
+    if from_ns is not None:
+        nodes.append(Filter("time", ">=", Literal(time_text(from_ns))))
+    if until_ns is not None:
+        nodes.append(Filter("time", "<", Literal(time_text(until_ns))))
     return all_of(nodes) if nodes else Everything()
 
 

@@ -15,7 +15,9 @@ class SearchRequest:
 
     ``agent`` is a glob, ``path`` a part of the path (with wildcards: the whole path). ``file_id`` (and
     ``generation``) narrow the search to one file. ``newest_first``: the file that changed last first, and in it the
-    last line first; else the opposite. A tally knows neither ``limit`` nor ``context`` nor order.
+    last line first; else the opposite. ``from_ns <= x < until_ns`` bounds the times of lines, as ``time:`` does.
+    ``entries``: the query is matched against whole entries, and each hit is one: a line and those that continue it. A
+    tally knows neither ``limit`` nor ``context`` nor order.
     """
 
     query: str
@@ -29,4 +31,7 @@ class SearchRequest:
     newest_first: bool = True
     file_id: int | None = None
     generation: int | None = None
+    from_ns: int | None = None
+    until_ns: int | None = None
+    entries: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)

@@ -17,10 +17,10 @@ from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.query import Node
 from logferry.search.request import SearchRequest
-from logferry.search.scan import Encoding, Marker, Match, Scanner, scan_utf16
+from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16
 from logferry.search.scan.lines import Matching
 from logferry.search.selection import Selection, select, select_generations
-from logferry.search.snapshot import Snapshots
+from logferry.search.snapshot import Snapshot, Snapshots
 
 I64 = npt.NDArray[np.int64]
 T = TypeVar("T")
@@ -87,16 +87,21 @@ class Running:
         self.left_out = self.selection.left_out
         self.takes_all = self.files_total == len(self.selection.snapshot.files)
 
+    def _snapshot(self) -> Snapshot:
+        found = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
+        # An entry may match of which no line alone does: the indexes tell of lines.
+        return found.unindexed if self.request.entries else found
+
     def _selected(self) -> Selection:
         request = self.request
         if request.file_id is None:
-            snapshot = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
+            snapshot = self._snapshot()
             found = select(snapshot, self.planner, request.scope, self.check)
             found.leave_out_copies(self.catalog, self.planner)
             return found
         file = self.catalog.files.get(request.file_id)
         held = [] if file is None else self.catalog.files.generations(request.file_id)
-        snapshot = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
+        snapshot = self._snapshot()
         if file is None or not request.scope.sees(file.agent, file.path):
             return Selection(snapshot)
         wanted = [of.id for of in held if request.generation in (None, of.number)]
@@ -158,6 +163,7 @@ class Running:
         self,
         unit: Unit,
         reader: GenerationReader,
+        facts: FileFacts,
         start: int,
         end: int,
         encoding: Encoding | None,
@@ -167,15 +173,18 @@ class Running:
         """The matching lines that start in ``start <= x < end`` of a generation."""
         scanner = self.scanner(unit.node)[0]
         if encoding is None:
-            return scanner.scan(reader, start, end, newest_first=newest_first, check=self.check)
-        return scan_utf16(scanner, reader, start, end, encoding, newest_first=newest_first, check=self.check)
+            return scanner.scan(reader, start, end, newest_first=newest_first, check=self.check, facts=facts)
+        return scan_utf16(
+            scanner, reader, start, end, encoding, newest_first=newest_first, check=self.check, facts=facts
+        )
 
     def scanner(self, node: Node) -> tuple[Scanner, Marker]:
         """What finds and marks the lines of a query; one for all units."""
         found = self._scanners.get(node)
         if found is None:
             exact = self.request.exact_case
-            found = Scanner(node, exact_case=exact), Marker(node, exact_case=exact)
+            scanner = Scanner(node, exact_case=exact, now_ns=self.planner.now_ns, entries=self.request.entries)
+            found = scanner, Marker(node, exact_case=exact)
             self._scanners[node] = found
         return found
 

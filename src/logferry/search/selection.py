@@ -101,4 +101,4 @@ def select_generations(snapshot: Snapshot, planner: Planner, generation_ids: Ite
 
 
 def _asks_of_files(node: Node | bool) -> bool:
-    return not isinstance(node, bool) and any(isinstance(leaf, Filter) and leaf.is_file_level for leaf in leaves(node))
+    return not isinstance(node, bool) and any(isinstance(leaf, Filter) for leaf in leaves(node))

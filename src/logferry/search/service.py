@@ -78,6 +78,8 @@ class SearchService:
             path=request.path,
             exact_case=request.exact_case,
             now_ns=self._clock.now_ns(),
+            from_ns=request.from_ns,
+            until_ns=request.until_ns,
         )
 
     def find_files(

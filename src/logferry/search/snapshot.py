@@ -58,6 +58,11 @@ class Snapshot:
         return np.where(self._sorted[found] == generation_ids, self._by_id[found], -1)
 
     @cached_property
+    def unindexed(self) -> Snapshot:
+        """The same, as if no segment had an index."""
+        return Snapshot(self.files, self.places, {})
+
+    @cached_property
     def held(self) -> dict[int, tuple[HeldExtent, ...]]:
         """What lies in each segment with an index that can be used, in the order of its content."""
         found: dict[int, list[HeldExtent]] = {segment: [] for segment in self.indexes}

@@ -27,7 +27,7 @@ from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.request import SearchRequest
 from logferry.search.running import Running, Stop, named
-from logferry.search.scan import Encoding, Match, utf16_of, utf16_text
+from logferry.search.scan import Encoding, FileFacts, Match, utf16_text
 from logferry.search.scan.lines import Lines
 from logferry.search.snapshot import Snapshots, gaps
 from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
@@ -100,7 +100,7 @@ class Tallying(Running):
     def _all(self) -> Iterator[Progress]:
         selection = self.selection
         snapshot = selection.snapshot
-        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark, check=self.check)
+        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark)
         chosen = selection.node_of >= 0
         asked: list[_Asked] = []
         direct = chosen & snapshot.is_in_part
@@ -124,6 +124,7 @@ class Tallying(Running):
 
     def _ask(self, lookup: Lookup, segment: int) -> list[_Asked] | None:
         """What the index of a segment says; None: it is of no use."""
+        self.check()
         view = lookup.view(segment)
         if view is None:
             return None
@@ -173,7 +174,7 @@ class Tallying(Running):
             self.check()
             if self.is_due:
                 yield self.progress()
-        lookup.settle(view, self.selection.nodes[asked.node], learned.whole(answer))
+        lookup.settle(view, self.selection.nodes[asked.node], learned)
 
     def _read_all(self, asked: _Asked) -> None:
         view = asked.view
@@ -296,8 +297,7 @@ class Tallying(Running):
             text = opened.text
             if text.why:
                 self.note(f"{named(unit)}: {text.why}")
-            encoding = utf16_of(text.reader.read_at(0, 4))
-            times = _Times(unit.file) if self._times is not None else None
+            encoding, facts = opened.encoding, opened.facts(unit.file)
             if text.form:
                 pieces = [(0, text.reader.size)]
             whole = sum(end - start for start, end in pieces)
@@ -307,7 +307,7 @@ class Tallying(Running):
                     start, end = start + start % 2, end + end % 2
                 for at in range(start, end, SCAN_BLOCK_BYTES):
                     until = min(at + SCAN_BLOCK_BYTES, end)
-                    self._block(unit, rank, text.reader, (at, until), encoding, times)
+                    self._block(unit, rank, text.reader, (at, until), encoding, facts)
                     done += until - at
                     self.scanned_bytes = before + (unit.file.size * done // whole if text.form else done)
                     self.check()
@@ -321,14 +321,13 @@ class Tallying(Running):
         reader: GenerationReader,
         block: tuple[int, int],
         encoding: Encoding | None,
-        times: _Times | None,
+        facts: FileFacts,
     ) -> None:
         at, until = block
-        lines = list(self.matches(unit, reader, at, until, encoding, newest_first=False))
+        lines = list(self.matches(unit, reader, facts, at, until, encoding, newest_first=False))
         self._count(rank, len(lines))
-        if times is not None and lines:
-            assert self._times is not None
-            self._times.add_seconds(times.of(_heads(reader, at, until, lines, encoding)))
+        if self._times is not None and lines:
+            self._times.add_seconds(_seconds(facts, _heads(reader, at, until, lines, encoding)))
 
 
 class _Asked:
@@ -361,21 +360,13 @@ def _heads(
     return heads
 
 
-class _Times:
-    """The times of lines of one generation, given in order."""
+def _seconds(facts: FileFacts, lines: Sequence[bytes]) -> I64:
+    """The times of lines, seconds since 1970."""
+    from logferry.archive.index.timecolumn import seconds_of
 
-    def __init__(self, file: Candidate) -> None:
-        from logferry.archive.timestamps import LineTimes, Reading
-
-        self._times = LineTimes(Reading(file.changed_ns))
-
-    def of(self, lines: Sequence[bytes]) -> I64:
-        """Their seconds since 1970."""
-        from logferry.archive.index.timecolumn import seconds_of
-
-        ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
-        starts = ends - [len(line) for line in lines]
-        return seconds_of(self._times(b"".join(lines), starts, ends).times)
+    ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
+    starts = ends - [len(line) for line in lines]
+    return seconds_of(facts.times(b"".join(lines), starts, ends).times)
 
 
 def value_of(field: FacetField, file: Candidate) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.index import MAYBE, Candidates, SegmentIndex
+from logferry.archive.index import MAYBE, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, NotFound
 from logferry.search.indexed.answers import Answer, candidates
 from logferry.search.indexed.view import View
@@ -31,15 +31,16 @@ class Lookup:
         *,
         exact_case: bool,
         note: Callable[[str], None],
-        check: Callable[[], None],
     ) -> None:
         """``note`` is told of an index that is damaged."""
         self._views = views
         self._selection = selection
         self._exact_case = exact_case
         self._note = note
-        self._check = check
         self._opened: dict[int, View | None] = {}
+        self._node_of: dict[int, npt.NDArray[np.int32]] = {}
+        """By segment: which of the selection's nodes each run is searched for, -1: none."""
+        self._learned: dict[tuple[int, Node], Learned] = {}
 
     def view(self, segment_id: int) -> View | None:
         """A segment; None where its index cannot be used: then its bytes have to be read."""
@@ -55,13 +56,10 @@ class Lookup:
     def lost(self, view: View, error: Damaged | NotFound) -> None:
         """An index turned out to be damaged: its segment's bytes have to be read."""
         self._opened[view.id] = None
-        self._views.forget(view.id)
-        view.segment.distrust(error)
-        self._note(f"{error}; searched without it")
+        self._damaged(view, error)
 
     def answer(self, view: View, node: Node) -> Answer:
         """What the index says. Raises Damaged, NotFound."""
-        self._check()
 
         def make() -> Answer:
             found = candidates(view.index, node, exact_case=self._exact_case, of_filter=_of_filter)
@@ -69,11 +67,51 @@ class Lookup:
 
         return view.kept((node, self._exact_case), make)
 
-    def settle(self, view: View, node: Node, known: Mapping[int, npt.NDArray[np.bool_]]) -> None:
-        """Of these granules the text was read: these of their rows match. It is remembered."""
+    def settle(self, view: View, node: Node, learned: Learned) -> None:
+        """Keep what was learned for the next search."""
+        try:
+            found = self.answer(view, node)
+            known = learned.whole(found)
+        except (Damaged, NotFound) as error:
+            self._damaged(view, error)
+            return
         if known:
-            key = (node, self._exact_case)
-            view.keep(key, self.answer(view, node).settled(known))
+            view.keep((node, self._exact_case), found.settled(known))
+
+    def _damaged(self, view: View, error: Damaged | NotFound) -> None:
+        self._views.forget(view.id)
+        view.segment.distrust(error)
+        self._note(f"{error}; searched without it")
+
+    def learn(self, view: View, node: Node, run: int, marks: npt.NDArray[np.bool_]) -> None:
+        """The text of a run was read: these of its lines match. It is kept by ``remember``."""
+        if self.answer(view, node).maybe[view.granule[run]]:
+            key = (view.id, node)
+            if key not in self._learned:
+                mine = self._node_of[view.id] == self._selection.nodes.index(node)
+                self._learned[key] = Learned(view, mine)
+            self._learned[key].add(run, marks)
+
+    def remember(self) -> None:
+        """Keep what was learned for the next search."""
+        for (_, node), learned in self._learned.items():
+            self.settle(learned.view, node, learned)
+        self._learned.clear()
+
+    def known(self, view: View, node: Node, run: int) -> npt.NDArray[np.bool_] | None:
+        """Which lines of a run match, where that is known without its text."""
+        granule = int(view.granule[run])
+        try:
+            found = self.answer(view, node)
+            if found.maybe[granule]:
+                return None
+            states = row_states(view, found, granule)
+        except (Damaged, NotFound) as error:
+            self._damaged(view, error)
+            return None
+        first = view.runs.rows[run] - view.runs.rows[view.runs.granules[granule]]
+        marks: npt.NDArray[np.bool_] = states[first : first + view.rows[run]] == YES
+        return marks
 
     def hot_runs(self, view: View) -> tuple[I64, I64]:
         """The runs that hold lines which match or may, and their ranks. Raises Damaged, NotFound."""
@@ -86,6 +124,7 @@ class Lookup:
             hot |= mine & found.hot[view.granule]
             self._narrow(view, found, hot, mine)
         runs = np.flatnonzero(hot)
+        self._node_of[view.id] = node_of
         return runs, ranks[runs]
 
     def covered(self, generation_id: int) -> list[tuple[int, int]]:
@@ -128,7 +167,7 @@ class Learned:
 
     def __init__(self, view: View, mine: npt.NDArray[np.bool_]) -> None:
         """``mine``: the runs that are searched."""
-        self._view = view
+        self.view = view
         self._mine = mine
         self._marks: dict[int, npt.NDArray[np.bool_]] = {}
 
@@ -138,7 +177,7 @@ class Learned:
 
     def whole(self, answer: Answer) -> dict[int, npt.NDArray[np.bool_]]:
         """The granules of which each run was read, or has no row that may match."""
-        view, found = self._view, {}
+        view, found = self.view, {}
         for granule in {int(view.granule[run]) for run in self._marks}:
             runs = range(int(view.runs.granules[granule]), int(view.runs.granules[granule + 1]))
             if (

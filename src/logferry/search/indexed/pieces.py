@@ -7,6 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from logferry.archive import Archive, GenerationReader, LinePage, Lines, Text
+from logferry.search.filters import Candidate
+from logferry.search.linefacts import facts_of
+from logferry.search.scan import Encoding, FileFacts, utf16_of
 
 
 class Opened:
@@ -18,6 +21,7 @@ class Opened:
         self._check = check
         self._text: Text | None = None
         self._lines: Lines | None = None
+        self._facts: FileFacts | None = None
 
     @property
     def text(self) -> Text:
@@ -30,6 +34,17 @@ class Opened:
     def reader(self) -> GenerationReader:
         """Its bytes."""
         return self.text.reader
+
+    @property
+    def encoding(self) -> Encoding | None:
+        """Whether it is UTF-16."""
+        return utf16_of(self.reader.read_at(0, 4))
+
+    def facts(self, file: Candidate) -> FileFacts:
+        """What its scan may ask."""
+        if self._facts is None:
+            self._facts = facts_of(file, self.reader, self.encoding)
+        return self._facts
 
     @property
     def lines(self) -> Lines:

@@ -100,7 +100,8 @@ def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools
 def _seconds_of(view: View, found: Answer, granule: int) -> I64:
     with view.lock:
         types, seconds = view.index.row_types(granule), view.index.row_seconds(granule)
-    return seconds[found.rows(granule, types) == YES]
+    chosen: I64 = seconds[found.rows(granule, types) == YES]
+    return chosen
 
 
 def _wanted(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:

@@ -11,24 +11,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from logferry.errors import BadConfig, BadQuery
-from logferry.search.query.nodes import Literal, Value
+from logferry.search.query.nodes import Filter, Literal, Value
 from logferry.settings import size_bytes
 
 LEVELS = ("trace", "debug", "info", "notice", "warn", "error", "critical")
 _ALIASES = {
-    "trc": "trace", "finest": "trace", "finer": "trace", "verbose": "trace", "v": "trace", "t": "trace",
-    "dbg": "debug", "fine": "debug", "d": "debug",
+    "trc": "trace", "trce": "trace", "finest": "trace", "finer": "trace", "verbose": "trace", "vrb": "trace",
+    "v": "trace", "t": "trace",
+    "dbg": "debug", "dbug": "debug", "fine": "debug", "d": "debug",
     "information": "info", "informational": "info", "inf": "info", "i": "info",
     "note": "notice", "n": "notice",
     "warning": "warn", "wrn": "warn", "w": "warn",
-    "err": "error", "severe": "error", "e": "error", "failure": "error",
-    "crit": "critical", "fatal": "critical", "alert": "critical", "emerg": "critical", "emergency": "critical",
-    "panic": "critical", "f": "critical", "c": "critical",
+    "err": "error", "severe": "error", "e": "error", "failure": "error", "fail": "error",
+    "crit": "critical", "fatal": "critical", "ftl": "critical", "alert": "critical", "emerg": "critical",
+    "emergency": "critical", "panic": "critical", "f": "critical", "c": "critical",
 }  # fmt: skip
 LEVEL_RANKS = {name: rank for rank, name in enumerate(LEVELS)} | {a: LEVELS.index(n) for a, n in _ALIASES.items()}
 
 _NS = 1_000_000_000
-_STAMP = re.compile(r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[Tt]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2}))?)?)?)?[Zz]?")
+_STAMP = re.compile(
+    r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:[Tt]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?)?)?)?[Zz]?"
+)
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?")
 _AGO = re.compile(r"now-([0-9]{1,9})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -57,6 +60,46 @@ def span(name: str, value: Value, now_ns: int, column: int) -> Span:
     return _time(name, value.text, now_ns, column)
 
 
+def bounds(wanted: Filter, now_ns: int) -> tuple[int | None, int | None]:
+    """What an ordered filter lets through: ``low <= x < end``, None where there is no bound.
+
+    Raises:
+        BadQuery: a value is no size, time or level.
+    """
+
+    def of(value: Value | None) -> tuple[int | None, int | None]:
+        if value is None:
+            return None, None
+        found = span(wanted.name, value, now_ns, wanted.column)
+        return found.low, found.end
+
+    low, end = of(wanted.value)
+    if wanted.comparison == "..":
+        end = of(wanted.high)[1]
+    elif wanted.comparison == ">=":
+        end = None
+    elif wanted.comparison == ">":
+        low, end = end, None
+    elif wanted.comparison == "<":
+        low, end = None, low
+    elif wanted.comparison == "<=":
+        low = None
+    return low, end
+
+
+def time_text(ns: int) -> str:
+    """A time (nanoseconds since 1970) as a value of the query language that means this very nanosecond.
+
+    Raises:
+        BadQuery: it is before 1970 or behind the year 9999.
+    """
+    if not 0 <= ns < _LAST_S * _NS:
+        raise BadQuery("that time is before 1970 or behind the year 9999", hint=_TIME_EXAMPLE)
+    whole = datetime.fromtimestamp(ns // _NS, UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{ns % _NS:09d}Z"
+
+
+_LAST_S = 253_402_300_800
 _TIME_EXAMPLE = "write 2026-11-23, 2026-11-23T08:15, 08:15, now-15m, today or yesterday"
 _EXAMPLES = {
     "size": "write for example 10k, 2MB or 1GiB",
@@ -117,7 +160,12 @@ def _stamp(text: str) -> Span | None:
     found = _STAMP.fullmatch(text)
     if found is None:
         return None
-    return _part(*(int(part) if part else None for part in found.groups()))
+    *parts, fraction = found.groups()
+    whole = _part(*(int(part) if part else None for part in parts))
+    if whole is None or not fraction:
+        return whole
+    low, length = whole.low + int(fraction.ljust(9, "0")), 10 ** (9 - len(fraction))
+    return Span(low, low + length)
 
 
 def _part(

@@ -1,8 +1,21 @@
 """Scanning bytes for a query, in bulk. Pure over a ``Source``: no files, no clock, no threads."""
 
 from logferry.search.scan.blocks import Match, Scanner
+from logferry.search.scan.facts import FileFacts
 from logferry.search.scan.marks import Marker
 from logferry.search.scan.source import BytesSource, Source
-from logferry.search.scan.utf16 import Encoding, scan_utf16, utf16_of, utf16_text
+from logferry.search.scan.utf16 import Encoding, scan_utf16, utf16_head, utf16_of, utf16_text
 
-__all__ = ["BytesSource", "Encoding", "Marker", "Match", "Scanner", "Source", "scan_utf16", "utf16_of", "utf16_text"]
+__all__ = [
+    "BytesSource",
+    "Encoding",
+    "FileFacts",
+    "Marker",
+    "Match",
+    "Scanner",
+    "Source",
+    "scan_utf16",
+    "utf16_head",
+    "utf16_of",
+    "utf16_text",
+]

@@ -8,42 +8,14 @@ byte at most once, in bulk. AND leaps from term to term: lines that no term poin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Protocol
 
 from logferry.limits import SCAN_DENSE_HITS, SCAN_REGEX_BYTES
-from logferry.search.query.nodes import And, Everything, Node, Not, Or, Text
+from logferry.search.query.nodes import And, Everything, Filter, Node, Not, Or, Text
+from logferry.search.scan.block import END, Block
 from logferry.search.scan.patterns import Matcher, Needle, Program, matcher
 
-END = 1 << 62
 _STEPS_PER_CHECK = 4096
-
-
-class Block:
-    """Bytes that hold whole lines from ``first`` on. ``check`` is called now and then; what it raises stops all."""
-
-    __slots__ = ("_lowered", "check", "data", "first", "limit")
-
-    def __init__(self, data: bytes, *, first: int, limit: int, check: Callable[[], None]) -> None:
-        self.data = data
-        self.first = first
-        """Where the first line starts."""
-        self.limit = limit
-        """Lines that start here or later belong to another block."""
-        self.check = check
-        self._lowered: bytes | None = None
-
-    @property
-    def lowered(self) -> bytes:
-        """The bytes with ASCII letters in lower case; made once."""
-        if self._lowered is None:
-            self._lowered = self.data.lower()
-        return self._lowered
-
-    def line_after(self, at: int) -> int:
-        """The start of the line after the one that starts at ``at``."""
-        newline = self.data.find(b"\n", at)
-        return END if newline < 0 else newline + 1
 
 
 class Cursor(Protocol):
@@ -80,7 +52,7 @@ class NoLine:
         return END
 
 
-class _Remembering(ABC):
+class Remembering(ABC):
     """A cursor that remembers what it found: asked again, it must never ask its children to go back."""
 
     __slots__ = ("_at", "_block")
@@ -103,7 +75,7 @@ class _Remembering(ABC):
         """The start of the first matching line at or after the line that starts at ``at``; ``END`` if none."""
 
 
-class _Term(_Remembering):
+class _Term(Remembering):
     """A cursor on the next occurrence of a term."""
 
     __slots__ = ()
@@ -180,7 +152,7 @@ class RegexTerm(_Term):
         return -1
 
 
-class AllOf(_Remembering):
+class AllOf(Remembering):
     """Lines that every child matches: leap to the first child's line, ask the others, leap on to where they point."""
 
     __slots__ = ("_first", "_others")
@@ -211,7 +183,7 @@ class AllOf(_Remembering):
         return END
 
 
-class AnyOf(_Remembering):
+class AnyOf(Remembering):
     """Lines that some child matches."""
 
     __slots__ = ("_children",)
@@ -235,7 +207,7 @@ class AnyOf(_Remembering):
         return nearest
 
 
-class NoneOf(_Remembering):
+class NoneOf(Remembering):
     """Lines that the child does not match."""
 
     __slots__ = ("_child",)
@@ -251,25 +223,80 @@ class NoneOf(_Remembering):
     def _next(self, at: int) -> int:
         block = self._block
         steps = 0
+        at = block.unit_at(at)
         while at < block.limit and self._child.seek(at) == at:
-            at = block.line_after(at)
+            at = block.unit_after(at)
             steps += 1
             if steps % _STEPS_PER_CHECK == 0:
                 block.check()
         return at if at < block.limit else END
 
 
-def cursor(node: Node, *, exact_case: bool) -> Cursor:
-    """The cursor of a query whose leaves are texts."""
-    if isinstance(node, Everything):
-        return EveryLine()
+class InEntry(Remembering):
+    """Entries one of whose lines the child matches; or only their first line."""
+
+    __slots__ = ("_child", "_only_first")
+
+    def __init__(self, child: Cursor, *, only_first: bool = False) -> None:
+        super().__init__()
+        self._child = child
+        self._only_first = only_first
+
+    def enter(self, block: Block) -> None:
+        super().enter(block)
+        self._child.enter(block)
+
+    def _next(self, at: int) -> int:
+        while at != END:
+            line = self._child.seek(at)
+            if line == END:
+                return END
+            entries = self._block.entries
+            entry = entries.of_line(line)
+            if entry >= at and (entry == line or not self._only_first):
+                return entry if entry < self._block.limit else END
+            at = entries.at_or_after(line)  # it belongs to an entry of the block before, or is not the first line
+        return END
+
+
+def cursor(node: Node, *, exact_case: bool, now_ns: int = 0, entries: bool = False) -> Cursor:
+    """The cursor of a query. ``entries``: it finds entries, in blocks that have them, instead of lines."""
     if isinstance(node, Not):
-        return NoneOf(cursor(node.child, exact_case=exact_case))
+        return NoneOf(cursor(node.child, exact_case=exact_case, now_ns=now_ns, entries=entries))
     if isinstance(node, (And, Or)):
-        children = [cursor(child, exact_case=exact_case) for child in node.children]
+        # What costs least goes first; the others are asked only where it points.
+        children = [
+            cursor(child, exact_case=exact_case, now_ns=now_ns, entries=entries)
+            for child in sorted(node.children, key=_cost)
+        ]
         return AllOf(children) if isinstance(node, And) else AnyOf(children)
-    assert isinstance(node, Text), "filters were decided by the plan"
-    return term_cursor(matcher(node.value, exact_case=exact_case))
+    found: Cursor
+    if isinstance(node, Everything):
+        found = EveryLine()
+    elif isinstance(node, Text):
+        found = term_cursor(matcher(node.value, exact_case=exact_case))
+    else:
+        found = filter_cursor(node, exact_case=exact_case, now_ns=now_ns)
+    return InEntry(found, only_first=isinstance(node, Filter) and not node.name.startswith("@")) if entries else found
+
+
+def filter_cursor(wanted: Filter, *, exact_case: bool, now_ns: int) -> Cursor:
+    """The cursor of a filter that is decided line by line. What it stands on is loaded when it is needed."""
+    assert not wanted.is_file_level, "these filters were decided by the plan"
+    if wanted.name.startswith("@"):
+        from logferry.search.scan.fieldterm import FieldTerm
+
+        return FieldTerm(wanted, exact_case=exact_case)
+    from logferry.search.scan.lineterms import line_term
+
+    return line_term(wanted, now_ns)
+
+
+def _cost(node: Node) -> int:
+    """What a term costs: texts are found in bulk, levels and times in stretches of lines, fields line by line."""
+    if isinstance(node, Filter):
+        return 2 if node.name.startswith("@") else 1
+    return max(map(_cost, node.children)) if isinstance(node, (And, Or)) else 3 if isinstance(node, Not) else 0
 
 
 def term_cursor(found: Matcher) -> Cursor:
@@ -285,4 +312,4 @@ def term_cursor(found: Matcher) -> Cursor:
     return ExactTerm(found.exact)
 
 
-__all__ = ["END", "Block", "Cursor", "Needle", "cursor", "term_cursor"]
+__all__ = ["END", "Block", "Cursor", "Needle", "Remembering", "cursor", "filter_cursor", "term_cursor"]

@@ -92,6 +92,16 @@ def whole_program(value: Value, *, exact_case: bool) -> Program:
     return Program(_glob_pattern(parts, exact_case), _byte_options())
 
 
+def key_program(name: str, *, exact_case: bool) -> Program:
+    """What a line must have in it that tells something of the field ``name``: its key in JSON, or before ``=``."""
+    return Program((_letters(name, exact_case=exact_case) + '(?:"[ \\t\\r]*:|=)').encode("ascii"), _byte_options())
+
+
+def part_program(text: str, *, exact_case: bool) -> Program:
+    """What a line must have in it that has ``text`` in a value: the text, or a backslash, which may write it."""
+    return Program((_letters(text, exact_case=exact_case) + r"|\\").encode("ascii"), _byte_options())
+
+
 def _byte_options(*, exact_case: bool = True) -> re2.Options:
     chosen = options(exact_case=exact_case)
     chosen.encoding = re2.Options.Encoding.LATIN1

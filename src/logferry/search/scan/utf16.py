@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from logferry.limits import LINE_INDEX_STEP_BYTES, SCAN_LINE_BYTES_MAX
+from logferry.limits import ENTRY_BYTES_MAX, LINE_INDEX_STEP_BYTES, SCAN_LINE_BYTES_MAX
+from logferry.search.scan.block import Block
 from logferry.search.scan.blocks import Match, Scanner
-from logferry.search.scan.source import BytesSource, Source
+from logferry.search.scan.facts import FileFacts
+from logferry.search.scan.source import Source
 
 Encoding = Literal["utf-16-le", "utf-16-be"]
 _LINE_ENDS: dict[Encoding, bytes] = {"utf-16-le": b"\n\x00", "utf-16-be": b"\x00\n"}
@@ -38,16 +40,51 @@ def scan_utf16(
     *,
     newest_first: bool,
     check: Callable[[], None],
+    facts: FileFacts | None = None,
 ) -> Iterator[Match]:
-    """Like ``Scanner.scan``; ``start`` and ``end`` are even."""
+    """Like ``Scanner.scan``; ``start`` and ``end`` are even. ``facts`` are those of the file as text."""
     region = _region(source, start, end, _LINE_ENDS[encoding], check)
     if region is None:
         return
     offset, data, skipped = region
-    text = data.decode(encoding, "surrogatepass").encode("utf-8", "surrogatepass")
-    found = scanner.scan(BytesSource(text), 0, len(text), newest_first=False, check=check)
-    matches = list(_told(found, text, offset, encoding, skipped))
+    text = _as_text(data, encoding)
+    limit = len(text)
+    if scanner.has_entries and data.endswith(_LINE_ENDS[encoding]):
+        text += _following(source, offset + len(data), encoding)
+    block = Block(
+        text,
+        first=0,
+        limit=limit,
+        check=check,
+        behind=lambda count: _preceding(source, offset, count, encoding),
+        facts=facts,
+        has_entries=scanner.has_entries,
+    )
+    matches = list(_told(scanner.in_block(block, 0, 0), text, offset, encoding, skipped))
     yield from reversed(matches) if newest_first else matches
+
+
+def utf16_head(source: Source, encoding: Encoding, count: int) -> bytes:
+    """The first ``count`` bytes of such a file as UTF-8 text, fewer only where the file is shorter."""
+    return _as_text(source.read_at(0, min(2 * count, source.size & ~1)), encoding)[:count]
+
+
+def _as_text(data: bytes, encoding: Encoding) -> bytes:
+    return data.decode(encoding, "surrogatepass").encode("utf-8", "surrogatepass")
+
+
+def _preceding(source: Source, at: int, count: int, encoding: Encoding) -> bytes:
+    """``source.preceding_lines`` as text: no character takes more bytes there than twice those of UTF-8."""
+    first = max(0, at - 2 * count - 2)
+    data = source.read_at(first, at - first)
+    after = _after_line_end(data, 0, _LINE_ENDS[encoding]) if first else 0
+    return b"" if after is None else _as_text(data[after:], encoding)
+
+
+def _following(source: Source, at: int, encoding: Encoding) -> bytes:
+    """``blocks.following_lines`` as text; a line longer than what is read at once is cut."""
+    data = source.read_at(at, min(2 * ENTRY_BYTES_MAX + LINE_INDEX_STEP_BYTES, (source.size & ~1) - at))
+    return _as_text(data, encoding)
 
 
 def _told(found: Iterator[Match], text: bytes, offset: int, encoding: Encoding, skipped: int) -> Iterator[Match]:
@@ -56,7 +93,8 @@ def _told(found: Iterator[Match], text: bytes, offset: int, encoding: Encoding, 
     for match in found:
         there += _length(text[at : match.start], encoding)
         start, at = there, match.start
-        yield Match(start, start + _length(text[match.start : match.end], encoding), match.newlines + skipped)
+        end = start + _length(text[match.start : match.end], encoding)
+        yield Match(start, end, match.newlines + skipped, lines=match.lines)
 
 
 def _length(text: bytes, encoding: Encoding) -> int:

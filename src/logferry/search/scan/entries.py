@@ -1,0 +1,125 @@
+"""Entries: a line with the lines that continue it, such as a stack trace. docs/reference/query.md has the rules.
+
+Whether a line begins an entry depends on what stands at most twice ``ENTRY_BYTES_MAX`` before it, so that it does not
+matter where a scan begins.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive.timestamps import NO_TIME
+from logferry.limits import ENTRY_BYTES_MAX
+from logferry.search.scan.filetimes import FileTimes, line_bounds
+from logferry.search.scan.levels import NO_LEVEL, levels_of
+
+CONTINUING: tuple[bytes, ...] = (
+    b"Caused by:",
+    b"Suppressed:",
+    b"Traceback (most recent call last)",
+    b"During handling of the above exception",
+    b"The above exception was the direct cause",
+    b"}",
+    b"]",
+    b")",
+)
+"""What a line begins with that continues the line before it, besides blanks."""
+STAMP_INDENT_MAX = 4
+"""A line whose own timestamp begins within so many bytes begins an entry, though it may be indented."""
+_NEVER = -(1 << 62)
+_END = 1 << 62
+Bools = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
+
+
+class Entries:
+    """Where the entries of a block begin."""
+
+    __slots__ = ("_heads",)
+
+    def __init__(self, heads: list[int]) -> None:
+        self._heads = heads
+
+    @classmethod
+    def of(cls, data: bytes, first: int, behind: Callable[[int], bytes], times: FileTimes) -> Entries:
+        """The entries that begin in ``data[first:]``, whose first line starts at ``first``.
+
+        ``behind`` gives the whole lines before it, as far back as asked.
+        """
+        if first >= len(data):
+            return cls([])
+        before = behind(2 * ENTRY_BYTES_MAX)
+        text = before + data[first:]
+        shift = first - len(before)
+        starts, ends = line_bounds(text, 0, len(text))
+        heads = starts[_begins(text, starts, ends, times)] + shift
+        return cls(heads[heads >= first].tolist())
+
+    def at_or_after(self, at: int) -> int:
+        """The start of the first entry at or after ``at``; a place behind every line if there is none."""
+        place = bisect_left(self._heads, at)
+        return self._heads[place] if place < len(self._heads) else _END
+
+    def of_line(self, at: int) -> int:
+        """The start of the entry that the line at ``at`` belongs to; -1 if that begins before the block."""
+        place = bisect_right(self._heads, at)
+        return self._heads[place - 1] if place else -1
+
+
+def _begins(text: bytes, starts: Places, ends: Places, times: FileTimes) -> Bools:
+    """Which lines begin an entry. Of those near the beginning it is told as if nothing stood before them."""
+    stamps = times(text, starts, ends)
+    timed = stamps.times != NO_TIME
+    marked = timed | (levels_of(text, starts, ends) != NO_LEVEL)
+    continuing = _continues(text, starts, ends)
+    continuing &= ~(timed & _is_indented(text, starts, ends) & (stamps.starts - starts <= STAMP_INDENT_MAX))
+    sure = marked & ~continuing
+    plain = ~marked & ~continuing
+    near = starts - _latest(starts, sure) <= ENTRY_BYTES_MAX
+    plain_head = plain & ~near
+    # A line that continues belongs to the plain line before it where no sure one is near.
+    other = _latest(starts, ~continuing)
+    is_head_there = _value_at_latest(plain_head, ~continuing)
+    hangs = near | (is_head_there & (starts - other <= ENTRY_BYTES_MAX))
+    begins: Bools = sure | plain_head | (continuing & ~hangs)
+    return begins
+
+
+def _latest(starts: Places, which: Bools) -> Places:
+    """Of each line: the start of the latest line up to it of that kind."""
+    latest: Places = np.maximum.accumulate(np.where(which, starts, _NEVER))
+    return latest
+
+
+def _value_at_latest(values: Bools, which: Bools) -> Bools:
+    """Of each line: the value of the latest line up to it of that kind; False if there is none."""
+    places: Places = np.maximum.accumulate(np.where(which, np.arange(len(which)), -1))
+    found: Bools = (places >= 0) & values[places]
+    return found
+
+
+def _is_indented(text: bytes, starts: Places, ends: Places) -> Bools:
+    firsts: npt.NDArray[Any] = np.frombuffer(text, np.uint8)[np.minimum(starts, len(text) - 1)]
+    blank: Bools = (firsts == 32) | (firsts == 9) | (firsts == 13) | (starts == ends)
+    return blank
+
+
+def _continues(text: bytes, starts: Places, ends: Places) -> Bools:
+    """Lines that are indented, empty, or begin as a continuation does."""
+    found = _is_indented(text, starts, ends)
+    for phrase in CONTINUING:
+        if text.startswith(phrase):
+            found[0] = True
+        at = text.find(b"\n" + phrase)
+        while at >= 0:
+            found[np.searchsorted(starts, at + 1)] = True
+            at = text.find(b"\n" + phrase, at + 1)
+    return found
+
+
+__all__ = ["CONTINUING", "STAMP_INDENT_MAX", "Entries"]

@@ -1,0 +1,154 @@
+"""The whole search against the oracle: random queries over an archive of live, growing, sealed and packed files."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logferry.archive import Archive, Catalog
+from logferry.archive.index_making import MakerHere
+from logferry.clock import ManualClock
+from logferry.search.events import Done, Hit
+from logferry.search.query import canonical, parse
+from logferry.search.service import SearchRequest, SearchService
+from logferry.server.scope import Scope
+from tests.search import corpus
+from tests.search.draw import Drawer
+from tests.search.oracle_files import File
+from tests.security.amounts import amount, dice
+
+EVERYTHING = Scope()
+QUERIES = amount("search_queries", 200, 20_000)
+
+
+class Mixed:
+    """An archive with files in every state, and what the oracle knows of them."""
+
+    def __init__(self, folder: Path, random_: random.Random, lines: int) -> None:
+        self.dice = random_
+        self.clock = ManualClock(int(corpus.BEGIN.timestamp() * 1e9) + 86_400 * 10**9)
+        self.catalog = Catalog.open(f"sqlite:///{folder}/catalog.db", self.clock)
+        self.archive = Archive(str(folder), self.catalog, clock=self.clock)
+        self.held: dict[tuple[str, str, int], bytes] = {}
+        self._lines = lines
+        for agent in ("web-01", "web-02", "db"):
+            self.catalog.agents.add(agent)
+        self._fill()
+
+    def _fill(self) -> None:
+        kinds = list(corpus.KINDS)
+        for number, kind in enumerate(kinds):
+            self.put(("web-01", "web-02", "db")[number % 3], f"var/{kind.__name__}.log", self._text(kind))
+        self.put("db", "win.log", ("\ufeff" + self._readable(corpus.java)).encode("utf-16-le"))
+        self.put("web-01", "old/win.txt", ("\ufeff" + self._readable(corpus.syslog)).encode("utf-16-be"))
+        self.put("db", "old/nested.log.2.gz", gzip.compress(self._text(corpus.nested)))
+        self.seal()
+        for kind in (corpus.java, corpus.nested, corpus.american):  # growing: the beginning is sealed, the rest live
+            self.grow(kind.__name__)
+        self.put("web-02", "var/logfmt.log", self._text(corpus.logfmt))  # rotated: or a new generation of a path
+        self.put("db", "live/prose.txt", self._text(corpus.prose))
+        self.put("web-01", "live/error.log", self._text(corpus.java))
+        self.put("web-01", "live/error.log.1.gz", gzip.compress(self._text(corpus.java)))
+        self.put("web-02", "empty.log", b"")
+
+    def _text(self, kind: object) -> bytes:
+        return corpus.text(kind, self.dice, self._lines, corpus.BEGIN)  # type: ignore[arg-type]
+
+    def _readable(self, kind: object) -> str:
+        return self._text(kind).decode("utf-8", "replace")
+
+    def put(self, agent: str, path: str, data: bytes) -> None:
+        """Store a file, or the next generation of one."""
+        self.clock.advance(1)
+        incoming = self.archive.begin(agent, path)
+        incoming.write(data)
+        self.held[agent, path, incoming.commit().number] = data
+
+    def grow(self, name: str) -> None:
+        """Append to a file."""
+        agent, path, number = next(key for key in self.held if key[1] == f"var/{name}.log")
+        more = corpus.text(getattr(corpus, name), self.dice, self._lines // 3, corpus.BEGIN)
+        self.clock.advance(1)
+        incoming = self.archive.begin(agent, path, append=True)
+        incoming.write(more)
+        assert incoming.commit().number == number
+        self.held[agent, path, number] += more
+
+    def seal(self) -> None:
+        """Seal all there is."""
+        for _ in self.archive.sealer(level=1, segment_bytes=1 << 16, maker=MakerHere()).seal(self.clock.now_ns() + 1):
+            pass
+
+    def files(self) -> list[File]:
+        """Everything that is held, with the catalog's facts."""
+        found = []
+        for file in self.catalog.files.each():
+            for one in self.catalog.files.generations(file.id):
+                data = self.held[file.agent, file.path, one.number]
+                assert one.size == len(data)
+                unpacked = gzip.decompress(data) if file.path.endswith(".gz") else data
+                found.append(File(file.agent, file.path, one.number, unpacked, one.size, one.changed_ns))
+        assert len(found) == len(self.held)
+        return found
+
+    def close(self) -> None:
+        """Release everything."""
+        self.archive.close()
+        self.catalog.close()
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
+    """One for all tests."""
+    made = Mixed(tmp_path_factory.mktemp("mixed"), dice("mixed archive"), amount("search_lines", 40, 300))
+    yield made
+    made.close()
+
+
+Found = tuple[str, str, int, int, int]
+
+
+def engine(mixed: Mixed, query: str, **values: object) -> list[Found]:
+    """What the search finds."""
+    service = SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
+    request = SearchRequest(query, EVERYTHING, limit=10**9, deadline_s=10**9, **values)  # type: ignore[arg-type]
+    found: list[Found] = []
+    ended = None
+    for event in service.run(request):
+        if isinstance(event, Hit):
+            found.append((event.agent, event.path, event.generation, event.byte, event.length))
+        elif isinstance(event, Done):
+            ended = event
+    assert ended is not None
+    assert (ended.reason, ended.errors) == ("complete", ())
+    assert ended.hits == len(found)
+    return sorted(found)
+
+
+def test_every_random_query_finds_what_the_oracle_finds(mixed: Mixed) -> None:
+    """Words, substrings, phrases, wildcards, regexes, levels, times, fields and files, under AND, OR and NOT.
+
+    ``HEAVY_SEARCH_QUERIES=n`` asks n of them, ``FUZZ_SEED`` repeats a run.
+    """
+    random_ = dice("random queries")
+    files = mixed.files()
+    drawer = Drawer(random_, files)
+    found_some = 0
+    for number in range(QUERIES):
+        node = drawer.node()
+        query = canonical(node)
+        assert parse(query).root == node, query
+        exact_case, entries, newest = (random_.random() < p for p in (0.3, 0.3, 0.5))
+        wanted = sorted(
+            (file.agent, file.path, file.number, byte, length)
+            for file in files
+            for byte, length in file.found(node, exact_case=exact_case, now_ns=mixed.clock.now_ns(), entries=entries)
+        )
+        got = engine(mixed, query, exact_case=exact_case, entries=entries, newest_first=newest)
+        assert got == wanted, (number, query, exact_case, entries)
+        found_some += len(wanted) > 0
+    assert found_some > QUERIES // 4
