@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from logferry.clock import ManualClock
 from logferry.limits import FRAME_BYTES
 from logferry.search.events import Done, Hit
 from logferry.search.service import SearchRequest, SearchService
-from logferry.search.tally import Buckets, Tally
+from logferry.search.tally import Buckets, FacetField, Tally
 from logferry.server.scope import Scope
 from tests.security.amounts import amount, seed
 
@@ -94,7 +94,7 @@ class Grown:
         for round_ in range(3):
             for agent in ("web-01", "web-02", "db"):
                 for path in ("app.log", "var/auth.log", "var/x/small.txt"):
-                    lines = rng.choice([3, 40, 400]) if path != "app.log" else rng.choice([500, 3000])
+                    lines = rng.choice([3, 40, 400]) if path != "app.log" else rng.choice([300, 1200])
                     is_first = self.catalog.files.at(agent, path) is None
                     self.put(agent, path, self.text(lines, end=rng.choice([b"\n", b"", b"\r\n"])), append=not is_first)
             if round_ < 2:
@@ -171,9 +171,14 @@ def hits(service: SearchService, request: SearchRequest) -> list[Hit]:
     return [event for event in events if isinstance(event, Hit)]
 
 
-def tally(service: SearchService, request: SearchRequest, buckets: Buckets | None = None) -> Tally:
+def tally(
+    service: SearchService,
+    request: SearchRequest,
+    buckets: Buckets | None = None,
+    facets: tuple[FacetField, ...] = ("agent", "path", "ext"),
+) -> Tally:
     """The tally of a search by everything."""
-    *_, last = service.tally(request, histogram=buckets, facets=("agent", "path", "ext"))
+    *_, last = service.tally(request, histogram=buckets, facets=facets)
     assert isinstance(last, Tally)
     return last
 
@@ -190,6 +195,10 @@ def test_random_queries_give_the_same_with_and_without_indexes(grown: Grown) -> 
         found = hits(indexed, request)
         assert found == wanted, (SEED, request.query, request.exact_case)
         counted = tally(indexed, request, Buckets(3600))
+        levels = tally(indexed, request, Buckets(3600), ("level",))
+        assert levels.facets == tally(read, request, Buckets(3600), ("level",)).facets, (SEED, request.query)
+        assert (levels.lines, levels.histogram) == (counted.lines, counted.histogram), (SEED, request.query)
+        assert sum(count for _, count in levels.facets[0].top) == len(wanted)
         assert (counted.lines, counted.exact) == (len(wanted), True), (SEED, request.query, request.exact_case)
         assert counted.histogram == tally(read, request, Buckets(3600)).histogram, (SEED, request.query)
         agents = Counter(hit.agent for hit in wanted)
@@ -216,7 +225,7 @@ def test_a_line_that_was_acknowledged_is_found(grown: Grown) -> None:
     service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
     request = SearchRequest("freshly-minted", EVERYTHING)
     assert hits(service, request) == []
-    steps = [
+    steps: list[Callable[[], None]] = [
         lambda: grown.put("web-01", "live.log", b"\nfreshly-minted 1\n", append=True),
         lambda: grown.put("web-01", "new/file.log", b"freshly-minted 2\n"),
         lambda: grown.seal(),

@@ -60,8 +60,6 @@ class SearchService:
         for facet in facets:
             if facet not in FACETS:
                 raise BadQuery(f"lines cannot be counted by {facet}", column=1, hint=f"one of {', '.join(FACETS)}")
-            if facet == "level":
-                raise BadQuery("lines cannot be counted by level yet", column=1, hint="search for level: instead")
         planner = self._planner(request)
         return Tallying(
             *self._rooms, request, planner, self._snapshots, self._views, histogram=histogram, facets=facets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from logferry.archive import Archive, Catalog, GenerationReader
 from logferry.archive.index import MAYBE, YES
+from logferry.archive.index.timecolumn import seconds_of
 from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import HIT_BYTES_SHOWN_MAX, SCAN_BLOCK_BYTES
+from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.filters import Candidate
@@ -25,9 +26,11 @@ from logferry.search.indexed.timing import count_times, expect_times
 from logferry.search.indexed.view import View
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
+from logferry.search.query.values import LEVELS
 from logferry.search.request import SearchRequest
 from logferry.search.running import Running, Stop, named
 from logferry.search.scan import Encoding, FileFacts, Match, utf16_text
+from logferry.search.scan.level_kernel import NO_LEVEL
 from logferry.search.scan.lines import Lines
 from logferry.search.snapshot import Snapshots, gaps
 from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
@@ -56,6 +59,8 @@ class Tallying(Running):
         super().__init__(archive, catalog, clock, request, planner, snapshots, views)
         self._times = None if histogram is None else TimeCounter(histogram)
         self._facets = facet_counters(facets)
+        self._levels: Counter[str] | None = None
+        """Lines of each level, where anybody asks for them: they are in the text alone."""
         self._lines_of: I64 | None = None
         """Lines of each rank, where anybody asks for them."""
         self._unread: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -66,6 +71,9 @@ class Tallying(Running):
         reason: Reason = "complete"
         try:
             self.plan()
+            for counter in self._facets:
+                if counter.field == "level":
+                    self._levels = counter.counts
             if self._facets:
                 self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
             yield self.progress()
@@ -79,6 +87,8 @@ class Tallying(Running):
             files = self.selection.snapshot.files
             for rank in np.flatnonzero(self._lines_of).tolist():
                 for counter in self._facets:
+                    if counter.field == "level":
+                        continue
                     counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
         return Tally(
             reason,
@@ -151,9 +161,9 @@ class Tallying(Running):
 
     def _segment(self, lookup: Lookup, asked: _Asked) -> Iterator[Progress]:
         view, answer = asked.view, asked.answer
-        read = asked.some & answer.maybe
+        read = asked.some & (answer.maybe if self._levels is None else answer.hot)
         try:
-            counted = self._known(asked)
+            counted = 0 if self._levels is not None else self._known(asked)
             runs = self._to_read(asked, read)
         except (Damaged, NotFound) as error:
             # What was counted of it would count twice: its bytes are read as a whole.
@@ -252,6 +262,7 @@ class Tallying(Running):
         self._count(self._rank(view, run), int(np.count_nonzero(marks)))
         if seconds is not None and self._times is not None:
             self._times.add_seconds(seconds[marks])
+        self._count_levels(data, lines.starts[marks], lines.ends[marks])
         return marks
 
     def _seconds(self, view: View, run: int) -> I64 | None:
@@ -262,6 +273,15 @@ class Tallying(Running):
         with view.lock:
             found: I64 = view.index.row_seconds(granule)
         return found[int(view.runs.rows[run]) - before : int(view.runs.rows[run + 1]) - before]
+
+    def _count_levels(self, data: bytes, starts: npt.ArrayLike, ends: npt.ArrayLike) -> None:
+        if self._levels is None:
+            return
+        from logferry.search.scan.levels import levels_of
+
+        ranks, counts = np.unique(levels_of(data, starts, ends), return_counts=True)
+        for rank, count in zip(ranks.tolist(), counts.tolist(), strict=True):
+            self._levels["" if rank == NO_LEVEL else LEVELS[rank]] += count
 
     def _count(self, rank: int, lines: int) -> None:
         self.found += lines
@@ -326,8 +346,14 @@ class Tallying(Running):
         at, until = block
         lines = list(self.matches(unit, reader, facts, at, until, encoding, newest_first=False))
         self._count(rank, len(lines))
-        if self._times is not None and lines:
-            self._times.add_seconds(_seconds(facts, _heads(reader, at, until, lines, encoding)))
+        if lines and (self._times is not None or self._levels is not None):
+            heads = _heads(reader, at, until, lines, encoding)
+            data = b"".join(heads)
+            ends = np.cumsum([len(head) for head in heads], dtype=np.int64)
+            starts = ends - [len(head) for head in heads]
+            self._count_levels(data, starts, ends)
+            if self._times is not None:
+                self._times.add_seconds(seconds_of(facts.times(data, starts, ends).times))
 
 
 class _Asked:
@@ -354,19 +380,10 @@ def _heads(
     data = reader.read_at(at, until - at)
     heads = []
     for line in lines:
-        end = min(line.end, line.start + HIT_BYTES_SHOWN_MAX)
+        end = min(line.end, line.start + LINE_HEAD_BYTES)
         head = data[line.start - at : end - at] if end <= until else reader.read_at(line.start, end - line.start)
         heads.append(head if encoding is None else utf16_text(head, encoding).encode("utf-8", "replace"))
     return heads
-
-
-def _seconds(facts: FileFacts, lines: Sequence[bytes]) -> I64:
-    """The times of lines, seconds since 1970."""
-    from logferry.archive.index.timecolumn import seconds_of
-
-    ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
-    starts = ends - [len(line) for line in lines]
-    return seconds_of(facts.times(b"".join(lines), starts, ends).times)
 
 
 def value_of(field: FacetField, file: Candidate) -> str:
