@@ -65,6 +65,15 @@ class Grown:
         rest = rng.choice([number, address, b"id=" + number, b"blk_-" + number, b"took " + number + b"ms", b""])
         return stamp + b" " + words + b" " + rest + rng.choice([b"", b"\r"])
 
+    def stamped(self) -> bytes:
+        """A line with a time."""
+        self.second += self.rng.choice([0, 1, 90])
+        return b"%s %s %d\n" % (
+            time_text(self.second),
+            b" ".join(self.rng.choices(WORDS, k=3)),
+            self.rng.randrange(1 << 30),
+        )
+
     def text(self, lines: int, *, end: bytes = b"\n") -> bytes:
         """Some lines."""
         return b"".join(self.line() + b"\n" for _ in range(lines)).removesuffix(b"\n") + end
@@ -99,6 +108,7 @@ class Grown:
                     self.put(agent, path, self.text(lines, end=rng.choice([b"\n", b"", b"\r\n"])), append=not is_first)
             if round_ < 2:
                 self.seal(rng.choice([64 << 10, 256 << 10, 1 << 20]))
+        self.put("db", "big.log", b"".join(self.stamped() for _ in range(15_000)))
         for i in range(60):
             self.put("db", f"many/{i}.log", self.text(rng.randrange(1, 6), end=rng.choice([b"\n", b""])))
         long = b"error " + b"y 7" * (FRAME_BYTES // 2) + b" password 12345\n"
@@ -137,7 +147,9 @@ TERMS = [
     '"took 1"', "2023-11", "2023-11-1", "10.251", ".251.", "10.0.0.1", "*", "e*r", "pass?ord", "b*k_", "1*5",
     "/fail(ed)?/", "/blk_-?[0-9]+/", "/took [0-9]{3,}ms/", "/^2023/", "/ms$/", "/(GET|session) [a-z]+ed/", "/e.r/",
     "/(?i)PASS(word|port)/", "/ERROR/c", "/x+/", "/\\bget\\b/", "/[0-9]+\\.251\\./", "/^$/", "/na.ve/", "/y 7y/",
-    "agent:web-01", "agent:web-*", "path:var", "path:app", "ext:log", "file:app.log", "size:>2000", "-agent:db",
+    "time:2023-11-15", "time:>=2023-11-15T06", "time:..2023-11-20", "time:2023-11-16..", "time:>2023-12-01",
+    "level:error", "level:>=warn", "agent:web-01", "agent:web-*", "path:var", "path:app", "ext:log", "file:app.log",
+    "size:>2000", "-agent:db",
 ]  # fmt: skip
 
 

@@ -72,7 +72,7 @@ class Finding(Running):
     def _all(self) -> Iterator[Event]:
         selection = self.selection
         snapshot = selection.snapshot
-        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark)
+        lookup = self.lookup()
         sign = -1 if self.request.newest_first else 1
         runs_of: dict[int, list[Piece]] = {}
         """Runs to look at, by rank."""
@@ -141,38 +141,35 @@ class Finding(Running):
             maker = self._maker(unit, source, lines, None)
             for piece in pieces:
                 view = piece.view
-                data = None if view is None else self._content(unit, view, piece.run)
-                if view is None or data is None:
+                held = None if view is None else self._held(unit, lookup, view, piece.run)
+                if view is None or held is None:
                     yield from self._stretch(unit, opened, piece, maker)
-                else:
-                    source.hold(piece.start, data)
-                    marks = self._marks(unit, lookup, view, piece, held := Lines(data))
-                    if marks.any():
-                        lines.learn(piece.start, lookup.line_number(view, piece.run))
-                        yield from self._run(held, marks, piece, maker)
+                elif held[1].any():
+                    source.hold(piece.start, held[0].data)
+                    lines.learn(piece.start, lookup.line_number(view, piece.run))
+                    yield from self._run(*held, piece, maker)
                 done += piece.end - piece.start
                 self.scanned_bytes = done
                 self.check()
                 if self.is_due:
                     yield self.progress()
 
-    def _content(self, unit: Unit, view: View, run: int) -> bytes | None:
-        """The bytes of a run whose lines can be matched in bulk; None: the generation's reader is to be asked."""
-        if not view.is_plain[run] or not is_text_only(unit.node):
+    def _held(self, unit: Unit, lookup: Lookup, view: View, run: int) -> tuple[Lines, Bools] | None:
+        """The lines of a run, and which of them match; None: the generation's reader is to be asked."""
+        if not view.is_plain[run]:
+            return None
+        known = lookup.known(view, unit.node, run)
+        if known is None and not is_text_only(unit.node):
             return None
         try:
-            return view.content(run)
+            lines = Lines(view.content(run))
         except (Damaged, NotFound):
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
-
-    def _marks(self, unit: Unit, lookup: Lookup, view: View, piece: Piece, lines: Lines) -> Bools:
-        """Which lines of a run match."""
-        known = lookup.known(view, unit.node, piece.run)
-        if known is not None and len(known) == len(lines):
-            return known
+        if known is not None:
+            return (lines, known) if len(known) == len(lines) else None
         marks = self.matching(unit.node)(lines, self.check)
-        lookup.learn(view, unit.node, piece.run, marks)
-        return marks
+        lookup.learn(view, unit.node, run, marks)
+        return lines, marks
 
     def _run(self, lines: Lines, marks: Bools, piece: Piece, maker: HitMaker) -> Iterator[Hit]:
         rows = np.flatnonzero(marks)

@@ -13,6 +13,7 @@ from logferry.clock import Clock
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
 from logferry.search.events import Progress, Reason
+from logferry.search.indexed.lookup import Lookup
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.query import Node
@@ -149,6 +150,17 @@ class Running:
             self._lost_bytes -= instead[0].file.size
             yield from self.each(instead[0], work)
             self._more_files += 1
+
+    def lookup(self) -> Lookup:
+        """What asks the indexes."""
+        return Lookup(
+            self.archive,
+            self.views,
+            self.selection,
+            exact_case=self.request.exact_case,
+            now_ns=self.planner.now_ns,
+            note=self.remark,
+        )
 
     # How lines are found ---------------------------------------------------------------------------------------------
 

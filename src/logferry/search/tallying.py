@@ -110,7 +110,7 @@ class Tallying(Running):
     def _all(self) -> Iterator[Progress]:
         selection = self.selection
         snapshot = selection.snapshot
-        lookup = Lookup(self.views, selection, exact_case=self.request.exact_case, note=self.remark)
+        lookup = self.lookup()
         chosen = selection.node_of >= 0
         asked: list[_Asked] = []
         direct = chosen & snapshot.is_in_part

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.index import MAYBE, YES, Candidates, SegmentIndex
+from logferry.archive import Archive
+from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, NotFound
+from logferry.limits import TIMES_TRUSTED_FROM_BYTES
 from logferry.search.indexed.answers import Answer, candidates
+from logferry.search.indexed.trust import agree
 from logferry.search.indexed.view import View
 from logferry.search.indexed.views import Views
-from logferry.search.query import Filter, Node
+from logferry.search.query import Filter, Node, leaves
+from logferry.search.query.values import bounds
 from logferry.search.selection import Selection
 
+Bools = npt.NDArray[np.bool_]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 _ROWS_FROM = 4
@@ -26,20 +32,25 @@ class Lookup:
 
     def __init__(
         self,
+        archive: Archive,
         views: Views,
         selection: Selection,
         *,
         exact_case: bool,
+        now_ns: int,
         note: Callable[[str], None],
     ) -> None:
         """``note`` is told of an index that is damaged."""
+        self._archive = archive
         self._views = views
+        self._now_ns = now_ns
         self._selection = selection
         self._exact_case = exact_case
         self._note = note
         self._opened: dict[int, View | None] = {}
         self._node_of: dict[int, npt.NDArray[np.int32]] = {}
         """By segment: which of the selection's nodes each run is searched for, -1: none."""
+        self._trust: dict[int, Bools] = {}
         self._learned: dict[tuple[int, Node], Learned] = {}
 
     def view(self, segment_id: int) -> View | None:
@@ -60,12 +71,59 @@ class Lookup:
 
     def answer(self, view: View, node: Node) -> Answer:
         """What the index says. Raises Damaged, NotFound."""
+        key = self._key(view, node)
+        known = view.peek(key)
+        if isinstance(known, Answer):
+            return known
 
         def make() -> Answer:
-            found = candidates(view.index, node, exact_case=self._exact_case, of_filter=_of_filter)
+            found = candidates(view.index, node, exact_case=self._exact_case, of_filter=partial(self._of_filter, view))
             return Answer(view.index, found)
 
-        return view.kept((node, self._exact_case), make)
+        return view.kept(key, make)
+
+    def _key(self, view: View, node: Node) -> tuple[object, ...]:
+        """What an answer depends on: of times, on what ``now`` means and where they are trusted, too."""
+        filters = (leaf for leaf in leaves(node) if isinstance(leaf, Filter) and leaf.name == "time")
+        times = [bounds(leaf, self._now_ns) for leaf in filters]
+        if not times:
+            return node, self._exact_case
+        return node, self._exact_case, *times, self._trusted(view).tobytes()
+
+    def _trusted(self, view: View) -> Bools:
+        """The granules whose times are surely those of their text. Raises Damaged."""
+        if view.id not in self._trust:
+            snapshot = self._selection.snapshot
+            ranks = view.ranks(snapshot)
+            chosen = np.unique(ranks[ranks >= 0])
+            is_large = snapshot.sizes[chosen] >= TIMES_TRUSTED_FROM_BYTES
+            chosen = chosen[is_large & (self._selection.node_of[chosen] >= 0)]
+            same = [rank for rank in chosen.tolist() if agree(self._archive, view, snapshot.files[rank])]
+            trusted = view.granule[np.isin(ranks, same)]
+            self._trust[view.id] = np.bincount(trusted, minlength=len(view.runs_in)) == view.runs_in
+        return self._trust[view.id]
+
+    def _of_filter(self, view: View, index: SegmentIndex, wanted: Filter) -> Candidates:
+        """All lines may match. Of times it is sure, in granules that lie inside or outside of what is asked for."""
+        everything = index.everything().maybe()
+        if wanted.name != "time":
+            return everything
+        low, end = bounds(wanted, self._now_ns)
+        spans = index.spans
+        states = np.full(len(view.runs_in), MAYBE, np.uint8)
+        sure = self._trust[view.id] & (spans.untimed == 0)
+        inside = sure.copy()
+        outside = np.zeros(len(states), np.bool_)
+        # The index knows single lines to the second: the spans are exact.
+        if low is not None:
+            inside &= spans.first_ns >= low
+            outside |= spans.last_ns < low
+        if end is not None:
+            inside &= spans.last_ns < end
+            outside |= spans.first_ns >= end
+        states[inside] = YES
+        states[sure & outside] = NO
+        return Candidates(index.shape, None, states[index.shape.pairs.granules])
 
     def settle(self, view: View, node: Node, learned: Learned) -> None:
         """Keep what was learned for the next search."""
@@ -76,7 +134,7 @@ class Lookup:
             self._damaged(view, error)
             return
         if known:
-            view.keep((node, self._exact_case), found.settled(known))
+            view.keep(self._key(view, node), found.settled(known))
 
     def _damaged(self, view: View, error: Damaged | NotFound) -> None:
         self._views.forget(view.id)
@@ -212,7 +270,3 @@ def run_counts(view: View, found: Answer, granule: int, *, least: int) -> I64:
     bounds = runs.rows[first : last + 1] - runs.rows[first]
     counts: I64 = np.diff(sums[bounds])
     return counts
-
-
-def _of_filter(index: SegmentIndex, _wanted: Filter) -> Candidates:
-    return index.everything().maybe()

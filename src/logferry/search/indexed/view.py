@@ -52,6 +52,8 @@ class View:
         self.is_whole = bool((self.generation > 0).all())
         self._kept: OrderedDict[object, object] = OrderedDict()
         self._kept_lock = threading.Lock()
+        self.trusted: dict[int, tuple[int, bool]] = {}
+        """By generation, as of its last change: whether the times of the index are those of its text."""
         self._ranks: tuple[Snapshot, I64] | None = None
 
     def _place(self) -> bool:
@@ -93,6 +95,14 @@ class View:
             made = make()
         self.keep(key, made)
         return made
+
+    def peek(self, key: object) -> object | None:
+        """What is kept under ``key``."""
+        with self._kept_lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        return None
 
     def keep(self, key: object, made: object) -> None:
         """From now on that is known under ``key``."""
