@@ -268,8 +268,11 @@ def proftpd(folder: Path, *, encrypted: bool = False, port: int = 0) -> Iterator
 
 
 @contextmanager
-def vsftpd(folder: Path, *, encrypted: bool = False, port: int = 0) -> Iterator[Peer]:
-    """vsftpd for the anonymous user, who may do everything here; TLS with session reuse required when ``encrypted``."""
+def vsftpd(folder: Path, *, encrypted: bool = False, port: int = 0, stalled_s: int = 300) -> Iterator[Peer]:
+    """vsftpd for the anonymous user, who may do everything here; TLS with session reuse required when ``encrypted``.
+
+    It keeps a file locked while an upload to it stalls, up to ``stalled_s`` (its own default).
+    """
     program = shutil.which("vsftpd") or "/usr/sbin/vsftpd"
     if not os.path.exists(program) or os.geteuid() != 0:
         pytest.skip("needs the Debian package vsftpd and root")
@@ -296,7 +299,7 @@ def vsftpd(folder: Path, *, encrypted: bool = False, port: int = 0) -> Iterator[
         mdtm_write=YES
         seccomp_sandbox=NO
         secure_chroot_dir=/var/run
-
+        data_connection_timeout={stalled_s}
     """
     pin = ""
     if encrypted:

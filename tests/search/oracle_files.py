@@ -98,27 +98,22 @@ class File:
     @cached_property
     def entries(self) -> list[list[int]]:
         """Places of the lines of each entry."""
-        kinds = [_kind(row) for row in self.rows]
         entries: list[list[int]] = []
-        heads: set[int] = set()
-        for place in range(len(self.rows)):
-            if self._begins(place, kinds, heads) or not entries:
+        sure = -REACH - 1  # where the latest line starts that surely begins an entry
+        other, other_begins = sure, False  # the latest line that does not continue, and whether it begins one
+        for place, row in enumerate(self.rows):
+            kind = _kind(row)
+            begins = kind == "sure"
+            if kind != "sure" and row.start - sure > REACH:
+                begins = kind == "plain" or not (other_begins and row.start - other <= REACH)
+            if kind == "sure":
+                sure = row.start
+            if kind != "continuing":
+                other, other_begins = row.start, begins
+            if begins or not entries:
                 entries.append([])
-                heads.add(place)
             entries[-1].append(place)
         return entries
-
-    def _begins(self, place: int, kinds: list[str], heads: set[int]) -> bool:
-        if kinds[place] == "sure":
-            return True
-        start = self.rows[place].start
-        before = [i for i in range(place) if start - self.rows[i].start <= REACH]
-        if any(kinds[i] == "sure" for i in before):
-            return False
-        if kinds[place] == "plain":
-            return True
-        other = next((i for i in reversed(before) if kinds[i] != "continuing"), None)
-        return other is None or other not in heads
 
     def found(self, node: Node, *, exact_case: bool, now_ns: int, entries: bool) -> list[tuple[int, int]]:
         """(byte, length with the line end) of every line or entry that matches, in order."""

@@ -72,7 +72,9 @@ nodes: st.SearchStrategy[Node] = st.recursive(
 
 _pieces = st.one_of(
     st.sampled_from(WORDS + NOISE).map(lambda word: word.encode()),
-    st.sampled_from([b" ", b" ", b"\xff", b"\xc3", b"\xe9", b"\r", b"bad \xfe\xff"]),
+    st.sampled_from(
+        [b" ", b" ", b"\xff", b"\xc3", b"\xe9", b"\xed\xa0\x80", b"\xf0\x80\x80\x80", b"\r", b"bad \xfe\xff"]
+    ),
 )
 lines = st.lists(_pieces, max_size=6).map(b"".join)
 logs = st.tuples(st.lists(lines, max_size=30), st.sampled_from([b"\n", b"\n", b"\r\n"]), st.booleans()).map(

@@ -18,6 +18,7 @@ from logferry.search.scan import (
     Scanner,
     blocks,
     entries,
+    filetimes,
     lineterms,
     scan_utf16,
     utf16,
@@ -61,7 +62,8 @@ def _never() -> None:
 def reaching(count: int) -> Iterator[None]:
     """With bounds of ``count`` bytes, for the scan and for the oracle."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lineterms, "TIME_REACH_BYTES", count)
+        for module in (lineterms, filetimes):
+            patch.setattr(module, "TIME_REACH_BYTES", count)
         patch.setattr(lineterms, "SCAN_LINES_BYTES", max(1, count // 2))
         for module in (entries, blocks, utf16):
             patch.setattr(module, "ENTRY_BYTES_MAX", count)

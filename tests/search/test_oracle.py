@@ -22,6 +22,8 @@ from tests.search.oracle_files import File
 from tests.security.amounts import amount, dice
 
 EVERYTHING = Scope()
+LARGE_LINES = 2_000
+"""Of one file that several blocks of an index, and several segments, hold."""
 QUERIES = amount("search_queries", 200, 20_000)
 
 
@@ -43,6 +45,7 @@ class Mixed:
         kinds = list(corpus.KINDS)
         for number, kind in enumerate(kinds):
             self.put(("web-01", "web-02", "db")[number % 3], f"var/{kind.__name__}.log", self._text(kind))
+        self.put("db", "large/java.log", corpus.text(corpus.java, self.dice, LARGE_LINES, corpus.BEGIN))
         self.put("db", "win.log", ("\ufeff" + self._readable(corpus.java)).encode("utf-16-le"))
         self.put("web-01", "old/win.txt", ("\ufeff" + self._readable(corpus.syslog)).encode("utf-16-be"))
         self.put("db", "old/nested.log.2.gz", gzip.compress(self._text(corpus.nested)))

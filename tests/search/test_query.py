@@ -11,6 +11,7 @@ from logferry.limits import QUERY_CHARS_MAX, QUERY_DEPTH_MAX, QUERY_LEAVES_MAX
 from logferry.search.query import Everything, Glob, Literal, Text, Wild, canonical, chips, parse
 from logferry.search.query.nodes import all_of, any_of, negated
 from tests.search.strategies import leaves
+from tests.security.amounts import amount, dice
 
 GOOD = [
     ("", ""),
@@ -72,6 +73,23 @@ GOOD = [
     ("level:>=WARNING", "level:>=WARNING"),
     ("@a.b-c:>5 @x", '@a.b-c:>5 "@x"'),
     ("@user:joe", "@user:joe"),
+    ("@@timestamp:>=2026-11", "@@timestamp:>=2026-11"),
+    ("@@@x:1", '"@@@x:1"'),
+    ("@x:(>=1 <5)", "@x:>=1 @x:<5"),
+    ("@x:(1..5 OR -a*)", "@x:1..5 OR -@x:a*"),
+    ("@x:a\\.\\.b", '@x:"a\\\\.\\\\.b"'),
+    ("time:2026-11-23T08:15:30.25..", "time:2026-11-23T08:15:30.25.."),
+    ("time:(2026-11-23 OR >=now-5m)", "time:2026-11-23 OR time:>=now-5m"),
+    ("level:info..ERR", "level:info..ERR"),
+    ("-@x:1", "-@x:1"),
+    ("-agent:a !b", "-agent:a -b"),
+    ("a!b a-b", "a!b a-b"),
+    ("agent:/x y/ path:/x", "agent:/x y/ path:/x"),
+    ("/x/z /x/)".replace(")", ""), '"/x/z" /x/'),
+    ("\\/x/", '"/x/"'),
+    ("a\\b", '"a\\\\b"'),
+    ("\\a", '"\\\\a"'),
+    ("Agent:x", "Agent:x"),
     ("agnt:x", "agnt:x"),
     ('"agent:x"', '"agent:x"'),
     ("agent\\:x", '"agent:x"'),
@@ -119,6 +137,12 @@ BAD = [
     ("modified:2026-02-30", 1, "not a time"),
     ("time:25:00", 1, "not a time"),
     ("@x:", 1, "no value"),
+    ("a @x:>5*", 3, "neither more nor less"),
+    ("@x:>/a/", 1, "neither more nor less"),
+    ("@x:1../a/", 1, "neither more nor less"),
+    ("@x:..a*", 1, "neither more nor less"),
+    ("time:>=2026-11-23T08:15:30.1234567890", 1, "not a time"),
+    ("level:>w*", 1, "no wildcards"),
     ("/a(/", 2, "missing )"),
     ("x /b[/", 5, "missing ]"),
     ("/(?=a)b/", 2, "not possible"),
@@ -207,17 +231,36 @@ _PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=6000)
+@settings(max_examples=2000)
 @given(text=st.one_of(st.text(max_size=60), st.lists(st.sampled_from(_PIECES), max_size=16).map("".join)))
 def test_no_input_raises_anything_but_a_bad_query_within_its_text(text: str) -> None:
     """Whatever is typed: a tree whose canonical text is stable, or a BadQuery with a column in or right behind it."""
+    _is_parsed_or_refused(text)
+
+
+def test_random_inputs_are_parsed_or_refused() -> None:
+    """The same, many times (``HEAVY_PARSER_INPUTS=n``)."""
+    random_ = dice("parser inputs")
+    parsed = 0
+    for _ in range(inputs := amount("parser_inputs", 10_000, 1_000_000)):
+        text = "".join(random_.choices(_PIECES, k=random_.randint(0, 14)))
+        if random_.random() < 0.2:
+            at = random_.randint(0, len(text))
+            text = text[:at] + chr(random_.randrange(0x110000)) + text[at:]
+        parsed += _is_parsed_or_refused(text)
+    assert 0 < parsed < inputs
+
+
+def _is_parsed_or_refused(text: str) -> bool:
+    """Whether it was parsed."""
     try:
         root = parse(text).root
     except BadQuery as error:
         assert 1 <= error.column <= len(text) + 1  # noqa: PT017 - many inputs, some refused
-        return
+        return False
     shown = canonical(root)
     again = parse(shown, chars_max=10 * QUERY_CHARS_MAX).root
     assert again == root
     assert canonical(again) == shown
     chips(root)
+    return True

@@ -109,6 +109,7 @@ def test_a_scan_can_be_stopped_between_steps() -> None:
         ("/[0-9]+/", b"a12b345", [(1, 3), (4, 7)]),
         ("/x*/", b"axx", [(1, 3)]),
         ("*", b"abc", []),
+        ("@user:ali level:error time:<now -@x:b", b"ERROR user=Alice b", [(11, 14)]),
         ("caf\u00e9", "un CAFÉ".encode(), [(3, 8)]),
     ],
 )

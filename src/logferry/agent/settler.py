@@ -20,6 +20,7 @@ from logferry.agent.slices import Disagrees, LookAgain
 from logferry.agent.tally import Tally
 from logferry.clock import Clock
 from logferry.errors import Damaged
+from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.limits import HANDLE_IDLE_S
 
 
@@ -118,7 +119,7 @@ class Settler:
             return
         if work.failures:
             self._journal.state(text(row.path), "")
-        work.failures, work.error, work.due_s, work.compare = 0, "", 0.0, False
+        work.failures, work.broken, work.error, work.due_s, work.compare = 0, 0, "", 0.0, False
         work.size = max(row.offset + outcome.left, work.grown)
         work.confirmed()
         if work.lag == 0 and row.state is not State.NEW:
@@ -132,6 +133,7 @@ class Settler:
         self._roster.unchecked(row.id)
         self.mismatches += isinstance(outcome.error, Damaged)
         if concerns_link(outcome.error):
+            work.broken += isinstance(outcome.error, CONNECTION_OVER) and not row.remote
             return
         self._tally.failed(outcome.error)
         wait_s = self._roster.failed(work, str(outcome.error))

@@ -25,7 +25,7 @@ from logferry.agent.rows import Row, State
 from logferry.agent.slices import Disagrees, LookAgain, Slice, Task, Unreadable, confirmed, next_slice, opened
 from logferry.clock import Clock
 from logferry.compressed import zstd_library
-from logferry.errors import BadName, Conflict, Damaged, Later, LogferryError
+from logferry.errors import BadName, Conflict, Damaged, Later, LogferryError, NotFound
 from logferry.ftp.client import FtpClient
 from logferry.ftp.client_store import CONNECTION_OVER, StoreItem, StoreResult
 from logferry.ftp.sending import Shrank
@@ -143,7 +143,11 @@ class Shipper:
         self._registry.apply([sent.row for _, sent in done], now_ns=self._clock.now_ns())
         if self._tell_confirmed is not None and done:
             self._tell_confirmed([sent.row.id for _, sent in done])
-        return [self._other_name(outcome) for outcome in outcomes + self._publish_all(done)]
+        outcomes += self._publish_all(done)
+        for job, _ in done:
+            if job.task.broken and not job.row.remote and not self._keeps:
+                self._remove_broken(job)
+        return [self._other_name(outcome) for outcome in outcomes]
 
     def _other_name(self, outcome: Outcome) -> Outcome:
         """Some servers refuse names that others take: the file is to stand there under a plainer one of that sense."""
@@ -207,15 +211,18 @@ class Shipper:
         """The name under which a new file travels: that of its inode, so that one begun before a crash is used again.
 
         Where that did not work because a server that compares has other bytes there, the content decides. Elsewhere
-        what is left of an upload that broke off is simply overwritten, unless that fails again and again.
+        what is left of an upload that broke off is simply overwritten, unless that fails again and again. After a lost
+        connection another name is taken there: the server may not know that it is lost. Such an upload keeps others
+        out of its file for minutes (vsftpd), and one that waits for its turn would empty the file afterwards.
         """
         row, file = piece.task.row, piece.file
-        folder, _ = split(row.want)
         texts = [f"{file.stat.inode}#{file.inode_generation}"]
+        if piece.task.broken and not self._keeps:
+            texts.insert(0, f"{texts[0]}#{row.id}#{piece.task.broken}")
         if piece.task.failures > (0 if self._keeps else _TEMPORARY_TRIES):
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
         for text in (*texts, f"{texts[0]}#{row.id}"):
-            path = f"{folder}/{temporary_name(text)}" if folder else temporary_name(text)
+            path = _beside(row.want, temporary_name(text))
             if not self._contact.taken(row, path):
                 break
         return path
@@ -434,6 +441,27 @@ class Shipper:
             self._journal.event("unknown content moved aside", level=WARNING, path=row.want, aside=aside)
         self._client.rename(wire(row.remote), wire(row.want))
         return dataclasses.replace(row, remote=row.want, going="", state=State.LIVE)
+
+    def _remove_broken(self, job: _Job) -> None:
+        """Remove what uploads of this file over lost connections left: one that still writes then writes nowhere."""
+        row, inode = job.row, f"{job.piece.file.stat.inode}#{job.piece.file.inode_generation}"
+        for text in (inode, *(f"{inode}#{row.id}#{number}" for number in range(1, job.task.broken))):
+            path = _beside(row.want, temporary_name(text))
+            if self._contact.taken(row, path):
+                continue
+            try:
+                self._client.remove(wire(path))
+            except LogferryError as error:  # mostly there is none; the file itself is where it belongs
+                if not isinstance(error, NotFound):
+                    self._journal.event("not removed", level=WARNING, path=path, why=str(error))
+                if isinstance(error, CONNECTION_OVER):
+                    return
+
+
+def _beside(path: str, name: str) -> str:
+    """``name`` in the folder of ``path``."""
+    folder, _ = split(path)
+    return f"{folder}/{name}" if folder else name
 
 
 def _first_bytes(job: _Job) -> Row | None:

@@ -22,6 +22,8 @@ from tests.agent.shelves import AGENT, PASSWORD
 from tests.ftp.peers import Peer, vsftpd
 
 ROOT = Path(__file__).parent.parent.parent.parent
+STALLED_S = 4
+"""vsftpd locks a file while an upload to it stalls: what grows there waits so long until that one is given up."""
 
 
 class _Program:
@@ -225,7 +227,7 @@ class ForeignTarget:
         self._start()
 
     def _start(self) -> None:
-        self._peer = self._stack.enter_context(vsftpd(self.base, port=self.address[1]))
+        self._peer = self._stack.enter_context(vsftpd(self.base, port=self.address[1], stalled_s=STALLED_S))
         self.address = ("127.0.0.1", self._peer.port)
 
     def kill(self) -> None:
@@ -241,6 +243,13 @@ class ForeignTarget:
     def generations(self, folder: str, name: str) -> list[bytes]:
         assert self._peer is not None
         return [d for path, d in tree(self._peer.root / folder).items() if path.startswith(f"{name}.~gen-")]
+
+    @property
+    def sessions(self) -> list[int]:
+        """Processes of the server that serve somebody."""
+        assert self._peer is not None
+        children = Path(f"/proc/{self._peer.pid}/task/{self._peer.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
 
     def close(self) -> None:
         """End it."""

@@ -18,6 +18,7 @@ from logferry.search.indexed.view import View
 from logferry.search.indexed.views import Views
 from logferry.search.query import Filter, Node, leaves
 from logferry.search.query.values import bounds
+from logferry.search.scan.pruning import needed_texts
 from logferry.search.selection import Selection
 
 Bools = npt.NDArray[np.bool_]
@@ -105,9 +106,12 @@ class Lookup:
 
     def _of_filter(self, view: View, index: SegmentIndex, wanted: Filter) -> Candidates:
         """All lines may match. Of times it is sure, in granules that lie inside or outside of what is asked for."""
-        everything = index.everything().maybe()
         if wanted.name != "time":
-            return everything
+            texts = needed_texts(wanted)
+            if texts is None:
+                return index.everything().maybe()
+            of_filter = partial(self._of_filter, view)
+            return candidates(index, texts, exact_case=self._exact_case, of_filter=of_filter).maybe()
         low, end = bounds(wanted, self._now_ns)
         spans = index.spans
         states = np.full(len(view.runs_in), MAYBE, np.uint8)

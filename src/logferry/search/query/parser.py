@@ -25,6 +25,7 @@ from logferry.search.query.nodes import (
     Everything,
     Filter,
     Hint,
+    Literal,
     Node,
     Query,
     Regex,
@@ -217,8 +218,14 @@ class _Parser:
             for value in (found.value, found.high):
                 if value is not None:
                     span(found.name, value, 0, found.column)
-        elif isinstance(found.value, Regex) and found.comparison not in ("", "="):
-            raise BadQuery("a regular expression is neither more nor less", column=found.column, hint="remove the sign")
+        elif found.comparison not in ("", "="):
+            for value in (found.value, found.high):
+                if value is not None and not isinstance(value, Literal):
+                    raise BadQuery(
+                        "wildcards and regular expressions are neither more nor less",
+                        column=found.column,
+                        hint="remove the sign, or put the value in quotes",
+                    )
         return found
 
     def _hint_unknown(self, name: str) -> None:

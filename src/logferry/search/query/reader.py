@@ -9,7 +9,7 @@ from logferry.search.query.nodes import Glob, Literal, Regex, Value, Wild
 
 ESCAPABLE = " \"'()*?:-!/\\"
 _NAME = re.compile(r"([A-Za-z][A-Za-z0-9_]*):")
-_AT_NAME = re.compile(r"(@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*):")
+_AT_NAME = re.compile(r"(@@?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*):")
 _FLAGS = "imsc"
 
 

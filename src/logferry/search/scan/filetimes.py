@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.timestamps import Evidence, LineTimes, Reading, Times
+from logferry.archive.timestamps import NO_TIME, Evidence, LineTimes, Reading, Times
 from logferry.archive.timestamps.orders import Shape
-from logferry.limits import TIME_ORDER_BYTES
+from logferry.limits import TIME_ORDER_BYTES, TIME_REACH_BYTES
+
+I64 = npt.NDArray[np.int64]
 
 _DECIDED = 1 << 40
 """More lines than can ever vote otherwise."""
@@ -54,7 +56,24 @@ class FileTimes:
         return decided
 
 
-def line_bounds(data: bytes, at: int, stop: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def inherited(starts: I64, own: I64, before: tuple[int, int]) -> I64:
+    """The times of consecutive lines that start at ``starts``: their own, or that of the nearest line before that has
+    one, if it starts at most ``TIME_REACH_BYTES`` before; else ``NO_TIME``.
+
+    ``before``: where the nearest line before all of them that has a time starts, and that time (``NO_TIME`` if there
+    is none).
+    """
+    timed = own != NO_TIME
+    if timed.all():
+        return own
+    places = np.maximum.accumulate(np.where(timed, np.arange(len(own)), -1))
+    at = np.where(places >= 0, starts[places], before[0])
+    times = np.where(places >= 0, own[places], before[1])
+    found: I64 = np.where(starts - at <= TIME_REACH_BYTES, times, NO_TIME)
+    return found
+
+
+def line_bounds(data: bytes, at: int, stop: int) -> tuple[I64, I64]:
     """Starts and ends (without line ends) of the lines that start in ``at <= x < stop``; one starts at ``at``."""
     text = np.frombuffer(data, np.uint8)
     breaks = np.flatnonzero(text[at:stop] == 10) + at

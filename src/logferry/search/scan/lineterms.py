@@ -14,7 +14,7 @@ from logferry.search.query.nodes import Filter
 from logferry.search.query.values import LEVELS, bounds
 from logferry.search.scan.block import END, Block
 from logferry.search.scan.cursors import Cursor, Remembering
-from logferry.search.scan.filetimes import line_bounds
+from logferry.search.scan.filetimes import inherited, line_bounds
 from logferry.search.scan.levels import levels_of
 
 I64 = npt.NDArray[np.int64]
@@ -98,19 +98,14 @@ class TimeTerm(_LineTerm):
     def _times(self, starts: I64, ends: I64) -> I64:
         assert self._block.facts is not None
         own: I64 = self._block.facts.times(self._block.data, starts, ends).times
-        timed = own != NO_TIME
-        if not timed[0] and self._told_to != starts[0]:
+        timed = np.flatnonzero(own != NO_TIME)
+        if self._told_to != starts[0] and (not len(timed) or timed[0] > 0):
             self._look_back(int(starts[0]))
-        if not timed.all():
-            places = np.maximum.accumulate(np.where(timed, np.arange(len(own)), -1))
-            at = np.where(places >= 0, starts[places], self._timed_at)
-            times = np.where(places >= 0, own[places], self._timed_ns)
-            own = np.where(starts - at <= TIME_REACH_BYTES, times, NO_TIME)
-        if timed.any():
-            last = int(np.flatnonzero(timed)[-1])
-            self._timed_at, self._timed_ns = int(starts[last]), int(own[last])
+        times = inherited(starts, own, (self._timed_at, self._timed_ns))
+        if len(timed):
+            self._timed_at, self._timed_ns = int(starts[timed[-1]]), int(own[timed[-1]])
         self._told_to = int(ends[-1]) + 1
-        return own
+        return times
 
     def _look_back(self, at: int) -> None:
         """Find the nearest line with a time before ``at``; within the block if it can be there, else before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from logferry.limits import HIT_SPANS_MAX
-from logferry.search.query.nodes import And, Node, Not, Or, Text
+from logferry.search.query.nodes import And, Filter, Literal, Node, Not, Or, Text
 from logferry.search.scan.patterns import Matcher, Program, matcher
 
 
@@ -28,10 +28,14 @@ class Marker:
 
 
 def _shown(node: Node, *, negated: bool) -> Iterator[Text]:
-    """The texts that a match may hold: those under an even number of negations."""
+    """The texts that a match may hold: those under an even number of negations, and values of fields."""
     if isinstance(node, Text):
         if not negated:
             yield node
+    elif isinstance(node, Filter):
+        is_field = node.name.startswith("@") and node.comparison in ("", "=")
+        if is_field and not negated and isinstance(node.value, Literal):
+            yield Text(node.value)
     elif isinstance(node, Not):
         yield from _shown(node.child, negated=not negated)
     elif isinstance(node, (And, Or)):

@@ -20,9 +20,10 @@ from logferry.limits import PROGRAMS_KEPT
 from logferry.search.query.nodes import Literal, Regex, Value, Wild
 from logferry.search.query.regexes import options
 
+_MORE = r"[\x80-\xbf]"
 _BEYOND_ASCII = (
-    r"(?-i:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf][\x80-\xbf]"
-    r"|[\xf0-\xf4][\x80-\xbf][\x80-\xbf][\x80-\xbf])"
+    rf"(?-i:[\xc2-\xdf]{_MORE}|\xe0[\xa0-\xbf]{_MORE}|[\xe1-\xec\xee\xef]{_MORE}{_MORE}|\xed[\x80-\x9f]{_MORE}"
+    rf"|\xf0[\x90-\xbf]{_MORE}{_MORE}|[\xf1-\xf3]{_MORE}{_MORE}{_MORE}|\xf4[\x80-\x8f]{_MORE}{_MORE})"
 )
 """One UTF-8 character of several bytes, over bytes; never folded: the case of a single byte means nothing."""
 ONE_CHARACTER = rf"(?:[\x00-\x09\x0b-\x7f]|{_BEYOND_ASCII})"
