@@ -148,7 +148,8 @@ TERMS = [
     "/fail(ed)?/", "/blk_-?[0-9]+/", "/took [0-9]{3,}ms/", "/^2023/", "/ms$/", "/(GET|session) [a-z]+ed/", "/e.r/",
     "/(?i)PASS(word|port)/", "/ERROR/c", "/x+/", "/\\bget\\b/", "/[0-9]+\\.251\\./", "/^$/", "/na.ve/", "/y 7y/",
     "time:2023-11-15", "time:>=2023-11-15T06", "time:..2023-11-20", "time:2023-11-16..", "time:>2023-12-01",
-    "level:error", "@id:7", "@id:>100", "level:>=warn", "agent:web-01", "agent:web-*", "path:var", "path:app", "ext:log", "file:app.log",
+    "level:error", "@id:7", "@id:>100", "level:>=warn", "agent:web-01",
+    "agent:web-*", "path:var", "path:app", "ext:log", "file:app.log",
     "size:>2000", "-agent:db",
 ]  # fmt: skip
 

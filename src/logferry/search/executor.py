@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -161,9 +161,10 @@ class Crew:
             ImportError: distributed is not installed.
             OSError: the scheduler does not answer.
         """
-        from distributed import Client
+        import distributed
 
-        client = Client(address, set_as_default=False)
+        make: Any = distributed.Client
+        client = make(address, set_as_default=False)
         count = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         return cls(lambda: client.get_executor(pure=False), count)
 
