@@ -47,9 +47,9 @@ class Child:
         """Whether it can be asked that."""
         return self._told({"can": True, **question.as_json()}) is True
 
-    def ask(self, question: Question) -> tuple[float, int]:
-        """Milliseconds and how many it found."""
-        found = self._told(question.as_json())
+    def ask(self, question: Question, *, again: bool = False) -> tuple[float, int]:
+        """Milliseconds and how many it found. ``again``: it may remember the answer."""
+        found = self._told({**question.as_json(), "again": again})
         return float(found["ms"]), int(found["count"])
 
     def _told(self, message: dict[str, Any]) -> Any:

@@ -41,6 +41,9 @@ def main(data: Path) -> None:
                 print("true", flush=True)
                 continue
             message["words"] = tuple(message["words"])
+            again = message.pop("again")
+            if not again:
+                service.forget_answers()
             begun = started if is_first else time.perf_counter()
             count = ask(service, Question(**message))
             print(json.dumps({"ms": 1e3 * (time.perf_counter() - begun), "count": count}), flush=True)

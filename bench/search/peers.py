@@ -74,6 +74,7 @@ def main(engine: str, folder: Path) -> None:
     for line in sys.stdin:
         message = json.loads(line)
         only_can = message.pop("can", False)
+        message.pop("again", None)
         message["words"] = tuple(message["words"])
         sql = statement(engine, Question(**message))
         if only_can:

@@ -27,7 +27,6 @@ class Question:
     kind: Kind
     text: str
     target_ms: float
-    first_ms: float
     words: tuple[str, ...] = ()
     literal: str = ""
     pattern: str = ""
@@ -52,22 +51,22 @@ def questions(root: Path) -> list[Question]:
     shown = common.decode()
     across = re.escape(part.decode()) + r"[^0-9]{0,40}[0-9]+"
     return [
-        Question("rare-word", "hits", NEEDLE, 2, 20, words=(NEEDLE,), literal=NEEDLE),
-        Question("absent-word", "hits", "zzqqyxabsent", 1, 10, words=("zzqqyxabsent",), literal="zzqqyxabsent"),
-        Question("count-word", "count", shown, 1, 60, words=(shown,), literal=shown, any_case=True),
-        Question("newest-100", "newest", shown, 8, 20, words=(shown,), literal=shown, any_case=True),
-        Question("substring", "count", part.decode(), 60, 120, literal=part.decode(), any_case=True),
-        Question("rare-substring", "hits", NEEDLE[1:-1], 10, 20, literal=NEEDLE[1:-1]),
-        Question("rare-substring-any-case", "hits", NEEDLE[1:-1].upper(), 15, 20, literal=NEEDLE[1:-1], any_case=True),
-        Question("and-static", "count", f"{shown} {second.decode()}", 2, 60, words=(shown, second.decode())),
-        Question("and-variable", "count", f"{shown} {number}", 7, 60, words=(shown, number)),
-        Question("histogram", "histogram", shown, 12, 60, words=(shown,)),
-        Question("regex-many", "count", f"/{across}/", 120, 400, pattern=across, any_case=True),
-        Question("regex-one", "hits", "/needleq[0-9a-f]+41e2z/", 30, 60, pattern="needleq[0-9a-f]+41e2z"),
-        Question("rare-id", "hits", number, 10, 200, words=(number,), literal=number),
-        Question("address", "count", address, 30, 300, literal=address),
-        Question("two-variables", "count", f"{address} {number}", 30, 300, words=(address, number)),
-        Question("time-range", "newest", f"{shown} time:2026-10-10T00..2026-10-10T05", 6, 100),
+        Question("rare-word", "hits", NEEDLE, 2, words=(NEEDLE,), literal=NEEDLE),
+        Question("absent-word", "hits", "zzqqyxabsent", 1, words=("zzqqyxabsent",), literal="zzqqyxabsent"),
+        Question("count-word", "count", shown, 1, words=(shown,), literal=shown, any_case=True),
+        Question("newest-100", "newest", shown, 8, words=(shown,), literal=shown, any_case=True),
+        Question("substring", "count", part.decode(), 60, literal=part.decode(), any_case=True),
+        Question("rare-substring", "hits", NEEDLE[1:-1], 10, literal=NEEDLE[1:-1]),
+        Question("rare-substring-any-case", "hits", NEEDLE[1:-1].upper(), 15, literal=NEEDLE[1:-1], any_case=True),
+        Question("and-static", "count", f"{shown} {second.decode()}", 2, words=(shown, second.decode())),
+        Question("and-variable", "count", f"{shown} {number}", 7, words=(shown, number)),
+        Question("histogram", "histogram", shown, 12, words=(shown,)),
+        Question("regex-many", "count", f"/{across}/", 120, pattern=across, any_case=True),
+        Question("regex-one", "hits", "/needleq[0-9a-f]+41e2z/", 30, pattern="needleq[0-9a-f]+41e2z"),
+        Question("rare-id", "hits", number, 10, words=(number,), literal=number),
+        Question("address", "count", address, 30, literal=address),
+        Question("two-variables", "count", f"{address} {number}", 30, words=(address, number)),
+        Question("time-range", "newest", f"{shown} time:2026-10-10T00..2026-10-10T05", 6),
     ]
 
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, NotFound
-from logferry.limits import SCAN_BLOCK_BYTES
+from logferry.limits import SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD
 from logferry.search.events import Done, Event, Hit, Reason
 from logferry.search.hits import HitMaker
+from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.indexed.pieces import Opened, RunLines, RunSource
 from logferry.search.indexed.text_only import is_text_only
@@ -139,9 +140,10 @@ class Finding(Running):
             done = self.scanned_bytes + unit.file.size - sum(piece.end - piece.start for piece in pieces)
             source, lines = RunSource(opened, unit.file.size), RunLines(opened)
             maker = self._maker(unit, source, lines, None)
-            for piece in pieces:
+            for piece, held in ahead(self.pool, partial(self._held, unit, lookup), pieces, SEARCH_RUNS_AHEAD):
                 view = piece.view
-                held = None if view is None else self._held(unit, lookup, view, piece.run)
+                if view is not None and held is not None:
+                    lookup.learn(view, unit.node, piece.run, held[1])
                 if view is None or held is None:
                     yield from self._stretch(unit, opened, piece, maker)
                 elif held[1].any():
@@ -154,9 +156,10 @@ class Finding(Running):
                 if self.is_due:
                     yield self.progress()
 
-    def _held(self, unit: Unit, lookup: Lookup, view: View, run: int) -> tuple[Lines, Bools] | None:
-        """The lines of a run, and which of them match; None: the generation's reader is to be asked."""
-        if not view.is_plain[run]:
+    def _held(self, unit: Unit, lookup: Lookup, piece: Piece) -> tuple[Lines, Bools] | None:
+        """The lines of a run, and which of them match; None: the generation's reader is to be asked. In any thread."""
+        view, run = piece.view, piece.run
+        if view is None or not view.is_plain[run]:
             return None
         known = lookup.known(view, unit.node, run)
         if known is None and not is_text_only(unit.node):
@@ -167,9 +170,7 @@ class Finding(Running):
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         if known is not None:
             return (lines, known) if len(known) == len(lines) else None
-        marks = self.matching(unit.node)(lines, self.check)
-        lookup.learn(view, unit.node, run, marks)
-        return lines, marks
+        return lines, self.matching(unit.node)(lines, self.check)
 
     def _run(self, lines: Lines, marks: Bools, piece: Piece, maker: HitMaker) -> Iterator[Hit]:
         rows = np.flatnonzero(marks)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from typing import TypeVar
 
 import numpy as np
@@ -47,6 +49,7 @@ class Running:
         planner: Planner,
         snapshots: Snapshots,
         views: Views,
+        pool: Executor,
     ) -> None:
         self.archive = archive
         self.catalog = catalog
@@ -54,6 +57,8 @@ class Running:
         self.request = request
         self.planner = planner
         self.views = views
+        self.pool = pool
+        """Where text is looked through."""
         self.started_s = clock.monotonic_s()
         self.found = 0
         """Matching lines so far."""
@@ -76,7 +81,7 @@ class Running:
         self._more_files = 0
         """Copies that were read in the place of others."""
         self._scanners: dict[Node, tuple[Scanner, Marker]] = {}
-        self._matchings: dict[Node, Matching] = {}
+        self._matchings: dict[tuple[int, Node], Matching] = {}
         self._sums: tuple[I64, I64] | None = None
 
     # What there is to do ---------------------------------------------------------------------------------------------
@@ -165,10 +170,11 @@ class Running:
     # How lines are found ---------------------------------------------------------------------------------------------
 
     def matching(self, node: Node) -> Matching:
-        """What tells which of many lines match; one for all units. The query asks for text alone."""
-        found = self._matchings.get(node)
+        """What tells which of many lines match; one for each thread. The query asks for text alone."""
+        key = (threading.get_ident(), node)
+        found = self._matchings.get(key)
         if found is None:
-            found = self._matchings[node] = Matching(node, exact_case=self.request.exact_case)
+            found = self._matchings[key] = Matching(node, exact_case=self.request.exact_case)
         return found
 
     def matches(

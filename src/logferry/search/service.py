@@ -6,7 +6,9 @@ that cannot be read is named in the account and the search goes on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.records import FilePage, FileRecord
@@ -36,6 +38,7 @@ class SearchService:
         self._clock = clock
         self._snapshots = Snapshots(catalog, clock, indexed=indexed)
         self._views = Views(archive)
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search")
 
     def run(self, request: SearchRequest) -> Iterator[Event]:
         """The events of a search: hits and progress, at last ``Done``. Close it to stop early.
@@ -43,7 +46,7 @@ class SearchService:
         Raises:
             BadQuery: at once, not when the first event is asked for.
         """
-        return Finding(*self._rooms, request, self._planner(request), self._snapshots, self._views).events()
+        return Finding(*self._rooms, request, self._planner(request), *self._warm).events()
 
     def tally(
         self, request: SearchRequest, *, histogram: Buckets | None = None, facets: Sequence[FacetField] = ()
@@ -61,13 +64,20 @@ class SearchService:
             if facet not in FACETS:
                 raise BadQuery(f"lines cannot be counted by {facet}", column=1, hint=f"one of {', '.join(FACETS)}")
         planner = self._planner(request)
-        return Tallying(
-            *self._rooms, request, planner, self._snapshots, self._views, histogram=histogram, facets=facets
-        ).events()
+        return Tallying(*self._rooms, request, planner, *self._warm, histogram=histogram, facets=facets).events()
 
     @property
     def _rooms(self) -> tuple[Archive, Catalog, Clock]:
         return self._archive, self._catalog, self._clock
+
+    @property
+    def _warm(self) -> tuple[Snapshots, Views, Executor]:
+        """What is kept from one search to the next."""
+        return self._snapshots, self._views, self._pool
+
+    def forget_answers(self) -> None:
+        """Open indexes stay, but nothing is remembered of what was found: as if all queries were new."""
+        self._views.forget_answers()
 
     def _planner(self, request: SearchRequest) -> Planner:
         return Planner(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +16,11 @@ from logferry.archive.index.timecolumn import seconds_of
 from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES
+from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.filters import Candidate
+from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
 from logferry.search.indexed.lookup import Learned, Lookup, row_states, run_counts
 from logferry.search.indexed.pieces import Opened
@@ -52,11 +55,12 @@ class Tallying(Running):
         planner: Planner,
         snapshots: Snapshots,
         views: Views,
+        pool: Executor,
         *,
         histogram: Buckets | None,
         facets: Sequence[FacetField],
     ) -> None:
-        super().__init__(archive, catalog, clock, request, planner, snapshots, views)
+        super().__init__(archive, catalog, clock, request, planner, snapshots, views, pool)
         self._times = None if histogram is None else TimeCounter(histogram)
         self._facets = facet_counters(facets)
         self._levels: Counter[str] | None = None
@@ -173,8 +177,8 @@ class Tallying(Running):
         self.found += counted
         self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
         learned = Learned(view, asked.mine)
-        for run in runs.tolist():
-            marks = self._run(asked, run)
+        for run, found in ahead(self.pool, partial(self._look, asked), runs.tolist(), SEARCH_RUNS_AHEAD):
+            marks = None if found is None else self._count_run(asked, run, *found)
             if marks is None:
                 start = int(view.offset[run])
                 self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
@@ -247,22 +251,27 @@ class Tallying(Running):
             wanted[first:last] &= run_counts(view, asked.answer, granule, least=MAYBE) > 0
         return np.flatnonzero(wanted)
 
-    def _run(self, asked: _Asked, run: int) -> Bools | None:
-        """Count a run by its text. Which of its lines match; None: the generation's reader has to be asked."""
+    def _look(self, asked: _Asked, run: int) -> tuple[Lines, Bools] | None:
+        """Which lines of a run match, by its text; None: the generation's reader has to be asked. In any thread."""
         view = asked.view
         if not view.is_plain[run] or not asked.is_text_only:
             return None
         try:
-            data = view.content(run)
-            seconds = self._seconds(view, run)
+            lines = Lines(view.content(run))
         except (Damaged, NotFound):
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
-        lines = Lines(data)
-        marks = self.matching(self.selection.nodes[asked.node])(lines, self.check)
-        self._count(self._rank(view, run), int(np.count_nonzero(marks)))
+        return lines, self.matching(self.selection.nodes[asked.node])(lines, self.check)
+
+    def _count_run(self, asked: _Asked, run: int, lines: Lines, marks: Bools) -> Bools | None:
+        """Count the lines of a run that match. None: the generation's reader has to be asked for their times."""
+        try:
+            seconds = self._seconds(asked.view, run)
+        except (Damaged, NotFound):
+            return None
+        self._count(self._rank(asked.view, run), int(np.count_nonzero(marks)))
         if seconds is not None and self._times is not None:
             self._times.add_seconds(seconds[marks])
-        self._count_levels(data, lines.starts[marks], lines.ends[marks])
+        self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
         return marks
 
     def _seconds(self, view: View, run: int) -> I64 | None:

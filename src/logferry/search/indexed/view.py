@@ -96,6 +96,11 @@ class View:
         self.keep(key, made)
         return made
 
+    def forget_answers(self) -> None:
+        """Nothing is kept any more."""
+        with self._kept_lock:
+            self._kept.clear()
+
     def peek(self, key: object) -> object | None:
         """What is kept under ``key``."""
         with self._kept_lock:

@@ -49,6 +49,12 @@ class Views:
                 self._kept.popitem(last=False)
         return view if view.is_tiled else None
 
+    def forget_answers(self) -> None:
+        """Nothing is remembered of what was asked."""
+        with self._lock:
+            for _, _, view in self._kept.values():
+                view.forget_answers()
+
     def forget(self, segment_id: int) -> None:
         """Its index is damaged."""
         with self._lock:
