@@ -422,6 +422,8 @@ TIMES_TRUSTED_FROM_BYTES = 64 * KIB
 """Smaller files are read where times are asked for: that takes no longer than comparing them with their index."""
 SEARCH_RUNS_AHEAD = 8
 """Runs of segments, some 256 KiB each, that a search looks through while those before are told."""
+SEARCH_SPREAD_BYTES = 64 * MIB
+"""From so much content on that a tally has to look through, other processes are asked to help, if there are any."""
 SEARCH_BATCH_BYTES = 64 * MIB
 """Content that a worker of a search gets to look through at a time: so much is lost when nobody waits any more."""
 SEARCH_WAIT_S = 0.05

@@ -16,6 +16,7 @@ from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadQuery
 from logferry.limits import CATALOG_PAGE_ROWS, FIND_PAGE_ROWS_MAX
 from logferry.search.events import Event
+from logferry.search.executor import Crew
 from logferry.search.filters import candidate_of
 from logferry.search.finding import Finding
 from logferry.search.indexed.views import Views
@@ -31,9 +32,18 @@ __all__ = ["SearchRequest", "SearchService"]
 class SearchService:
     """Searches over an archive. Safe from many threads: every search has its own state."""
 
-    def __init__(self, archive: Archive, catalog: Catalog, *, clock: Clock = SYSTEM, indexed: bool = True) -> None:
-        """``indexed`` False: everything is read. The answers are the same."""
+    def __init__(
+        self,
+        archive: Archive,
+        catalog: Catalog,
+        *,
+        clock: Clock = SYSTEM,
+        indexed: bool = True,
+        crew: Crew | None = None,
+    ) -> None:
+        """``indexed`` False: everything is read. ``crew`` looks through much text. The answers are the same."""
         self._archive = archive
+        self._crew = crew
         self._catalog = catalog
         self._clock = clock
         self._snapshots = Snapshots(catalog, clock, indexed=indexed)
@@ -64,7 +74,9 @@ class SearchService:
             if facet not in FACETS:
                 raise BadQuery(f"lines cannot be counted by {facet}", column=1, hint=f"one of {', '.join(FACETS)}")
         planner = self._planner(request)
-        return Tallying(*self._rooms, request, planner, *self._warm, histogram=histogram, facets=facets).events()
+        return Tallying(
+            *self._rooms, request, planner, *self._warm, self._crew, histogram=histogram, facets=facets
+        ).events()
 
     @property
     def _rooms(self) -> tuple[Archive, Catalog, Clock]:

@@ -16,9 +16,10 @@ from logferry.archive.index.timecolumn import seconds_of
 from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD
+from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
+from logferry.search.executor import Crew, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
@@ -56,12 +57,14 @@ class Tallying(Running):
         snapshots: Snapshots,
         views: Views,
         pool: Executor,
+        crew: Crew | None,
         *,
         histogram: Buckets | None,
         facets: Sequence[FacetField],
     ) -> None:
         super().__init__(archive, catalog, clock, request, planner, snapshots, views, pool)
         self._times = None if histogram is None else TimeCounter(histogram)
+        self._crew = crew
         self._facets = facet_counters(facets)
         self._levels: Counter[str] | None = None
         """Lines of each level, where anybody asks for them: they are in the text alone."""
@@ -130,8 +133,16 @@ class Tallying(Running):
             file = snapshot.files[rank]
             covered = [] if form_by_name(file.name) else lookup.covered(file.generation_id)
             self._unread[rank] += gaps(covered, file.size)
-        for one in asked:
-            yield from self._segment(lookup, one)
+        to_read = [(one, runs) for one in asked if (runs := self._begin(lookup, one)) is not None]
+        spread: list[tuple[_Asked, I64]] = []
+        if self._crew is not None and self._levels is None:
+            spread = [(one, runs) for one, runs in to_read if one.is_text_only and len(runs)]
+            if sum(int(one.view.length[runs].sum()) for one, runs in spread) < SEARCH_SPREAD_BYTES:
+                spread = []
+        yield from self._spread(lookup, spread)
+        for one, runs in to_read:
+            if not spread or not one.is_text_only:
+                yield from self._segment(lookup, one, runs)
         for rank in sorted(self._unread):
             yield from self._generation(selection.unit(rank), rank, sorted(self._unread[rank]))
         self.files_done = self.files_total
@@ -163,32 +174,79 @@ class Tallying(Running):
 
     # One segment -----------------------------------------------------------------------------------------------------
 
-    def _segment(self, lookup: Lookup, asked: _Asked) -> Iterator[Progress]:
+    def _begin(self, lookup: Lookup, asked: _Asked) -> I64 | None:
+        """Count what the index tells. The runs whose text has to be read; None: all of it has to be."""
         view, answer = asked.view, asked.answer
         read = asked.some & (answer.maybe if self._levels is None else answer.hot)
         try:
-            counted = 0 if self._levels is not None else self._known(asked)
             runs = self._to_read(asked, read)
+            counted = 0 if self._levels is not None else self._known(asked)
         except (Damaged, NotFound) as error:
-            # What was counted of it would count twice: its bytes are read as a whole.
             lookup.lost(view, error)
             self._read_all(asked)
-            return
+            return None
         self.found += counted
         self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
-        learned = Learned(view, asked.mine)
+        return runs
+
+    def _segment(self, lookup: Lookup, asked: _Asked, runs: I64) -> Iterator[Progress]:
+        """Look through runs, here."""
+        learned = Learned(asked.view, asked.mine)
         for run, found in ahead(self.pool, partial(self._look, asked), runs.tolist(), SEARCH_RUNS_AHEAD):
-            marks = None if found is None else self._count_run(asked, run, *found)
-            if marks is None:
-                start = int(view.offset[run])
-                self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
-            else:
-                learned.add(run, marks)
-                self.scanned_bytes += int(view.length[run])
+            marks = None
+            if found is not None:
+                lines, marks = found
+                marks = self._count_run(asked, run, marks)
+                if marks is not None:
+                    self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
+            self._done(asked, run, marks, learned)
             self.check()
             if self.is_due:
                 yield self.progress()
-        lookup.settle(view, self.selection.nodes[asked.node], learned)
+        lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
+
+    def _spread(self, lookup: Lookup, jobs: Sequence[tuple[_Asked, I64]]) -> Iterator[Progress]:
+        """Have runs looked through by workers elsewhere."""
+        if self._crew is None or not jobs:
+            return
+        tasks: dict[Task, tuple[_Asked, list[int]]] = {}
+        for asked, runs in jobs:
+            plain = asked.view.is_plain[runs]
+            for run in runs[~plain].tolist():
+                self._done(asked, run, None, None)
+            if plain.any():
+                chosen = runs[plain].tolist()
+                tasks[self._task(asked, chosen)] = (asked, chosen)
+        left_s = self.request.deadline_s - self.seconds
+        for task, found in self._crew.look(tasks, seconds=left_s, check=self.check):
+            asked, chosen = tasks[task]
+            learned = Learned(asked.view, asked.mine)
+            for run, one in zip(chosen, found, strict=True):
+                if one.why:
+                    self.note(f"a part of store/{task.segment} was not looked through: {one.why}")
+                    continue
+                marks = self._count_run(asked, run, one.marks(int(asked.view.rows[run])))
+                self._done(asked, run, marks, learned)
+            lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
+            if self.is_due:
+                yield self.progress()
+
+    def _task(self, asked: _Asked, runs: Sequence[int]) -> Task:
+        view, node = asked.view, self.selection.nodes[asked.node]
+        record = view.segment.record
+        places = tuple((int(view.runs.at[run]), int(view.length[run])) for run in runs)
+        return Task(record.name, record.bytes, places, node, self.request.exact_case)
+
+    def _done(self, asked: _Asked, run: int, marks: Bools | None, learned: Learned | None) -> None:
+        """A run was counted, or (None) the generation's reader has to be asked."""
+        view = asked.view
+        if marks is None:
+            start = int(view.offset[run])
+            self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
+            return
+        if learned is not None:
+            learned.add(run, marks)
+        self.scanned_bytes += int(view.length[run])
 
     def _read_all(self, asked: _Asked) -> None:
         view = asked.view
@@ -262,7 +320,7 @@ class Tallying(Running):
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         return lines, self.matching(self.selection.nodes[asked.node])(lines, self.check)
 
-    def _count_run(self, asked: _Asked, run: int, lines: Lines, marks: Bools) -> Bools | None:
+    def _count_run(self, asked: _Asked, run: int, marks: Bools) -> Bools | None:
         """Count the lines of a run that match. None: the generation's reader has to be asked for their times."""
         try:
             seconds = self._seconds(asked.view, run)
@@ -271,7 +329,6 @@ class Tallying(Running):
         self._count(self._rank(asked.view, run), int(np.count_nonzero(marks)))
         if seconds is not None and self._times is not None:
             self._times.add_seconds(seconds[marks])
-        self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
         return marks
 
     def _seconds(self, view: View, run: int) -> I64 | None:
