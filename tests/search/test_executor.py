@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from logferry import limits
 from logferry.archive.durable import Disk
 from logferry.archive.store import LocalStore
 from logferry.search import tallying
-from logferry.search.executor import Crew, settle
+from logferry.search.executor import Crew, Processes
 from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets
 from tests.search.test_indexed import EVERYTHING, Grown, tally
@@ -58,43 +58,37 @@ def same(grown: Grown, crew: Crew) -> None:
 
 def test_processes_find_the_same(grown: Grown) -> None:
     """Two of them, kept from one tally to the next."""
-    with contextlib.closing(Crew.of_processes(opener(grown), 2)) as crew:
+    with contextlib.closing(Crew(Processes(opener(grown), 2))) as crew:
         same(grown, crew)
 
 
-class Dying:
-    """Pools whose first ``times`` ones lose a worker as soon as it has work."""
+class Dying(Processes):
+    """Processes of which the first ``times`` ones are killed before they have worked."""
 
     def __init__(self, grown: Grown, times: int) -> None:
-        self._opener = opener(grown)
+        super().__init__(opener(grown), 2)
         self._times = times
         self.made = 0
 
-    def __call__(self) -> Executor:
+    def executor(self, lane: int) -> Executor:
         self.made += 1
-        if self.made > self._times:
-            return ProcessPoolExecutor(1, initializer=settle, initargs=(self._opener,))
-        return _killed(self._opener)
-
-
-def _killed(opener: partial[LocalStore]) -> ProcessPoolExecutor:
-    pool = ProcessPoolExecutor(1, initializer=settle, initargs=(opener,))
-    pid = pool.submit(os.getpid).result()
-    os.kill(pid, signal.SIGKILL)
-    return pool
+        made = super().executor(lane)
+        if self.made <= self._times:
+            os.kill(made.submit(os.getpid).result(), signal.SIGKILL)
+        return made
 
 
 def test_a_killed_worker_is_replaced(grown: Grown) -> None:
     """Its batch is done by another one; nobody notices."""
     dying = Dying(grown, 1)
-    with contextlib.closing(Crew(dying, 2)) as crew:
+    with contextlib.closing(Crew(dying)) as crew:
         same(grown, crew)
     assert dying.made > 1
 
 
 def test_what_no_worker_could_look_through_is_named(grown: Grown) -> None:
     """A count without it is a lower bound, and says so."""
-    with contextlib.closing(Crew(Dying(grown, 10**6), 2)) as crew:
+    with contextlib.closing(Crew(Dying(grown, 10**6))) as crew:
         service = SearchService(grown.archive, grown.catalog, clock=grown.clock, crew=crew)
         found = tally(service, SearchRequest(QUERIES[0], EVERYTHING))
         assert not found.exact

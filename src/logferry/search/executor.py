@@ -14,14 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from logferry.archive.sealed import Segments
 from logferry.archive.store import Store
 from logferry.errors import LogferryError
-from logferry.limits import SEARCH_BATCH_BYTES, SEARCH_WAIT_S
+from logferry.limits import SEARCH_BATCH_BYTES, SEARCH_CLUSTER_S_MAX, SEARCH_WAIT_S
 from logferry.search.query import Node
 from logferry.search.scan.lines import Lines, Matching
 
@@ -132,41 +132,89 @@ def _content(segments: Segments, task: Task, offset: int, count: int) -> bytes:
 # Here ---------------------------------------------------------------------------------------------------------------
 
 
-class Crew:
-    """Workers behind an executor. Thread-safe. Close it."""
+class Place(Protocol):
+    """Where workers are."""
 
-    def __init__(self, make: Callable[[], Executor], count: int) -> None:
-        """``make`` starts the workers, and again when one died; ``count``: how many work at the same time."""
-        self._make = make
+    def count(self) -> int:
+        """How many there are, at least one. Raises OSError when nobody answers."""
+        ...
+
+    def executor(self, lane: int) -> Executor:
+        """What the worker of this number works behind, made anew."""
+        ...
+
+    def close(self) -> None:
+        """Let them go."""
+        ...
+
+
+class Processes:
+    """Processes of this machine, one behind each executor: whichever dies takes no other one with it."""
+
+    def __init__(self, opener: Opener, count: int) -> None:
+        self._opener = opener
         self._count = count
+
+    def count(self) -> int:
+        """See ``Place``."""
+        return self._count
+
+    def executor(self, lane: int) -> Executor:  # noqa: ARG002 - they are all alike
+        """See ``Place``."""
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, initializer=settle, initargs=(self._opener,))
+
+    def close(self) -> None:
+        """See ``Place``."""
+
+
+class Cluster:
+    """The workers (``logferry worker``) of a Dask cluster. Connects when it is first needed."""
+
+    def __init__(self, address: str) -> None:
+        """``address``: of its scheduler, ``tcp://host:port``."""
+        self._address = address
         self._lock = threading.Lock()
-        self._executor: Executor | None = None
+        self._client: Any = None
 
-    @classmethod
-    def of_processes(cls, opener: Opener, count: int) -> Crew:
-        """Processes of this machine, started when first needed and kept."""
+    def count(self) -> int:
+        """See ``Place``."""
+        return max(1, len(self._workers()))
 
-        def make() -> Executor:
-            return ProcessPoolExecutor(
-                count, multiprocessing.get_context("spawn"), initializer=settle, initargs=(opener,)
-            )
+    def executor(self, lane: int) -> Executor:
+        """See ``Place``."""
+        workers = self._workers()
+        mine = [workers[lane % len(workers)]] if workers else None
+        found: Executor = self._connected().get_executor(pure=False, workers=mine, allow_other_workers=True)
+        return found
 
-        return cls(make, count)
+    def close(self) -> None:
+        """See ``Place``."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
-    @classmethod
-    def of_cluster(cls, address: str) -> Crew:
-        """The workers (``logferry worker``) of the Dask cluster with this scheduler.
+    def _workers(self) -> list[str]:
+        return sorted(self._connected().scheduler_info(n_workers=-1)["workers"])
 
-        Raises:
-            ImportError: distributed is not installed.
-            OSError: the scheduler does not answer.
-        """
+    def _connected(self) -> Any:
         import distributed
 
         make: Any = distributed.Client
-        client = make(address, set_as_default=False)
-        count = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-        return cls(lambda: client.get_executor(pure=False), count)
+        with self._lock:
+            if self._client is None:
+                self._client = make(self._address, set_as_default=False, timeout=SEARCH_CLUSTER_S_MAX)
+            return self._client
+
+
+class Crew:
+    """Workers at a place. Thread-safe. Close it."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._executors: dict[int, Executor] = {}
 
     def look(
         self, tasks: Iterable[Task], *, seconds: float, check: Callable[[], None]
@@ -174,21 +222,25 @@ class Crew:
         """What the tasks find, in any order. ``check`` is called while waiting and may raise to stop.
 
         A batch whose worker died is given to another one, once; then it is told as not read.
+
+        Raises:
+            OSError: nobody is there.
         """
-        waiting = self._batches(tasks)
+        count = self._place.count()
+        waiting = self._batches(tasks, count)
         running: dict[Future[list[list[Found]]], tuple[int, list[Task], bool]] = {}
         try:
-            for lane in range(self._count):
+            for lane in range(count):
                 self._next(lane, waiting, running, seconds)
             while running:
                 check()
                 done, _ = wait(running, timeout=SEARCH_WAIT_S, return_when=FIRST_COMPLETED)
                 for future in done:
                     lane, batch, is_second = running.pop(future)
-                    found = self._result(future)
+                    found = self._result(lane, future)
                     if isinstance(found, str):
                         if not is_second:
-                            self._submit(lane, batch, running, seconds, is_second=True)
+                            self._submit((lane + 1) % count, batch, running, seconds, is_second=True)
                             continue
                         found = [[Found(why=found)] * len(task.runs) for task in batch]
                     yield from zip(batch, found, strict=True)
@@ -200,16 +252,18 @@ class Crew:
     def close(self) -> None:
         """Let the workers go."""
         with self._lock:
-            executor, self._executor = self._executor, None
-        if executor is not None:
+            executors, self._executors = list(self._executors.values()), {}
+        for executor in executors:
             executor.shutdown(wait=False, cancel_futures=True)
+        self._place.close()
 
-    def _batches(self, tasks: Iterable[Task]) -> list[deque[list[Task]]]:
+    @staticmethod
+    def _batches(tasks: Iterable[Task], count: int) -> list[deque[list[Task]]]:
         """Batches of each worker."""
-        lanes: list[deque[list[Task]]] = [deque() for _ in range(self._count)]
-        sizes = [SEARCH_BATCH_BYTES] * self._count
+        lanes: list[deque[list[Task]]] = [deque() for _ in range(count)]
+        sizes = [SEARCH_BATCH_BYTES] * count
         for task in tasks:
-            lane = zlib.crc32(task.segment.encode()) % self._count
+            lane = zlib.crc32(task.segment.encode()) % count
             if sizes[lane] >= SEARCH_BATCH_BYTES:
                 lanes[lane].append([])
                 sizes[lane] = 0
@@ -240,36 +294,37 @@ class Crew:
     ) -> None:
         future: Future[list[list[Found]]]
         for is_last in (False, True):
-            executor = self._present()
+            executor = self._present(lane)
             try:
                 future = executor.submit(look, batch, seconds)
                 break
             except RuntimeError as error:  # broken, or closed under us
-                self._broke(executor)
+                self._broke(lane, executor)
                 if is_last:
                     future = Future()
                     future.set_exception(error)
         running[future] = (lane, batch, is_second)
 
-    def _result(self, future: Future[list[list[Found]]]) -> list[list[Found]] | str:
+    def _result(self, lane: int, future: Future[list[list[Found]]]) -> list[list[Found]] | str:
         """What a worker found, or why it did not."""
         try:
             return future.result()
         except CancelledError:
             return "the search was broken off there"
         except Exception as error:  # noqa: BLE001 - whatever happened to a worker, the search goes on and names it
-            if self._executor is not None and isinstance(error, RuntimeError):
-                self._broke(self._executor)
+            if isinstance(error, RuntimeError):
+                self._broke(lane, self._executors.get(lane))
             return f"the process that searched it failed: {str(error) or type(error).__name__}"
 
-    def _present(self) -> Executor:
+    def _present(self, lane: int) -> Executor:
         with self._lock:
-            if self._executor is None:
-                self._executor = self._make()
-            return self._executor
+            if lane not in self._executors:
+                self._executors[lane] = self._place.executor(lane)
+            return self._executors[lane]
 
-    def _broke(self, executor: Executor) -> None:
+    def _broke(self, lane: int, executor: Executor | None) -> None:
         with self._lock:
-            if self._executor is executor:
-                self._executor = None
+            if executor is None or self._executors.get(lane) is not executor:
+                return
+            del self._executors[lane]
         executor.shutdown(wait=False, cancel_futures=True)

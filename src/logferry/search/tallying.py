@@ -19,7 +19,7 @@ from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
-from logferry.search.executor import Crew, Task
+from logferry.search.executor import Crew, Found, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
@@ -218,18 +218,31 @@ class Tallying(Running):
                 chosen = runs[plain].tolist()
                 tasks[self._task(asked, chosen)] = (asked, chosen)
         left_s = self.request.deadline_s - self.seconds
-        for task, found in self._crew.look(tasks, seconds=left_s, check=self.check):
-            asked, chosen = tasks[task]
-            learned = Learned(asked.view, asked.mine)
-            for run, one in zip(chosen, found, strict=True):
-                if one.why:
-                    self.note(f"a part of store/{task.segment} was not looked through: {one.why}")
-                    continue
-                marks = self._count_run(asked, run, one.marks(int(asked.view.rows[run])))
-                self._done(asked, run, marks, learned)
-            lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
-            if self.is_due:
-                yield self.progress()
+        done: set[Task] = set()
+        try:
+            for task, found in self._crew.look(tasks, seconds=left_s, check=self.check):
+                done.add(task)
+                self._told_of(lookup, task, *tasks[task], found)
+                if self.is_due:
+                    yield self.progress()
+        except OSError as error:
+            self.remark(f"no worker of the search answers ({error}); it was done here")
+            for task in tasks.keys() - done:
+                asked, chosen = tasks[task]
+                yield from self._segment(lookup, asked, np.array(chosen))
+
+    def _told_of(
+        self, lookup: Lookup, task: Task, asked: _Asked, chosen: Sequence[int], found: Sequence[Found]
+    ) -> None:
+        """A worker has looked through runs."""
+        learned = Learned(asked.view, asked.mine)
+        for run, one in zip(chosen, found, strict=True):
+            if one.why:
+                self.note(f"a part of store/{task.segment} was not looked through: {one.why}")
+                continue
+            marks = self._count_run(asked, run, one.marks(int(asked.view.rows[run])))
+            self._done(asked, run, marks, learned)
+        lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
 
     def _task(self, asked: _Asked, runs: Sequence[int]) -> Task:
         view, node = asked.view, self.selection.nodes[asked.node]
