@@ -426,6 +426,7 @@ SEARCH_SPREAD_BYTES = 64 * MIB
 """From so much content on that a tally has to look through, other processes are asked to help, if there are any."""
 SEARCH_BATCH_BYTES = 64 * MIB
 """Content that a worker of a search gets to look through at a time: so much is lost when nobody waits any more."""
+SEARCH_PROCESSES_MAX = 64
 SEARCH_CLUSTER_S_MAX = 5.0
 """How long a search waits for the scheduler of its cluster, before it does the work itself."""
 SEARCH_WAIT_S = 0.05

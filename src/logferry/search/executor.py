@@ -254,7 +254,7 @@ class Crew:
         with self._lock:
             executors, self._executors = list(self._executors.values()), {}
         for executor in executors:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
         self._place.close()
 
     @staticmethod
@@ -327,4 +327,4 @@ class Crew:
             if executor is None or self._executors.get(lane) is not executor:
                 return
             del self._executors[lane]
-        executor.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=False)
