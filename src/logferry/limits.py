@@ -354,6 +354,8 @@ LINE_INDEX_STEP_BYTES = 1 * MIB
 """One line count per this many bytes makes line numbers exact and jumps quick."""
 LINE_INDEX_NOW_BYTES = 16 * MIB
 """So much is counted at once when somebody asks for lines (milliseconds); the rest in the background."""
+LINE_INDEX_NOW_TABLES = 16
+"""So many indexes of segments are asked at once then: a millisecond each from a disk, two requests to a bucket."""
 LINE_INDEX_WAIT_S = 2.0
 """How long a jump to a line number waits for the counting to get there before it answers with an estimate."""
 LINE_INDEX_BLOCKS_MAX = 4_000_000
@@ -679,6 +681,9 @@ SEAL_BATCH_FILES = 20_000
 """Generations in one segment at most, and rows looked at together."""
 SEAL_TAIL_BYTES_MAX = 16 * MIB
 """What of a growing generation is copied, under its lock, when its file is given up for sealed bytes and a tail."""
+SEAL_PART_BYTES_MIN = 1 * MIB
+"""Where less room than this is left in a segment, no larger file is begun there: a piece that small is not worth its
+extent, and would cut a line."""
 SEAL_SCRATCH_BYTES_MIN = 1 * MIB
 """With less room for a segment nothing is sealed; with little, segments are small, and give room for larger ones."""
 SEGMENTS_OPEN_MAX = 64
@@ -693,6 +698,10 @@ SEAL_WAIT_S = 86400.0
 """… but not longer than this."""
 SEGMENT_GRACE_S = 86400.0
 """Objects of the store that nothing refers to are kept for so long: somebody may be reading, or about to commit."""
+SWEEP_EVERY_S = 3600.0
+"""Pause between two looks for such objects, after one at the start: they list the whole store, which a bucket bills."""
+SWEEP_LEFT_MAX = 100
+"""Files and objects named that could not be removed."""
 CARE_S = 30.0
 """Pause between two rounds of background duties."""
 CARE_NICE = 10
@@ -727,9 +736,22 @@ INDEXES_OPEN_MAX = 16
 INDEX_TABLES_MAX = 64
 """Tables of lines that one process keeps: some 20 KB each, 300 KB for a segment of 20,000 small files."""
 INDEX_AGAIN_S = 3600.0
-"""An index that could not be built is tried again after so long."""
+"""An index that could not be built is tried again after so long, each further time after twice as long …"""
+INDEX_AGAIN_S_MAX = 7 * 86400.0
+"""… but not longer: a disk may have been repaired, or a newer version may know what to do with such bytes."""
+INDEX_LATER_S = 60.0
+"""The same where the store did not answer for one segment, so that others come first; up to ``INDEX_AGAIN_S``."""
+INDEX_FAILED_NAMED_MAX = 20
+"""Segments named whose index could not be built; all are counted."""
 INDEX_STEP_S_MAX = 600.0
 """One frame in the process that builds indexes: milliseconds, but the first one of a machine compiles the kernels."""
+INDEX_S_MAX = 1200.0
+"""All work on one index there, 3 seconds for the largest usual one: sealing waits for it."""
+INDEX_MEMORY_BYTES_MAX = 3 * GIB
+"""Memory that this process may take for itself: 0.3 GiB for a usual segment of SEGMENT_BYTES, 1.7 for the worst that was
+tried (nothing but empty lines; random words take 0.9 to 1.3)."""
+INDEX_WORDS_CHARS_MAX = 300
+"""How much is told of what it said at its end."""
 INDEX_TURN_S_MAX = 60.0
 """After so long the building of missing indexes lets the other duties have their turn."""
 INDEX_WORKER_IDLE_S = 300.0

@@ -15,6 +15,7 @@ from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.engine import create_engine, sqlite_url
 from logferry.archive.durable import Disk
 from logferry.archive.records import GenerationRecord, Received
+from logferry.archive.store import Store
 from logferry.clock import ManualClock
 from logferry.limits import MIB
 from tests.security.amounts import amount
@@ -33,11 +34,15 @@ def catalog_url(folder: Path) -> str:
 class Shelf:
     """An open archive with one agent, ``web-01``."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None, min_free_bytes: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, disk: Disk | None = None, min_free_bytes: int = 0, store: Store | None = None
+    ) -> None:
         self.folder = folder
         self.clock = ManualClock()
         self.catalog = Catalog.open(catalog_url(folder), self.clock, disk=disk)
-        self.archive = Archive(str(folder), self.catalog, clock=self.clock, min_free_bytes=min_free_bytes, disk=disk)
+        self.archive = Archive(
+            str(folder), self.catalog, clock=self.clock, min_free_bytes=min_free_bytes, disk=disk, store=store
+        )
         if self.catalog.agents.get(AGENT) is None:
             self.catalog.agents.add(AGENT)
 

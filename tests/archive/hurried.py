@@ -39,6 +39,7 @@ TIMES = {
     "SEAL_LEAST_BYTES": 1,
     "SEAL_WAIT_S": 0.05,
     "SEGMENT_GRACE_S": 0.5,
+    "SWEEP_EVERY_S": 0.1,
 }
 
 

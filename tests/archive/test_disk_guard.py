@@ -15,10 +15,11 @@ from logferry.archive.incoming import Incoming
 from logferry.archive.many import WholeFile
 from logferry.archive.seal import Sealed
 from logferry.errors import Full
-from logferry.limits import DISK_RESERVE_BYTES, MIB, SEAL_SCRATCH_BYTES_MIN
+from logferry.limits import DISK_RESERVE_BYTES, INDEX_AGAIN_S, MIB, SEAL_SCRATCH_BYTES_MIN
 from tests.agent.crash.keepers import small_disk
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.segment.making import log_text
+from tests.archive.test_indexes import reindex
 from tests.archive.test_seal import seal
 
 FILES, FILE_BYTES = 16, MIB
@@ -167,6 +168,22 @@ def test_compaction_waits_for_room_and_says_so(place: Path, contents: dict[str, 
     done = compact()
     assert (done.into, done.problems) == (1, ())
     assert whole(shelf, contents)
+    shelf.close()
+
+
+def test_no_index_is_written_into_the_reserve(place: Path, contents: dict[str, bytes]) -> None:
+    """The segments count without, and get them when there is room again: soon, since nothing is wrong with them."""
+    shelf = Shelf(place / "archive")
+    segments = seal(shelf, segment_bytes=8 * MIB).segments
+    leave(place, DISK_RESERVE_BYTES + MIB // 16)
+    for _ in range(3):
+        done = reindex(shelf)
+        assert len(done) == segments
+        assert all("that stay free" in one.problem for one in done)
+        shelf.clock.advance(INDEX_AGAIN_S)
+    assert list((place / "archive/store").rglob("*.idx")) == []
+    (place / "filler").unlink()
+    assert [one.problem for one in reindex(shelf)] == [""] * segments
     shelf.close()
 
 

@@ -18,13 +18,17 @@ from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.index import Stretch
 from logferry.archive.index.kernel import OPAQUE
+from logferry.archive.index.layout import Blocks, Kind
 from logferry.archive.index.runs import CUT_END, CUT_START
 from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import BEGIN, IndexMaker, MakerApart, MakerHere, Making, send
 from logferry.archive.mend import Mended
 from logferry.archive.reindex import Reindexed
 from logferry.archive.seal import Sealed
-from logferry.errors import Later
+from logferry.archive.store import LocalStore
+from logferry.clock import ManualClock
+from logferry.errors import Damaged, Later, Unreachable
+from logferry.limits import INDEX_AGAIN_S, INDEX_AGAIN_S_MAX, INDEX_LATER_S, INDEX_MEMORY_BYTES_MAX
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.crashing import grow, killed_at_each_step
 from tests.archive.segment.making import log_text
@@ -201,12 +205,108 @@ def test_an_index_that_cannot_be_built_holds_up_nothing_and_comes_later(shelf: S
     shelf.clock.advance(3601)
     (again,) = reindex(shelf, Failing(at))
     assert f"no {at} today" in again.problem
+    assert shelf.catalog.indexing.problems(9) == [again.problem]
     shelf.clock.advance(3601)
+    assert reindex(shelf) == []  # it failed twice
+    shelf.clock.advance(3600)
     (built,) = reindex(shelf)
+    assert shelf.catalog.indexing.problems(9) == []
     assert (built.segment, built.problem, built.raw_bytes) == (record.name, "", len(content))
     assert shelf.archive.indexed(record.id) is not None
     assert sidecars(shelf) == named(shelf)
     assert reindex(shelf) == []
+
+
+def test_an_index_that_is_never_built_is_tried_more_and_more_seldom(shelf: Shelf) -> None:
+    shelf.put(LOG, log_text(5_000))
+    seal(shelf, Failing("add"))
+    (record,) = segments(shelf)
+    waits: list[float] = []
+    for _ in range(12):
+        row = index_record(shelf, record)
+        assert row.due_ns is not None
+        waits.append((row.due_ns - shelf.clock.now_ns()) / 1e9)
+        shelf.clock.advance(waits[-1])
+        assert len(reindex(shelf, Failing("add"))) == 1
+    assert waits[:4] == [INDEX_AGAIN_S, 2 * INDEX_AGAIN_S, 4 * INDEX_AGAIN_S, 8 * INDEX_AGAIN_S]
+    assert waits[-2:] == [INDEX_AGAIN_S_MAX, INDEX_AGAIN_S_MAX]
+    with shelf.catalog._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE indexes SET version = version - 1")
+    assert [bool(one.problem) for one in reindexed(shelf, Failing("add"))] == [True]
+    row = index_record(shelf, record)
+    assert row.due_ns == shelf.clock.now_ns() + INDEX_AGAIN_S * 1e9, "another version begins anew"
+
+
+def reindexed(shelf: Shelf, maker: IndexMaker) -> list[Reindexed]:
+    """Build at once what is to be built, as ``logferry reindex`` does."""
+    reindexer = shelf.archive.reindexer(maker)
+    return [reindexer.build(record) for record in reindexer.due(at_once=True)]
+
+
+class Silent(LocalStore):
+    """Does not answer when asked for one object."""
+
+    silent = ""
+
+    def read(self, name: str, offset: int, count: int) -> bytes:
+        if name == self.silent:
+            raise Unreachable("no answer")
+        return super().read(name, offset, count)
+
+
+def test_a_segment_that_the_store_does_not_give_comes_after_the_others(folder: Path) -> None:
+    """It comes again soon, then less soon, and is not told as one that cannot be indexed."""
+    store = Silent(str(folder / "store"))
+    shelf = Shelf(folder, store=store)
+    for number in range(2):
+        shelf.put(f"{number}.log", log_text(5_000, number))
+        for _ in shelf.archive.sealer(level=1).seal(shelf.clock.now_ns() + 1):
+            pass
+    oldest, newest = segments(shelf)
+    store.silent = newest.name
+    reindexer = shelf.archive.reindexer(HERE)
+    for wait_s in (INDEX_LATER_S, 2 * INDEX_LATER_S, 4 * INDEX_LATER_S):
+        assert next(reindexer.due()) == newest
+        with pytest.raises(Unreachable):
+            reindexer.build(newest)
+        assert list(reindexer.due())[:1] in ([oldest], [])
+        for record in reindexer.due():
+            assert reindexer.build(record).problem == ""
+        shelf.clock.advance(wait_s - 1)
+        assert list(reindexer.due()) == []
+        assert list(reindexer.due(at_once=True)) == [newest]
+        shelf.clock.advance(1)
+    assert shelf.catalog.indexing.sums(VERSION).failed == 0
+    store.silent = ""
+    assert reindexer.build(newest).problem == ""
+    assert list(reindexer.due()) == []
+    shelf.close()
+
+
+def test_a_segment_that_is_gone_before_its_index_is_built_is_no_failure(shelf: Shelf) -> None:
+    """Compacted when its turn comes, its object there or removed already, or while it is being indexed."""
+    for number in range(3):
+        shelf.put(f"{number}.log", log_text(5_000, number))
+        seal(shelf)
+    first, second, third = segments(shelf)
+
+    class Meanwhile(MakerHere):
+        def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+            for done in shelf.archive.compactor(level=2).compact(shelf.clock.now_ns()):
+                assert done.problems == ()
+            return super().begin(segment_id, arrivals)
+
+    def built(record: SegmentRecord, maker: IndexMaker = HERE) -> tuple[str, bool]:
+        done = shelf.archive.reindexer(maker).build(record)
+        return done.problem, done.is_gone
+
+    assert built(first, Meanwhile()) == ("", True)
+    assert built(second) == ("", True)
+    assert built(second, Failing("add")) == ("", True)
+    sweep(shelf)
+    assert built(third) == ("", True)
+    assert len(segments(shelf)) == 1
+    assert sidecars(shelf) == named(shelf) == []
 
 
 def test_segments_from_before_there_were_indexes_get_theirs_the_newest_first(shelf: Shelf) -> None:
@@ -352,18 +452,49 @@ def test_a_quick_look_finds_what_is_missing_cut_or_damaged_in_front(shelf: Shelf
     assert verify(shelf, deep=False) == []
 
 
-def test_a_reader_that_meets_damage_does_without_and_has_it_built_again(shelf: Shelf) -> None:
-    shelf.put(LOG, log_text(3_000_000))
+def block(path: Path, kind: Kind) -> int:
+    """A byte in the middle of the first block of a kind."""
+    data = path.read_bytes()
+    blocks = Blocks(lambda offset, count: data[offset : offset + count], len(data), where="it")
+    offset, stored, _, _ = blocks._entries[kind, 0]
+    return offset + stored // 2
+
+
+@pytest.mark.parametrize("where", ["header", "lines"])
+def test_a_reader_of_lines_that_meets_damage_does_without_and_has_it_built_again(shelf: Shelf, where: str) -> None:
+    """In front, where it is opened, or only in the block that tells of lines."""
+    content = log_text(3_000_000)
+    shelf.put(LOG, content)
     seal(shelf, segment_bytes=1 << 22)
     (path,) = named(shelf)
-    flip(path, path.stat().st_size // 2)
-    flip(path, 10)
+    flip(path, 10 if where == "header" else block(path, Kind.GRANULES))
     (file,) = shelf.catalog.files.each()
     with shelf.archive.lines(file.generation_id) as lines:
-        assert lines.total == log_text(3_000_000).count(b"\n")
+        assert lines.total == content.count(b"\n")
     assert shelf.catalog.indexing.sums(VERSION).indexed == 0
     assert len(reindex(shelf)) == 1
     assert shelf.catalog.indexing.sums(VERSION).indexed == 1
+
+
+def test_a_search_that_meets_damage_does_without_and_has_it_built_again(shelf: Shelf) -> None:
+    """Of a block that nobody reads before somebody asks for a word; lines are told all the same."""
+    content = log_text(3_000_000)
+    shelf.put(LOG, content)
+    seal(shelf, segment_bytes=1 << 22)
+    (path,) = named(shelf)
+    (record,) = segments(shelf)
+    flip(path, block(path, Kind.TYPE_TEXT))
+    indexed = shelf.archive.indexed(record.id)
+    assert indexed is not None
+    (file,) = shelf.catalog.files.each()
+    with shelf.archive.lines(file.generation_id) as lines:
+        assert lines.total == content.count(b"\n")
+    with pytest.raises(Damaged) as damage:
+        indexed.index.word(b"nowhere")
+    indexed.distrust(damage.value)
+    assert shelf.archive.indexed(record.id) is None
+    assert [one.problem for one in reindex(shelf)] == [""]
+    assert shelf.archive.indexed(record.id) is not None
 
 
 def mend(shelf: Shelf, *, write: bool = True) -> list[Mended]:
@@ -377,8 +508,10 @@ def test_repair_builds_damaged_indexes_again_and_calls_nothing_lost(shelf: Shelf
     assert mend(shelf) == []
     (path,) = named(shelf)
     flip(path, path.stat().st_size - 3)
-    (found,) = mend(shelf, write=False)
-    assert (found.kind, found.mended, found.is_damage) == ("index", False, False)
+    for _ in range(2):
+        (found,) = mend(shelf, write=False)
+        assert (found.kind, found.mended, found.is_damage) == ("index", False, False)
+        assert shelf.catalog.indexing.sums(VERSION)[1:] == (1, path.stat().st_size, 0), "it only looks"
     (mended,) = mend(shelf)
     assert (mended.kind, mended.mended, mended.is_damage) == ("index", True, False)
     assert mend(shelf) == []
@@ -508,21 +641,88 @@ def test_a_process_of_its_own_builds_the_same_index(shelf: Shelf, apart: MakerAp
     assert (shelf.folder / "store" / index_record(shelf, record).name).read_bytes() == there
 
 
+class Killing(MakerApart):
+    """Its process is killed in the middle of an index."""
+
+    def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
+        making = super().begin(segment_id, arrivals)
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGKILL)
+        return making
+
+
 def test_a_process_that_dies_costs_one_index_and_the_next_is_built(shelf: Shelf, apart: MakerApart) -> None:
     shelf.put(LOG, log_text(50_000))
     assert seal(shelf, apart).problems == ()
-    pid = apart.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
     more = log_text(50_000, 2)
     shelf.put("other.log", more)
-    done = seal(shelf, apart)
+    killing = Killing()
+    done = seal(shelf, killing)
+    killing.close()
     assert done.segments == 1
     assert "ended (-9)" in done.problems[0]
     assert shelf.current("other.log") == more
     shelf.clock.advance(3601)
     assert [one.problem for one in reindex(shelf, apart)] == [""]
+
+
+def test_a_process_that_dies_while_it_has_nothing_to_do_costs_nothing(shelf: Shelf, apart: MakerApart) -> None:
+    """The machine had too little memory for a moment."""
+    shelf.put(LOG, log_text(50_000))
+    assert seal(shelf, apart).problems == ()
+    pid = apart.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until_ended(pid)
+    shelf.put("other.log", log_text(50_000, 2))
+    assert seal(shelf, apart).problems == ()
     assert apart.pid != pid
+
+
+def test_the_process_is_the_first_to_go_and_gets_so_much_memory(apart: MakerApart) -> None:
+    apart.begin(bytes(16), {})
+    making = apart.begin(bytes(16), {"": time.time_ns()})
+    making.add(b"a line\n", [Stretch("", 0, 7, True, True)])
+    assert making.finish()  # so it is past its beginning
+    assert Path(f"/proc/{apart.pid}/oom_score_adj").read_text() == "1000\n"
+    (told,) = (line for line in Path(f"/proc/{apart.pid}/limits").read_text().splitlines() if "Max data size" in line)
+    assert told.split()[3] == str(INDEX_MEMORY_BYTES_MAX)
+
+
+def test_a_process_that_wants_more_memory_ends_and_says_so() -> None:
+    program = (
+        "import sys, logferry.archive.index_worker as worker, logferry.archive.index_making as making\n"
+        "worker.INDEX_MEMORY_BYTES_MAX = 1 << 28\n"
+        "worker.bound()\n"
+        "making.MakerHere.begin = lambda *_: bytearray(1 << 29)\n"
+        "worker.serve(sys.stdin.buffer, sys.stdout.buffer)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stderr is not None
+        send(child.stdin, BEGIN, bytes(16) + b"{}")
+        assert child.wait(60) == 1
+        assert child.stderr.read().rstrip().endswith(b"MemoryError")
+
+
+class Ticking(ManualClock):
+    """Much time passes whenever somebody looks."""
+
+    def monotonic_s(self) -> float:
+        self.advance(1_000)
+        return super().monotonic_s()
+
+
+def test_an_index_that_takes_too_long_in_all_is_given_up(shelf: Shelf) -> None:
+    """However short each of its frames takes."""
+    apart = MakerApart(index_s=4_500, clock=Ticking())
+    shelf.put(LOG, log_text(4_000_000))
+    done = seal(shelf, apart, segment_bytes=1 << 23)
+    assert done.segments == 1
+    assert "took too long and was ended (-9)" in done.problems[0]
+    shelf.put("other.log", log_text(50_000, 2))
+    assert seal(shelf, apart).problems == ()
+    apart.close()
 
 
 def test_a_process_that_hangs_is_ended(shelf: Shelf) -> None:
@@ -535,7 +735,7 @@ def test_a_process_that_hangs_is_ended(shelf: Shelf) -> None:
     apart._child._step_s = 0.5
     os.kill(pid, signal.SIGSTOP)
     shelf.put("other.log", log_text(50_000, 2))
-    assert "ended (-9)" in seal(shelf, apart).problems[0]
+    assert "took too long and was ended (-9)" in seal(shelf, apart).problems[0]
     apart.close()
 
 
@@ -574,6 +774,22 @@ def test_what_a_process_said_at_its_end_is_told() -> None:
     maker.close()
 
 
+def test_what_it_said_is_told_in_few_words_and_without_signs_for_a_terminal() -> None:
+    maker = MakerApart()
+    making = maker.begin(bytes(16), {})
+    assert maker._child is not None
+    maker._child._told.write(b"\x1b[31mred\n" + b"\x1b[31m\xff red" * 100_000 + b"\n")
+    maker._child._told.flush()
+    assert maker.pid is not None
+    os.kill(maker.pid, signal.SIGKILL)
+    with pytest.raises(Later) as told:
+        making.finish()
+    assert "red" in str(told.value)
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 600
+    maker.close()
+
+
 def test_a_process_does_not_outlive_whoever_started_it() -> None:
     program = (
         "import sys, time; from logferry.archive.index_making import MakerApart; maker = MakerApart();"
@@ -584,6 +800,11 @@ def test_a_process_does_not_outlive_whoever_started_it() -> None:
         pid = int(parent.stdout.readline())
         assert is_running(pid)
         parent.kill()
+    until_ended(pid)
+
+
+def until_ended(pid: int) -> None:
+    """Wait until a process has ended."""
     deadline = time.monotonic() + 60
     while is_running(pid):
         assert time.monotonic() < deadline

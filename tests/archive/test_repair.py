@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from logferry.archive.catalog.writer import Change
+from logferry.archive.committing import CommitSegment
 from logferry.archive.rebuild import Rebuilt
-from logferry.archive.seal import CommitSegment
 from logferry.archive.segment import Builder, HeldGeneration
 from logferry.errors import Damaged
 from logferry.names import aside_name

@@ -24,6 +24,7 @@ from logferry.archive.many import WholeFile
 from logferry.archive.removal import RemoveFile, made_free, made_free_above
 from logferry.archive.seal import Sealed
 from logferry.archive.segment import salvage
+from logferry.archive.store import LocalStore
 from logferry.errors import Busy, Damaged, Differs, LogferryError
 from logferry.names import aside_name
 from tests.archive.conftest import AGENT, Shelf
@@ -372,6 +373,26 @@ def test_an_older_catalog_that_was_put_back_removes_no_segment(shelf: Shelf) -> 
     assert older.archive.sealer().sweep(5) == 0
     assert len(list((shelf.folder / "store").rglob("*.zst"))) == 1
     older.close()
+
+
+def test_what_is_written_is_read_back_once(folder: Path) -> None:
+    """A bucket bills each request, and a disk has other things to do."""
+
+    class Counting(LocalStore):
+        read_bytes = 0
+
+        def read(self, name: str, offset: int, count: int) -> bytes:
+            data = super().read(name, offset, count)
+            self.read_bytes += len(data)
+            return data
+
+    store = Counting(str(folder / "store"))
+    shelf = Shelf(folder, store=store)
+    for number in range(20):
+        shelf.put(f"{number}.log", random.Random(number).randbytes(300_000))
+    done = seal(shelf, segment_bytes=1 << 23)
+    assert done.bytes <= store.read_bytes < done.bytes + 200_000  # the end, where the manifest is, twice
+    shelf.close()
 
 
 def test_many_small_files_with_long_names_are_sealed(shelf: Shelf) -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 import logferry.archive.line_index as line_index_module
 import logferry.archive.lines as lines_module
 from logferry.archive import GenerationReader, Lines
-from logferry.archive.line_index import LineIndexes
+from logferry.archive.index.runs import RunTable
+from logferry.archive.indexes import Indexes
+from logferry.archive.line_index import LineIndexes, Told
 from logferry.archive.sealed_lines import told_of
 from logferry.clock import ManualClock
 from logferry.errors import Damaged
 from logferry.limits import LINE_BYTES_SHOWN_MAX, MIB
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.segment.making import log_text
-from tests.archive.test_indexes import named, reindex, seal, segments
+from tests.archive.test_indexes import index_record, named, reindex, seal, segments
 
 LOG = "var/log/app.log"
 SEED = int(os.environ.get("LOGFERRY_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
@@ -30,6 +34,14 @@ def generation_of(shelf: Shelf, path: str = LOG) -> int:
     file = shelf.catalog.files.at(AGENT, path)
     assert file is not None
     return file.generation_id
+
+
+def all_told(shelf: Shelf, at: int = 0, before: int = 0, most: int = 1_000) -> tuple[list[int], list[int]]:
+    """What the indexes tell of the log's lines behind byte ``at``."""
+    generation = generation_of(shelf)
+    with shelf.archive.open(generation) as reader:
+        told = told_of(shelf.archive._rooms, generation, reader, at, before, most)
+    return list(told.places), list(told.ends)
 
 
 class Plain:
@@ -83,7 +95,7 @@ def opened(shelf: Shelf, generation: int) -> Iterator[tuple[Lines, list[tuple[in
             return read_at(offset, count)
 
         reader.read_at = noting  # type: ignore[method-assign]
-        indexes = LineIndexes(shelf.archive.open, ManualClock(), lambda one: told_of(shelf.archive._rooms, one))
+        indexes = LineIndexes(shelf.archive.open, ManualClock(), partial(told_of, shelf.archive._rooms))
         yield Lines(reader, indexes, generation), reads
         indexes.close()
 
@@ -203,7 +215,7 @@ def test_utf_16_is_counted_as_before(shelf: Shelf, encoding: str) -> None:
     whole = ("\ufeff" + "a line of text \u0a0a\u0a41\n" * 100_000).encode(encoding)
     shelf.put(LOG, whole)
     seal(shelf, segment_bytes=1 << 20)
-    assert len(told_of(shelf.archive._rooms, generation_of(shelf))[0]) == 0
+    assert all_told(shelf) == ([], [])
     with opened(shelf, generation_of(shelf)) as (lines, _):
         check(lines, Plain(whole), [1, 2, 3, 150_000, whole.count(b"\n")])
 
@@ -230,7 +242,7 @@ def test_moved_extents_are_told_by_the_new_segment(shelf: Shelf) -> None:
     for _ in shelf.archive.compactor(level=2, segment_bytes=1 << 23).compact(shelf.clock.now_ns()):
         pass
     reindex(shelf)
-    places, ends = told_of(shelf.archive._rooms, generation_of(shelf))
+    places, ends = all_told(shelf)
     assert (places[-1], ends[-1]) == (len(whole), whole.count(b"\n"))
     assert all(whole[:place].count(b"\n") == end for place, end in zip(places, ends, strict=True))
 
@@ -265,3 +277,127 @@ def test_a_reader_tells_how_much_of_it_is_sealed(shelf: Shelf) -> None:
     assert sealed() == 50_000
     shelf.put(LOG, b"more\n", offset=50_000)
     assert sealed() == 50_000
+
+
+# A little at a time --------------------------------------------------------------------------------------------------
+
+
+def in_many_segments(shelf: Shelf) -> bytes:
+    """A log of 12 MiB in 12 segments; returns it."""
+    whole = log_text(12 * MIB)
+    shelf.put(LOG, whole)
+    seal(shelf, segment_bytes=MIB)
+    assert len(segments(shelf)) >= 12
+    return whole
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Segments whose indexes are asked for their lines, in order; two at once are enough."""
+    found: list[int] = []
+    runs = Indexes.runs
+
+    def noting(indexes: Indexes, segment_id: int) -> RunTable | None:
+        found.append(segment_id)
+        return runs(indexes, segment_id)
+
+    monkeypatch.setattr(Indexes, "runs", noting)
+    monkeypatch.setattr(line_index_module, "LINE_INDEX_NOW_TABLES", 2)
+    monkeypatch.setattr(lines_module, "LINE_INDEX_NOW_BYTES", 0)
+    return found
+
+
+def test_a_request_asks_few_indexes_and_estimates_the_rest(
+    shelf: Shelf, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The background goes on where it stopped, asks each index once, and reads no text for it."""
+    monkeypatch.setattr(lines_module, "LINE_INDEX_WAIT_S", -1.0)
+    whole = in_many_segments(shelf)
+    plain = Plain(whole)
+    last = len(plain.starts)
+    held = threading.Event()
+    with shelf.archive.open(generation_of(shelf)) as reader:
+
+        def waiting(generation_id: int) -> GenerationReader:
+            assert held.wait(60)
+            return shelf.archive.open(generation_id)
+
+        indexes = LineIndexes(waiting, ManualClock(), partial(told_of, shelf.archive._rooms))
+        lines = Lines(reader, indexes, generation_of(shelf))
+        assert len(asked) == 2
+        assert lines.total is None
+        page = lines.page_from(last, 1)
+        assert (page.exact, page.rows[0].number) == (False, None)
+        assert lines.page_from(5, 1).rows[0].number == 5
+        assert len(asked) <= 6
+        held.set()
+        until(lambda: lines.total is not None)
+        check(lines, plain, [1, last // 2, last])
+        assert {record.id for record in segments(shelf)[:-2]} <= set(asked), "less than a MiB is counted"
+        assert len(asked) <= len(segments(shelf)) + 2
+        indexes.close()
+
+
+def test_a_search_that_has_the_time_asks_all_indexes_rather_than_counting(shelf: Shelf, asked: list[int]) -> None:
+    whole = in_many_segments(shelf)
+    plain = Plain(whole)
+    last = len(plain.starts)
+    with opened(shelf, generation_of(shelf)) as (lines, reads):
+        assert lines.number_at(plain.starts[-1], lambda: True) == last
+        assert sum(count for _, count in reads) < 2 * MIB
+        assert lines.page_from(last // 2, 1).exact
+
+
+def test_what_one_index_cannot_tell_is_counted_and_the_next_ones_tell_the_rest(shelf: Shelf, asked: list[int]) -> None:
+    whole = in_many_segments(shelf)
+    plain = Plain(whole)
+    last = len(plain.starts)
+    gap = segments(shelf)[4]
+    (shelf.folder / "store" / index_record(shelf, gap).name).unlink()
+    with opened(shelf, generation_of(shelf)) as (lines, reads):
+        assert lines.number_at(plain.starts[-1], lambda: True) == last
+        check(lines, plain, [1, last // 3, last // 2, last])
+        counted = sum(count for _, count in reads if count == line_index_module.STEP)
+        assert counted <= 3 * MIB
+
+
+@pytest.mark.parametrize("turn", range(10))
+def test_told_from_anywhere_are_the_same_lines(shelf: Shelf, turn: int) -> None:
+    """From the middle of a granule or a run, from the end of an extent, a few indexes at a time."""
+    dice = random.Random(f"{SEED} told {turn}")
+    print(f"LOGFERRY_SEED={SEED}")
+    whole = some_text(dice, dice.randrange(500_000, 3_000_000))
+    shelf.put(LOG, whole)
+    seal(shelf, segment_bytes=dice.choice([100_000, 300_000, 1_200_000]))
+    for _ in range(20):
+        at = dice.choice([0, dice.randrange(len(whole)), len(whole) - 1])
+        most = dice.choice([1, 2, 5, 100])
+        places, ends = all_told(shelf, at, whole[:at].count(b"\n"), most)
+        assert all(place > at for place in places)
+        assert [whole[:place].count(b"\n") for place in places] == ends
+        assert places
+        if most > len(segments(shelf)):
+            assert places[-1] == len(whole)
+
+
+def test_whoever_fails_to_tell_is_asked_again() -> None:
+    """What it was asked is not taken for told before it has told."""
+    answers: list[Told | Damaged] = [Damaged("not now", where="it"), Told([2 * MIB], [7], 2 * MIB)]
+
+    def told(*_: object) -> Told:
+        answer = answers.pop(0)
+        if isinstance(answer, Damaged):
+            raise answer
+        return answer
+
+    class Sealed(GenerationReader):
+        @property
+        def sealed_bytes(self) -> int:
+            return self.size
+
+    reader = Sealed(None, 2 * MIB, "it")
+    indexes = LineIndexes(lambda _: reader, ManualClock(), told)
+    with pytest.raises(Damaged):
+        indexes.ask(1, reader)
+    assert indexes.ask(1, reader).last == (2 * MIB, 7)
+    indexes.close()

@@ -19,6 +19,7 @@ import pytest
 
 from logferry.ftp import FtpServer, MemoryUsers, TlsIdentity, User
 from tests.docs.pages import WAIT_S, blocks
+from tests.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "ftp" / "coming-from.md"
 CODE = {tuple(block.kind.split()): block.text for block in blocks(PAGE.read_text())}
@@ -37,13 +38,6 @@ def folder(tmp_path: Path) -> Path:
     agent = {"passwd": "a long secret", "perm": "elr", "dirpath": "files"}
     (tmp_path / "users.json").write_text(json.dumps({"agent": agent}))
     return tmp_path
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.ftp.kit import RawClient
-from tests.ftp.peers import free_port, wait_for_port
+from tests.ftp.peers import wait_for_port
+from tests.ports import free_port
 
 _LINE = re.compile(r"(?P<thread>[0-9]+) +(?P<name>[a-z0-9_]+)\((?P<arguments>.*)\) += (?P<result>-?[0-9]+)")
 _BEGUN = re.compile(r"(?P<thread>[0-9]+) +(?P<head>[a-z0-9_]+\(.*) <unfinished \.\.\.>")

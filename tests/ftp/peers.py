@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from logferry.ftp import FtpClient, TlsIdentity
+from tests.ports import free_port
 
 START_S_MAX = 15.0
 
@@ -72,14 +73,6 @@ def _children(pid: int) -> list[int]:
             for child in (task / "children").read_text().split():
                 found += [*_children(int(child)), int(child)]
     return found
-
-
-def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -27,7 +27,7 @@ from logferry.errors import (
 )
 from logferry.ftp import Aborted, FtpClient, SendSource, StoreItem
 from tests.ftp.faulty import Faults, FaultyServer
-from tests.ftp.peers import free_port
+from tests.ports import free_port
 
 PROMPT_S_MAX = 10.0  # usually milliseconds; far below the time-out of 60 s that would end these calls otherwise
 BIG = random.Random(42).randbytes(8_000_000)

@@ -15,7 +15,7 @@ import pytest
 from logferry.errors import BadConfig, Refused, TimedOut, Unreachable
 from logferry.ftp import TlsIdentity
 from logferry.ftp.client_tls import checked_pins, client_context, open_tls
-from tests.ftp.peers import free_port
+from tests.ports import free_port
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.ftp.peers import free_port, logferry
+from tests.ftp.peers import logferry
+from tests.ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mirror.py"
 

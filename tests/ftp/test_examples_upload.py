@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ftp.peers import free_port, logferry
+from tests.ftp.peers import logferry
+from tests.ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "upload.py"
 

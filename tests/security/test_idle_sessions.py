@@ -18,7 +18,7 @@ import pytest
 
 from logferry.limits import FTP_PASSWORD_CHECKS_MAX
 from tests.ftp.kit import until
-from tests.ftp.peers import free_port
+from tests.ports import free_port
 from tests.security.amounts import HEAVY, amount
 
 SESSIONS = amount("idle", 500, 10_000)

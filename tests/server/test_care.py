@@ -7,9 +7,11 @@ import ftplib
 import io
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.sealing import SegmentRecord
@@ -18,7 +20,7 @@ from logferry.archive.index_making import MakerHere
 from logferry.archive.store import CachedStore
 from logferry.clock import SYSTEM, ManualClock
 from logferry.errors import BadConfig, Conflict
-from logferry.limits import COMPACT_LEVEL, SEAL_WAIT_S
+from logferry.limits import COMPACT_LEVEL, INDEX_AGAIN_S_MAX, SEAL_WAIT_S, SEGMENT_GRACE_S, SWEEP_EVERY_S
 from logferry.server.care import Care
 from logferry.server.catalogs import catalog_url
 from logferry.server.config import RetentionConfig, ServerConfig, StoreConfig, config_from_json
@@ -27,6 +29,7 @@ from logferry.server.parts import FtpPart
 from logferry.server.rebuilding import rebuilt
 from logferry.server.store import store_of
 from tests.archive.segment.making import log_text
+from tests.archive.test_indexes import Failing
 from tests.server.site import PASSWORD, Site, fetched, store
 
 
@@ -154,6 +157,58 @@ def test_segments_get_their_indexes_and_lost_ones_come_back(site: Site) -> None:
     assert site.catalog.care.flaws() == []
     later(site, 3 * site.config.archive.scrub_every + 30).turn()
     assert site.catalog.indexing.sums(VERSION)[:2] == (1, 1)
+    site.catalog.close()
+
+
+def test_objects_that_nobody_needs_go_at_the_start_and_then_hourly(site: Site) -> None:
+    """Looking for them lists the whole store."""
+    sealed(site)
+    (segment,) = (Path(site.config.data_dir) / "store").rglob("*.zst")
+    care = later(site, 3 * SEGMENT_GRACE_S)
+    clock = care._clock
+    assert isinstance(clock, ManualClock)
+
+    def orphan(digit: str) -> Path:
+        path = segment.with_name(f"{digit * 32}.zst")
+        shutil.copy(segment, path)
+        return path
+
+    one = orphan("1")
+    care.turn()
+    assert not one.exists()
+    two = orphan("2")
+    for _ in range(2):
+        clock.advance(SWEEP_EVERY_S / 2 - 1)
+        care.turn()
+        assert two.exists()
+    clock.advance(2)
+    care.turn()
+    assert not two.exists()
+    site.catalog.close()
+
+
+def test_an_index_that_is_not_built_is_named_once_for_each_reason(site: Site) -> None:
+    sealed(site)
+    with site.catalog._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM indexes")
+    (record,) = counting(site)
+    care = later(site, 2 * SEAL_WAIT_S)
+    clock, maker = care._clock, Failing("add")
+    assert isinstance(clock, ManualClock)
+    care._reindexer = Archive(site.config.data_dir, site.catalog, clock=clock).reindexer(maker)
+    said: list[str] = []
+    for turn in range(8):
+        with capture_logs() as entries:
+            care.turn()
+        said += [entry["why"] for entry in entries if entry.get("segment") == record.name]
+        maker.at = "finish" if turn >= 3 else "add"
+        clock.advance(INDEX_AGAIN_S_MAX)
+    assert [word for why in said for word in why.split() if word in ("add", "finish")] == ["add", "finish"]
+    assert "no finish today" in site.catalog.indexing.problems(9)[0]
+    maker.at = ""
+    with capture_logs() as entries:
+        care.turn()
+    assert [entry["event"] for entry in entries if entry["log_level"] == "warning"] == []
     site.catalog.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -15,16 +14,10 @@ from logferry.archive import Archive
 from logferry.names import escape_path, temporary_name
 from logferry.testing.ledger import Ledger, Life
 from logferry.testing.logtree import ODD_NAMES, WEB, LogTree, Rotation
+from tests.ports import free_port
 from tests.server.site import Site
 
 AGENT = "web-01"
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 class Writers(threading.Thread):

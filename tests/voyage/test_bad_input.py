@@ -17,8 +17,8 @@ from logferry.agent.status import read_status
 from logferry.cli.agent_status import lines
 from logferry.cli.place import parse
 from tests.conftest import Site
+from tests.ports import free_port
 from tests.server.helpers import eventually
-from tests.voyage.journey import free_port
 
 AGENT = "web-01"
 LONG_LINE_BYTES = 100_000_000

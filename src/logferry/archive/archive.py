@@ -28,6 +28,7 @@ from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.many import Many, WholeFile
 from logferry.archive.mend import Mended, mend
+from logferry.archive.object_reader import Pace, no_pace
 from logferry.archive.partials import arriving_bytes, held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
@@ -43,7 +44,7 @@ from logferry.archive.sinks import GrowthSink, PartialSink, RewriteSink, Sink
 from logferry.archive.store import Store
 from logferry.archive.texts import Check, Text, Texts, no_check
 from logferry.archive.tree import Tree
-from logferry.archive.verify import Pace, Verifier, no_pace
+from logferry.archive.verify import Verifier
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError, Refused
 from logferry.limits import COMPACT_LEVEL, SEAL_LEVEL, SEGMENT_BYTES

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
+from logferry.archive.facts import known
 from logferry.archive.index_making import IndexMaker
 from logferry.archive.likeness import likeness
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
-from logferry.archive.seal import known
 from logferry.archive.segment import Builder, HeldGeneration
 from logferry.archive.segment.manifest import told_bytes_max
 from logferry.archive.writing import SegmentWriter

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from logferry.archive.catalog.indexing import IndexRecord
+from logferry.archive.object_reader import ObjectReader, behind_cache
 from logferry.archive.objects import INDEX_SUFFIX, SEGMENT_SUFFIX, segment_of
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Builder, Finding, HeldGeneration, Manifest, Salvaged, Segment, salvage
 from logferry.archive.sidecars import found_index
 from logferry.archive.store import Store, StoredObject
-from logferry.archive.verify import Reading, behind_cache
 from logferry.archive.writing import SegmentWriter
 from logferry.errors import Damaged
-from logferry.limits import COMPACT_LEVEL, COPY_BYTES
+from logferry.limits import COMPACT_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def look_through(rooms: Rooms, agent: str, *, deep: bool) -> Findings:
     for found in objects:
         if not found.name.endswith(SEGMENT_SUFFIX):
             continue
-        reading = Reading(store, found.name)
+        reading = ObjectReader(store, found.name)
         where = f"store/{found.name}"
         try:
             segment = Segment.open(reading.read, found.size, where=where)
@@ -117,10 +117,9 @@ def _index(store: Store, manifest: Manifest, beside: Iterable[StoredObject]) -> 
     return found_index(store, manifest, ((one.name, one.size) for one in newest_first))
 
 
-def _verified(segment: Segment, reading: Reading) -> Iterator[Finding]:
+def _verified(segment: Segment, reading: ObjectReader) -> Iterator[Finding]:
     yield from segment.verify()
-    while reading.hashed_bytes < segment.size:
-        reading.read(reading.hashed_bytes, COPY_BYTES)
+    reading.hash_all(segment.size)
 
 
 # Damaged segments -------------------------------------------------------------------------------------------------

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO, Protocol
 
 from logferry.archive.index.granules import Stretch
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Later
-from logferry.limits import INDEX_STEP_S_MAX, INDEX_WORKER_IDLE_S
+from logferry.limits import INDEX_S_MAX, INDEX_STEP_S_MAX, INDEX_WORDS_CHARS_MAX, INDEX_WORKER_IDLE_S
+from logferry.names import shown
 
 HEAD = struct.Struct("<cQ")
 """Every message between the two processes: what it is, and how many bytes follow."""
 BEGIN, STRETCHES, FRAME, FINISH, INDEX = b"B", b"S", b"F", b"E", b"I"
 _TOLD_BYTES = 4096
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""The kernels use one. numpy would start one for each core, and set memory aside for each, which counts as taken."""
 _END_S = 10.0
+_LOOK_S = 0.25
+"""How exactly it is known that an exchange takes too long."""
 
 
 class Making(Protocol):
@@ -86,11 +93,23 @@ class MakerApart:
     """Builds in a process of its own, started when it is needed. Not thread-safe."""
 
     def __init__(
-        self, *, idle_s: float = INDEX_WORKER_IDLE_S, step_s: float = INDEX_STEP_S_MAX, clock: Clock = SYSTEM
+        self,
+        *,
+        idle_s: float = INDEX_WORKER_IDLE_S,
+        step_s: float = INDEX_STEP_S_MAX,
+        index_s: float = INDEX_S_MAX,
+        clock: Clock = SYSTEM,
     ) -> None:
-        """``idle_s``: after so long without work ``rest`` ends the process. ``step_s``: for one frame, at most."""
+        """For the process.
+
+        Args:
+            idle_s: after so long without work ``rest`` ends it.
+            step_s: for one frame, at most.
+            index_s: for one index, at most, the time that it waits for frames left out.
+        """
         self._idle_s = idle_s
         self._step_s = step_s
+        self._index_s = index_s
         self._clock = clock
         self._child: _Child | None = None
         self._used_s = 0.0
@@ -103,10 +122,10 @@ class MakerApart:
     def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> Making:
         """See ``IndexMaker.begin``."""
         self._used_s = self._clock.monotonic_s()
-        if self._child is not None and not self._child.is_well:
+        if self._child is not None and not (self._child.is_well and self._child.is_running):
             self.close()
         if self._child is None:
-            self._child = _Child(self._step_s)
+            self._child = _Child(self._step_s, self._index_s, self._clock)
         self._child.begin(segment_id, arrivals)
         return self._child
 
@@ -125,8 +144,11 @@ class MakerApart:
 class _Child:
     """The process, and the index that it is making."""
 
-    def __init__(self, step_s: float) -> None:
+    def __init__(self, step_s: float, index_s: float, clock: Clock) -> None:
         self._step_s = step_s
+        self._index_s = index_s
+        self._left_s = index_s
+        self._clock = clock
         self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
         try:
             self._process = subprocess.Popen(
@@ -135,6 +157,7 @@ class _Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._told,
+                env={**os.environ, **_ONE_THREAD},
             )
         except OSError as error:
             self._told.close()
@@ -142,8 +165,11 @@ class _Child:
         self.pid = self._process.pid
         self.is_well = True
         """Whether it waits for the next message: no exchange failed, or was broken off."""
+        self._is_late = False
+        self._watch = _Watch(self._end_late)
 
     def begin(self, segment_id: bytes, arrivals: Mapping[str, int]) -> None:
+        self._left_s = self._index_s
         self._step(lambda: self._send(BEGIN, segment_id + json.dumps(dict(arrivals)).encode()))
 
     def add(self, content: bytes, stretches: Sequence[Stretch], /) -> None:
@@ -175,21 +201,36 @@ class _Child:
 
     def _step(self, work: Callable[[], None]) -> None:
         """One exchange. A process that takes for ever is ended, and says nothing then."""
-        watch = threading.Timer(self._step_s, self._process.kill)
-        watch.daemon = True
-        watch.start()
         self.is_well = False
+        if self._left_s <= 0:
+            self._end_late()
+            raise self._ended()
+        began_s = self._clock.monotonic_s()
         try:
-            work()
+            with self._watch.within(min(self._step_s, self._left_s)):
+                work()
             self.is_well = True
         except (OSError, EOFError) as error:
-            code = self._code()
-            raise Later(
-                f"the process that builds indexes ended ({code}): {self._last_words()}",
-                hint="the segment counts without an index; it is tried again later",
-            ) from error
+            raise self._ended() from error
         finally:
-            watch.cancel()
+            self._left_s -= self._clock.monotonic_s() - began_s
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended meanwhile, by itself or by somebody else."""
+        return self._process.poll() is None
+
+    def _end_late(self) -> None:
+        self._is_late = True
+        self._process.kill()
+
+    def _ended(self) -> Later:
+        code = self._code()
+        how = "took too long and was ended" if self._is_late else "ended"
+        return Later(
+            f"the process that builds indexes {how} ({code}): {self._last_words()}",
+            hint="the segment counts without an index; it is tried again later",
+        )
 
     def _code(self) -> int:
         try:
@@ -201,27 +242,76 @@ class _Child:
     def _last_words(self) -> str:
         size = self._told.seek(0, io.SEEK_END)
         self._told.seek(max(0, size - _TOLD_BYTES))
-        lines = self._told.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        lines = self._told.read(_TOLD_BYTES).decode(errors="replace").strip().splitlines()
+        return shown(lines[-1][:INDEX_WORDS_CHARS_MAX]) if lines else "it said nothing"
 
     def end(self) -> None:
         """It ends when it hears nothing more; at once, if an exchange was broken off: it may wait to be heard."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        watch = threading.Timer(self._step_s, self._process.kill)
-        watch.daemon = True
-        watch.start()
         if not self.is_well:
             self._process.kill()
         try:
-            self._process.stdin.close()
+            with self._watch.within(self._step_s):
+                self._process.stdin.close()
+                self._process.wait()
         except BrokenPipeError:  # it is gone already, with something left in our buffer
             pass
         finally:
             self._process.wait()
-            watch.cancel()
+            self._watch.close()
             self._process.stdout.close()
             self._told.close()
+
+
+class _Watch:
+    """Tells when an exchange takes too long: whoever waits for a pipe cannot look at a clock.
+
+    One thread for all of them, as there are two for each MiB: it looks up now and then, and sleeps in between.
+    """
+
+    def __init__(self, late: Callable[[], None]) -> None:
+        self._late = late
+        self._steps = 0
+        """Exchanges begun and ended: odd while one goes on."""
+        self._most_s = 0.0
+        self._busy = threading.Event()
+        self._closed = threading.Event()
+        threading.Thread(target=self._look, name="index-watch", daemon=True).start()
+
+    @contextmanager
+    def within(self, most_s: float) -> Iterator[None]:
+        """Inside is one exchange. ``late`` is called when it has not ended after ``most_s`` seconds, about."""
+        self._most_s = most_s
+        self._steps += 1
+        if not self._busy.is_set():
+            self._busy.set()
+        try:
+            yield
+        finally:
+            self._steps += 1
+
+    def _look(self) -> None:
+        seen, waited_s = 0, 0.0
+        while not self._closed.is_set():
+            self._busy.wait()
+            if self._steps != seen:
+                seen, waited_s = self._steps, 0.0
+            elif seen % 2 == 0:
+                self._busy.clear()
+                if self._steps != seen:  # one began a moment ago, and took us for awake
+                    self._busy.set()
+                continue
+            elif waited_s >= self._most_s:
+                self._late()
+            pause_s = min(_LOOK_S, self._most_s)
+            self._closed.wait(pause_s)
+            waited_s += pause_s
+
+    def close(self) -> None:
+        """No more looking."""
+        self._closed.set()
+        self._busy.set()
 
 
 def send(to: IO[bytes], kind: bytes, payload: bytes) -> None:

@@ -6,15 +6,17 @@ message takes it longer than ``INDEX_STEP_S_MAX``, so that a frame which never c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import resource
 import signal
 import sys
 from typing import IO
 
 from logferry.archive.index import SegmentIndex, Stretch
 from logferry.archive.index_making import BEGIN, FINISH, FRAME, INDEX, STRETCHES, MakerHere, Making, receive, send
-from logferry.limits import INDEX_STEP_S_MAX
+from logferry.limits import INDEX_MEMORY_BYTES_MAX, INDEX_STEP_S_MAX
 
 _ID_BYTES = 16
 
@@ -52,7 +54,18 @@ def _check(data: bytes) -> None:
     assert found.runs is not None
 
 
+def bound() -> None:
+    """Whatever bytes come: this process gets so much memory, and is the first to go where there is too little of it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = min([INDEX_MEMORY_BYTES_MAX, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)])
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    # Linux alone has this, and a container may keep it closed: then the machine decides.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
+
+
 if __name__ == "__main__":
+    bound()
     # Whoever stops the server stops all its processes at once; this one finishes what its parent waits for.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -13,11 +13,12 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from logferry.archive.reader import GenerationReader
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError
-from logferry.limits import LINE_INDEX_BLOCKS_MAX, LINE_INDEX_STEP_BYTES
+from logferry.limits import FILE_BYTES_MAX, LINE_INDEX_BLOCKS_MAX, LINE_INDEX_NOW_TABLES, LINE_INDEX_STEP_BYTES
 
 STEP = LINE_INDEX_STEP_BYTES
 _BLOCKS_AT_ONCE = 64
@@ -45,8 +46,10 @@ class LineIndex:
         # Whoever reads without the lock finds a number of line ends for every place.
         self._places, self._ends = array("Q", [0]), array("Q", [0])
         self._steps = array("Q")  # line ends up to and including each whole MiB from the start
-        self.told_bytes = 0
-        """For so many sealed bytes their indexes were asked already."""
+        self.told_sealed = -1
+        """How many bytes were sealed when indexes had no more to tell …"""
+        self.told_again = 0
+        """… before lines are counted up to here."""
         self.steps_wanted = False
         """Whether somebody wants to know how many lines each MiB holds."""
 
@@ -88,6 +91,12 @@ class LineIndex:
         """Line ends of each whole MiB, as far as counted."""
         ends = list(self._steps)
         return tuple(after - before for before, after in zip([0, *ends], ends, strict=False))
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """The last known place, and the line ends before it."""
+        with self._lock:
+            return self._places[-1], self._ends[-1]
 
     def learn(self, places: Sequence[int], ends: Sequence[int]) -> None:
         """Line ends before places in order, as an index tells; those that are known already are left out."""
@@ -134,13 +143,25 @@ class LineIndex:
                 return False
 
 
-Told = tuple[Sequence[int], Sequence[int]]
-"""Places in a generation, and how many line ends lie before each."""
+class Told(NamedTuple):
+    """Places in a generation, and how many line ends lie before each. More could be told from ``again_at`` on."""
+
+    places: Sequence[int]
+    ends: Sequence[int]
+    again_at: int
 
 
-def nothing_told(_generation_id: int) -> Told:
+class Teller(Protocol):
+    """What knows of lines without reading them."""
+
+    def __call__(self, generation_id: int, reader: GenerationReader, at: int, before: int, most: int, /) -> Told:
+        """Places behind byte ``at``, before which ``before`` lines end, from at most ``most`` sources."""
+        ...
+
+
+def nothing_told(_generation_id: int, _reader: GenerationReader, _at: int, _before: int, _most: int, /) -> Told:
     """Nothing is known."""
-    return (), ()
+    return Told((), (), FILE_BYTES_MAX)
 
 
 class LineIndexes:
@@ -150,7 +171,7 @@ class LineIndexes:
         self,
         open_generation: Callable[[int], GenerationReader],
         clock: Clock = SYSTEM,
-        told: Callable[[int], Told] = nothing_told,
+        told: Teller = nothing_told,
     ) -> None:
         """``told``: what is known of a generation's lines without reading them."""
         self.clock = clock
@@ -174,13 +195,38 @@ class LineIndexes:
             return index
 
     def ask(self, generation_id: int, reader: GenerationReader) -> LineIndex:
-        """The index of a generation, with what the indexes of its sealed bytes tell of them."""
+        """The index of a generation, with some of what the indexes of its sealed bytes tell of them."""
         index = self.of(generation_id)
-        sealed = reader.sealed_bytes
-        if index.covered + STEP <= sealed and index.told_bytes != sealed:
-            index.told_bytes = sealed
-            index.learn(*self._told(generation_id))
+        self._hear(index, generation_id, reader)
         return index
+
+    def count(
+        self, index: LineIndex, generation_id: int, reader: GenerationReader, until: int, go_on: Callable[[], bool]
+    ) -> bool:
+        """Know the lines up to byte ``until``: what indexes tell of them, all else is counted by whole MiB.
+
+        False when ``go_on`` said no before that.
+        """
+        until = min(until, reader.size)
+        while index.covered + STEP <= until:
+            if self._hear(index, generation_id, reader):
+                if not go_on():
+                    return False
+                continue
+            if not index.count_on(reader, min(until, _some_more(index)), go_on):
+                return False
+        return True
+
+    def _hear(self, index: LineIndex, generation_id: int, reader: GenerationReader) -> bool:
+        """Learn what some of the next indexes tell; whether more can be told at once."""
+        sealed = reader.sealed_bytes
+        at, before = index.last
+        if at + STEP > sealed or (sealed == index.told_sealed and at < index.told_again):
+            return False
+        told = self._told(generation_id, reader, at, before, LINE_INDEX_NOW_TABLES)
+        index.learn(told.places, told.ends)
+        index.told_sealed, index.told_again = sealed, told.again_at
+        return told.again_at <= index.covered
 
     def want(self, generation_id: int) -> None:
         """Complete the generation's index in the background."""
@@ -222,16 +268,24 @@ class LineIndexes:
 
     def _count_some(self, generation_id: int) -> bool:
         """Count a few blocks, so that large files take turns. True when this one is done (or gone)."""
-        index = self.of(generation_id)
         try:
             with self._open(generation_id) as reader:
-                until = min(reader.size, index.covered + _BLOCKS_AT_ONCE * STEP)
+                index = self.of(generation_id)
+                if self._hear(index, generation_id, reader):
+                    return False
+                until = min(reader.size, _some_more(index))
                 index.count_on(reader, until, self._is_open)
                 if until < reader.size:
                     return False
                 return not index.steps_wanted or index.count_steps(reader, _BLOCKS_AT_ONCE, self._is_open)
         except LogferryError:
             return True  # whoever reads the lines is told what is wrong with the file
+
+
+def _some_more(index: LineIndex) -> int:
+    """Where to stop counting for a moment: after some blocks, or where an index may tell the rest."""
+    covered = index.covered
+    return min(covered + _BLOCKS_AT_ONCE * STEP, max(covered, index.told_again) + STEP)
 
 
 def _blocks(index: LineIndex) -> int:

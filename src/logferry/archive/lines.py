@@ -124,7 +124,7 @@ class Lines:
     def number_at(self, byte: int, go_on: Callable[[], bool]) -> int | None:
         """The number of the line that holds ``byte``. Counts as far as needed while ``go_on``; None if that was not
         enough."""
-        self._index.count_on(self._reader, byte, go_on)
+        self._count(byte, go_on)
         ends = self._ends_before(byte)
         return None if ends is None else ends + 1
 
@@ -247,6 +247,9 @@ class Lines:
 
     # Numbers ---------------------------------------------------------------------------------------------------------
 
+    def _count(self, until: int, go_on: Callable[[], bool]) -> bool:
+        return self._indexes.count(self._index, self._generation_id, self._reader, until, go_on)
+
     def _ends_before(self, byte: int) -> int | None:
         """Line ends before ``byte``, None when not counted that far."""
         known = self._index.before(byte)
@@ -264,11 +267,7 @@ class Lines:
         if found is None:
             clock = self._indexes.clock
             deadline = clock.monotonic_s() + LINE_INDEX_WAIT_S
-            done = self._index.count_on(
-                self._reader,
-                self.size,
-                lambda: clock.monotonic_s() < deadline and self._index.holding(ends) is None,
-            )
+            done = self._count(self.size, lambda: clock.monotonic_s() < deadline and self._index.holding(ends) is None)
             found = self._index.holding(ends)
             if found is None and not done:
                 return None

@@ -13,15 +13,16 @@ from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Rows, Transaction
 from logferry.archive.changes import Sync
 from logferry.archive.check import check
+from logferry.archive.facts import known
 from logferry.archive.findings import Findings, FoundBytes, FoundExtent, FoundSegment, covering, look_through, save
 from logferry.archive.index_making import IndexMaker
+from logferry.archive.object_reader import ObjectReader, behind_cache
 from logferry.archive.reader import held
 from logferry.archive.rebuild import record_of
 from logferry.archive.reindex import Reindexer
 from logferry.archive.rooms import Rooms
-from logferry.archive.seal import known
 from logferry.archive.segment import Segment
-from logferry.archive.verify import Reading, Verifier, behind_cache
+from logferry.archive.verify import Verifier
 from logferry.errors import Conflict, Damaged, NotFound
 from logferry.limits import CARE_PAGE_ROWS, COPY_BYTES
 
@@ -68,11 +69,13 @@ def _indexes(rooms: Rooms, maker: IndexMaker, *, write: bool) -> Iterator[Mended
     """Indexes that are missing or not whole are built again. Those that were never built come with time."""
     verifier, reindexer = Verifier(rooms), Reindexer(rooms, maker)
     for record in _segments(rooms):
-        for flaw in verifier.index(record):
+        for flaw in verifier.index(record, mark=write):
             if not write:
                 yield Mended("index", flaw.place, flaw.what, False, False)
                 continue
             done = reindexer.build(record)
+            if done.is_gone:
+                continue
             text = done.problem or f"{flaw.what.partition(';')[0]}; it is built again"
             yield Mended("index", flaw.place, text, not done.problem, False)
 
@@ -89,14 +92,14 @@ def _segment(rooms: Rooms, record: SegmentRecord, *, write: bool) -> Iterator[Me
         yield Mended("missing", place, f"the segment {place} is missing; restore it from a backup", False, True)
         return
     try:
-        Segment.open(Reading(store, record.name).read, size, where=place)
+        Segment.open(ObjectReader(store, record.name).read, size, where=place)
     except Damaged as error:
         findings = _told_by_catalog(rooms, record)
         saved = save(rooms, findings, record.name, size, write=write)
         text = f"{error.message}; {saved.frames} whole frames, {saved.bytes} bytes, are saved"
         if write:
             if store.size(record.name + DAMAGED_SUFFIX) is None:  # else a run that was cut off has put it there
-                store.put(record.name + DAMAGED_SUFFIX, _parts(Reading(store, record.name), size))
+                store.put(record.name + DAMAGED_SUFFIX, _parts(ObjectReader(store, record.name), size))
             try:
                 rooms.catalog.writer.run(TakeOver(rooms, record, saved.segment, findings))
             except Conflict as conflict:
@@ -118,7 +121,7 @@ def _told_by_catalog(rooms: Rooms, record: SegmentRecord) -> Findings:
     return findings
 
 
-def _parts(reading: Reading, size: int) -> Iterator[bytes]:
+def _parts(reading: ObjectReader, size: int) -> Iterator[bytes]:
     for offset in range(0, size, COPY_BYTES):
         yield reading.read(offset, COPY_BYTES)
 
@@ -220,7 +223,5 @@ class FillHoles(Change[None]):
         )
 
     def _record(self, segment: FoundSegment) -> SegmentRecord:
-        reading = Reading(behind_cache(self._rooms.segments.store), segment.name)
-        for _ in _parts(reading, segment.bytes):
-            pass
-        return record_of(self._agent, segment)._replace(sha256=reading.sha256())
+        reading = ObjectReader(behind_cache(self._rooms.segments.store), segment.name)
+        return record_of(self._agent, segment)._replace(sha256=reading.hash_all(segment.bytes))

@@ -20,10 +20,10 @@ from logferry.archive.catalog.rebuilding import FoundFile, FoundGeneration, Rebu
 from logferry.archive.catalog.sealing import SealedExtent, SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.findings import Findings, FoundBytes, FoundExtent, FoundSegment, covering, look_through, save
+from logferry.archive.object_reader import behind_cache
 from logferry.archive.objects import INDEX_SUFFIX
 from logferry.archive.rooms import Rooms
 from logferry.archive.sealed import SealedBytes
-from logferry.archive.verify import behind_cache
 from logferry.errors import BadName, Damaged
 from logferry.limits import CARE_PAGE_ROWS, COMPACT_LEVEL, COPY_BYTES
 from logferry.names import checked_agent_id, checked_path

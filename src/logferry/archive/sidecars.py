@@ -19,8 +19,8 @@ from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Manifest, Segment
 from logferry.archive.store import Store
-from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import INDEX_AGAIN_S
+from logferry.errors import Damaged, Full, LogferryError, NotFound
+from logferry.limits import INDEX_AGAIN_S, INDEX_AGAIN_S_MAX
 
 _HEAD_BYTES = 4
 
@@ -33,10 +33,19 @@ class SidecarWriter:
     The record's segment id is 0, for whoever commits it to fill in.
     """
 
-    def __init__(self, rooms: Rooms, maker: IndexMaker, segment: Segment, name: str) -> None:
-        """``name``: of the segment's object. ``segment``: open, its earlier bytes known to the catalog."""
+    def __init__(
+        self, rooms: Rooms, maker: IndexMaker, segment: Segment, name: str, before: IndexRecord | None = None
+    ) -> None:
+        """For one segment.
+
+        Args:
+            segment: open, its earlier bytes known to the catalog.
+            name: of the segment's object.
+            before: what the catalog knows of its index so far.
+        """
         self._rooms = rooms
         self._name = name
+        self._before = before
         self._making: Making | None = None
         self.problem = ""
         """Why there is no index."""
@@ -63,19 +72,42 @@ class SidecarWriter:
             name = sidecar_name(self._name)
             try:
                 data = self._making.finish()
+                self._check_room(len(data))
                 size = self._rooms.segments.store.put(name, [data])
                 return IndexRecord(0, name, size, VERSION, now_ns)
             except (LogferryError, OSError) as error:
                 self._fail(error)
-        return IndexRecord(0, "", 0, VERSION, now_ns, now_ns + int(INDEX_AGAIN_S * 1e9), self.problem)
+        return failed(now_ns, self.problem, self._before)
+
+    def _check_room(self, size: int) -> None:
+        """Raise Full where it would take of the reserve."""
+        room = self._rooms.scratch_bytes()
+        if room is not None and room < size:
+            raise Full(
+                f"it takes {size / 2**20:.1f} MiB beside the {self._rooms.free_bytes_min // 2**20} MiB that stay free",
+                hint="free some space on the archive's disk; it is tried again later",
+            )
 
     def _fail(self, error: LogferryError | OSError) -> None:
         self._making = None
+        if isinstance(error, Full):
+            self._before = None  # nothing is wrong with the segment: it is tried again soon
         self.problem = f"store/{self._name} has no index: {error}"
 
 
+def failed(now_ns: int, why: str, before: IndexRecord | None = None) -> IndexRecord:
+    """A segment has no index, and when that is tried again: each time after twice as long as the last time.
+
+    Its segment id is 0. ``before``: what the catalog knew of it; another version may do better.
+    """
+    wait_ns = int(INDEX_AGAIN_S * 1e9)
+    if before is not None and not before.name and before.version == VERSION and before.due_ns is not None:
+        wait_ns = max(wait_ns, min(2 * (before.due_ns - before.built_ns), int(INDEX_AGAIN_S_MAX * 1e9)))
+    return IndexRecord(0, "", 0, VERSION, now_ns, now_ns + wait_ns, why)
+
+
 def beginnings_of(rooms: Rooms, manifest: Manifest) -> dict[tuple[str, int], Beginning]:
-    """What comes before the extents of a segment that do not begin a generation. Raises Damaged, NotFound."""
+    """What comes before the extents of a segment that do not begin a generation. Raises Damaged."""
     found: dict[tuple[str, int], Beginning] = {}
     for told in manifest.generations:
         starts = [extent.offset for extent in told.extents if extent.offset]
@@ -85,7 +117,11 @@ def beginnings_of(rooms: Rooms, manifest: Manifest) -> dict[tuple[str, int], Beg
             state = rooms.catalog.filing.by_uid(cursor, told.uid)
         if state is None:  # nobody has what comes before: the first line counts as cut
             continue
-        with open_generation(rooms, state.generation_id or 0) as reader:
+        try:
+            reader = open_generation(rooms, state.generation_id or 0)
+        except NotFound:  # it was deleted a moment ago: the same
+            continue
+        with reader:
             encoding = encoding_of(reader.read_at(0, _HEAD_BYTES))
             for start in starts:
                 found[told.uid, start] = Beginning(encoding, _begins_line(reader, start, encoding))

@@ -7,9 +7,8 @@ and the paths that are concerned. One segment's facts and one frame are in memor
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from logferry.archive.catalog.care import FlawRecord
@@ -17,19 +16,13 @@ from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
 from logferry.archive.check import check_generation, check_trees
 from logferry.archive.durable import of_the_disk
 from logferry.archive.indexes import opened
+from logferry.archive.object_reader import ObjectReader, Pace, behind_cache, no_pace
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import HeldGeneration, Segment, salvage
-from logferry.archive.store import CachedStore, Store
+from logferry.archive.store import Store
 from logferry.errors import Damaged, Later, NotFound
-from logferry.limits import CARE_PAGE_ROWS, COPY_BYTES, FLAW_PATHS_MAX, FLAWS_PER_PLACE_MAX
-
-Pace = Callable[[int], None]
-"""Called with the number of bytes just read: sleeps, or raises to break off."""
-
-
-def no_pace(_count: int) -> None:
-    """As fast as it goes."""
+from logferry.limits import CARE_PAGE_ROWS, FLAW_PATHS_MAX, FLAWS_PER_PLACE_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +155,8 @@ class Verifier:
         yield from found
         yield from self.index(record, deep=deep)
 
-    def index(self, record: SegmentRecord, *, deep: bool = True) -> Iterator[Flaw]:
-        """What is wrong with its index, which is then due to be built again: no bytes are lost with it."""
+    def index(self, record: SegmentRecord, *, deep: bool = True, mark: bool = True) -> Iterator[Flaw]:
+        """What is wrong with its index: no bytes are lost with it. ``mark``: then nobody uses it any more."""
         index = self._rooms.indexes.usable(record.id)
         if index is None:
             known = self._rooms.catalog.indexing.of(record.id)
@@ -181,7 +174,8 @@ class Verifier:
         except (Damaged, NotFound, Later) as error:
             if isinstance(error, Later) and not of_the_disk(error):
                 raise  # a bucket that cannot be reached
-            self._rooms.indexes.distrust(index, error)
+            if mark:
+                self._rooms.indexes.distrust(index, error)
             yield Flaw("index", place, f"{error.message}; it is built again", False, agent=record.agent)
 
     def _look(self, record: SegmentRecord, *, deep: bool) -> Iterator[Flaw]:
@@ -195,7 +189,7 @@ class Verifier:
             if size != record.bytes:
                 yield self._of_all(record, "size", f"{place} has {size} bytes, was {record.bytes}")
                 return
-            reading = Reading(store, record.name, self._read)
+            reading = ObjectReader(store, record.name, self._read)
             yield from self._content(record, reading, deep=deep)
         except NotFound:
             yield self._of_all(record, "missing", f"the segment {place} is missing")
@@ -204,7 +198,7 @@ class Verifier:
                 raise  # a bucket that cannot be reached is no damage
             yield self._of_all(record, "unreadable", f"{place}: {error.__cause__.strerror or error.message}")
 
-    def _content(self, record: SegmentRecord, reading: Reading, *, deep: bool) -> Iterator[Flaw]:
+    def _content(self, record: SegmentRecord, reading: ObjectReader, *, deep: bool) -> Iterator[Flaw]:
         place = f"store/{record.name}"
         try:
             segment = Segment.open(reading.read, record.bytes, where=place)
@@ -220,13 +214,12 @@ class Verifier:
             frame = segment.manifest.frames[finding.frame] if finding.frame >= 0 else None
             touched = (frame.raw_offset, frame.raw_end) if frame else (0, record.raw_bytes)
             yield self._flaw(record, "frame", finding.what, finding.frame, touched)
-        while reading.hashed_bytes < record.bytes:
-            reading.read(reading.hashed_bytes, COPY_BYTES)
-        if reading.sha256() != record.sha256 and not damaged:
-            yield self._of_all(record, "digest", f"{place}: sha256 is {reading.sha256()}, was {record.sha256}")
+        found = reading.hash_all(record.bytes)
+        if found != record.sha256 and not damaged:
+            yield self._of_all(record, "digest", f"{place}: sha256 is {found}, was {record.sha256}")
 
     def _without_manifest(
-        self, record: SegmentRecord, reading: Reading, error: Damaged, *, deep: bool
+        self, record: SegmentRecord, reading: ObjectReader, error: Damaged, *, deep: bool
     ) -> Iterator[Flaw]:
         """The segment cannot be opened: name what its frames no longer hold."""
         yield self._of_all(record, "manifest", error.message)
@@ -282,45 +275,12 @@ class Verifier:
         self._pace(count)
 
 
-class Reading:
-    """Reads an object, each byte once where the reader goes forward, and hashes it on the way."""
-
-    def __init__(self, store: Store, name: str, read: Pace = no_pace) -> None:
-        self._store = store
-        self._name = name
-        self._read = read
-        self._hash = hashlib.sha256()
-        self._last: tuple[int, int, bytes] = (0, 0, b"")
-        self.hashed_bytes = 0
-
-    def read(self, offset: int, count: int) -> bytes:
-        """As ``segment.ReadAt``."""
-        if self._last[:2] == (offset, count):
-            return self._last[2]
-        data = self._store.read(self._name, offset, count)
-        self._last = (offset, count, data)
-        self._read(len(data))
-        if offset == self.hashed_bytes:
-            self._hash.update(data)
-            self.hashed_bytes += len(data)
-        return data
-
-    def sha256(self) -> str:
-        """Of what was read without a gap from the beginning."""
-        return self._hash.hexdigest()
-
-
 def _check_size(store: Store, name: str, expected: int) -> None:
     size = store.size(name)
     if size is None:
         raise NotFound(f"the index store/{name} is missing")
     if size != expected:
         raise Damaged(f"store/{name} has {size} bytes, was {expected}", where=f"store/{name}")
-
-
-def behind_cache(store: Store) -> Store:
-    """The store itself: a copy that is kept locally says nothing about it."""
-    return store.store if isinstance(store, CachedStore) else store
 
 
 def _has(generation: HeldGeneration | None, extent: HeldExtent) -> bool:

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.index_making import IndexMaker
+from logferry.archive.object_reader import ObjectReader
 from logferry.archive.objects import SEGMENT_SUFFIX
 from logferry.archive.rooms import Rooms
 from logferry.archive.segment import Builder, Manifest, Segment
 from logferry.archive.segment.segment import ignored
 from logferry.archive.sidecars import SidecarWriter
 from logferry.errors import Damaged
-from logferry.limits import COPY_BYTES
 
 
 class SegmentWriter:
@@ -81,18 +81,21 @@ class SegmentWriter:
             yield part
 
     def _read_back(self, name: str, size: int) -> None:
-        """Compare what the store has with what was written; every frame is expanded once, and indexed on the way."""
+        """Compare what the store has with what was written: all of it is read once, hashed, and taken apart.
+
+        Each frame is expanded once, and indexed on the way.
+        """
         where = f"store/{name}"
-        store = self._rooms.segments.store
-        found = hashlib.sha256()
-        for offset in range(0, size, COPY_BYTES):
-            found.update(store.read(name, offset, COPY_BYTES))
-        segment = Segment.open(lambda offset, count: store.read(name, offset, count), size, where=where)
+        reading = ObjectReader(self._rooms.segments.store, name)
+        try:
+            segment = Segment.open(reading.read, size, where=where)
+        except Damaged as error:
+            raise _unlike(where, error.message) from error
         sidecar = SidecarWriter(self._rooms, self._maker, segment, name) if self._maker is not None else None
         for finding in segment.verify(sidecar.take if sidecar is not None else ignored):
             raise _unlike(where, finding.what)
-        if found.digest() != self._hash.digest():
-            raise _unlike(where, f"sha256 {found.hexdigest()}")
+        if (found := reading.hash_all(size)) != self._hash.hexdigest():
+            raise _unlike(where, f"sha256 {found}")
         if sidecar is not None:
             self.index = sidecar.put()
 

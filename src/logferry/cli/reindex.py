@@ -45,8 +45,9 @@ def reindex(file: str | None, all_of_them: bool, as_json: bool) -> int:
         for number, record in enumerate(due, 1):
             bar.show(f"{number:,} of {len(due):,} segments, {text.size(read)} read")
             done = reindexer.build(record)
-            raw += done.raw_bytes
-            built, size, failed = built + (not done.problem), size + done.bytes, failed + bool(done.problem)
+            if not done.is_gone:
+                raw += done.raw_bytes
+                built, size, failed = built + (not done.problem), size + done.bytes, failed + bool(done.problem)
             bar.clear()
             if as_json:
                 text.out_json(as_plain(done))

@@ -12,13 +12,13 @@ from logferry.archive.backup.records import BACKUPS, SETTINGS
 from logferry.archive.backup.repository import SEGMENTS
 from logferry.archive.backup.restoring import Restoring, Tell
 from logferry.archive.durable import Disk
-from logferry.archive.store import BucketSettings, BucketStore, LocalStore, Store
+from logferry.archive.store import LocalStore, Store
 from logferry.errors import BadConfig, Refused
 from logferry.limits import BACKUP_NOTE_BYTES_MAX
 from logferry.server import runfiles
 from logferry.server.config import ServerConfig
 from logferry.server.first_run import lock_archive
-from logferry.server.store import secret_in, store_of
+from logferry.server.store import bucket_at, store_of
 
 
 def backup_place(config: ServerConfig, given: str | None) -> str:
@@ -49,13 +49,7 @@ def repository(
 
 def _store(config: ServerConfig, place: str, *, make: bool, disk: Disk | None) -> Store:
     if place.startswith("s3://"):
-        wanted = config.backup
-        secret = secret_in(wanted.secret_file, "backup.secret_file") if wanted.secret_file else ""
-        return BucketStore(
-            BucketSettings.of_url(
-                place, endpoint=wanted.endpoint, region=wanted.region, key_id=wanted.key_id, secret=secret
-            )
-        )
+        return bucket_at(place, config.backup, "backup")
     root = os.path.abspath(place)
     inside = os.path.join(config.data_dir, "")
     if os.path.join(root, "").startswith(inside):

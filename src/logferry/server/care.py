@@ -21,9 +21,10 @@ from logferry.archive.retention import Rule
 from logferry.archive.seal import Sealed, Sealer
 from logferry.archive.verify import Flaw, Verifier
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import LogferryError
+from logferry.errors import Later, LogferryError
 from logferry.limits import (
     CARE_NICE,
+    CARE_PAGE_ROWS,
     CARE_S,
     COMPACT_AFTER_S,
     COMPACT_EVERY_S,
@@ -35,6 +36,7 @@ from logferry.limits import (
     SEAL_LEAST_BYTES,
     SEAL_WAIT_S,
     SEGMENT_GRACE_S,
+    SWEEP_EVERY_S,
 )
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
@@ -62,6 +64,9 @@ class Care:
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
         self._naming = archive.catalog.naming
+        self._unindexed: dict[str, str] = {}
+        """Segments without an index of whom that was said, and why."""
+        self._sweep_s = clock.monotonic_s()
         self._compact_s = clock.monotonic_s()
         self._retention = archive.retention([Rule(rule.match, rule.keep) for rule in config.retention])
         self._retention_s = clock.monotonic_s()
@@ -104,11 +109,14 @@ class Care:
         built = size = 0
         try:
             for record in self._reindexer.due():
-                done = self._reindexer.build(record)
-                if done.problem:
-                    log.warning("an index could not be built", segment=done.segment, why=done.problem)
+                try:
+                    done = self._reindexer.build(record)
+                except Later as error:  # others may be where the store answers
+                    self._say_unindexed(record.name, str(error))
                 else:
-                    built, size = built + 1, size + done.bytes
+                    self._say_unindexed(record.name, done.problem)
+                    if not done.problem and not done.is_gone:
+                        built, size = built + 1, size + done.bytes
                 if self._stop.is_set() or self._clock.monotonic_s() >= until_s:
                     break
         except _Stopped:
@@ -118,12 +126,25 @@ class Care:
         if built:
             log.info("indexes built", segments=built, bytes=size)
 
+    def _say_unindexed(self, segment: str, why: str) -> None:
+        """That a segment has no index, once for each reason. ``why`` is empty where all is well."""
+        if not why:
+            self._unindexed.pop(segment, None)
+        elif self._unindexed.get(segment) != why:
+            log.warning("an index could not be built", segment=segment, why=why)
+            if len(self._unindexed) >= CARE_PAGE_ROWS:
+                self._unindexed.clear()
+            self._unindexed[segment] = why
+
     def _tidy(self) -> None:
-        """Remove what counts no more."""
+        """Remove what counts no more: files at once, objects of the store now and then."""
         self._sealer.clean_up()
-        removed = self._sealer.sweep(SEGMENT_GRACE_S)
-        if removed:
-            log.info("objects that nothing refers to removed from the store", count=removed)
+        if self._clock.monotonic_s() >= self._sweep_s:
+            removed = self._sealer.sweep(SEGMENT_GRACE_S)
+            self._sweep_s = self._clock.monotonic_s() + SWEEP_EVERY_S
+            if removed:
+                log.info("objects that nothing refers to removed from the store", count=removed)
+        self._warn("tidying up met a problem", self._sealer.left)
 
     def _name(self) -> None:
         """Let new files be found by parts of their names without looking at all."""

@@ -7,7 +7,7 @@ import os
 from logferry.archive.store import BucketSettings, BucketStore, CachedStore, Store
 from logferry.errors import BadConfig
 from logferry.limits import SECRET_BYTES_MAX
-from logferry.server.config import ServerConfig
+from logferry.server.config import BackupConfig, ServerConfig, StoreConfig
 
 CACHE_FOLDER = "cache"
 
@@ -21,16 +21,23 @@ def store_of(config: ServerConfig, part: str) -> Store | None:
     wanted = config.store
     if wanted.url == "file":
         return None
-    secret = secret_in(wanted.secret_file, "store.secret_file") if wanted.secret_file else ""
-    bucket = BucketStore(
-        BucketSettings.of_url(
-            wanted.url, endpoint=wanted.endpoint, region=wanted.region, key_id=wanted.key_id, secret=secret
-        )
-    )
+    bucket = bucket_at(wanted.url, wanted, "store")
     if not wanted.cache:
         return bucket
     # A folder for each part, which counts what is in it; blocks that another process removed are fetched again.
     return CachedStore(bucket, os.path.join(config.data_dir, CACHE_FOLDER, part), wanted.cache)
+
+
+def bucket_at(url: str, access: StoreConfig | BackupConfig, section: str) -> BucketStore:
+    """The bucket at ``url``, with the access that a section of the settings gives.
+
+    Raises:
+        BadConfig: ``url`` is none, or the secret cannot be read.
+    """
+    secret = secret_in(access.secret_file, f"{section}.secret_file") if access.secret_file else ""
+    return BucketStore(
+        BucketSettings.of_url(url, endpoint=access.endpoint, region=access.region, key_id=access.key_id, secret=secret)
+    )
 
 
 def secret_in(path: str, setting: str) -> str:

@@ -20,6 +20,7 @@ from tests.agent.crash.mortal import Order
 from tests.agent.crash.serving import CALM, Control
 from tests.agent.shelves import AGENT, PASSWORD
 from tests.ftp.peers import Peer, vsftpd
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent.parent
 STALLED_S = 4
@@ -148,7 +149,7 @@ class ArchiveTarget(_Program):
         super().__init__(
             "tests.agent.crash.serving", base / "server.log", str(base), *([] if reserve else ["no-reserve"])
         )
-        self.address = ("127.0.0.1", 0)
+        self.address = ("127.0.0.1", free_port())
         self._pid = self.deaths = 0
         self.start()
 

@@ -17,7 +17,8 @@ from logferry.ftp.server import FtpServer
 from logferry.server.ingest import AgentFilesystem
 from tests.agent.shelves import _LIGHT_HASH, AGENT, ArchiveShelf, Shelf, _FolderShelf
 from tests.agent.shelves import KINDS as SHELVES
-from tests.ftp.peers import Peer, free_port, running, wait_for_port
+from tests.ftp.peers import Peer, running, wait_for_port
+from tests.ports import free_port
 
 OURS = ("archive",)
 FOREIGN = ("vsftpd", "foreign")

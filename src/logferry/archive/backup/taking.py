@@ -33,14 +33,15 @@ from logferry.archive.catalog.facts import BACKED_UP, RESTORED
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.snapshot import Found, Loose, Snapshot
 from logferry.archive.durable import of_the_disk
+from logferry.archive.facts import known
 from logferry.archive.journal import Note
 from logferry.archive.locks import backing_up
+from logferry.archive.object_reader import behind_cache
 from logferry.archive.reader import open_generation
 from logferry.archive.rooms import Rooms
 from logferry.archive.sealed import Segments
-from logferry.archive.segment import Builder, HeldGeneration
+from logferry.archive.segment import Builder
 from logferry.archive.segment.manifest import told_bytes
-from logferry.archive.verify import behind_cache
 from logferry.archive.writing import SegmentWriter
 from logferry.errors import Damaged, Full, Later, NotFound
 from logferry.limits import (
@@ -308,7 +309,7 @@ class Taker:
                 with open_generation(self._rooms, piece.loose.id) as reader:
                     for at in range(piece.begin, piece.end, COPY_BYTES):
                         data = reader.read_at(at, min(COPY_BYTES, piece.end - at))
-                        yield from builder.add(_facts(piece.loose), at, data)
+                        yield from builder.add(known(piece.loose), at, data)
                         self.taking.bytes += len(data)
                         self._tell(self.taking)
             except (Damaged, NotFound, Later, OSError) as error:
@@ -374,15 +375,6 @@ class Taker:
                 now = snapshot.name_of(uid)
                 if now is not None and now != name:
                     yield _line([agent, *Note(uid, *now)])
-
-
-def _facts(loose: Loose) -> HeldGeneration:
-    """A generation as a manifest tells it."""
-    return HeldGeneration(
-        uid=loose.uid, path=loose.path, number=loose.number, size=loose.size, started_ns=loose.started_ns,
-        changed_ns=loose.changed_ns, modified_ns=loose.modified_ns, ended_ns=loose.ended_ns,
-        sha256=(loose.sha256 or "") if loose.sha256_size == loose.size else "",
-    )  # fmt: skip
 
 
 def _listed(snapshot: Snapshot) -> Iterator[bytes]:

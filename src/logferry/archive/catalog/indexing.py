@@ -31,7 +31,9 @@ class IndexRecord(NamedTuple):
 
 
 class IndexSums(NamedTuple):
-    """Segments that count, those with an index that can be used, its bytes, those whose index could not be built."""
+    """Of segments that count: how many there are; how many have an index that can be used; the bytes of all their
+    indexes in the store, those of other versions included; how many wait for one that was found damaged, or could not
+    be built when that was tried."""
 
     segments: int
     indexed: int
@@ -82,6 +84,13 @@ class Indexing:
             .select_from(with_index)
             .where(there)
         )
+        self._problems = prepared(
+            select(_I.why)
+            .select_from(with_index)
+            .where(there, _I.why != "")
+            .order_by(_S.id.desc())
+            .limit(bindparam("most"))
+        )
         self._delete = prepared(delete(indexes).where(_I.segment_id == bindparam("segment")))
         self._there = prepared(select(_S.id).where(_S.id == bindparam("segment"), there))
         self._insert = prepared(insert(indexes), [c.name for c in indexes.c])
@@ -116,6 +125,11 @@ class Indexing:
         with self._readers.cursor() as cursor:
             row = self._sums.one(cursor, current=version)
         return IndexSums(*map(int, row)) if row else IndexSums(0, 0, 0, 0)
+
+    def problems(self, limit: int) -> list[str]:
+        """What is wrong with indexes that are damaged or could not be built, those of the newest segments."""
+        with self._readers.cursor() as cursor:
+            return [row[0] for row in self._problems.all(cursor, most=limit)]
 
     # Writing ---------------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,11 @@ class Loose(NamedTuple):
     sha256: str | None
     sha256_size: int
 
+    @property
+    def own_number(self) -> int:
+        """As a ``PathState`` calls it."""
+        return self.number
+
 
 class Found(NamedTuple):
     """Bytes of a generation in a segment, which need not have a row here."""

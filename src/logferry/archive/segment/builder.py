@@ -107,6 +107,7 @@ class Builder:
         with memoryview(self._waiting) as waiting, waiting[:end] as content:
             frame = self._compressor.compress(content)
         del self._waiting[:end]
+        crc = crc32(frame)
         raw_offset = self._frames[-1].raw_end if self._frames else 0
         marker = pack_marker(
             Marker(
@@ -115,13 +116,13 @@ class Builder:
                 raw_offset,
                 end,
                 len(frame),
-                crc32(frame),
+                crc,
                 pack_note(self._agent, self._take_pieces(end)),
             )
         )
         self._seek.append(SeekEntry(len(marker), 0, EMPTY_CHECKSUM))
         self._seek.append(SeekEntry(len(frame), end, frame_checksum(frame)))
-        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, end, crc32(frame)))
+        self._frames.append(FrameEntry(self._at + len(marker), len(frame), raw_offset, end, crc))
         self._at += len(marker) + len(frame)
         yield marker
         yield frame

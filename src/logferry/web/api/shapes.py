@@ -288,6 +288,9 @@ class Job(Shape):
     waiting: int
     found: int
     failed: int
+    problems: list[str] = Field(
+        default_factory=list, description="some of what it could not do, in words, the newest first"
+    )
 
 
 class JobList(Shape):

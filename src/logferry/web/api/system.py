@@ -12,7 +12,7 @@ import logferry
 from logferry.archive.catalog.facts import BACKED_UP
 from logferry.clock import rfc3339
 from logferry.errors import Later, LogferryError, NotFound
-from logferry.limits import SCRUB_S
+from logferry.limits import INDEX_FAILED_NAMED_MAX, SCRUB_S
 from logferry.server.config import is_loopback
 from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
@@ -56,9 +56,11 @@ def jobs(context: Context, _who: Operator) -> JobList:
     )  # fmt: skip
     indexed = context.archive.index_sums()
     index = Job(
-        name="index", about="builds the indexes of segments; found: those that can be used; failed: tried again later",
+        name="index",
+        about="builds the indexes of segments; found: those that can be used; failed: damaged or not built, and tried "
+        "again later",
         items=indexed.segments, waiting=indexed.segments - indexed.indexed, found=indexed.indexed,
-        failed=indexed.failed,
+        failed=indexed.failed, problems=context.catalog.indexing.problems(INDEX_FAILED_NAMED_MAX),
     )  # fmt: skip
     return JobList(items=[copies, scrub, index])
 
