@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from logferry.search.query import And, Everything, Glob, Literal, Node, Not, Or, Regex, Text, Value, Wild
 
@@ -78,5 +79,6 @@ def in_python(pattern: str) -> str:
     return re.sub(r"(?<!\\)\$", lambda _: r"(?:\r?\Z)", pattern)
 
 
+@lru_cache(maxsize=20_000)
 def _folded(text: str) -> str:
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

@@ -63,16 +63,21 @@ def _same(key: str, wanted: str, exact_case: bool) -> bool:
 
 
 def _pairs(part: str, name: str, exact_case: bool) -> Iterator[tuple[str, str]]:
-    for match in re.finditer(re.escape(name) + "=", part, re.ASCII | (0 if exact_case else re.IGNORECASE)):
-        before = part[match.start() - 1 : match.start()]
+    key = re.compile(re.escape(name) + "=", re.ASCII | (0 if exact_case else re.IGNORECASE))
+    at = 0
+    while match := key.search(part, at):
+        before, at = part[match.start() - 1 : match.start()], match.end()
         if before and not before.isspace() and before not in ",;|[({<\"'":
+            at = match.start() + 1
             continue
-        rest = part[match.end() :]
+        rest = part[at:]
         quoted = re.match(r'"((?:[^"\\]|\\.)*)"' if rest.startswith('"') else r"'([^']*)'", rest)
         if quoted:
             yield "text", re.sub(r'\\(["\\])', r"\1", quoted[1]) if rest.startswith('"') else quoted[1]
+            at += quoted.end()
             continue
         value = re.split(r"\s|[,;|](?=\s|$|[A-Za-z0-9_.@-]+=)", rest, maxsplit=1)[0]
+        at += len(value)
         while value and value[-1] in CLOSERS and value.count(value[-1]) > value.count(CLOSERS[value[-1]]):
             value = value[:-1]
         yield ("number" if NUMBER.fullmatch(value) else "text"), value
@@ -120,7 +125,8 @@ def _equals(value: Value, whole: bool, kind: str, text: str, exact_case: bool) -
 
 
 def _folded(text: str) -> str:
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    """Letters of ASCII have two forms; others what is no letter of ASCII."""
+    return "".join(c.lower() if c.isascii() or (len(c.lower()) == 1 and not c.lower().isascii()) else c for c in text)
 
 
 def _compares(sign: str, bound: str, kind: str, text: str, exact_case: bool) -> bool:

@@ -99,17 +99,20 @@ class File:
     def entries(self) -> list[list[int]]:
         """Places of the lines of each entry."""
         entries: list[list[int]] = []
-        sure = -REACH - 1  # where the latest line starts that surely begins an entry
-        other, other_begins = sure, False  # the latest line that does not continue, and whether it begins one
+        # Where the latest line of each kind starts.
+        timed = told = begun = -REACH - 1
         for place, row in enumerate(self.rows):
             kind = _kind(row)
-            begins = kind == "sure"
-            if kind != "sure" and row.start - sure > REACH:
-                begins = kind == "plain" or not (other_begins and row.start - other <= REACH)
-            if kind == "sure":
-                sure = row.start
-            if kind != "continuing":
-                other, other_begins = row.start, begins
+            if kind == "continuing":
+                begins = row.start - begun > REACH
+            elif kind == "timed":
+                begins, timed, told = True, row.start, row.start
+            elif kind == "levelled" and row.start - timed > REACH:
+                begins, told = True, row.start
+            else:
+                begins = row.start - told > REACH
+            if begins and kind != "continuing":
+                begun = row.start
             if begins or not entries:
                 entries.append([])
             entries[-1].append(place)
@@ -164,10 +167,12 @@ def _kind(row: Row) -> str:
     text = row.data.decode("latin-1")
     indented = text[:1] in ("", " ", "\t", "\r")
     if indented and row.own_ns is not None and row.stamp_at <= 4:
-        return "sure"
+        return "timed"
     if indented or text.startswith(CONTINUING):
         return "continuing"
-    return "plain" if row.own_ns is None and row.level is None else "sure"
+    if row.own_ns is not None:
+        return "timed"
+    return "plain" if row.level is None else "levelled"
 
 
 def _names(value: Value, text: str, whole: bool, exact_case: bool) -> bool:

@@ -128,7 +128,7 @@ def _only_numbers(before: str) -> bool:
 
 def _is_marked(before: str, after: str) -> bool:
     after = re.sub(r"\A\0{3,}", "", after) if after.startswith("\0") else after
-    if re.match(r":(?:[ \t\r\n]|\Z)", after):
+    if re.match(r":(?:[ \t\r\n]|\Z)", after) and re.search(r"(?:\A|[^A-Za-z_])[A-Z]{0,4}\Z", before.rstrip(" \t")):
         return True
     if (before.endswith("\t") and after.startswith("\t")) or (before.endswith(":") and after.startswith("]")):
         return True

@@ -17,8 +17,9 @@ from logferry.limits import MIB
 from logferry.search.query import parse
 from logferry.search.scan import BytesSource, FileFacts, Scanner
 from logferry.search.scan.fields import FieldReader
+from tests.search import evil
 from tests.search.test_service import Stored, done
-from tests.security.amounts import amount
+from tests.security.amounts import amount, dice
 
 NOW = 1_796_000_000 * 10**9
 
@@ -42,19 +43,31 @@ def found(query: str, data: bytes, *, entries: bool = False) -> int:
     return sum(1 for _ in matches)
 
 
-EVIL = [
-    "(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*)*x", "(.*a){20}", "([a-z]+)*[0-9]", "(a*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$",
-    "(x+x+)+y", "a?" * 30 + "a" * 30, "(?:a|b|ab)*c", "(\\w+\\s?)*$", ".*.*.*.*=.*", "([^a]|a)*z", "(a{1,30}){1,30}b",
-    "\\b\\b\\b\\b(a+)+\\b!", "[\\s\\S]*[\\s\\S]*q", "((a+)+)+z", "(a|b|c|d|e)*f{50}", "^(a?){50}$",
-]  # fmt: skip
+def nasty(stored: Stored) -> None:
+    """Logs that such expressions and queries are slow on: long runs of one letter, long lines, many fields."""
+    stored.put("a", "runs", (b"a" * 20_000 + b"\n") * 3 + b"x" * 5_000 + b" y z\n")
+    stored.put(
+        "a", "fields", b'2025-10-01 08:00:00 ERROR user=alice {"a":{"b":[1,2]},"user":"aaaaaaaaaaaa"} k=v\n' * 100
+    )
+    stored.put("a", "words", b"aa ab a b c d e f g h a=1 =2 x y\n" * 200)
 
 
-@pytest.mark.parametrize("pattern", EVIL)
-def test_no_regular_expression_takes_longer_than_its_line_is_long(pattern: str) -> None:
-    """What takes other engines for ever is linear here, on lines and on fields."""
-    data = (b"a" * 30_000 + b"\n") * 4 + b"user=" + b"a" * 30_000 + b"!\n"
-    for query in (f"/{pattern}/", f"@user:/{pattern}/"):
-        assert 0 <= found(query, data) <= 5
+@pytest.mark.parametrize("shape", ["/{}/", "-/{}/ a", "@user:/{}/", "a OR (/{}/ level:error)"])
+def test_evil_regular_expressions_end(stored: Stored, shape: str) -> None:
+    """Some of a hundred, all of them with ``HEAVY=1``, are run to the end."""
+    nasty(stored)
+    for pattern in dice("evil regexes").sample(evil.REGEXES, amount("evil_regexes", 25, 100)):
+        account = done(stored.search(shape.format(pattern), deadline_s=1000))
+        assert (account.reason, account.errors) == ("complete", ())
+
+
+def test_evil_queries_end(stored: Stored) -> None:
+    """The same, for lines and for entries."""
+    nasty(stored)
+    for query in evil.queries(dice("evil queries"))[: amount("evil_queries", 24, 100)]:
+        for entries in (False, True):
+            account = done(stored.search(query, deadline_s=1000, entries=entries))
+            assert (account.reason, account.errors) == ("complete", ())
 
 
 def test_evil_queries_are_answered_or_refused_at_once() -> None:

@@ -34,6 +34,13 @@ LINES = [
     ("\x1b[31mERROR\x1b[0m boom", "error"),
     ("2026-11-26T07:15:00Z\twarn\tcache/x.go:9\tslow", "warn"),
     ("panic: runtime error", "critical"),
+    ("combo kernel: Call Trace:", None),
+    ("Stack trace:", None),
+    ("[26-Nov-2026 07:15:00 UTC] PHP Warning:  x", "warn"),
+    ("2026-11-26T07:15:00Z error: x", "error"),
+    ("foo.c:12:5: error: expected ;", "error"),
+    ("connection error: x", None),
+    ("trace: x", "trace"),
     ("GET /error HTTP/1.1", None),
     ("see /var/log/error.log", None),
     ("java.lang.Error: x", None),
@@ -83,7 +90,7 @@ PIECES = [
 texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 
-@settings(max_examples=amount("level_lines", 1500, 100_000))
+@settings(max_examples=amount("level_lines", 600, 100_000))
 @given(st.lists(st.one_of(texts, texts.map(lambda text: "{" + text), st.text(max_size=30)), max_size=4))
 def test_the_kernel_says_what_the_rules_say(lines: list[str]) -> None:
     """For lines made of everything that means something."""

@@ -151,6 +151,8 @@ def test_a_query_is_matched_against_whole_entries() -> None:
         (["a", "b"], [0, 1]),
         (["a", " b", "c"], [0, 2]),
         (["12:00 ERROR a", "b", "INFO c", "d"], [0, 2]),
+        (["2026-11-20 08:00:00 a", "org.PSQLException: ERROR: no relation", "WARN x", "y"], [0]),
+        (["PHP Warning:  a", "Stack trace:", "#0 b"], [0]),
         (["ERROR a", "Traceback (most recent call last):", '  File "x"', "ValueError: y"], [0]),
         (["a", "Traceback (most recent call last):", '  File "x"', "ValueError: y"], [0, 3]),
         (["{", '  "a": 1', "}", "{", "}"], [0, 3]),
@@ -171,6 +173,15 @@ def test_dates_of_a_late_block_are_read_in_the_order_that_the_file_tells() -> No
     node = parse("time:2026-11-05 needle").root
     assert len(scan(node, data, step=500, newest_first=True)) == 1
     assert not scan(node, data[22:], step=500)
+
+
+def test_only_the_beginning_of_a_file_tells_the_order_of_its_dates() -> None:
+    """Whole lines of it; what comes later is read in the order told there, or is no date."""
+    data = b"10/26/2026 08:00:00 x\n" + b"26/10/2026 08:00:00 x\n" * 3 + b"05/11/2026 08:00:00 needle\n"
+    for count, day in ((22, "2026-05-11"), (43, "2026-05-11"), (44, "2026-05-11"), (88, "2026-11-05")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(filetimes, "TIME_ORDER_BYTES", count)
+            assert len(scan(parse(f"time:{day} needle").root, data, step=40)) == 1, count
 
 
 def test_an_early_file_is_not_read_for_a_late_time() -> None:

@@ -22,7 +22,7 @@ from tests.search.oracle_files import File
 from tests.security.amounts import amount, dice
 
 EVERYTHING = Scope()
-LARGE_LINES = 2_000
+LARGE_LINES = 1_800
 """Of one file that several blocks of an index, and several segments, hold."""
 QUERIES = amount("search_queries", 200, 20_000)
 
@@ -107,7 +107,7 @@ class Mixed:
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
     """One for all tests."""
-    made = Mixed(tmp_path_factory.mktemp("mixed"), dice("mixed archive"), amount("search_lines", 40, 300))
+    made = Mixed(tmp_path_factory.mktemp("mixed"), dice("mixed archive"), amount("search_lines", 30, 300))
     yield made
     made.close()
 

@@ -183,10 +183,12 @@ def test_wildcards_and_escapes_become_parts() -> None:
 
 
 def test_an_unknown_field_is_text_with_a_hint() -> None:
-    """The hint names the near field; addresses and paths get none."""
+    """The hint names the near field, or how fields of lines are written; addresses and paths get none."""
     (hint,) = parse("x agnt:web").hints
     assert hint.column == 3
     assert "agent" in hint.text
+    (hint,) = parse("status:500").hints
+    assert "@status:" in hint.text
     assert parse("10.1.2.3:80 http://x C:\\x").hints == ()
 
 

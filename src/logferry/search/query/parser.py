@@ -233,8 +233,7 @@ class _Parser:
         if not rest.startswith(_NO_HINT_AFTER) and rest[:1].strip():
             hint = f"{name}: is no field and is searched as text"
             guess = near(name.lower(), FIELDS)
-            if guess.startswith("did you mean"):
-                hint += f"; {guess}"
+            hint += f"; {guess}" if guess.startswith("did you mean") else f"; a field of the lines is @{name}:"
             self._hints.append(Hint(self._reader.column, hint))
 
 

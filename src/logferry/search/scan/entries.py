@@ -1,14 +1,13 @@
 """Entries: a line with the lines that continue it, such as a stack trace. docs/reference/query.md has the rules.
 
-Whether a line begins an entry depends on what stands at most twice ``ENTRY_BYTES_MAX`` before it, so that it does not
-matter where a scan begins.
+Whether a line begins an entry depends on what stands at most three times ``ENTRY_BYTES_MAX`` before it, so that it does
+not matter where a scan begins.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +52,7 @@ class Entries:
         """
         if first >= len(data):
             return cls([])
-        before = behind(2 * ENTRY_BYTES_MAX)
+        before = behind(3 * ENTRY_BYTES_MAX)
         text = before + data[first:]
         shift = first - len(before)
         starts, ends = line_bounds(text, 0, len(text))
@@ -74,37 +73,26 @@ class Entries:
 def _begins(text: bytes, starts: Places, ends: Places, times: FileTimes) -> Bools:
     """Which lines begin an entry. Of those near the beginning it is told as if nothing stood before them."""
     stamps = times(text, starts, ends)
-    timed = stamps.times != NO_TIME
-    marked = timed | (levels_of(text, starts, ends) != NO_LEVEL)
+    has_time = stamps.times != NO_TIME
     continuing = _continues(text, starts, ends)
-    continuing &= ~(timed & _is_indented(text, starts, ends) & (stamps.starts - starts <= STAMP_INDENT_MAX))
-    sure = marked & ~continuing
-    plain = ~marked & ~continuing
-    near = starts - _latest(starts, sure) <= ENTRY_BYTES_MAX
-    plain_head = plain & ~near
-    # A line that continues belongs to the plain line before it where no sure one is near.
-    other = _latest(starts, ~continuing)
-    is_head_there = _value_at_latest(plain_head, ~continuing)
-    hangs = near | (is_head_there & (starts - other <= ENTRY_BYTES_MAX))
-    begins: Bools = sure | plain_head | (continuing & ~hangs)
-    return begins
+    continuing &= ~(has_time & _is_indented(text, starts, ends) & (stamps.starts - starts <= STAMP_INDENT_MAX))
+    timed = has_time & ~continuing
+    levelled = (levels_of(text, starts, ends) != NO_LEVEL) & ~continuing & ~_is_near(starts, timed)
+    told = timed | levelled
+    plain = ~continuing & ~_is_near(starts, told)
+    begins: Bools = told | plain
+    return begins | (continuing & ~_is_near(starts, begins))
 
 
-def _latest(starts: Places, which: Bools) -> Places:
-    """Of each line: the start of the latest line up to it of that kind."""
-    latest: Places = np.maximum.accumulate(np.where(which, starts, _NEVER))
-    return latest
-
-
-def _value_at_latest(values: Bools, which: Bools) -> Bools:
-    """Of each line: the value of the latest line up to it of that kind; False if there is none."""
-    places: Places = np.maximum.accumulate(np.where(which, np.arange(len(which)), -1))
-    found: Bools = (places >= 0) & values[places]
-    return found
+def _is_near(starts: Places, which: Bools) -> Bools:
+    """Lines that start at most ``ENTRY_BYTES_MAX`` behind one of that kind, or are of that kind."""
+    latest = np.maximum.accumulate(np.where(which, starts, _NEVER))
+    near: Bools = starts - latest <= ENTRY_BYTES_MAX
+    return near
 
 
 def _is_indented(text: bytes, starts: Places, ends: Places) -> Bools:
-    firsts: npt.NDArray[Any] = np.frombuffer(text, np.uint8)[np.minimum(starts, len(text) - 1)]
+    firsts = _bytes_at(text, starts)
     blank: Bools = (firsts == 32) | (firsts == 9) | (firsts == 13) | (starts == ends)
     return blank
 
@@ -112,14 +100,20 @@ def _is_indented(text: bytes, starts: Places, ends: Places) -> Bools:
 def _continues(text: bytes, starts: Places, ends: Places) -> Bools:
     """Lines that are indented, empty, or begin as a continuation does."""
     found = _is_indented(text, starts, ends)
-    for phrase in CONTINUING:
-        if text.startswith(phrase):
-            found[0] = True
-        at = text.find(b"\n" + phrase)
-        while at >= 0:
-            found[np.searchsorted(starts, at + 1)] = True
-            at = text.find(b"\n" + phrase, at + 1)
+    for beginning in CONTINUING:
+        # Few lines begin with the same three letters: only those are looked at one by one.
+        like = np.ones(len(starts), np.bool_)
+        for offset, byte in enumerate(beginning[:3]):
+            like &= _bytes_at(text, starts + offset) == byte
+        for line in np.flatnonzero(like & ~found).tolist():
+            found[line] = text.startswith(beginning, int(starts[line]))
     return found
+
+
+def _bytes_at(text: bytes, places: Places) -> npt.NDArray[np.uint8]:
+    """The bytes at these places; behind the end of the text stands its last one."""
+    taken: npt.NDArray[np.uint8] = np.frombuffer(text, np.uint8)[np.minimum(places, len(text) - 1)]
+    return taken
 
 
 __all__ = ["CONTINUING", "STAMP_INDENT_MAX", "Entries"]

@@ -12,7 +12,9 @@ from logferry.search.scan.fields import FieldReader, Number
 from logferry.search.scan.fieldtest import number_of, value_test
 from logferry.search.scan.patterns import Program, key_program, part_program
 
-_LINES_PER_CHECK = 256
+_STEPS_PER_CHECK = 256
+_STEP_BYTES = 4096
+"""A longer line counts for several."""
 # What follows a key where it can be told without parsing the line; everything else is parsed.
 _FOLLOWING = (
     rb"""(?:"[ \t\r]*:(?=[ \t\r]*(?:"([^"\\]*)"|(-?[0-9][0-9.eE+-]*)[\s,}\]]|(true|false|null)[\s,}\]]|))"""
@@ -58,8 +60,9 @@ class FieldTerm(Remembering):
             if self.holds(data[start:end]):
                 return start
             at = end + 1
-            steps += 1
-            if steps % _LINES_PER_CHECK == 0:
+            steps += 1 + (end - start) // _STEP_BYTES
+            if steps >= _STEPS_PER_CHECK:
+                steps = 0
                 self._block.check()
         return END
 

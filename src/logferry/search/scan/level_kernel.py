@@ -288,13 +288,27 @@ def _is_tag(data: U8, at: int, end: int) -> bool:
 
 
 @_part
+def _begins_clause(data: U8, begin: int, at: int) -> bool:
+    """Whether no word stands right before ``at``, but one of at most four capital letters."""
+    last = at - 1
+    while last >= begin and _is_blank(data[last]):
+        last -= 1
+    first = last
+    while first >= begin and last - first < 5 and 65 <= data[first] <= 90:
+        first -= 1
+    if last - first > 4:
+        return False
+    return first < begin or not (_is_letter(data[first]) or data[first] == 95) or _is_coloured(data, begin, first + 1)
+
+
+@_part
 def _is_marked(data: U8, begin: int, at: int, behind: int, end: int) -> bool:
     """Whether what stands around ``data[at:behind]`` says that this is a level."""
     behind = _behind_colour(data, behind, end)
     after = _peek(data, behind, end)
     if after == 58:
         follows = _peek(data, behind + 1, end)
-        if _is_blank(follows) or follows == 10 or follows == 13:
+        if (_is_blank(follows) or follows == 10 or follows == 13) and _begins_clause(data, begin, at):
             return True
     before = data[at - 1] if at > begin else np.uint8(10)
     if before == 9 and after == 9:
