@@ -120,11 +120,14 @@ class Snapshots:
                 return self._now
             stamp = self._looking.stamp()
             is_old = self._clock.monotonic_s() - self._full_s > SNAPSHOT_FACTS_S_MAX
-            if self._now is None or stamp is None or stamp != self._stamp or exact_facts or is_old:
+            found = None
+            if self._now is not None and stamp is not None and stamp == self._stamp and not exact_facts and not is_old:
+                found = self._refreshed(self._now)
+                # What was sealed while that was read is not among the unsealed any more, and may have grown before.
+                found = found if self._looking.stamp() == stamp else None
+            if found is None:
                 found = self._read()
                 self._full_s = self._clock.monotonic_s()
-            else:
-                found = self._refreshed(self._now)
             self._stamp, self._version = stamp, version
             self._now = found
             if len(found.files) > SNAPSHOT_GENERATIONS_MAX:
