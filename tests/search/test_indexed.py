@@ -303,3 +303,21 @@ def test_a_damaged_segment_is_named_and_the_rest_answered(damaged: Grown) -> Non
     counted = tally(service, SearchRequest("77", EVERYTHING))
     assert not counted.exact
     assert any("web-01/app.log" in error for error in counted.errors)
+
+
+def test_what_the_index_tells_is_not_read(damaged: Grown) -> None:
+    """Of segments whose bytes are gone it is told which words are in no line, and how many lines have others."""
+    words = (b"alpha", b"beta", b"gamma")
+    lines = b"".join(b"%s %s line\n" % (time_text(damaged.second + i), words[i % 3]) for i in range(3000))
+    damaged.put("web-02", "plain.log", lines)
+    damaged.seal()
+    for segment in damaged.folder.rglob("store/**/*.zst"):
+        segment.unlink()
+    service = SearchService(damaged.archive, damaged.catalog, clock=damaged.clock)
+    assert hits(service, SearchRequest("nothinglikethis", EVERYTHING)) == []
+    counted = tally(service, SearchRequest("agent:web-02 beta", EVERYTHING), Buckets(60))
+    assert (counted.lines, counted.exact, counted.errors) == (1000, True, ())
+    assert counted.histogram is not None
+    assert sum(count for _, count in counted.histogram.counts) == 1000
+    assert tally(service, SearchRequest("agent:web-02 alpha OR agent:web-02 gamma", EVERYTHING)).lines == 2000
+    assert tally(service, SearchRequest("agent:web-02 NOT alpha", EVERYTHING)).lines == 2000

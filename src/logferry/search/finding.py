@@ -94,9 +94,10 @@ class Finding(Running):
                     heappop(heap)
                 for segment in waiting.pop(rank, ()):
                     for found in self._ask(lookup, segment, runs_of):
+                        due.add(found)
                         if sign * found > sign * rank:
                             heappush(heap, sign * found)
-                if whole[rank]:
+                if rank in due:
                     self.reached(rank)
                     runs = runs_of.pop(rank, [])
                     yield from self.each(selection.unit(rank), partial(self._unit, lookup=lookup, runs=runs))
