@@ -748,8 +748,8 @@ INDEX_STEP_S_MAX = 600.0
 INDEX_S_MAX = 1200.0
 """All work on one index there, 3 seconds for the largest usual one: sealing waits for it."""
 INDEX_MEMORY_BYTES_MAX = 3 * GIB
-"""Memory that this process may take for itself: 0.3 GiB for a usual segment of SEGMENT_BYTES, 1.7 for the worst that was
-tried (nothing but empty lines; random words take 0.9 to 1.3)."""
+"""Memory that this process may take for itself: 0.3 GiB for a usual segment of SEGMENT_BYTES, 1.7 for the worst that
+was tried (nothing but empty lines; random words take 0.9 to 1.3)."""
 INDEX_WORDS_CHARS_MAX = 300
 """How much is told of what it said at its end."""
 INDEX_TURN_S_MAX = 60.0
