@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import agent, archive, catalog, figures, ftp, voyage
+from bench import agent, archive, catalog, figures, ftp, search, voyage
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
@@ -16,6 +16,7 @@ ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] =
     "archive": archive.measure,
     "catalog": catalog.measure,
     "ftp": ftp.measure,
+    "search": search.measure,
     "voyage": voyage.measure,
 }
 FOLDER = Path("build/bench")

@@ -41,6 +41,9 @@ class Everything:
     def may_hold(self, agent: str, folder: str) -> bool:  # noqa: ARG002
         return True
 
+    def covers(self, agent: str, folder: str) -> bool:  # noqa: ARG002
+        return True
+
 
 def fill(url: str, count: int) -> float:
     """Fill an empty catalog with ``count`` files, sealed; seconds."""

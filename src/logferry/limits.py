@@ -410,6 +410,35 @@ FIELD_OBJECTS_TRIED_MAX = 4
 """Braces of a line at which a JSON object is looked for: the first ones may be those of a prefix."""
 HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
+SNAPSHOT_FACTS_S_MAX = 10.0
+"""How late a search may see corrections of single facts of files that are otherwise as they were."""
+SNAPSHOT_GENERATIONS_MAX = 500_000
+"""Generations of which a search keeps the facts for the next one: some 500 bytes each."""
+SEARCH_SEGMENTS_KEPT = 128
+"""Segments of which a search keeps the index open, and what it found in it, for the next one."""
+SEARCH_ANSWERS_KEPT = 32
+"""Terms of which a segment's answer is kept, each at most some MiB."""
+PROGRAMS_KEPT = 16
+"""Compiled patterns that are kept for the next search, each at most ``REGEX_MEMORY_BYTES_MAX``."""
+TIMES_TRUSTED_FROM_BYTES = 64 * KIB
+"""Smaller files are read where times are asked for: that takes no longer than comparing them with their index."""
+SEARCH_RUNS_AHEAD = 8
+"""Runs of segments, some 256 KiB each, that a search looks through while those before are told."""
+SEARCH_SPREAD_BYTES = 64 * MIB
+"""From so much content on that a tally has to look through, other processes are asked to help, if there are any."""
+SEARCH_BATCH_BYTES = 64 * MIB
+"""Content that a worker of a search gets to look through at a time: so much is lost when nobody waits any more."""
+SEARCH_PROCESSES_MAX = 64
+SEARCH_CLUSTER_S_MAX = 5.0
+"""How long a search waits for the scheduler of its cluster, before it does the work itself."""
+SEARCH_WAIT_S = 0.05
+"""How often a search looks whether it is to stop while workers work for it."""
+HISTOGRAM_BUCKETS_SHOWN = 120
+"""How many buckets a histogram whose width nobody asked for has at most: as wide as a page or a terminal."""
+HISTOGRAM_BUCKETS_MAX = 10_000
+"""How many any histogram has: more become wider ones, so a time that makes no sense costs no memory."""
+FACET_VALUES_SHOWN = 20
+"""Values of a facet that are told one by one."""
 HIT_SPANS_MAX = 64
 """Matches marked in one hit."""
 REGEX_MEMORY_BYTES_MAX = 8 * MIB

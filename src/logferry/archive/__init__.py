@@ -5,9 +5,9 @@ from __future__ import annotations
 from logferry.archive.archive import Archive
 from logferry.archive.catalog import Catalog
 from logferry.archive.incoming import Incoming
-from logferry.archive.lines import LineRow, Lines
+from logferry.archive.lines import LinePage, LineRow, Lines
 from logferry.archive.many import WholeFile
 from logferry.archive.reader import GenerationReader
 from logferry.archive.texts import Text
 
-__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LineRow", "Lines", "Text", "WholeFile"]
+__all__ = ["Archive", "Catalog", "GenerationReader", "Incoming", "LinePage", "LineRow", "Lines", "Text", "WholeFile"]

@@ -69,6 +69,22 @@ class IndexedSegment:
                 return
             yield extent
 
+    def content(self, raw_offset: int, count: int) -> bytes:
+        """Content of the segment, through the frames that were read lately. Raises Damaged."""
+        segments, record = self._rooms.segments, self.record
+        segment = segments.open(record.name, record.bytes)
+        parts: list[bytes] = []
+        while count > 0:
+            number = segment.frame_at(raw_offset)
+            start = raw_offset - segment.manifest.frames[number].raw_offset
+            part = segments.frame(record.name, record.bytes, number)[start : start + count]
+            if not part:
+                raise Damaged(f"store/{record.name} is shorter than its index says", where=f"store/{record.name}")
+            parts.append(part)
+            raw_offset += len(part)
+            count -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     def distrust(self, error: Damaged | NotFound) -> None:
         """The index raised this: it is built anew, and ``Archive.indexed`` gives None until then."""
         self._rooms.indexes.distrust(self._index_record, error)

@@ -40,6 +40,7 @@ COMMANDS = {
     "tail": ("tail", "The last lines of files; -f follows them."),
     "verify": ("verify", "Read the archive and compare it with its checksums, on the server's machine."),
     "version": ("version", "Versions of this program and of the server."),
+    "worker": ("worker", "Look through text for searches, in a Dask cluster."),
 }
 """Command -> module of this package that has it, and what the list of commands says about it."""
 

@@ -33,6 +33,12 @@ class Candidate:
         """The last component of the path."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def extension(self) -> str:
+        """What follows the last dot of the name, empty if nothing does, or nothing stands before it."""
+        stem, dot, extension = self.name.rpartition(".")
+        return extension if dot and stem else ""
+
 
 def candidate_of(file: FileRecord, generation: GenerationRecord | None = None) -> Candidate:
     """The shown generation of a file, or another of its generations."""
@@ -114,16 +120,11 @@ def _whole(name: str, value: Value, *, exact_case: bool) -> Test:
     return lambda file: program.is_whole(part(file).encode())
 
 
-def _extension(file: Candidate) -> str:
-    stem, dot, extension = file.name.rpartition(".")
-    return extension if dot and stem else ""
-
-
 _PARTS: dict[str, Callable[[Candidate], str]] = {
     "agent": lambda file: file.agent,
     "path": lambda file: f"{file.agent}/{file.path}",
     "file": lambda file: file.name,
-    "ext": _extension,
+    "ext": lambda file: file.extension,
     "sha256": lambda file: file.sha256 or "",
 }
 _NUMBERS: dict[str, Callable[[Candidate], int]] = {

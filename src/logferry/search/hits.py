@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from logferry.archive import GenerationReader, LineRow, Lines
+from logferry.archive import LinePage, LineRow
 from logferry.limits import ENTRY_BYTES_SHOWN_MAX, HIT_BYTES_SHOWN_MAX, SCAN_LINE_BYTES_MAX
 from logferry.search.events import Hit, Row
 from logferry.search.filters import Candidate
-from logferry.search.scan import Encoding, Marker, Match, utf16_text
+from logferry.search.scan import Encoding, Marker, Match, Source, utf16_text
 from logferry.search.text import character_spans, line_text
 
 _LEAD_BYTES = HIT_BYTES_SHOWN_MAX // 4
 """How much of a long line is shown before its first match."""
+
+
+class Numbered(Protocol):
+    """Line numbers, and the lines around a place."""
+
+    def number_at(self, byte: int, go_on: Callable[[], bool], /) -> int | None:
+        """The number of the line that holds ``byte``; None if ``go_on`` said no before it was known."""
+        ...
+
+    def page_at(self, byte: int, count: int, /) -> LinePage:
+        """Lines from the one that holds ``byte`` on."""
+        ...
+
+    def page_before(self, byte: int, count: int, /) -> LinePage:
+        """Lines before the one that holds ``byte``."""
+        ...
 
 
 class HitMaker:
@@ -21,8 +38,8 @@ class HitMaker:
     def __init__(
         self,
         file: Candidate,
-        reader: GenerationReader,
-        lines: Lines,
+        reader: Source,
+        lines: Numbered,
         marker: Marker,
         *,
         context: int,

@@ -1,19 +1,17 @@
 """Which bytes a search has to look at, and for what: the catalog's facts decide before any byte is read.
 
 For every agent, then for every file, the leaves that are known become true or false and the query shrinks. What comes
-out false is skipped unread. The rest is ordered, newest first or oldest first.
+out false is skipped unread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from logferry.archive import Catalog
-from logferry.archive.records import FileRecord
 from logferry.errors import BadQuery
-from logferry.search.filters import Candidate, Test, candidate_of, filter_test, path_test, too_old_test
+from logferry.search.filters import Candidate, Test, filter_test, path_test, too_old_test
 from logferry.search.query import (
     And,
     Everything,
@@ -42,6 +40,10 @@ class Seen(Protocol):
 
     def may_hold(self, agent: str, folder: str) -> bool:
         """Whether anything in or below this folder may be seen."""
+        ...
+
+    def covers(self, agent: str, folder: str) -> bool:
+        """Whether everything in or below this folder is surely seen; False when in doubt."""
         ...
 
 
@@ -88,6 +90,11 @@ class Planner:
             elif leaf.name == "time":
                 self._too_old[leaf] = too_old_test(leaf, now_ns)
 
+    @property
+    def asks_of_facts(self) -> bool:
+        """Whether it asks of facts of files that may be corrected when nothing else changes."""
+        return any(isinstance(leaf, Filter) and leaf.name in ("modified", "sha256") for leaf in leaves(self.root))
+
     def for_agent(self, agent: str) -> Node | bool:
         """What remains of the query for any file of ``agent``."""
         nobody = Candidate(agent, "", 0, 0, 0, 0, 0, 0, 0, None)
@@ -113,42 +120,6 @@ class Planner:
             return False if too_old is not None and too_old(file) else None
 
         return known
-
-
-def units(
-    catalog: Catalog, planner: Planner, scope: Seen, *, newest_first: bool, check: Callable[[], None]
-) -> list[Unit]:
-    """Every generation that has to be scanned, in order. ``check`` is called now and then."""
-    found: list[Unit] = []
-    for agent in catalog.agents.list():
-        check()
-        node = planner.for_agent(agent.id)
-        if node is False or not scope.may_hold(agent.id, ""):
-            continue
-        for i, file in enumerate(catalog.files.each(agents=[agent.id])):
-            if i % 256 == 0:
-                check()
-            if scope.sees(file.agent, file.path):
-                found.extend(_file_units(catalog, planner, node, file))
-    found.sort(key=lambda unit: (unit.file.changed_ns, unit.file.generation_id), reverse=newest_first)
-    return found
-
-
-def file_units(catalog: Catalog, planner: Planner, file: FileRecord, number: int | None) -> list[Unit]:
-    """The units of one file, or of one of its generations."""
-    found = list(_file_units(catalog, planner, planner.for_agent(file.agent), file))
-    return [unit for unit in found if number is None or unit.file.number == number]
-
-
-def _file_units(catalog: Catalog, planner: Planner, node: Node | bool, file: FileRecord) -> Iterator[Unit]:
-    if file.generations <= 1:
-        candidates = [candidate_of(file)]
-    else:
-        candidates = [candidate_of(file, generation) for generation in catalog.files.generations(file.id)]
-    for candidate in candidates:
-        left = planner.for_file(node, candidate)
-        if left is not False and candidate.size:
-            yield Unit(candidate, Everything() if left is True else left)
 
 
 def _naming(node: Node) -> Iterator[Filter]:

@@ -28,6 +28,7 @@ from logferry.limits import (
     SCRUB_S,
     SEAL_LEVEL,
     SEAL_QUIET_S,
+    SEARCH_PROCESSES_MAX,
     SEARCH_S_MAX,
     SESSION_S_MAX,
 )
@@ -256,8 +257,18 @@ class SearchConfig:
     """``[search]``."""
 
     time_limit: float = setting(SEARCH_S_MAX, unit="duration", doc="deadline of one search")
+    processes: int = setting(0, doc="processes that help where much text has to be looked through to count; 0: none")
+    cluster: str = setting("", doc="scheduler of a Dask cluster whose workers do that instead, tcp://host:port")
 
     def __post_init__(self) -> None:
+        if not 0 <= self.processes <= SEARCH_PROCESSES_MAX:
+            raise BadConfig(
+                f"processes = {self.processes} is out of range", hint=f"between 0 and {SEARCH_PROCESSES_MAX}"
+            )
+        if self.cluster and not self.cluster.startswith(("tcp://", "tls://", "ws://", "wss://", "ucx://")):
+            raise BadConfig(f"cluster = {self.cluster!r} is no address of a scheduler", hint="tcp://host:8786")
+        if self.cluster and self.processes:
+            raise BadConfig("processes and cluster are both given", hint="leave one of them out")
         if not 0.1 <= self.time_limit <= 3600:
             raise BadConfig(f"time_limit = {self.time_limit:g} s is out of range", hint="between 0.1s and 1h")
 

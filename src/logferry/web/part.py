@@ -21,6 +21,7 @@ from logferry.limits import STOP_S_MAX
 from logferry.search.service import SearchService
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
+from logferry.server.crew import crew_of
 from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment
 from logferry.server.first_run import identity
@@ -52,7 +53,11 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
             min_free_bytes=disk_room(config).floor,
             store=store_of(config, "web"),
         ) as archive,
+        contextlib.ExitStack() as stack,
     ):
+        crew = crew_of(config)
+        if crew is not None:
+            stack.callback(crew.close)
         people = People(catalog, clock=clock, session_s=config.web.session_ttl)
         yield WebContext(
             config=config,
@@ -60,7 +65,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
             archive=archive,
             people=people,
             enrolment=Enrolment(catalog, people, clock=clock),
-            search=SearchService(archive, catalog, clock=clock),
+            search=SearchService(archive, catalog, clock=clock, crew=crew),
             clock=clock,
             pin=identity(config).pin,
         )

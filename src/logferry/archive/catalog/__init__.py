@@ -20,6 +20,7 @@ from logferry.archive.catalog.facts import Facts
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.indexing import Indexing
+from logferry.archive.catalog.looking import Looking
 from logferry.archive.catalog.migrate import migrate, revision
 from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.people import People
@@ -54,6 +55,7 @@ class Catalog:
         self.agents = Agents(engine, self.writer, clock, self.quotas, self.zones)
         self.naming = Naming(engine, self.readers, self.writer)
         self.files = Files(engine, self.readers, self.naming)
+        self.looking = Looking(engine, self.readers)
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
         self.facts = Facts(engine, self.writer)
@@ -114,6 +116,7 @@ class Catalog:
     def close(self) -> None:
         """Write what still waits, then close all connections."""
         self.writer.close()
+        self.looking.close()
         self.readers.close()
         self._engine.dispose()
 

@@ -10,11 +10,13 @@ Any-case: ASCII letters match their two forms and nothing else; other letters ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
 
 from logferry.errors import BadQuery
+from logferry.limits import PROGRAMS_KEPT
 from logferry.search.query.nodes import Literal, Regex, Value, Wild
 from logferry.search.query.regexes import options
 
@@ -66,6 +68,7 @@ Matcher = Needle | Program | None
 """None: matches every line (a lone ``*``)."""
 
 
+@lru_cache(maxsize=PROGRAMS_KEPT)
 def matcher(value: Value, *, exact_case: bool) -> Matcher:
     """How to find ``value`` anywhere in a line. A regex flag goes before ``exact_case``."""
     if isinstance(value, Literal):
@@ -108,7 +111,7 @@ def _byte_options(*, exact_case: bool = True) -> re2.Options:
 
 def _needle(text: str, exact_case: bool) -> Needle:
     exact = text.encode("utf-8", "surrogateescape")
-    if exact_case or all(len(_forms(c)) == 1 for c in text):
+    if exact_case or all(len(letter_forms(c)) == 1 for c in text):
         return Needle(exact)
     program = Program(_letters(text, exact_case=False).encode("ascii"), _byte_options())
     return Needle(exact, program, exact.lower() if text.isascii() else None)
@@ -133,7 +136,7 @@ def _letters(text: str, *, exact_case: bool) -> str:
 
 
 def _any_case(c: str) -> str:
-    forms = sorted(_forms(c))
+    forms = sorted(letter_forms(c))
     if len(forms) == 1:
         return _bytes_pattern(c)
     if c.isascii():
@@ -141,7 +144,7 @@ def _any_case(c: str) -> str:
     return f"(?:{'|'.join(_bytes_pattern(form) for form in forms)})"
 
 
-def _forms(c: str) -> set[str]:
+def letter_forms(c: str) -> set[str]:
     """``c`` and its other case, where that is one character and goes back to ``c``."""
     if c.isascii():
         return {c.lower(), c.upper()}
@@ -160,13 +163,14 @@ def _bytes_pattern(c: str) -> str:
 def regex_program(regex: Regex, *, exact_case: bool) -> Program:
     """The program of a regular expression; flags ``c`` and ``i`` go before what the search asks for."""
     exact = ("c" in regex.flags or exact_case) and "i" not in regex.flags
-    over_bytes = regex.pattern.isascii() and not _needs_unicode(regex.pattern)
+    over_bytes = runs_over_bytes(regex.pattern)
     pattern = line_pattern(regex.pattern, over_bytes=over_bytes).encode("utf-8")
     return Program(pattern, _byte_options(exact_case=exact) if over_bytes else options(exact_case=exact))
 
 
-def _needs_unicode(pattern: str) -> bool:
-    return any(code in pattern for code in ("\\p", "\\P", "\\x{"))
+def runs_over_bytes(pattern: str) -> bool:
+    """Whether the pattern is compiled over bytes, not over UTF-8."""
+    return pattern.isascii() and not any(code in pattern for code in ("\\p", "\\P", "\\x{"))
 
 
 def line_pattern(pattern: str, *, over_bytes: bool) -> str:
@@ -177,7 +181,7 @@ def line_pattern(pattern: str, *, over_bytes: bool) -> str:
     written: list[str] = []
     at = 0
     while at < len(pattern):
-        token, at = _token(pattern, at)
+        token, at = pattern_token(pattern, at)
         if over_bytes and _is_single(token) and pattern[at : at + 1] not in ("*", "+"):
             written.append(_one_of(token))
         else:
@@ -194,7 +198,7 @@ _LINE_FORMS = {
 }
 
 
-def _token(pattern: str, at: int) -> tuple[str, int]:
+def pattern_token(pattern: str, at: int) -> tuple[str, int]:
     """The next token (an escape, a quoted run, a class or a character) and where the one after it starts."""
     c = pattern[at]
     if c == "\\" and pattern[at + 1 : at + 2] == "Q":

@@ -1,0 +1,152 @@
+"""Search over sealed logs beside ripgrep on the plain files, chdb with a text index and DuckDB on Parquet.
+
+Each engine is a process of its own that is asked in turn, so a noisy minute hits all alike. What is asked comes from
+the corpus: words as frequent as the targets mean them. ``BENCH_CORPUS`` names a folder AGENT/…/FILE; without one logs
+are drawn by seed. ``BENCH_SEARCH_MB`` says how many megabytes of it (2,000; with ``--quick`` 200).
+
+*engine* is the search service called in a process that has it open, *http* the API of a running server. Before each
+question the engine forgets what it found for any; ``-again`` and the API remember it, as they do for users.
+``-cold`` is the first question after the process has started, opening everything included.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.archive import ours as archives
+from bench.archive.spent import told
+from bench.archive.trees import CORPUS, Part, generate
+from bench.figures import Figure, Options
+from bench.search.asking import Child, Http, Ripgrep, chdb_here, duckdb_here, ripgrep_here
+from bench.search.questions import NEEDLE, Question, questions
+
+MEGABYTES, QUICK_MEGABYTES = 2_000, 200
+ROUNDS = 7
+HTTP_MORE_MS = 13.0
+"""How much the API may add to a search."""
+
+
+class Bench:
+    """Engines, rounds, raw results, figures."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder = folder
+        self.rounds = options.rounds or (3 if options.quick else ROUNDS)
+        megabytes = int(os.environ.get("BENCH_SEARCH_MB") or (QUICK_MEGABYTES if options.quick else MEGABYTES))
+        self.part = corpus(folder / "corpus", megabytes * 1_000_000)
+        self.figures: list[Figure] = []
+        self.raw: dict[str, Any] = {"bytes": self.part.bytes}
+
+    def figure(self, name: str, ours: float, peers: Mapping[str, float], target: float, unit: str = "ms") -> None:
+        """Less is better."""
+        self.figures.append(Figure(f"search-{name}", ours, unit, target, dict(peers), less_is_better=True))
+
+
+def measure(
+    folder: Path, options: Options, wanted: Sequence[str] = ("queries",)
+) -> tuple[list[Figure], dict[str, Any]]:
+    """Measure in ``folder`` (empty). Returns the figures and every single result."""
+    bench = Bench(folder, options)
+    for part in wanted:
+        PARTS[part](bench)
+    return bench.figures, bench.raw
+
+
+def corpus(root: Path, count: int) -> Part:
+    """Links to files of the corpus that have ``count`` bytes or a little more; a needle is among them."""
+    given = os.environ.get(CORPUS)
+    source = Path(given) if given else generate(root.parent / "generated", count)
+    sizes = 0
+    for path in sorted(path for path in source.glob("*/**/*") if path.is_file()):
+        if sizes >= count:
+            break
+        target = root / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(path, target) if path.stat().st_dev == root.parent.stat().st_dev else shutil.copyfile(path, target)
+        sizes += path.stat().st_size
+    planted = root / "bench-agent/planted/planted.log"
+    planted.parent.mkdir(parents=True)
+    filler = "".join(f"2026-10-{1 + i % 28:02d} 10:00:00 planted line of no {i}\n" for i in range(2_000))
+    planted.write_text(filler + f"2026-10-09 11:12:13 here is {NEEDLE} alone\n" + filler)
+    return Part("search", root, sizes + planted.stat().st_size)
+
+
+def _measure_queries(bench: Bench) -> None:
+    data = bench.folder / "server" / "data"
+    archives.fill(data, bench.part)
+    sealed = told("bench.archive.ours", "seal", data)
+    print(
+        f"  sealed {bench.part.bytes / 1e6:.0f} MB: {sealed['bytes'] / 1e6:.1f} + {sealed['index_bytes'] / 1e6:.1f} MB"
+    )
+    asked = questions(bench.part.root)
+    bench.raw["questions"] = {question.name: question.as_json() for question in asked}
+    engine = Child("bench.search.ours", data)
+    peers: dict[str, Child | Ripgrep] = {}
+    if ripgrep_here():
+        peers["ripgrep"] = Ripgrep(bench.part.root)
+    for name, is_here in (("chdb", chdb_here()), ("duckdb", duckdb_here())):
+        if is_here:
+            out = bench.folder / name
+            out.mkdir()
+            told("bench.archive.peers", name, bench.part.root, out)
+            peers[name] = Child("bench.search.peers", name, out)
+    http = Http(bench.folder / "server")
+    try:
+        _ask_all(bench, asked, engine, http, peers)
+        bench.raw["peak_mb"] = {"engine": engine.peak_mb(), "server": http.peak_mb()}
+        bench.figure("memory-engine", engine.peak_mb(), {}, 600.0, "MB")
+        bench.figure("memory-server", http.peak_mb(), {}, 600.0, "MB")
+        _ask_cold(bench, asked, data)
+    finally:
+        for one in (engine, http, *peers.values()):
+            one.close()
+
+
+def _ask_all(
+    bench: Bench, asked: Sequence[Question], engine: Child, http: Http, peers: Mapping[str, Child | Ripgrep]
+) -> None:
+    found: dict[str, dict[str, list[float]]] = {}
+    counts: dict[str, dict[str, int]] = {}
+    for number in range(bench.rounds + 1):
+        for question in asked:
+            for name, one in {"engine": engine, "http": http, **peers}.items():
+                if not one.can(question):
+                    continue
+                ms, count = one.ask(question)
+                results = found.setdefault(question.name, {})
+                if number:  # before that all is loaded
+                    results.setdefault(name, []).append(ms)
+                if one is engine and number:
+                    results.setdefault("again", []).append(engine.ask(question, again=True)[0])
+                counts.setdefault(question.name, {})[name] = count
+    bench.raw["ms"], bench.raw["counts"] = found, counts
+    for question in asked:
+        middle = {name: statistics.median(values) for name, values in found[question.name].items()}
+        beside = {name: middle[name] for name in peers if name in middle}
+        told_ = counts[question.name]
+        print(f"  {question.name}: {question.text!r} {told_}", flush=True)
+        bench.figure(question.name, middle["engine"], beside, question.target_ms)
+        bench.figure(f"{question.name}-again", middle["again"], beside, question.target_ms)
+        if "http" in middle:
+            bench.figure(f"{question.name}-http", middle["http"], beside, question.target_ms + HTTP_MORE_MS)
+
+
+def _ask_cold(bench: Bench, asked: Sequence[Question], data: Path) -> None:
+    """The first query of a process."""
+    times: list[float] = []
+    for question in [one for one in asked if one.name in ("rare-word", "newest-100")]:
+        for _ in range(min(3, bench.rounds)):
+            child = Child("bench.search.ours", data)
+            try:
+                times.append(child.ask(question)[0])
+            finally:
+                child.close()
+        bench.figure(f"{question.name}-cold", statistics.median(times), {}, 1_500.0)
+
+
+PARTS = {"queries": _measure_queries}

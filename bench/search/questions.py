@@ -1,0 +1,99 @@
+"""What is asked: words and patterns of the corpus itself, about as frequent as those that the targets are about."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["count", "hits", "newest", "histogram"]
+NEEDLE = "needleq7f3a9c41e2z"
+_SAMPLE_BYTES = 400_000
+_WORD = re.compile(rb"(?<![A-Za-z0-9\x80-\xff])[A-Za-z]{3,16}(?![A-Za-z0-9\x80-\xff])")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One search. ``text`` is a query of ours; the others say the same to peers.
+
+    ``words``: lines hold all of these, as whole words in any case for those who know words, ``pattern`` a regular
+    expression, ``literal`` a text.
+    """
+
+    name: str
+    kind: Kind
+    text: str
+    target_ms: float
+    words: tuple[str, ...] = ()
+    literal: str = ""
+    pattern: str = ""
+    any_case: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For another process."""
+        return asdict(self)
+
+
+def questions(root: Path) -> list[Question]:
+    """What is asked of the logs below ``root``."""
+    lines = [line for sample in _samples(root) for line in sample.splitlines()]
+    words = Counter(word.lower() for line in lines for word in set(_WORD.findall(line)))
+    common = _near(words, 0.075 * len(lines))
+    with_common = [line for line in lines if common in line.lower()]
+    beside = Counter(word.lower() for line in with_common for word in set(_WORD.findall(line)))
+    second = _near(Counter({word: count for word, count in beside.items() if word != common}), len(with_common) / 3)
+    part = _part(lines, 0.023 * len(lines))
+    address = _first(lines, rb"\b(?:\d{1,3}\.){3}\d{1,3}\b")
+    number = _first(lines[::-1], rb"(?<![0-9.])\d{7,}(?![0-9.])")
+    shown = common.decode()
+    across = re.escape(part.decode()) + r"[^0-9]{0,40}[0-9]+"
+    return [
+        Question("rare-word", "hits", NEEDLE, 2, words=(NEEDLE,), literal=NEEDLE),
+        Question("absent-word", "hits", "zzqqyxabsent", 1, words=("zzqqyxabsent",), literal="zzqqyxabsent"),
+        Question("count-word", "count", shown, 1, words=(shown,), literal=shown, any_case=True),
+        Question("newest-100", "newest", shown, 8, words=(shown,), literal=shown, any_case=True),
+        Question("substring", "count", part.decode(), 60, literal=part.decode(), any_case=True),
+        Question("rare-substring", "hits", NEEDLE[1:-1], 10, literal=NEEDLE[1:-1]),
+        Question("rare-substring-any-case", "hits", NEEDLE[1:-1].upper(), 15, literal=NEEDLE[1:-1], any_case=True),
+        Question("and-static", "count", f"{shown} {second.decode()}", 2, words=(shown, second.decode())),
+        Question("and-variable", "count", f"{shown} {number}", 7, words=(shown, number)),
+        Question("histogram", "histogram", shown, 12, words=(shown,)),
+        Question("regex-many", "count", f"/{across}/", 120, pattern=across, any_case=True),
+        Question("regex-one", "hits", "/needleq[0-9a-f]+41e2z/", 30, pattern="needleq[0-9a-f]+41e2z"),
+        Question("rare-id", "hits", number, 10, words=(number,), literal=number),
+        Question("address", "count", address, 30, literal=address),
+        Question("two-variables", "count", f"{address} {number}", 30, words=(address, number)),
+        Question("time-range", "newest", f"{shown} time:2026-10-10T00..2026-10-10T05", 6),
+    ]
+
+
+def _samples(root: Path) -> Iterator[bytes]:
+    """The middle of each file."""
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size // 2 - _SAMPLE_BYTES // 2))
+            yield file.read(_SAMPLE_BYTES)
+
+
+def _near(words: Counter[bytes], wanted: float) -> bytes:
+    return min(words, key=lambda word: (abs(words[word] - wanted), word), default=b"error")
+
+
+def _part(lines: list[bytes], wanted: float) -> bytes:
+    """A piece inside of words, in about so many lines."""
+    some = lines[:: max(1, len(lines) // 20_000)]
+    parts = Counter(
+        word[1:-1].lower() for line in some for word in set(_WORD.findall(line)) if len(word) >= 6
+    )  # its first and last letter left out
+    return _near(parts, wanted * len(some) / len(lines))
+
+
+def _first(lines: list[bytes], pattern: bytes) -> str:
+    for line in lines[len(lines) // 3 :]:
+        found = re.search(pattern, line)
+        if found:
+            return found[0].decode()
+    return "10.0.0.1"

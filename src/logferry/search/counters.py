@@ -1,0 +1,115 @@
+"""Adding up a tally: buckets of time that become wider when there are too many, and values with their lines. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from logferry.limits import FACET_VALUES_SHOWN, HISTOGRAM_BUCKETS_MAX
+from logferry.search.tally import STEPS_S, Buckets, Facet, FacetField, Histogram
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    I64 = npt.NDArray[np.int64]
+
+NO_TIME = -(1 << 63)
+_FAR = 1 << 40
+_PARTS_MAX = 256
+
+
+class TimeCounter:
+    """Lines by time. What is counted at one width can be told at a wider one."""
+
+    def __init__(self, wanted: Buckets) -> None:
+        self._wanted = wanted
+        self.step_s = wanted.step_s or STEPS_S[0]
+        """Present width."""
+        self.untimed = 0
+        self.outside = 0
+        self._parts: list[tuple[I64, I64]] = []
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Seconds since 1970 that are counted in buckets: ``low <= x < end``."""
+        start, end = self._wanted.start_s, self._wanted.end_s
+        return -_FAR if start is None else start, _FAR if end is None else end
+
+    def expect(self, first_s: int, last_s: int) -> None:
+        """Times between these will come: begin with buckets of which they do not need too many."""
+        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
+        start, end = self._wanted.start_s, self._wanted.end_s
+        first_s = first_s if start is None else max(first_s, start)
+        last_s = last_s if end is None else min(last_s, end - 1)
+        while last_s // self.step_s - first_s // self.step_s + 1 > most:
+            self._widened()
+
+    def add_seconds(self, seconds: I64) -> None:
+        """One line for each of ``seconds`` (since 1970; ``NO_TIME``: none)."""
+        import numpy as np
+
+        timed = seconds[seconds != NO_TIME]
+        self.untimed += len(seconds) - len(timed)
+        kept = timed
+        if self._wanted.start_s is not None:
+            kept = kept[kept >= self._wanted.start_s]
+        if self._wanted.end_s is not None:
+            kept = kept[kept < self._wanted.end_s]
+        self.outside += len(timed) - len(kept)
+        if len(kept):
+            self.expect(int(kept.min()), int(kept.max()))
+            self.add(*np.unique(kept // self.step_s, return_counts=True))
+
+    def add(self, places: I64, counts: I64) -> None:
+        """``counts`` lines in buckets that begin at ``places`` times the present width."""
+        if len(places):
+            self._parts.append((places, counts))
+            if len(self._parts) > _PARTS_MAX:
+                self._merge(1)
+
+    def told(self) -> Histogram:
+        """The histogram so far, not more buckets than asked for."""
+        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
+        places, counts = self._merge(1)
+        while len(places) and places[-1] - places[0] + 1 > most:
+            places, counts = self._widened()
+        told = zip((places * self.step_s).tolist(), counts.tolist(), strict=True)
+        return Histogram(self.step_s, tuple(told), self.untimed, self.outside)
+
+    def _merge(self, factor: int) -> tuple[I64, I64]:
+        """Put everything into buckets that are so many times as wide; each once, in order."""
+        import numpy as np
+
+        none = np.zeros(0, np.int64)
+        places = np.concatenate([none, *(part[0] for part in self._parts)]) // factor
+        counts = np.concatenate([none, *(part[1] for part in self._parts)])
+        places, where = np.unique(places, return_inverse=True)
+        counts = np.bincount(where, counts, len(places)).astype(np.int64)
+        self._parts = [(places, counts)]
+        return places, counts
+
+    def _widened(self) -> tuple[I64, I64]:
+        step = next((step for step in STEPS_S if step > self.step_s and step % self.step_s == 0), 2 * self.step_s)
+        factor, self.step_s = step // self.step_s, step
+        return self._merge(factor)
+
+
+class FacetCounter:
+    """Lines by the values of one field."""
+
+    def __init__(self, field: FacetField) -> None:
+        self.field = field
+        self.counts: Counter[str] = Counter()
+
+    def told(self) -> Facet:
+        """The values with the most lines; of two with as many the first by name."""
+        ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
+        top = tuple(ordered[:FACET_VALUES_SHOWN])
+        return Facet(self.field, top, self.counts.total() - sum(count for _, count in top), len(ordered))
+
+
+def facet_counters(fields: Sequence[FacetField]) -> tuple[FacetCounter, ...]:
+    """One for each field, each once."""
+    return tuple(FacetCounter(field) for field in dict.fromkeys(fields))

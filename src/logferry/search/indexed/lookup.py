@@ -1,0 +1,276 @@
+"""The index's answers to the queries of one search, segment by segment; what is damaged is told and done without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive import Archive
+from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
+from logferry.errors import Damaged, NotFound
+from logferry.limits import TIMES_TRUSTED_FROM_BYTES
+from logferry.search.indexed.answers import Answer, candidates
+from logferry.search.indexed.trust import agree
+from logferry.search.indexed.view import View
+from logferry.search.indexed.views import Views
+from logferry.search.query import Filter, Node, leaves
+from logferry.search.query.values import bounds
+from logferry.search.scan.pruning import needed_texts
+from logferry.search.selection import Selection
+
+Bools = npt.NDArray[np.bool_]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+_ROWS_FROM = 4
+"""From so many runs in a granule on it is worth while to ask the index for each row which runs have to be read."""
+
+
+class Lookup:
+    """Of one search. Not thread-safe."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        views: Views,
+        selection: Selection,
+        *,
+        exact_case: bool,
+        now_ns: int,
+        note: Callable[[str], None],
+    ) -> None:
+        """``note`` is told of an index that is damaged."""
+        self._archive = archive
+        self._views = views
+        self._now_ns = now_ns
+        self._selection = selection
+        self._exact_case = exact_case
+        self._note = note
+        self._opened: dict[int, View | None] = {}
+        self._node_of: dict[int, npt.NDArray[np.int32]] = {}
+        """By segment: which of the selection's nodes each run is searched for, -1: none."""
+        self._trust: dict[int, Bools] = {}
+        self._learned: dict[tuple[int, Node], Learned] = {}
+
+    def view(self, segment_id: int) -> View | None:
+        """A segment; None where its index cannot be used: then its bytes have to be read."""
+        if segment_id not in self._opened:
+            try:
+                found = self._views.of(self._selection.snapshot, segment_id)
+            except (Damaged, NotFound) as error:
+                self._note(f"{error}; searched without it")
+                found = None
+            self._opened[segment_id] = found
+        return self._opened[segment_id]
+
+    def lost(self, view: View, error: Damaged | NotFound) -> None:
+        """An index turned out to be damaged: its segment's bytes have to be read."""
+        self._opened[view.id] = None
+        self._damaged(view, error)
+
+    def answer(self, view: View, node: Node) -> Answer:
+        """What the index says. Raises Damaged, NotFound."""
+        key = self._key(view, node)
+        known = view.peek(key)
+        if isinstance(known, Answer):
+            return known
+
+        def make() -> Answer:
+            found = candidates(view.index, node, exact_case=self._exact_case, of_filter=partial(self._of_filter, view))
+            return Answer(view.index, found)
+
+        return view.kept(key, make)
+
+    def _key(self, view: View, node: Node) -> tuple[object, ...]:
+        """What an answer depends on: of times, on what ``now`` means and where they are trusted, too."""
+        filters = (leaf for leaf in leaves(node) if isinstance(leaf, Filter) and leaf.name == "time")
+        times = [bounds(leaf, self._now_ns) for leaf in filters]
+        if not times:
+            return node, self._exact_case
+        return node, self._exact_case, *times, self._trusted(view).tobytes()
+
+    def _trusted(self, view: View) -> Bools:
+        """The granules whose times are surely those of their text. Raises Damaged."""
+        if view.id not in self._trust:
+            snapshot = self._selection.snapshot
+            ranks = view.ranks(snapshot)
+            chosen = np.unique(ranks[ranks >= 0])
+            is_large = snapshot.sizes[chosen] >= TIMES_TRUSTED_FROM_BYTES
+            chosen = chosen[is_large & (self._selection.node_of[chosen] >= 0)]
+            same = [rank for rank in chosen.tolist() if agree(self._archive, view, snapshot.files[rank])]
+            trusted = view.granule[np.isin(ranks, same)]
+            self._trust[view.id] = np.bincount(trusted, minlength=len(view.runs_in)) == view.runs_in
+        return self._trust[view.id]
+
+    def _of_filter(self, view: View, index: SegmentIndex, wanted: Filter) -> Candidates:
+        """All lines may match. Of times it is sure, in granules that lie inside or outside of what is asked for."""
+        if wanted.name != "time":
+            texts = needed_texts(wanted)
+            if texts is None:
+                return index.everything().maybe()
+            of_filter = partial(self._of_filter, view)
+            return candidates(index, texts, exact_case=self._exact_case, of_filter=of_filter).maybe()
+        low, end = bounds(wanted, self._now_ns)
+        spans = index.spans
+        states = np.full(len(view.runs_in), MAYBE, np.uint8)
+        sure = self._trust[view.id] & (spans.untimed == 0)
+        inside = sure.copy()
+        outside = np.zeros(len(states), np.bool_)
+        # The index knows single lines to the second: the spans are exact.
+        if low is not None:
+            inside &= spans.first_ns >= low
+            outside |= spans.last_ns < low
+        if end is not None:
+            inside &= spans.last_ns < end
+            outside |= spans.first_ns >= end
+        states[inside] = YES
+        states[sure & outside] = NO
+        return Candidates(index.shape, None, states[index.shape.pairs.granules])
+
+    def settle(self, view: View, node: Node, learned: Learned) -> None:
+        """Keep what was learned for the next search."""
+        try:
+            found = self.answer(view, node)
+            known = learned.whole(found)
+        except (Damaged, NotFound) as error:
+            self._damaged(view, error)
+            return
+        if known:
+            view.keep(self._key(view, node), found.settled(known))
+
+    def _damaged(self, view: View, error: Damaged | NotFound) -> None:
+        self._views.forget(view.id)
+        view.segment.distrust(error)
+        self._note(f"{error}; searched without it")
+
+    def learn(self, view: View, node: Node, run: int, marks: npt.NDArray[np.bool_]) -> None:
+        """The text of a run was read: these of its lines match. It is kept by ``remember``."""
+        if self.answer(view, node).maybe[view.granule[run]]:
+            key = (view.id, node)
+            if key not in self._learned:
+                mine = self._node_of[view.id] == self._selection.nodes.index(node)
+                self._learned[key] = Learned(view, mine)
+            self._learned[key].add(run, marks)
+
+    def remember(self) -> None:
+        """Keep what was learned for the next search."""
+        for (_, node), learned in self._learned.items():
+            self.settle(learned.view, node, learned)
+        self._learned.clear()
+
+    def known(self, view: View, node: Node, run: int) -> npt.NDArray[np.bool_] | None:
+        """Which lines of a run match, where that is known without its text."""
+        granule = int(view.granule[run])
+        try:
+            found = self.answer(view, node)
+            if found.maybe[granule]:
+                return None
+            states = row_states(view, found, granule)
+        except (Damaged, NotFound) as error:
+            self._damaged(view, error)
+            return None
+        first = view.runs.rows[run] - view.runs.rows[view.runs.granules[granule]]
+        marks: npt.NDArray[np.bool_] = states[first : first + view.rows[run]] == YES
+        return marks
+
+    def hot_runs(self, view: View) -> tuple[I64, I64]:
+        """The runs that hold lines which match or may, and their ranks. Raises Damaged, NotFound."""
+        ranks = view.ranks(self._selection.snapshot)
+        node_of = np.where(ranks >= 0, self._selection.node_of[ranks], -1)
+        hot = np.zeros(view.count, np.bool_)
+        for number in np.unique(node_of[node_of >= 0]).tolist():
+            found = self.answer(view, self._selection.nodes[number])
+            mine = node_of == number
+            hot |= mine & found.hot[view.granule]
+            self._narrow(view, found, hot, mine)
+        runs = np.flatnonzero(hot)
+        self._node_of[view.id] = node_of
+        return runs, ranks[runs]
+
+    def covered(self, generation_id: int) -> list[tuple[int, int]]:
+        """The bytes of a generation that the indexes tell of: (from, to), in order."""
+        snapshot = self._selection.snapshot
+        found: list[tuple[int, int]] = []
+        for offset, length, segment, _ in snapshot.places.get(generation_id, ()):
+            if segment in snapshot.held and self.view(segment) is not None:
+                found.append((offset, offset + length))
+        return found
+
+    def line_number(self, view: View, run: int) -> int | None:
+        """The number of the first line of a run, counted from 1, where the indexes tell of all before it."""
+        snapshot = self._selection.snapshot
+        at = ends = 0
+        for offset, length, segment, raw_offset in snapshot.places.get(int(view.generation[run]), ()):
+            here = self.view(segment) if segment in snapshot.held else None
+            if here is None or offset != at:
+                return None
+            first = int(here.runs.at.searchsorted(raw_offset))
+            if here is view and raw_offset <= view.runs.at[run] < raw_offset + length:
+                return ends + int(view.line_ends[run] - view.line_ends[first]) + 1
+            last = int(here.runs.at.searchsorted(raw_offset + length))
+            ends += int(here.line_ends[last] - here.line_ends[first])
+            at = offset + length
+        return None
+
+    def _narrow(self, view: View, found: Answer, hot: npt.NDArray[np.bool_], mine: npt.NDArray[np.bool_]) -> None:
+        """Of granules with many small files only those are hot that have a line of their own which may match."""
+        if found.matches_all:
+            return
+        counts = np.bincount(view.granule[hot & mine], minlength=len(view.runs.granules) - 1)
+        for granule in np.flatnonzero(counts >= _ROWS_FROM).tolist():
+            first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
+            hot[first:last] &= ~mine[first:last] | (run_counts(view, found, granule, least=MAYBE) > 0)
+
+
+class Learned:
+    """Which rows of a segment match, as they are found by reading runs; what is whole can be remembered."""
+
+    def __init__(self, view: View, mine: npt.NDArray[np.bool_]) -> None:
+        """``mine``: the runs that are searched."""
+        self.view = view
+        self._mine = mine
+        self._marks: dict[int, npt.NDArray[np.bool_]] = {}
+
+    def add(self, run: int, marks: npt.NDArray[np.bool_]) -> None:
+        """Of a run it is known which of its rows match."""
+        self._marks[run] = marks
+
+    def whole(self, answer: Answer) -> dict[int, npt.NDArray[np.bool_]]:
+        """The granules of which each run was read, or has no row that may match."""
+        view, found = self.view, {}
+        for granule in {int(view.granule[run]) for run in self._marks}:
+            runs = range(int(view.runs.granules[granule]), int(view.runs.granules[granule + 1]))
+            if (
+                answer.is_known[granule]
+                or not (self._mine[runs.start : runs.stop] & view.is_plain[runs.start : runs.stop]).all()
+            ):
+                continue
+            missing = [run for run in runs if run not in self._marks]
+            if missing:
+                counts = run_counts(view, answer, granule, least=MAYBE)
+                if any(counts[run - runs.start] for run in missing):
+                    continue
+            none = {run: np.zeros(int(view.rows[run]), np.bool_) for run in missing}
+            found[granule] = np.concatenate([self._marks.get(run, none.get(run)) for run in runs])
+        return found
+
+
+def row_states(view: View, found: Answer, granule: int) -> U8:
+    """NO, MAYBE or YES for each row of a granule. Raises Damaged."""
+    with view.lock:
+        types = view.index.row_types(granule)
+    return found.rows(granule, types)
+
+
+def run_counts(view: View, found: Answer, granule: int, *, least: int) -> I64:
+    """How many rows of each run of a granule have at least this state. Raises Damaged."""
+    states = row_states(view, found, granule) >= least
+    runs = view.runs
+    first, last = int(runs.granules[granule]), int(runs.granules[granule + 1])
+    sums = np.zeros(len(states) + 1, np.int64)
+    np.cumsum(states, out=sums[1:])
+    bounds = runs.rows[first : last + 1] - runs.rows[first]
+    counts: I64 = np.diff(sums[bounds])
+    return counts

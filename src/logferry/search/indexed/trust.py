@@ -1,0 +1,46 @@
+"""Whether the times in an index are those that a search reads in the text of a generation today.
+
+They may differ: where dates do not tell their year or the order of their numbers, the rest of the file and its last
+arrival decide, and it may have grown since it was sealed. So the two are compared, at the beginning and at the end of
+what a segment has of the generation, before a granule is left out or counted by its times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from logferry.archive import Archive
+from logferry.archive.index.timecolumn import seconds_of
+from logferry.errors import Damaged, LogferryError
+from logferry.search.filters import Candidate
+from logferry.search.indexed.view import View
+from logferry.search.linefacts import facts_of
+from logferry.search.scan.lines import Lines
+
+
+def agree(archive: Archive, view: View, file: Candidate) -> bool:
+    """Whether they are the same, as far as a sample shows. What cannot be read does not agree. Raises Damaged."""
+    runs = np.flatnonzero((view.generation == file.generation_id) & view.is_plain)
+    if not len(runs):
+        return False
+    known = view.trusted.get(file.generation_id)
+    if known is not None and known[0] == file.changed_ns:
+        return known[1]
+    try:
+        with archive.open(file.generation_id) as reader:
+            facts = facts_of(file, reader, None)
+            same = True
+            for run in {int(runs[0]), int(runs[-1])}:
+                lines = Lines(view.content(run))
+                read = seconds_of(facts.times(lines.data, lines.starts, lines.ends).times)
+                granule = int(view.granule[run])
+                with view.lock:
+                    seconds = view.index.row_seconds(granule)
+                first = int(view.runs.rows[run] - view.runs.rows[view.runs.granules[granule]])
+                same = same and np.array_equal(read, seconds[first : first + len(read)])
+    except Damaged:
+        raise
+    except (LogferryError, OSError):
+        return False
+    view.trusted[file.generation_id] = (file.changed_ns, same)
+    return same

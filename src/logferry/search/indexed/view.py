@@ -1,0 +1,117 @@
+"""One segment as a search sees it: the runs of its index, whose bytes they are, and what was asked of it lately."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive.index.runs import CUT_END, CUT_START, OPEN, UTF16_BE, UTF16_LE
+from logferry.archive.indexed import IndexedSegment
+from logferry.limits import SEARCH_ANSWERS_KEPT
+from logferry.search.snapshot import Snapshot
+
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+T = TypeVar("T")
+
+
+class View:
+    """Runs by number: run ``r`` is the bytes of generation ``generation[r]`` (0: of none) from ``offset[r]`` on.
+
+    ``granule`` is the granule of each run; ``is_plain`` says that its lines are its own and UTF-8: none is cut. Hold
+    ``lock`` while you ask ``index``.
+    """
+
+    def __init__(self, segment: IndexedSegment) -> None:
+        """Raises Damaged."""
+        self.segment = segment
+        self.index = segment.index
+        self.lock = segment.lock
+        with self.lock:
+            runs = self.index.runs
+        self.runs = runs
+        self.count = len(runs.at) - 1
+        self.length: I64 = np.diff(runs.at)
+        self.rows: I64 = np.diff(runs.rows)
+        self.runs_in: I64 = np.diff(runs.granules)
+        """How many runs each granule has."""
+        self.granule = np.repeat(np.arange(len(self.runs_in)), self.runs_in)
+        self.is_plain: Bools = runs.flags & (CUT_START | CUT_END | UTF16_LE | UTF16_BE) == 0
+        self.line_ends = np.zeros(self.count + 1, np.int64)
+        """Line ends before each run, in the segment's content."""
+        np.cumsum(self.rows - (runs.flags & OPEN > 0), out=self.line_ends[1:])
+        self.generation = np.zeros(self.count, np.int64)
+        self.offset = np.zeros(self.count, np.int64)
+        self.is_tiled = self._place()
+        """Whether each extent consists of whole runs. Else they cannot tell of it."""
+        self.is_whole = bool((self.generation > 0).all())
+        self._kept: OrderedDict[object, object] = OrderedDict()
+        self._kept_lock = threading.Lock()
+        self.trusted: dict[int, tuple[int, bool]] = {}
+        """By generation, as of its last change: whether the times of the index are those of its text."""
+        self._ranks: tuple[Snapshot, I64] | None = None
+
+    def _place(self) -> bool:
+        at = self.runs.at
+        for extent in self.segment.extents:
+            first = int(at.searchsorted(extent.raw_offset))
+            last = int(at.searchsorted(extent.raw_offset + extent.length))
+            if last >= len(at) or at[first] != extent.raw_offset or at[last] != extent.raw_offset + extent.length:
+                return False
+            self.generation[first:last] = extent.generation_id
+            self.offset[first:last] = at[first:last] + (extent.offset - extent.raw_offset)
+        return True
+
+    @property
+    def id(self) -> int:
+        """Of the segment."""
+        return self.segment.record.id
+
+    def ranks(self, snapshot: Snapshot) -> I64:
+        """The rank of each run's generation, -1 where there is none."""
+        found = self._ranks
+        if found is None or found[0] is not snapshot:
+            found = (snapshot, snapshot.ranks(self.generation))
+            self._ranks = found
+        return found[1]
+
+    def content(self, run: int) -> bytes:
+        """The bytes of a run. Raises Damaged."""
+        at = self.runs.at
+        return self.segment.content(int(at[run]), int(at[run + 1] - at[run]))
+
+    def kept(self, key: object, make: Callable[[], T]) -> T:
+        """What was made under ``key`` lately, or else is made now, with the index to itself."""
+        with self._kept_lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]  # type: ignore[return-value]
+        with self.lock:
+            made = make()
+        self.keep(key, made)
+        return made
+
+    def forget_answers(self) -> None:
+        """Nothing is kept any more."""
+        with self._kept_lock:
+            self._kept.clear()
+
+    def peek(self, key: object) -> object | None:
+        """What is kept under ``key``."""
+        with self._kept_lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        return None
+
+    def keep(self, key: object, made: object) -> None:
+        """From now on that is known under ``key``."""
+        with self._kept_lock:
+            self._kept[key] = made
+            while len(self._kept) > SEARCH_ANSWERS_KEPT:
+                self._kept.popitem(last=False)

@@ -1,0 +1,37 @@
+"""What a search is asked."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from logferry.limits import SEARCH_HITS_DEFAULT, SEARCH_S_MAX
+from logferry.search.plan import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for and where.
+
+    ``agent`` is a glob, ``path`` a part of the path (with wildcards: the whole path). ``file_id`` (and
+    ``generation``) narrow the search to one file. ``newest_first``: the file that changed last first, and in it the
+    last line first; else the opposite. ``from_ns <= x < until_ns`` bounds the times of lines, as ``time:`` does.
+    ``entries``: the query is matched against whole entries, and each hit is one: a line and those that continue it. A
+    tally knows neither ``limit`` nor ``context`` nor order.
+    """
+
+    query: str
+    scope: Seen
+    agent: str = ""
+    path: str = ""
+    exact_case: bool = False
+    limit: int = SEARCH_HITS_DEFAULT
+    context: int = 0
+    deadline_s: float = SEARCH_S_MAX
+    newest_first: bool = True
+    file_id: int | None = None
+    generation: int | None = None
+    from_ns: int | None = None
+    until_ns: int | None = None
+    entries: bool = False
+    cancel: threading.Event = field(default_factory=threading.Event)

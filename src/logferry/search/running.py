@@ -1,0 +1,263 @@
+"""One search or tally while it runs: its plan, when it has to stop, what could not be read, how far it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive import Archive, Catalog, GenerationReader
+from logferry.clock import Clock
+from logferry.errors import LogferryError, NotFound
+from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
+from logferry.search.events import Progress, Reason
+from logferry.search.indexed.lookup import Lookup
+from logferry.search.indexed.views import Views
+from logferry.search.plan import Planner, Unit
+from logferry.search.query import Node
+from logferry.search.request import SearchRequest
+from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16
+from logferry.search.scan.lines import Matching
+from logferry.search.selection import Selection, select, select_generations
+from logferry.search.snapshot import Snapshot, Snapshots
+
+I64 = npt.NDArray[np.int64]
+T = TypeVar("T")
+
+
+class Stop(Exception):
+    """It is time to end."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+
+
+class Running:
+    """What hits and tallies have in common."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        catalog: Catalog,
+        clock: Clock,
+        request: SearchRequest,
+        planner: Planner,
+        snapshots: Snapshots,
+        views: Views,
+        pool: Executor,
+    ) -> None:
+        self.archive = archive
+        self.catalog = catalog
+        self.clock = clock
+        self.request = request
+        self.planner = planner
+        self.views = views
+        self.pool = pool
+        """Where text is looked through."""
+        self.started_s = clock.monotonic_s()
+        self.found = 0
+        """Matching lines so far."""
+        self.scanned_bytes = 0
+        self.total_bytes = 0
+        self.files_done = 0
+        self.files_total = 0
+        self.left_out = 0
+        """Compressed copies of what is searched anyway."""
+        self.takes_all = False
+        """Whether every generation is selected."""
+        self.selection: Selection
+        self._snapshots = snapshots
+        self._told_s = self.started_s
+        self._errors: list[str] = []
+        self._noted = 0
+        self._failed = 0
+        self._lost_bytes = 0
+        """Of those that could not be read."""
+        self._more_files = 0
+        """Copies that were read in the place of others."""
+        self._scanners: dict[Node, tuple[Scanner, Marker]] = {}
+        self._matchings: dict[tuple[int, Node], Matching] = {}
+        self._sums: tuple[I64, I64] | None = None
+
+    # What there is to do ---------------------------------------------------------------------------------------------
+
+    def plan(self) -> None:
+        """Find out what there is to look at."""
+        self.selection = self._selected()
+        self.files_total, self.total_bytes = self.selection.files, self.selection.bytes
+        self.left_out = self.selection.left_out
+        self.takes_all = self.files_total == len(self.selection.snapshot.files)
+
+    def _snapshot(self) -> Snapshot:
+        found = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
+        # An entry may match of which no line alone does: the indexes tell of lines.
+        return found.unindexed if self.request.entries else found
+
+    def _selected(self) -> Selection:
+        request = self.request
+        if request.file_id is None:
+            snapshot = self._snapshot()
+            found = select(snapshot, self.planner, request.scope, self.check)
+            found.leave_out_copies(self.catalog, self.planner)
+            return found
+        file = self.catalog.files.get(request.file_id)
+        held = [] if file is None else self.catalog.files.generations(request.file_id)
+        snapshot = self._snapshot()
+        if file is None or not request.scope.sees(file.agent, file.path):
+            return Selection(snapshot)
+        wanted = [of.id for of in held if request.generation in (None, of.number)]
+        return select_generations(snapshot, self.planner, wanted)
+
+    def reached(self, rank: int | None) -> None:
+        """All generations before this one, in the order asked for, are done; None: all are."""
+        if self._sums is None:
+            chosen = self.selection.node_of >= 0
+            sizes = np.where(chosen, self.selection.snapshot.sizes, 0)
+            self._sums = np.cumsum(chosen), np.cumsum(sizes)
+        files, sizes = self._sums
+        if not len(files):
+            return
+        if rank is None:
+            self.files_done, done = int(files[-1]), int(sizes[-1])
+        elif self.request.newest_first:
+            self.files_done, done = int(files[-1] - files[rank]), int(sizes[-1] - sizes[rank])
+        else:
+            self.files_done = int(files[rank - 1]) if rank else 0
+            done = int(sizes[rank - 1]) if rank else 0
+        self.files_done += self._more_files
+        self.scanned_bytes = done - self._lost_bytes
+
+    def each(self, unit: Unit, work: Callable[[Unit], Iterator[T]]) -> Iterator[T]:
+        """Do the work of one unit; what cannot be read is noted and left. Then a copy of it is read in its place."""
+        before, found = self.scanned_bytes, self.found
+        try:
+            yield from work(unit)
+        except NotFound:
+            self.total_bytes -= unit.file.size  # removed since it was planned: nothing to look at
+        except (LogferryError, OSError) as error:
+            self.note(f"{named(unit)}: {error}")
+        else:
+            self.scanned_bytes = before + unit.file.size
+            return
+        self._lost_bytes += unit.file.size
+        copies = self.selection.copies
+        instead = copies.pop(unit.file.generation_id, [])
+        if instead and self.found == found:  # else some of its lines were told already
+            copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
+            self.left_out -= 1
+            self.files_total += 1
+            self.total_bytes += instead[0].file.size
+            self._lost_bytes -= instead[0].file.size
+            yield from self.each(instead[0], work)
+            self._more_files += 1
+
+    def lookup(self) -> Lookup:
+        """What asks the indexes."""
+        return Lookup(
+            self.archive,
+            self.views,
+            self.selection,
+            exact_case=self.request.exact_case,
+            now_ns=self.planner.now_ns,
+            note=self.remark,
+        )
+
+    # How lines are found ---------------------------------------------------------------------------------------------
+
+    def matching(self, node: Node) -> Matching:
+        """What tells which of many lines match; one for each thread. The query asks for text alone."""
+        key = (threading.get_ident(), node)
+        found = self._matchings.get(key)
+        if found is None:
+            found = self._matchings[key] = Matching(node, exact_case=self.request.exact_case)
+        return found
+
+    def matches(
+        self,
+        unit: Unit,
+        reader: GenerationReader,
+        facts: FileFacts,
+        start: int,
+        end: int,
+        encoding: Encoding | None,
+        *,
+        newest_first: bool,
+    ) -> Iterator[Match]:
+        """The matching lines that start in ``start <= x < end`` of a generation."""
+        scanner = self.scanner(unit.node)[0]
+        if encoding is None:
+            return scanner.scan(reader, start, end, newest_first=newest_first, check=self.check, facts=facts)
+        return scan_utf16(
+            scanner, reader, start, end, encoding, newest_first=newest_first, check=self.check, facts=facts
+        )
+
+    def scanner(self, node: Node) -> tuple[Scanner, Marker]:
+        """What finds and marks the lines of a query; one for all units."""
+        found = self._scanners.get(node)
+        if found is None:
+            exact = self.request.exact_case
+            scanner = Scanner(node, exact_case=exact, now_ns=self.planner.now_ns, entries=self.request.entries)
+            found = scanner, Marker(node, exact_case=exact)
+            self._scanners[node] = found
+        return found
+
+    # When to stop ----------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises ``Stop`` when it is time to."""
+        if self.request.cancel.is_set():
+            raise Stop("cancelled")
+        if self.clock.monotonic_s() - self.started_s > self.request.deadline_s:
+            raise Stop("time")
+
+    def go_on(self) -> bool:
+        """Whether it is not yet time to stop."""
+        return not self.request.cancel.is_set() and self.clock.monotonic_s() - self.started_s <= self.request.deadline_s
+
+    # What is told ----------------------------------------------------------------------------------------------------
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        self._told_s = self.clock.monotonic_s()
+        return Progress(self.scanned_bytes, self.total_bytes, self.files_done, self.files_total, self.found)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to say how far it is."""
+        return self.clock.monotonic_s() - self._told_s >= PROGRESS_S
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return self.clock.monotonic_s() - self.started_s
+
+    def note(self, text: str) -> None:
+        """Something could not be read."""
+        self._failed += 1
+        self.remark(text)
+
+    def remark(self, text: str) -> None:
+        """Something is wrong, but everything is found."""
+        self._noted += 1
+        if len(self._errors) < SEARCH_ERRORS_LISTED_MAX:
+            self._errors.append(text)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something could not be read."""
+        return self._failed > 0
+
+    def account(self) -> tuple[str, ...]:
+        """What could not be read."""
+        more = self._noted - len(self._errors)
+        return (*self._errors, f"and {more:,} more files could not be read") if more else tuple(self._errors)
+
+
+def named(unit: Unit) -> str:
+    """A unit as errors name it."""
+    return f"{unit.file.agent}/{unit.file.path} generation {unit.file.number}"

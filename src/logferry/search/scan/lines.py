@@ -1,0 +1,174 @@
+"""Whole lines in memory, and which of them match a query: a row of truth values, made in bulk.
+
+Literals are found by a kernel, everything else by cursors that leap from match to match. Of an AND or OR each term
+looks only at the lines that are still undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive.index.lines import find_lines
+from logferry.search.query.nodes import And, Everything, Leaf, Literal, Node, Not, Or, Regex, Text
+from logferry.search.scan.cursors import END, Block, Cursor, cursor
+from logferry.search.scan.kernels import PADDING, lowered, mark_lines
+from logferry.search.scan.patterns import Needle, Program, matcher
+
+I32 = npt.NDArray[np.int32]
+U8 = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+_FEW = 4
+"""A term looks at the undecided lines alone where they are less than one in so many."""
+
+
+class Lines:
+    """The lines of ``data``: line ``i`` is ``data[starts[i]:ends[i]]``, without its line end."""
+
+    __slots__ = ("_lowered", "data", "ends", "padded", "starts")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.padded = np.empty(len(data) + PADDING, np.uint8)
+        self.padded[: len(data)] = np.frombuffer(data, np.uint8)
+        self.padded[len(data) :] = 10
+        self.starts, self.ends, _ = find_lines(self.padded, [len(data)])
+        self._lowered: U8 | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def lowered(self) -> U8:
+        """The bytes with ASCII letters in lower case; made once."""
+        if self._lowered is None:
+            self._lowered = lowered(self.padded)
+        return self._lowered
+
+    def only(self, rows: npt.NDArray[np.intp]) -> Lines:
+        """Some of the lines."""
+        data = self.data
+        starts, ends = self.starts[rows].tolist(), self.ends[rows].tolist()
+        return Lines(b"".join([data[start : end + 1] for start, end in zip(starts, ends, strict=True)]))
+
+
+class Matching:
+    """A query made ready to be asked of many ``Lines``, one after the other. Not for several threads at once."""
+
+    def __init__(self, node: Node, *, exact_case: bool) -> None:
+        self._node = node
+        self._terms: dict[Leaf, _Literal | _Other | None] = {}
+        self._exact_case = exact_case
+
+    def __call__(self, lines: Lines, check: Callable[[], None]) -> Bools:
+        """Which of the lines match. ``check`` is called now and then; what it raises stops it."""
+        return self._of(self._node, lines, check)
+
+    def _of(self, node: Node, lines: Lines, check: Callable[[], None]) -> Bools:
+        if isinstance(node, Everything):
+            return np.ones(len(lines), np.bool_)
+        if isinstance(node, Not):
+            return ~self._of(node.child, lines, check)
+        if isinstance(node, (And, Or)):
+            return self._all_or_any(node, lines, check)
+        return self._leaf(node, lines, check)
+
+    def _all_or_any(self, node: And | Or, lines: Lines, check: Callable[[], None]) -> Bools:
+        is_and = isinstance(node, And)
+        children = sorted(node.children, key=self._cost)
+        found = self._of(children[0], lines, check)
+        for child in children[1:]:
+            undecided = found if is_and else ~found
+            count = int(np.count_nonzero(undecided))
+            if not count:
+                break
+            if _FEW * count < len(lines):
+                rows = np.flatnonzero(undecided)
+                found[rows] = self._of(child, lines.only(rows), check)
+            elif is_and:
+                found &= self._of(child, lines, check)
+            else:
+                found |= self._of(child, lines, check)
+        return found
+
+    def _cost(self, node: Node) -> int:
+        """What is asked first: what takes least time."""
+        if isinstance(node, Not):
+            return self._cost(node.child)
+        if isinstance(node, (And, Or)):
+            return max(map(self._cost, node.children))
+        if isinstance(node, Text):
+            return 0 if isinstance(self._term(node), _Literal) else 2 if isinstance(node.value, Regex) else 1
+        return 3
+
+    def _leaf(self, leaf: Leaf, lines: Lines, check: Callable[[], None]) -> Bools:
+        term = self._term(leaf)
+        return np.ones(len(lines), np.bool_) if term is None else term.marks(lines, check)
+
+    def _term(self, leaf: Leaf) -> _Literal | _Other | None:
+        if leaf not in self._terms:
+            self._terms[leaf] = _term(leaf, exact_case=self._exact_case)
+        return self._terms[leaf]
+
+
+class _Literal:
+    """Bytes that stand for themselves, or ASCII in any case."""
+
+    def __init__(self, wanted: bytes, *, any_case: bool) -> None:
+        self._is_never = b"\n" in wanted
+        self._length = len(wanted)
+        self._wanted = np.frombuffer((wanted.lower() if any_case else wanted) + bytes(PADDING), np.uint8)
+        self._any_case = any_case
+
+    def marks(self, lines: Lines, _check: Callable[[], None]) -> Bools:
+        """Which lines hold it."""
+        found = np.zeros(len(lines), np.bool_)
+        if not self._is_never:
+            data = lines.lowered if self._any_case else lines.padded
+            mark_lines(data, lines.starts, lines.ends, self._wanted, self._length, found)
+        return found
+
+
+class _Other:
+    """What a cursor finds."""
+
+    def __init__(self, made: Cursor) -> None:
+        self._cursor = made
+
+    def marks(self, lines: Lines, check: Callable[[], None]) -> Bools:
+        """Which lines it finds."""
+        data = lines.data
+        self._cursor.enter(Block(data, first=0, limit=len(data), check=check))
+        found: list[int] = []
+        at = 0
+        while at < len(data):
+            at = self._cursor.seek(at)
+            if at >= len(data) or at == END:
+                break
+            found.append(at)
+            newline = data.find(b"\n", at)
+            at = len(data) if newline < 0 else newline + 1
+        marks = np.zeros(len(lines), np.bool_)
+        marks[rows_of(lines.starts, found)] = True
+        return marks
+
+
+def rows_of(starts: I32, places: Sequence[int]) -> npt.NDArray[np.intp]:
+    """The lines that begin at these places."""
+    return np.searchsorted(starts, np.array(places, np.int32))
+
+
+def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Other | None:
+    if isinstance(leaf, Text):
+        found = matcher(leaf.value, exact_case=exact_case)
+        if found is None:
+            return None
+        is_plain = isinstance(leaf.value, Literal) and isinstance(found, Needle) and not isinstance(found, Program)
+        if is_plain and isinstance(found, Needle):
+            if found.program is None:
+                return _Literal(found.exact, any_case=False)
+            if found.lowered is not None:
+                return _Literal(found.exact, any_case=True)
+    return _Other(cursor(leaf, exact_case=exact_case))

@@ -1,0 +1,474 @@
+"""Counting what matches: how many lines, when, where. What the indexes of segments tell exactly is never read."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive import Archive, Catalog, GenerationReader
+from logferry.archive.index import MAYBE, YES
+from logferry.archive.index.timecolumn import seconds_of
+from logferry.clock import Clock
+from logferry.compressed import form_by_name
+from logferry.errors import Damaged, LogferryError, NotFound
+from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES
+from logferry.search.counters import TimeCounter, facet_counters
+from logferry.search.events import Progress, Reason
+from logferry.search.executor import Crew, Found, Task
+from logferry.search.filters import Candidate
+from logferry.search.indexed.ahead import ahead
+from logferry.search.indexed.answers import Answer
+from logferry.search.indexed.lookup import Learned, Lookup, row_states, run_counts
+from logferry.search.indexed.pieces import Opened
+from logferry.search.indexed.text_only import is_text_only
+from logferry.search.indexed.timing import count_times, expect_times
+from logferry.search.indexed.view import View
+from logferry.search.indexed.views import Views
+from logferry.search.plan import Planner, Unit
+from logferry.search.query.values import LEVELS
+from logferry.search.request import SearchRequest
+from logferry.search.running import Running, Stop, named
+from logferry.search.scan import Encoding, FileFacts, Match, utf16_text
+from logferry.search.scan.level_kernel import NO_LEVEL
+from logferry.search.scan.lines import Lines
+from logferry.search.snapshot import Snapshots, gaps
+from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
+
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+_MANY_RUNS = 4
+
+
+class Tallying(Running):
+    """One running tally."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        catalog: Catalog,
+        clock: Clock,
+        request: SearchRequest,
+        planner: Planner,
+        snapshots: Snapshots,
+        views: Views,
+        pool: Executor,
+        crew: Crew | None,
+        *,
+        histogram: Buckets | None,
+        facets: Sequence[FacetField],
+    ) -> None:
+        super().__init__(archive, catalog, clock, request, planner, snapshots, views, pool)
+        self._times = None if histogram is None else TimeCounter(histogram)
+        self._crew = crew
+        self._facets = facet_counters(facets)
+        self._levels: Counter[str] | None = None
+        """Lines of each level, where anybody asks for them: they are in the text alone."""
+        self._lines_of: I64 | None = None
+        """Lines of each rank, where anybody asks for them."""
+        self._unread: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        """Bytes to be read that the indexes tell nothing of, by rank."""
+
+    def events(self) -> Iterator[TallyEvent]:
+        """Progress, at last the ``Tally``."""
+        reason: Reason = "complete"
+        try:
+            self.plan()
+            for counter in self._facets:
+                if counter.field == "level":
+                    self._levels = counter.counts
+            if self._facets:
+                self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
+            yield self.progress()
+            yield from self._all()
+        except Stop as stop:
+            reason = stop.reason
+        yield self._told(reason)
+
+    def _told(self, reason: Reason) -> Tally:
+        if self._lines_of is not None:
+            files = self.selection.snapshot.files
+            for rank in np.flatnonzero(self._lines_of).tolist():
+                for counter in self._facets:
+                    if counter.field == "level":
+                        continue
+                    counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
+        return Tally(
+            reason,
+            self.found,
+            reason == "complete" and not self.has_failed,
+            None if self._times is None else self._times.told(),
+            tuple(counter.told() for counter in self._facets),
+            self.scanned_bytes,
+            self.total_bytes,
+            self.files_done,
+            self.files_total,
+            self.seconds,
+            self.account(),
+            self.left_out,
+        )
+
+    # What there is ---------------------------------------------------------------------------------------------------
+
+    def _all(self) -> Iterator[Progress]:
+        selection = self.selection
+        snapshot = selection.snapshot
+        lookup = self.lookup()
+        chosen = selection.node_of >= 0
+        asked: list[_Asked] = []
+        direct = chosen & snapshot.is_in_part
+        for segment, ranks in snapshot.ranks_in.items():
+            if not (self.takes_all or chosen[ranks].any()):
+                continue
+            found = self._ask(lookup, segment)
+            if found is None:
+                direct[ranks] |= chosen[ranks]
+            else:
+                asked += found
+        for rank in np.flatnonzero(direct).tolist():
+            file = snapshot.files[rank]
+            covered = [] if form_by_name(file.name) else lookup.covered(file.generation_id)
+            self._unread[rank] += gaps(covered, file.size)
+        to_read = [(one, runs) for one in asked if (runs := self._begin(lookup, one)) is not None]
+        spread: list[tuple[_Asked, I64]] = []
+        if self._crew is not None and self._levels is None:
+            spread = [(one, runs) for one, runs in to_read if one.is_text_only and len(runs)]
+            if sum(int(one.view.length[runs].sum()) for one, runs in spread) < SEARCH_SPREAD_BYTES:
+                spread = []
+        yield from self._spread(lookup, spread)
+        for one, runs in to_read:
+            if not spread or not one.is_text_only:
+                yield from self._segment(lookup, one, runs)
+        for rank in sorted(self._unread):
+            yield from self._generation(selection.unit(rank), rank, sorted(self._unread[rank]))
+        self.files_done = self.files_total
+
+    def _ask(self, lookup: Lookup, segment: int) -> list[_Asked] | None:
+        """What the index of a segment says; None: it is of no use."""
+        self.check()
+        view = lookup.view(segment)
+        if view is None:
+            return None
+        selection = self.selection
+        ranks = view.ranks(selection.snapshot)
+        node_of = np.where(ranks >= 0, selection.node_of[ranks], -1)
+        packed = selection.snapshot.packed
+        if packed:
+            node_of[np.isin(ranks, packed)] = -1  # it is their text that is searched
+        found: list[_Asked] = []
+        try:
+            for number in np.unique(node_of[node_of >= 0]).tolist():
+                node = selection.nodes[number]
+                one = _Asked(view, number, is_text_only(node), node_of == number, lookup.answer(view, node))
+                found.append(one)
+                if self._times is not None:
+                    expect_times(self._times, view, one.answer, one.some)
+        except (Damaged, NotFound) as error:
+            lookup.lost(view, error)
+            return None
+        return found
+
+    # One segment -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, lookup: Lookup, asked: _Asked) -> I64 | None:
+        """Count what the index tells. The runs whose text has to be read; None: all of it has to be."""
+        view, answer = asked.view, asked.answer
+        read = asked.some & (answer.maybe if self._levels is None else answer.hot)
+        try:
+            runs = self._to_read(asked, read)
+            counted = 0 if self._levels is not None else self._known(asked)
+        except (Damaged, NotFound) as error:
+            lookup.lost(view, error)
+            self._read_all(asked)
+            return None
+        self.found += counted
+        self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
+        return runs
+
+    def _segment(self, lookup: Lookup, asked: _Asked, runs: I64) -> Iterator[Progress]:
+        """Look through runs, here."""
+        learned = Learned(asked.view, asked.mine)
+        for run, found in ahead(self.pool, partial(self._look, asked), runs.tolist(), SEARCH_RUNS_AHEAD):
+            marks = None
+            if found is not None:
+                lines, marks = found
+                marks = self._count_run(asked, run, marks)
+                if marks is not None:
+                    self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
+            self._done(asked, run, marks, learned)
+            self.check()
+            if self.is_due:
+                yield self.progress()
+        lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
+
+    def _spread(self, lookup: Lookup, jobs: Sequence[tuple[_Asked, I64]]) -> Iterator[Progress]:
+        """Have runs looked through by workers elsewhere."""
+        if self._crew is None or not jobs:
+            return
+        tasks: dict[Task, tuple[_Asked, list[int]]] = {}
+        for asked, runs in jobs:
+            plain = asked.view.is_plain[runs]
+            for run in runs[~plain].tolist():
+                self._done(asked, run, None, None)
+            if plain.any():
+                chosen = runs[plain].tolist()
+                tasks[self._task(asked, chosen)] = (asked, chosen)
+        left_s = self.request.deadline_s - self.seconds
+        done: set[Task] = set()
+        try:
+            for task, found in self._crew.look(tasks, seconds=left_s, check=self.check):
+                done.add(task)
+                self._told_of(lookup, task, *tasks[task], found)
+                if self.is_due:
+                    yield self.progress()
+        except OSError as error:
+            self.remark(f"no worker of the search answers ({error}); it was done here")
+            for task in tasks.keys() - done:
+                asked, chosen = tasks[task]
+                yield from self._segment(lookup, asked, np.array(chosen))
+
+    def _told_of(
+        self, lookup: Lookup, task: Task, asked: _Asked, chosen: Sequence[int], found: Sequence[Found]
+    ) -> None:
+        """A worker has looked through runs."""
+        learned = Learned(asked.view, asked.mine)
+        for run, one in zip(chosen, found, strict=True):
+            if one.why:
+                self.note(f"a part of store/{task.segment} was not looked through: {one.why}")
+                continue
+            marks = self._count_run(asked, run, one.marks(int(asked.view.rows[run])))
+            self._done(asked, run, marks, learned)
+        lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
+
+    def _task(self, asked: _Asked, runs: Sequence[int]) -> Task:
+        view, node = asked.view, self.selection.nodes[asked.node]
+        record = view.segment.record
+        places = tuple((int(view.runs.at[run]), int(view.length[run])) for run in runs)
+        return Task(record.name, record.bytes, places, node, self.request.exact_case)
+
+    def _done(self, asked: _Asked, run: int, marks: Bools | None, learned: Learned | None) -> None:
+        """A run was counted, or (None) the generation's reader has to be asked."""
+        view = asked.view
+        if marks is None:
+            start = int(view.offset[run])
+            self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
+            return
+        if learned is not None:
+            learned.add(run, marks)
+        self.scanned_bytes += int(view.length[run])
+
+    def _read_all(self, asked: _Asked) -> None:
+        view = asked.view
+        for run in np.flatnonzero(asked.mine).tolist():
+            start = int(view.offset[run])
+            self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
+
+    def _rank(self, view: View, run: int) -> int:
+        return int(view.ranks(self.selection.snapshot)[run])
+
+    def _known(self, asked: _Asked) -> int:
+        """Count what the index tells of granules that need not be read. Raises Damaged before anything is counted."""
+        view, answer = asked.view, asked.answer
+        sure = (answer.sure > 0) & ~answer.maybe
+        full, part = sure & asked.full, sure & asked.some & ~asked.full
+        counts = np.zeros(view.count, np.int64) if self._lines_of is not None else None
+        total = int(answer.sure[full].sum())
+        by_run = part if counts is None else part | (full & (view.runs_in > 1))
+        if counts is not None:
+            single = full & (view.runs_in == 1)
+            counts[view.runs.granules[:-1][single]] = answer.sure[single]
+        for granule in np.flatnonzero(by_run).tolist():
+            first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
+            found = np.where(asked.mine[first:last], run_counts(view, answer, granule, least=YES), 0)
+            if counts is not None:
+                counts[first:last] = found
+            if part[granule]:
+                total += int(found.sum())
+        times = self._times_of(asked, part) if self._times is not None else None
+        if self._times is not None:
+            count_times(self._times, view, answer, full)
+            assert times is not None
+            self._times.add_seconds(times)
+        if counts is not None:
+            assert self._lines_of is not None
+            held = np.flatnonzero(counts)
+            np.add.at(self._lines_of, view.ranks(self.selection.snapshot)[held], counts[held])
+        return total
+
+    def _times_of(self, asked: _Asked, granules: Bools) -> I64:
+        """The seconds of matching lines in granules of which not all lines are wanted."""
+        view = asked.view
+        found: list[I64] = [np.zeros(0, np.int64)]
+        for granule in np.flatnonzero(granules).tolist():
+            with view.lock:
+                seconds = view.index.row_seconds(granule)
+            wanted = np.repeat(
+                asked.mine[view.runs.granules[granule] : view.runs.granules[granule + 1]],
+                view.rows[view.runs.granules[granule] : view.runs.granules[granule + 1]],
+            )
+            found.append(seconds[wanted & (row_states(view, asked.answer, granule) == YES)])
+        return np.concatenate(found)
+
+    def _to_read(self, asked: _Asked, granules: Bools) -> I64:
+        """The runs whose text has to be read."""
+        view = asked.view
+        wanted = asked.mine & granules[view.granule]
+        for granule in np.flatnonzero(granules & (view.runs_in >= _MANY_RUNS)).tolist():
+            first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
+            wanted[first:last] &= run_counts(view, asked.answer, granule, least=MAYBE) > 0
+        return np.flatnonzero(wanted)
+
+    def _look(self, asked: _Asked, run: int) -> tuple[Lines, Bools] | None:
+        """Which lines of a run match, by its text; None: the generation's reader has to be asked. In any thread."""
+        view = asked.view
+        if not view.is_plain[run] or not asked.is_text_only:
+            return None
+        try:
+            lines = Lines(view.content(run))
+        except (Damaged, NotFound):
+            return None  # it may lie elsewhere by now, or else the reader says what is wrong
+        return lines, self.matching(self.selection.nodes[asked.node])(lines, self.check)
+
+    def _count_run(self, asked: _Asked, run: int, marks: Bools) -> Bools | None:
+        """Count the lines of a run that match. None: the generation's reader has to be asked for their times."""
+        try:
+            seconds = self._seconds(asked.view, run)
+        except (Damaged, NotFound):
+            return None
+        self._count(self._rank(asked.view, run), int(np.count_nonzero(marks)))
+        if seconds is not None and self._times is not None:
+            self._times.add_seconds(seconds[marks])
+        return marks
+
+    def _seconds(self, view: View, run: int) -> I64 | None:
+        if self._times is None:
+            return None
+        granule = int(view.granule[run])
+        before = int(view.runs.rows[view.runs.granules[granule]])
+        with view.lock:
+            found: I64 = view.index.row_seconds(granule)
+        return found[int(view.runs.rows[run]) - before : int(view.runs.rows[run + 1]) - before]
+
+    def _count_levels(self, data: bytes, starts: npt.ArrayLike, ends: npt.ArrayLike) -> None:
+        if self._levels is None:
+            return
+        from logferry.search.scan.levels import levels_of
+
+        ranks, counts = np.unique(levels_of(data, starts, ends), return_counts=True)
+        for rank, count in zip(ranks.tolist(), counts.tolist(), strict=True):
+            self._levels["" if rank == NO_LEVEL else LEVELS[rank]] += count
+
+    def _count(self, rank: int, lines: int) -> None:
+        self.found += lines
+        if self._lines_of is not None:
+            self._lines_of[rank] += lines
+
+    # One generation --------------------------------------------------------------------------------------------------
+
+    def _generation(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
+        """Read bytes of a generation; what cannot be read is noted and left. Then a copy of it is read in its place."""
+        found = self.found
+        try:
+            yield from self._read(unit, rank, pieces)
+        except NotFound:
+            self.total_bytes -= sum(end - start for start, end in pieces)
+        except (LogferryError, OSError) as error:
+            self.note(f"{named(unit)}: {error}")
+        else:
+            return
+        copies = self.selection.copies
+        instead = copies.pop(unit.file.generation_id, [])
+        if instead and self.found == found and pieces == [(0, unit.file.size)]:
+            copies[instead[0].file.generation_id] = instead[1:]
+            self.left_out -= 1
+            self.files_total += 1
+            self.total_bytes += instead[0].file.size
+            other = int(self.selection.snapshot.ranks(np.array([instead[0].file.generation_id]))[0])
+            yield from self._generation(instead[0], other, [(0, instead[0].file.size)])
+
+    def _read(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
+        before = self.scanned_bytes
+        with Opened(self.archive, unit.file.generation_id, self.check) as opened:
+            text = opened.text
+            if text.why:
+                self.note(f"{named(unit)}: {text.why}")
+            encoding, facts = opened.encoding, opened.facts(unit.file)
+            if text.form:
+                pieces = [(0, text.reader.size)]
+            whole = sum(end - start for start, end in pieces)
+            done = 0
+            for start, end in pieces:
+                if encoding is not None:  # a line that begins in the middle of a character belongs to the bytes before
+                    start, end = start + start % 2, end + end % 2
+                for at in range(start, end, SCAN_BLOCK_BYTES):
+                    until = min(at + SCAN_BLOCK_BYTES, end)
+                    self._block(unit, rank, text.reader, (at, until), encoding, facts)
+                    done += until - at
+                    self.scanned_bytes = before + (unit.file.size * done // whole if text.form else done)
+                    self.check()
+                    if self.is_due:
+                        yield self.progress()
+
+    def _block(
+        self,
+        unit: Unit,
+        rank: int,
+        reader: GenerationReader,
+        block: tuple[int, int],
+        encoding: Encoding | None,
+        facts: FileFacts,
+    ) -> None:
+        at, until = block
+        lines = list(self.matches(unit, reader, facts, at, until, encoding, newest_first=False))
+        self._count(rank, len(lines))
+        if lines and (self._times is not None or self._levels is not None):
+            heads = _heads(reader, at, until, lines, encoding)
+            data = b"".join(heads)
+            ends = np.cumsum([len(head) for head in heads], dtype=np.int64)
+            starts = ends - [len(head) for head in heads]
+            self._count_levels(data, starts, ends)
+            if self._times is not None:
+                self._times.add_seconds(seconds_of(facts.times(data, starts, ends).times))
+
+
+class _Asked:
+    """What the index of a segment says of one of the queries."""
+
+    def __init__(self, view: View, node: int, is_text_only: bool, mine: Bools, answer: Answer) -> None:
+        """``mine``: the runs that are searched for it."""
+        self.view = view
+        self.node = node
+        self.is_text_only = is_text_only
+        self.mine = mine
+        self.answer = answer
+        counts = np.bincount(view.granule[mine], minlength=len(view.runs_in))
+        self.some: Bools = counts > 0
+        """Granules with runs that are searched."""
+        self.full: Bools = counts == view.runs_in
+        """Granules of which all are."""
+
+
+def _heads(
+    reader: GenerationReader, at: int, until: int, lines: Sequence[Match], encoding: Encoding | None
+) -> list[bytes]:
+    """The beginnings of lines, as UTF-8."""
+    data = reader.read_at(at, until - at)
+    heads = []
+    for line in lines:
+        end = min(line.end, line.start + LINE_HEAD_BYTES)
+        head = data[line.start - at : end - at] if end <= until else reader.read_at(line.start, end - line.start)
+        heads.append(head if encoding is None else utf16_text(head, encoding).encode("utf-8", "replace"))
+    return heads
+
+
+def value_of(field: FacetField, file: Candidate) -> str:
+    """What lines of a file count as in a facet."""
+    if field == "agent":
+        return file.agent
+    if field == "path":
+        return f"{file.agent}/{file.path}"
+    return file.name if field == "file" else file.extension

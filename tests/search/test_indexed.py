@@ -1,0 +1,323 @@
+"""Searching by indexes: whatever they are used for, hits, counts, times and places are those of reading everything."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.sealing import SegmentRecord
+from logferry.archive.index_making import MakerHere
+from logferry.clock import ManualClock
+from logferry.limits import FRAME_BYTES
+from logferry.search.events import Done, Hit
+from logferry.search.service import SearchRequest, SearchService
+from logferry.search.tally import Buckets, FacetField, Tally
+from logferry.server.scope import Scope
+from tests.security.amounts import amount, seed
+
+MAKER = MakerHere()
+EVERYTHING = Scope()
+SEED = seed("indexed")
+QUERIES = amount("queries", 30, 20_000)
+WORDS = [
+    b"error", b"ERROR", b"Failed", b"password", b"for", b"session", b"opened", b"closed", b"user", b"GET", b"get",
+    b"naive", "naïve".encode(), "ÉTÉ".encode(), b"timeout", b"disk", b"x",
+]  # fmt: skip
+
+
+class Grown:
+    """An archive of every kind of bytes: live, sealed, sealed and grown on, compacted, UTF-16, cut lines, no lines."""
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.rng = rng
+        self.clock = ManualClock()
+        self.catalog = Catalog.open(f"sqlite:///{folder}/catalog.db", self.clock)
+        self.archive = Archive(str(folder), self.catalog, clock=self.clock)
+        self.folder = folder
+        self.second = 1_700_000_000
+
+    def close(self) -> None:
+        """Release it."""
+        self.archive.close()
+        self.catalog.close()
+
+    def line(self) -> bytes:
+        """A line of a log, mostly."""
+        rng = self.rng
+        self.second += rng.choice([0, 0, 1, 7, 300])
+        kind = rng.randrange(12)
+        words = b" ".join(rng.choices(WORDS, k=rng.randrange(1, 6)))
+        if kind == 0:
+            return words
+        if kind == 1:
+            return b"".join(rng.choices([b"\xff", b"\xc3", b"ab", b" ", b"7", b"\t"], k=rng.randrange(8)))
+        if kind == 2:
+            return rng.choice([b"", b"\r", b" ", b"e", b"{" + words + b"}"])
+        stamp = time_text(self.second)
+        number = b"%d" % rng.randrange(1 << rng.randrange(1, 40))
+        address = b".".join(b"%d" % rng.choice([10, 0, 1, 251, rng.randrange(256)]) for _ in range(4))
+        rest = rng.choice([number, address, b"id=" + number, b"blk_-" + number, b"took " + number + b"ms", b""])
+        return stamp + b" " + words + b" " + rest + rng.choice([b"", b"\r"])
+
+    def stamped(self) -> bytes:
+        """A line with a time."""
+        self.second += self.rng.choice([0, 1, 90])
+        return b"%s %s %d\n" % (
+            time_text(self.second),
+            b" ".join(self.rng.choices(WORDS, k=3)),
+            self.rng.randrange(1 << 30),
+        )
+
+    def text(self, lines: int, *, end: bytes = b"\n") -> bytes:
+        """Some lines."""
+        return b"".join(self.line() + b"\n" for _ in range(lines)).removesuffix(b"\n") + end
+
+    def put(self, agent: str, path: str, data: bytes, *, append: bool = False) -> None:
+        """Upload, or append."""
+        self.clock.advance(1)
+        if self.catalog.agents.get(agent) is None:
+            self.catalog.agents.add(agent)
+        incoming = self.archive.begin(agent, path, append=append)
+        incoming.write(data)
+        incoming.commit()
+
+    def seal(self, segment_bytes: int = 1 << 20) -> None:
+        """Everything there is."""
+        sealer = self.archive.sealer(level=1, segment_bytes=segment_bytes, maker=MAKER)
+        list(sealer.seal(self.clock.now_ns() + 1))
+        sealer.clean_up()
+
+    def segments(self) -> list[SegmentRecord]:
+        """Those that count."""
+        return [record for record in self.catalog.sealing.segments(limit=1000) if record.gone_ns is None]
+
+    def fill(self) -> None:
+        """All of it."""
+        rng = self.rng
+        for round_ in range(3):
+            for agent in ("web-01", "web-02", "db"):
+                for path in ("app.log", "var/auth.log", "var/x/small.txt"):
+                    lines = rng.choice([3, 40, 400]) if path != "app.log" else rng.choice([300, 1200])
+                    is_first = self.catalog.files.at(agent, path) is None
+                    self.put(agent, path, self.text(lines, end=rng.choice([b"\n", b"", b"\r\n"])), append=not is_first)
+            if round_ < 2:
+                self.seal(rng.choice([64 << 10, 256 << 10, 1 << 20]))
+        self.put("db", "big.log", b"".join(self.stamped() for _ in range(15_000)))
+        for i in range(60):
+            self.put("db", f"many/{i}.log", self.text(rng.randrange(1, 6), end=rng.choice([b"\n", b""])))
+        long = b"error " + b"y 7" * (FRAME_BYTES // 2) + b" password 12345\n"
+        self.put("web-02", "long.log", self.text(5) + long + self.text(5) + b"Z" * (FRAME_BYTES + 7) + b"timeout")
+        wide = "\ufeff" + "\r\n".join(f"{self.second + i} error naïve ÉTÉ {i}" for i in range(2000))
+        self.put("web-02", "wide.log", wide.encode("utf-16-le"))
+        self.put("db", "binary.dat", rng.randbytes(40_000) + b"error session\n" + rng.randbytes(1000))
+        self.put("db", "empty.log", b"\n\n\n")
+        self.seal(512 << 10)
+        self.put("web-02", "wide.log", " session opened".encode("utf-16-le") * 3, append=True)
+        self.put("web-02", "long.log", b" and on\nerror x\n", append=True)
+        self.put("db", "many/3.log", self.text(3), append=True)
+        self.put("web-01", "live.log", self.text(200))
+        list(self.archive.compactor(level=3, maker=MAKER, segment_bytes=1 << 20).compact(self.clock.now_ns()))
+
+
+def time_text(second: int) -> bytes:
+    """As many logs write it."""
+    import datetime
+
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S").encode()
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grown]:
+    """The archive that all of these tests only read."""
+    made = Grown(tmp_path_factory.mktemp("grown"), random.Random(SEED))
+    made.fill()
+    yield made
+    made.close()
+
+
+TERMS = [
+    "error", "ERROR", "failed", "password", "passw", "sess", "rro", "naïve", "ÉTÉ", "été", "x", "e", "10", "251", "7",
+    "blk_", "blk_-1", "id=", "took", "ms", "nothinglikethis", '"session opened"', '"for user"', '"user 10."', '"GET "',
+    '"took 1"', "2023-11", "2023-11-1", "10.251", ".251.", "10.0.0.1", "*", "e*r", "pass?ord", "b*k_", "1*5",
+    "/fail(ed)?/", "/blk_-?[0-9]+/", "/took [0-9]{3,}ms/", "/^2023/", "/ms$/", "/(GET|session) [a-z]+ed/", "/e.r/",
+    "/(?i)PASS(word|port)/", "/ERROR/c", "/x+/", "/\\bget\\b/", "/[0-9]+\\.251\\./", "/^$/", "/na.ve/", "/y 7y/",
+    "time:2023-11-15", "time:>=2023-11-15T06", "time:..2023-11-20", "time:2023-11-16..", "time:>2023-12-01",
+    "level:error", "@id:7", "@id:>100", "level:>=warn", "agent:web-01",
+    "agent:web-*", "path:var", "path:app", "ext:log", "file:app.log",
+    "size:>2000", "-agent:db",
+]  # fmt: skip
+
+
+def query(rng: random.Random, depth: int = 0) -> str:
+    """A random query of words that are there, and of some that are not."""
+    kind = rng.randrange(10)
+    if depth == 2 or kind < 4:
+        return rng.choice(TERMS)
+    if kind < 7:
+        return " ".join(query(rng, depth + 1) for _ in range(rng.randrange(2, 4)))
+    if kind < 9:
+        return "(" + " OR ".join(query(rng, depth + 1) for _ in range(rng.randrange(2, 4))) + ")"
+    return f"NOT ({query(rng, depth + 1)})"
+
+
+def both(grown: Grown) -> tuple[SearchService, SearchService]:
+    """With indexes, and without."""
+    return (
+        SearchService(grown.archive, grown.catalog, clock=grown.clock),
+        SearchService(grown.archive, grown.catalog, clock=grown.clock, indexed=False),
+    )
+
+
+def hits(service: SearchService, request: SearchRequest) -> list[Hit]:
+    """All hits; the search was complete."""
+    events = list(service.run(request))
+    assert isinstance(events[-1], Done)
+    assert events[-1].reason == "complete", events[-1]
+    assert events[-1].errors == ()
+    assert (events[-1].scanned_bytes, events[-1].files_done) == (events[-1].total_bytes, events[-1].files_total)
+    return [event for event in events if isinstance(event, Hit)]
+
+
+def tally(
+    service: SearchService,
+    request: SearchRequest,
+    buckets: Buckets | None = None,
+    facets: tuple[FacetField, ...] = ("agent", "path", "ext"),
+) -> Tally:
+    """The tally of a search by everything."""
+    *_, last = service.tally(request, histogram=buckets, facets=facets)
+    assert isinstance(last, Tally)
+    return last
+
+
+def test_random_queries_give_the_same_with_and_without_indexes(grown: Grown) -> None:
+    """Hits in order, with numbers and texts; and how many there are, by time and place."""
+    rng = random.Random(SEED)
+    indexed, read = both(grown)
+    for _ in range(QUERIES):
+        request = SearchRequest(
+            query(rng), EVERYTHING, exact_case=rng.random() < 0.3, newest_first=rng.random() < 0.5, limit=10**6
+        )
+        wanted = hits(read, request)
+        found = hits(indexed, request)
+        assert found == wanted, (SEED, request.query, request.exact_case)
+        counted = tally(indexed, request, Buckets(3600))
+        levels = tally(indexed, request, Buckets(3600), ("level",))
+        assert levels.facets == tally(read, request, Buckets(3600), ("level",)).facets, (SEED, request.query)
+        assert (levels.lines, levels.histogram) == (counted.lines, counted.histogram), (SEED, request.query)
+        assert sum(count for _, count in levels.facets[0].top) == len(wanted)
+        assert (counted.lines, counted.exact) == (len(wanted), True), (SEED, request.query, request.exact_case)
+        assert counted.histogram == tally(read, request, Buckets(3600)).histogram, (SEED, request.query)
+        agents = Counter(hit.agent for hit in wanted)
+        assert dict(counted.facets[0].top) == dict(agents)
+        paths = Counter(f"{hit.agent}/{hit.path}" for hit in wanted)
+        assert counted.facets[1].top == tuple(sorted(paths.items(), key=lambda item: (-item[1], item[0])))[:20]
+        assert sum(count for _, count in counted.facets[1].top) + counted.facets[1].other == len(wanted)
+
+
+def test_a_limit_gives_the_first_hits_and_asks_few_segments(grown: Grown) -> None:
+    """The newest (or oldest) hits are those that come first when all are asked for."""
+    rng = random.Random(SEED)
+    indexed, read = both(grown)
+    for newest_first in (True, False):
+        for limit in (1, 7, 100):
+            request = SearchRequest(rng.choice(["error", "e", "session"]), EVERYTHING, newest_first=newest_first)
+            everything = hits(read, replace(request, limit=10**6))
+            events = list(indexed.run(replace(request, limit=limit)))
+            assert [event for event in events if isinstance(event, Hit)] == everything[:limit]
+
+
+def test_a_line_that_was_acknowledged_is_found(grown: Grown) -> None:
+    """Growth, new files, sealing and renames between two searches of one service are all seen."""
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    request = SearchRequest("freshly-minted", EVERYTHING)
+    assert hits(service, request) == []
+    steps: list[Callable[[], None]] = [
+        lambda: grown.put("web-01", "live.log", b"\nfreshly-minted 1\n", append=True),
+        lambda: grown.put("web-01", "new/file.log", b"freshly-minted 2\n"),
+        lambda: grown.seal(),
+        lambda: grown.put("web-01", "new/file.log", b"freshly-minted 3\n", append=True),
+        lambda: grown.archive.rename("web-01", "new/file.log", "newer.log"),
+        lambda: grown.put("web-01", "new/file.log", b"freshly-minted 4\n"),
+        lambda: grown.archive.rename("web-01", "new/file.log", "live2.log"),
+        lambda: grown.seal(),
+    ]
+    for step, wanted in zip(steps, (1, 2, 2, 3, 3, 4, 4, 4), strict=True):
+        step()
+        found = hits(service, request)
+        assert len(found) == wanted
+        assert tally(service, request).lines == wanted
+        assert found == hits(SearchService(grown.archive, grown.catalog, clock=grown.clock, indexed=False), request)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Iterator[Grown]:
+    """One agent, one sealed file, nothing else: for spoiling."""
+    made = Grown(tmp_path, random.Random(SEED))
+    made.put("web-01", "app.log", made.text(2000) + b"needle 77\n")
+    made.put("web-01", "other.log", b"needle 78\n")
+    made.seal()
+    yield made
+    made.close()
+
+
+def spoil(path: Path, at: int) -> None:
+    """Turn a byte."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+def test_a_damaged_index_is_told_and_its_segment_read(damaged: Grown) -> None:
+    """Nothing is missing then; the next search does without it."""
+    (index,) = damaged.folder.rglob("*.idx")
+    for at in range(1000, index.stat().st_size - 100, 301):
+        spoil(index, at)
+    service = SearchService(damaged.archive, damaged.catalog, clock=damaged.clock)
+    events = list(service.run(SearchRequest("needle", EVERYTHING)))
+    assert {event.text for event in events if isinstance(event, Hit)} == {"needle 77", "needle 78"}
+    assert isinstance(events[-1], Done)
+    assert any(".idx" in error for error in events[-1].errors)
+    again = tally(service, SearchRequest("needle", EVERYTHING))
+    assert (again.lines, again.errors) == (2, ())
+
+
+def test_a_damaged_segment_is_named_and_the_rest_answered(damaged: Grown) -> None:
+    """What its index tells is told; a count that misses something says that it is a lower bound."""
+    (segment,) = damaged.folder.rglob("store/**/*.zst")
+    spoil(segment, 3000)
+    damaged.put("web-01", "live.log", b"needle 79\n")
+    service = SearchService(damaged.archive, damaged.catalog, clock=damaged.clock)
+    events = list(service.run(SearchRequest("needle", EVERYTHING)))
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert "needle 79" in {event.text for event in events if isinstance(event, Hit)}
+    assert any("web-01/app.log" in error for error in done.errors)
+    assert done.scanned_bytes < done.total_bytes
+    counted = tally(service, SearchRequest("77", EVERYTHING))
+    assert not counted.exact
+    assert any("web-01/app.log" in error for error in counted.errors)
+
+
+def test_what_the_index_tells_is_not_read(damaged: Grown) -> None:
+    """Of segments whose bytes are gone it is told which words are in no line, and how many lines have others."""
+    words = (b"alpha", b"beta", b"gamma")
+    lines = b"".join(b"%s %s line\n" % (time_text(damaged.second + i), words[i % 3]) for i in range(3000))
+    damaged.put("web-02", "plain.log", lines)
+    damaged.seal()
+    for segment in damaged.folder.rglob("store/**/*.zst"):
+        segment.unlink()
+    service = SearchService(damaged.archive, damaged.catalog, clock=damaged.clock)
+    assert hits(service, SearchRequest("nothinglikethis", EVERYTHING)) == []
+    counted = tally(service, SearchRequest("agent:web-02 beta", EVERYTHING), Buckets(60))
+    assert (counted.lines, counted.exact, counted.errors) == (1000, True, ())
+    assert counted.histogram is not None
+    assert sum(count for _, count in counted.histogram.counts) == 1000
+    assert tally(service, SearchRequest("agent:web-02 alpha OR agent:web-02 gamma", EVERYTHING)).lines == 2000
+    assert tally(service, SearchRequest("agent:web-02 NOT alpha", EVERYTHING)).lines == 2000
