@@ -321,3 +321,22 @@ def test_what_the_index_tells_is_not_read(damaged: Grown) -> None:
     assert sum(count for _, count in counted.histogram.counts) == 1000
     assert tally(service, SearchRequest("agent:web-02 alpha OR agent:web-02 gamma", EVERYTHING)).lines == 2000
     assert tally(service, SearchRequest("agent:web-02 NOT alpha", EVERYTHING)).lines == 2000
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_times_without_a_zone_are_searched_in_that_of_their_agent(damaged: Grown, *, sealed: bool) -> None:
+    """Also when the zone is changed after the index was built in another."""
+    grown, agent = damaged, "db-1"
+    body = b"".join(b"2023-11-14 %02d:%02d:00 tick %d\n" % (n // 60, n % 60, n) for n in range(24 * 60))
+    grown.put(agent, "clock.log", body * 20)
+    if sealed:
+        grown.seal()
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    request = SearchRequest("tick time:2023-11-14T08", EVERYTHING, path="clock.log", limit=100_000)
+    for zone, first in (("UTC", b"08:00:00"), ("Europe/Berlin", b"09:00:00"), ("America/New_York", b"03:00:00")):
+        grown.catalog.agents.change(agent, zone=zone)
+        found = hits(service, replace(request, newest_first=False))
+        assert len(found) == 60 * 20
+        assert found[0].text.encode()[11:19] == first
+        counted = tally(service, request)
+        assert counted.lines == 60 * 20

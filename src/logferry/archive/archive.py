@@ -263,6 +263,10 @@ class Archive:
         """A segment with its open index; None while it has none that can be used, or counts no more."""
         return indexed(self._rooms, segment_id)
 
+    def zone_of(self, agent: str) -> str:
+        """The name of the zone of times in this agent's logs that name none."""
+        return self.catalog.zones.of(agent)
+
     def free_bytes(self) -> int:
         """How much may still arrive before uploads are refused; negative when they are."""
         facts = os.statvfs(self._rooms.data_dir)

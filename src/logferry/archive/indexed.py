@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from logferry.archive.catalog.indexing import IndexRecord
 from logferry.archive.catalog.sealing import HeldExtent, SegmentRecord
+from logferry.archive.catalog.zones import UTC
 from logferry.archive.rooms import Rooms
 from logferry.errors import Damaged, NotFound
 
@@ -42,6 +43,11 @@ class IndexedSegment:
     lock: threading.Lock
     _index_record: IndexRecord
     _rooms: Rooms
+
+    @property
+    def zone(self) -> str:
+        """The name of the zone in which the index took times that name none."""
+        return self._index_record.zone or UTC
 
     def pieces(self, granule: int) -> Iterator[IndexedPiece]:
         """What of which generations a granule holds, in the order of the content. Raises Damaged."""

@@ -43,7 +43,7 @@ class Opened:
     def facts(self, file: Candidate) -> FileFacts:
         """What its scan may ask."""
         if self._facts is None:
-            self._facts = facts_of(file, self.reader, self.encoding)
+            self._facts = facts_of(self._archive, file, self.reader, self.encoding)
         return self._facts
 
     @property

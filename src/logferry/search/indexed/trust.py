@@ -2,7 +2,8 @@
 
 They may differ: where dates do not tell their year or the order of their numbers, the rest of the file and its last
 arrival decide, and it may have grown since it was sealed. So the two are compared, at the beginning and at the end of
-what a segment has of the generation, before a granule is left out or counted by its times.
+what a segment has of the generation, before a granule is left out or counted by its times. An index that took times for
+those of another zone than the agent's is no witness at all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from logferry.search.scan.lines import Lines
 
 def agree(archive: Archive, view: View, file: Candidate) -> bool:
     """Whether they are the same, as far as a sample shows. What cannot be read does not agree. Raises Damaged."""
+    if view.segment.zone != archive.zone_of(file.agent):
+        return False
     runs = np.flatnonzero((view.generation == file.generation_id) & view.is_plain)
     if not len(runs):
         return False
@@ -28,7 +31,7 @@ def agree(archive: Archive, view: View, file: Candidate) -> bool:
         return known[1]
     try:
         with archive.open(file.generation_id) as reader:
-            facts = facts_of(file, reader, None)
+            facts = facts_of(archive, file, reader, None)
             same = True
             for run in {int(runs[0]), int(runs[-1])}:
                 lines = Lines(view.content(run))
