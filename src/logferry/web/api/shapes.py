@@ -279,6 +279,89 @@ class ParsedQuery(Shape):
     hints: list[QueryHint]
 
 
+class Bucket(Shape):
+    """Lines of a stretch of time that begins at ``at``."""
+
+    at: str
+    count: int
+
+
+class Buckets(Shape):
+    """Matching lines by their time: no empty buckets; ``untimed`` lines tell no time, ``outside`` another one.
+
+    ``from`` and ``to`` are what was asked for: ``from <= time < to``.
+    """
+
+    since: str | None = Field(alias="from")
+    until: str | None = Field(alias="to")
+    step_s: int
+    buckets: list[Bucket]
+    untimed: int
+    outside: int
+
+
+class FacetValue(Shape):
+    """How many lines have a value."""
+
+    value: str
+    count: int
+
+
+class FacetCounts(Shape):
+    """Matching lines by a field: the values with the most, those of all ``other``, how many ``distinct`` ones."""
+
+    field: str
+    values: list[FacetValue]
+    other: int
+    distinct: int
+
+
+class SearchTally(Shape):
+    """How many lines match. If not ``exact`` at least so many do: ``reason`` and ``errors`` say why."""
+
+    type: Literal["tally"]
+    reason: Literal["complete", "limit", "time", "cancelled"]
+    total: int
+    exact: bool
+    histogram: Buckets | None
+    facets: list[FacetCounts]
+    scanned_bytes: int
+    total_bytes: int
+    files_done: int
+    files_total: int
+    seconds: float
+    errors: list[str]
+    copies: int
+
+
+class Search(Shape):
+    """A search that runs by itself. `why` says in words why it is not all there is; `complete` when nothing is missing:
+    it ended by itself and every file could be read. `hits` can be read page by page while it runs."""
+
+    id: str
+    state: Literal["running", "done", "limit", "time", "cancelled", "error"]
+    why: str
+    complete: bool
+    asked: dict[str, Any] = Field(description="the question as it was asked")
+    limit: int | None
+    started_at: str
+    ended_at: str | None
+    scanned_bytes: int
+    total_bytes: int
+    files_done: int
+    files_total: int
+    hits: int
+    errors: list[str] = Field(description="each file that could not be read, with the reason")
+    copies: int = Field(description="compressed copies of files searched anyway, left out")
+
+
+class SearchList(Shape):
+    """Searches, the newest first."""
+
+    items: list[Search]
+    next: str | None
+
+
 class Job(Shape):
     """A background job: how much it has to do in all, how much waits, what it found, what it could not do."""
 
