@@ -46,6 +46,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         fleet.close()
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which looks for what keeps people from using a page."""
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+
+
 @pytest.fixture
 def opened(browser: Browser, site: Site) -> Iterator[tuple[Page, Watch]]:
     """A page of the administrator, and the watch over it; at the end nothing forbidden may have happened."""
