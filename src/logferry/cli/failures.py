@@ -47,6 +47,10 @@ def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # click's own way out: 1, which would say "nothing found"
+            return _reader_left()
+        raise
     except Exception as error:  # noqa: BLE001 - the last line of defence: a message for a person, never a traceback
         if debug:
             traceback.print_exc()
