@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -72,6 +73,13 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise Refused(f"no command {args[0]!r}", hint=near(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click, but that a reader who has seen enough is no failure: click's own code for it is "nothing found"."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return failures.reader_left()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table above, so help imports nothing."""
