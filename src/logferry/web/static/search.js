@@ -15,7 +15,7 @@ const ZIP_FILES_MAX = 100;
 
 const STOPPED = {
   complete: "",
-  limit: "stopped at the limit you set: there may be more",
+  limit: "these are the newest; it stopped at the limit you set",
   time: "stopped at the time limit: there may be more",
   cancelled: "stopped by you",
   cut: "the connection broke: there may be more",
@@ -72,7 +72,7 @@ class Results {
   // Counts --------------------------------------------------------------------------------------------------------
 
   async #tally() {
-    const what = { ...asked(this.#data), facets: "agent,path,level" };
+    const what = { ...asked(this.#data), facets: "agent,path" };
     for (let tries = 1; ; tries += 1) {
       try {
         for await (const event of getLines("search/histogram", what, { signal: this.#abort.signal })) this.#counted(event);
@@ -154,11 +154,11 @@ class Results {
 
   #found() {
     const files = this.#groups.size;
-    const inFiles = ` in ${count(files)} ${files === 1 ? "file" : "files"}`;
+    const inFiles = `in ${count(files)} ${files === 1 ? "file" : "files"}`;
     if (this.#total && this.#total.lines > this.#hits) {
-      return `${count(this.#hits)} of ${this.#total.exact ? "" : "at least "}${count(this.#total.lines)} hits${inFiles}`;
+      return `${count(this.#hits)} of ${this.#total.exact ? "" : "at least "}${count(this.#total.lines)} hits, ${inFiles}`;
     }
-    return `${count(this.#hits)} ${this.#hits === 1 ? "hit" : "hits"}${inFiles}`;
+    return `${count(this.#hits)} ${this.#hits === 1 ? "hit" : "hits"} ${inFiles}`;
   }
 
   #sayProgress() {

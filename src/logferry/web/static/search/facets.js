@@ -7,9 +7,19 @@ import { facetTerm, pageWith, withTerm } from "./address.js";
 const NAMES = { agent: "Agent", path: "File", level: "Level", ext: "Ending", file: "Name" };
 const SHOWN = 8;
 
-function valueElement(field, value, lines, q) {
+/** A value; of a path its last part, with what stands before it below. */
+function nameElement(field, value) {
   const name = el("span", { class: "value" });
-  paintText(name, value || "(none)");
+  const cut = field === "path" ? value.lastIndexOf("/") : -1;
+  paintText(name, value.slice(cut + 1) || "(none)");
+  if (cut < 0) return name;
+  const above = el("span", { class: "above" });
+  paintText(above, value.slice(0, cut));
+  return el("span", { class: "value" }, name, above);
+}
+
+function valueElement(field, value, lines, q) {
+  const name = nameElement(field, value);
   const row = el("li", {});
   if (!value) {
     row.append(el("span", { class: "to" }, name, el("span", { class: "num" }, count(lines))));

@@ -111,7 +111,9 @@ export class Histogram {
   #label(a, b = a) {
     const lines = this.#list.slice(Math.min(a, b), Math.max(a, b) + 1).reduce((sum, bar) => sum + bar.count, 0);
     const until = this.#list[Math.max(a, b)].at + this.#step * 1000;
-    const span = `${clock(this.#list[Math.min(a, b)].at, this.#step)} – ${clock(until, this.#step)}`;
+    const [since, end] = [clock(this.#list[Math.min(a, b)].at, this.#step), clock(until, this.#step)];
+    const day = /^\w+ \d+ (?=\d\d:)/.exec(since)?.[0];
+    const span = `${since} – ${day && end.startsWith(day) ? end.slice(day.length) : end}`;
     return `${span}: ${count(lines)} ${lines === 1 ? "hit" : "hits"}`;
   }
 
