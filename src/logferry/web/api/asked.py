@@ -69,8 +69,6 @@ class Where(BaseModel):
     def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
         """As the search has it; set ``cancel`` to stop it. Raises BadQuery."""
         since, until = self.between(context.clock.now_ns())
-        if since is not None or until is not None or self.entries:
-            raise BadQuery("lines cannot be narrowed by time yet", hint="leave out from, to and entries")
         return SearchRequest(
             query=self.q,
             scope=who.scope,
@@ -81,6 +79,9 @@ class Where(BaseModel):
             file_id=self.fid,
             generation=self.gen,
             cancel=cancel,
+            from_ns=since,
+            until_ns=until,
+            entries=self.entries,
         )
 
 
