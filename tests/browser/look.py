@@ -109,7 +109,7 @@ SHOTS: tuple[Shot, ...] = (
     ("search-hits", "/search?q=agent%3Aweb*+error&context=2", _counted),
     ("search-many", "/search?q=GET&limit=200", _counted),
     ("search-bar", "/search?q=GET&limit=200", _bar),
-    ("search-times", "/search?q=GET&from=now-24h", _times),
+    ("search-times", "/search?q=GET&from=2026-11-01", _times),
     ("search-export", "/search?q=GET", _exports),
     ("search-time-wrong", "/search?q=GET&from=yesterdy", _settled),
     ("search-one", f"/search?q={NEEDLE}", _found),

@@ -53,7 +53,7 @@ def facet_lines(facet: Row) -> Iterator[str]:
     more = facet["distinct"] - len(rows)
     if facet["other"]:
         rows.append((facet["other"], f"({more:,} more)"))
-    wide = max((len(f"{lines:,}") for lines, _ in rows), default=1)
+    wide = max(len("hits"), *(len(f"{lines:,}") for lines, _ in rows))
     yield text.paint(f"{'hits'.rjust(wide)}  {facet['field']}", dim=True)
     for lines, value in rows:
         yield f"{f'{lines:,}'.rjust(wide)}  {value}"

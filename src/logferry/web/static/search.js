@@ -72,7 +72,7 @@ class Results {
   // Counts --------------------------------------------------------------------------------------------------------
 
   async #tally() {
-    const what = { ...asked(this.#data), facets: "agent,path" };
+    const what = { ...asked(this.#data), facets: "agent,path,level" };
     for (let tries = 1; ; tries += 1) {
       try {
         for await (const event of getLines("search/histogram", what, { signal: this.#abort.signal })) this.#counted(event);
