@@ -53,7 +53,7 @@ def test_first_hits_are_there_while_it_still_searches_and_stop_ends_it(page: Pag
 def test_histogram_and_facets_fill(page: Page) -> None:
     """Bars for every time with hits, counts of all lines by agent and file, also beyond the limit of hits shown."""
     page.goto("/search?q=GET&limit=200")
-    expect(page.locator(".histogram .bar").first).to_be_attached()
+    expect(page.locator(".histogram .tick").first).to_be_attached()
     expect(page.locator(".facet details[data-field=agent] li", has_text="web-01")).to_be_visible()
     expect(page.locator(".facet details[data-field=path] li").first).to_contain_text("access.log")
     expect(page.locator(f"{STATUS} strong")).to_have_text(re.compile(r"^200 of [\d,]+ hits, in \d+ files?$"))
@@ -86,7 +86,7 @@ def test_a_bar_narrows_the_time(page: Page) -> None:
     """By a click, by dragging, by the keyboard; the account says what is left."""
     page.goto(LINES)
     bars = page.locator(".histogram svg")
-    expect(page.locator(".histogram .bar").first).to_be_attached()
+    expect(page.locator(".histogram .tick").first).to_be_attached()
     box = bars.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 20)
@@ -98,7 +98,7 @@ def test_a_bar_narrows_the_time(page: Page) -> None:
     first = asked(page)
     assert first["from"] < first["to"]
     expect(page.locator(".time-menu summary")).to_contain_text(first["from"][:10])
-    expect(page.locator(".histogram .bar").first).to_be_attached()
+    expect(page.locator(".histogram .tick").first).to_be_attached()
     bars.focus()
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")

@@ -147,12 +147,13 @@ class Results {
   // Words ---------------------------------------------------------------------------------------------------------
 
   #scanned(event) {
-    if (!event?.total_bytes) return "";
+    if (!event?.total_bytes || (event.reason === "limit" && !event.scanned_bytes)) return "";
     if (event.scanned_bytes >= event.total_bytes) return `scanned all ${size(event.total_bytes)}`;
     return `scanned ${size(event.scanned_bytes)} of ${size(event.total_bytes)}`;
   }
 
   #found() {
+    if (!this.#hits) return this.#running ? "No hit yet" : "No hit";
     const files = this.#groups.size;
     const inFiles = `in ${count(files)} ${files === 1 ? "file" : "files"}`;
     if (this.#total && this.#total.lines > this.#hits) {
@@ -164,7 +165,7 @@ class Results {
   #sayProgress() {
     const scanned = this.#scanned(this.#progress);
     const state = ` · newest first, still searching${scanned ? ` · ${scanned}` : ""}`;
-    this.words.replaceChildren(el("strong", {}, this.#hits ? this.#found() : "No hit yet"), state);
+    this.words.replaceChildren(el("strong", {}, this.#found()), state);
     if (this.#progress?.total_bytes) this.bar.value = this.#progress.scanned_bytes / this.#progress.total_bytes;
   }
 

@@ -5,7 +5,9 @@ import { pageWith } from "./address.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 56;
-const BARS_MAX = 400;
+const BARS_MAX = 240;
+/** Widths of bars, each a multiple of the one before, so that what was counted at one can be shown at another. */
+const STEPS = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 604800, 2419200, 29030400];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** A moment (milliseconds, UTC) as short as a bar of `step` seconds needs it. */
@@ -26,7 +28,7 @@ export function bars(histogram) {
   const floor = (ms) => Math.floor(ms / 1000 / step) * step * 1000;
   const first = histogram.from ? Date.parse(histogram.from) : held[0][0];
   const last = histogram.to ? Date.parse(histogram.to) - 1 : held.at(-1)[0];
-  while ((last - first) / 1000 / step > BARS_MAX) step *= 2;
+  while ((last - first) / 1000 / step > BARS_MAX) step = STEPS.find((each) => each > step && each % step === 0) ?? step * 2;
   const sums = new Map();
   for (const [ms, n] of held) sums.set(floor(ms), (sums.get(floor(ms)) ?? 0) + n);
   const list = [];
@@ -78,7 +80,7 @@ export class Histogram {
     this.#box.setAttribute("viewBox", `0 0 ${Math.max(1, list.length)} ${HEIGHT}`);
     const drawn = list.map((bar, i) => {
       const height = bar.count ? Math.max(1.5, (bar.count / most) * (HEIGHT - 2)) : 0;
-      return svg("rect", { class: "bar", x: i + 0.08, y: HEIGHT - height, width: 0.84, height });
+      return svg("rect", { class: "tick", x: i + 0.08, y: HEIGHT - height, width: 0.84, height });
     });
     this.#box.replaceChildren(this.#chosen, ...drawn);
     this.#box.setAttribute("aria-valuemax", String(Math.max(0, list.length - 1)));
