@@ -108,6 +108,14 @@ def test_time_narrows_what_is_searched(shipped: Shipped) -> None:
     assert shipped.site.logferry("grep", "-c", "", place, "--since", "2026-11-24", "--until", "2026-11-23").code == 2
 
 
+def test_the_account_says_why_not_all_was_scanned(shipped: Shipped) -> None:
+    """Files that the query rules out are not looked at."""
+    done = shipped.site.logferry("grep", '"connection refused" path:app.log size:>1k')
+    assert re.search(r"^2 hits in 1 file, scanned 26 KB of .+ \(file filter\), \d+\.\d s$", done.err, re.MULTILINE)
+    done = shipped.site.logferry("grep", '"connection refused"')
+    assert "filter" not in done.err
+
+
 def test_count_tells_how_many_and_where(shipped: Shipped) -> None:
     """The number alone on standard output; by field as a table; as JSON."""
     done = shipped.site.logferry("count", '"connection refused"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from logferry.cli.place import parse
 from logferry.errors import BadName, Unreachable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_PROGRESS_AFTER_S = 0.4
 _AGO = re.compile(r"[0-9]{1,9}[smhdw]")
 
 _STOPPED = {
@@ -74,6 +76,26 @@ def _narrowed(place: str | None, agent: str, path: str) -> tuple[str, str]:
     return agent or where.agent, path or where.path
 
 
+class Searching:
+    """The progress line of a search: only for one that takes a while, so that quick answers do not flicker."""
+
+    def __init__(self) -> None:
+        self._line = text.Progress()
+        self._shown_s = time.monotonic() + _PROGRESS_AFTER_S
+
+    def show(self, row: Row) -> None:
+        """The newest ``progress`` event."""
+        if time.monotonic() < self._shown_s:
+            return
+        done, total = text.size(row["scanned_bytes"]), text.size(row["total_bytes"])
+        files = f"{row['files_done']:,} of {row['files_total']:,} files"
+        self._line.show(f"{row['hits']:,} hits, {files}, {done} of {total}")
+
+    def clear(self) -> None:
+        """Take it away."""
+        self._line.clear()
+
+
 def tally(api: Api, kind: str, **asked: Any) -> Row:
     """What ``/search/count``, ``/histogram`` or ``/facets`` counted; how far it is is shown on a terminal meanwhile.
 
@@ -81,14 +103,13 @@ def tally(api: Api, kind: str, **asked: Any) -> Row:
         Unreachable: the connection broke off before all was counted.
     """
     last: Row | None = None
-    line = text.Progress()
+    line = Searching()
     try:
         for row in api.tally(kind, **asked):
             if row["type"] == "tally":
                 last = row
             else:
-                done, total = text.size(row["scanned_bytes"]), text.size(row["total_bytes"])
-                line.show(f"{row['hits']:,} hits, {row['files_done']} of {row['files_total']} files, {done} of {total}")
+                line.show(row)
     finally:
         line.clear()
     if last is None:
@@ -102,8 +123,12 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def scanned(done: Row) -> str:
-    """``scanned 12.4 GB of 80.1 GB``."""
-    return f"scanned {text.size(done['scanned_bytes'])} of {text.size(done['total_bytes'])}"
+    """``scanned 12.4 GB of 80.1 GB (file filter)``; the words where terms of the query left whole files out."""
+    whole, total = done.get("whole_bytes"), done["total_bytes"]
+    of = text.size(total)
+    if whole and total < whole and done["files_total"] < done["whole_files"] and not done.get("copies"):
+        of = f"{text.size(whole)} (file filter)"
+    return f"scanned {text.size(done['scanned_bytes'])} of {of}"
 
 
 def account(begin: str, done: Row, seconds: float) -> str:

@@ -10,7 +10,7 @@ import click
 
 from logferry.cli import text
 from logferry.cli.api import Api, Row
-from logferry.cli.asking import account, code, counted, narrowing, tally, tell_errors, where_of
+from logferry.cli.asking import Searching, account, code, counted, narrowing, tally, tell_errors, where_of
 from logferry.contexts import Block, Blocks, Placed
 from logferry.errors import Unreachable
 from logferry.limits import SEARCH_CONTEXT_LINES_MAX, SEARCH_HITS_DEFAULT, SEARCH_HITS_MAX
@@ -95,7 +95,7 @@ def with_progress(rows: Iterator[Row], quiet: Callable[[], None]) -> Iterator[Ro
 
     ``quiet`` is called when nothing was found in a while.
     """
-    line = text.Progress()
+    line = Searching()
     hits = 0
     try:
         for row in rows:
@@ -104,8 +104,7 @@ def with_progress(rows: Iterator[Row], quiet: Callable[[], None]) -> Iterator[Ro
                     line.clear()
                     quiet()
                 hits = row["hits"]
-                done, total = text.size(row["scanned_bytes"]), text.size(row["total_bytes"])
-                line.show(f"{hits:,} hits, {row['files_done']:,} of {row['files_total']:,} files, {done} of {total}")
+                line.show(row)
                 continue
             line.clear()
             yield row
@@ -152,7 +151,7 @@ def grep(
 
     \b
     logferry grep error
-    logferry grep -C2 'agent:web-* "connection refused" -healthz' --since 24h
+    logferry grep -C2 'agent:web* level:>=error "connection refused" -healthz' --since 24h
     logferry grep '/5[0-9]{2} .* rt=[1-9]/' web-01:/nginx
     """
     if only_count and only_files:

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from logferry.contexts import Block, Blocks, Placed
@@ -31,12 +32,21 @@ _PARTIAL = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that whoever asks may see, for the account to compare with."""
+
+    files: int
+    bytes: int
+
+
 class EventWriter:
     """Events of one search as bytes, in one of the forms."""
 
-    def __init__(self, form: Form | Literal["sse"], *, limited: bool) -> None:
+    def __init__(self, form: Form | Literal["sse"], *, limited: bool, whole: Whole | None = None) -> None:
         self.media_type = MEDIA_TYPES[form]
         self._limited = limited
+        self._whole = whole
         self._write: Callable[[Iterable[Event]], bytes] = {
             "ndjson": self._ndjson,
             "sse": self._sse,
@@ -61,13 +71,11 @@ class EventWriter:
             return ndjson(data)
         return self._remarks([f"there may be more: {error.message}"])
 
-    @staticmethod
-    def _ndjson(events: Iterable[Event]) -> bytes:
-        return b"".join(ndjson(event_json(event)) for event in events)
+    def _ndjson(self, events: Iterable[Event]) -> bytes:
+        return b"".join(ndjson(event_json(event, self._whole)) for event in events)
 
-    @staticmethod
-    def _sse(events: Iterable[Event]) -> bytes:
-        parts = (event_json(event) for event in events)
+    def _sse(self, events: Iterable[Event]) -> bytes:
+        parts = (event_json(event, self._whole) for event in events)
         return b"".join(sse(data["type"], data) for data in parts)
 
     # Text ------------------------------------------------------------------------------------------------------------
@@ -175,7 +183,7 @@ def hit_bytes(hit: Hit) -> bytes:
     return json.dumps(event_json(hit), separators=(",", ":")).encode()
 
 
-def event_json(event: Event) -> dict[str, Any]:
+def event_json(event: Event, whole: Whole | None = None) -> dict[str, Any]:
     """An event as JSON has it."""
     if isinstance(event, Hit):
         return {
@@ -205,7 +213,12 @@ def event_json(event: Event) -> dict[str, Any]:
         return {"type": "progress", **counted}
     seconds = round(event.seconds, 3)
     told = {"seconds": seconds, "errors": list(event.errors), "copies": event.copies}
-    return {"type": "done", "reason": event.reason, **counted, **told}
+    return {"type": "done", "reason": event.reason, **counted, **told, **whole_json(whole)}
+
+
+def whole_json(whole: Whole | None) -> dict[str, int | None]:
+    """All there is, for the account; null where it is not known without looking at every file."""
+    return {"whole_files": whole.files if whole else None, "whole_bytes": whole.bytes if whole else None}
 
 
 def _row(row: Row) -> dict[str, Any]:

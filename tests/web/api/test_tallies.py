@@ -18,6 +18,7 @@ COMPILING_S = 180.0
 TALLY_KEYS = {
     "type", "reason", "total", "exact", "histogram", "facets", "scanned_bytes", "total_bytes", "files_done",
     "files_total", "seconds", "errors", "copies",
+    "whole_files", "whole_bytes",
 }  # fmt: skip
 
 
@@ -46,7 +47,9 @@ def test_lines_are_counted(filled: Served) -> None:
     found = tally(filled, "count", q="refused")
     assert (found["total"], found["exact"], found["reason"]) == (4, True, "complete")
     assert (found["histogram"], found["facets"]) == (None, [])
-    assert found["files_total"] == 3
+    assert found["files_total"] == found["whole_files"] == 3
+    assert found["total_bytes"] == found["whole_bytes"]
+    assert tally(filled, "count", q="refused agent:db*")["files_total"] == 1
     assert tally(filled, "count", q="nosuchword")["total"] == 0
     assert tally(filled, "count", q="REFUSED", case="true")["total"] == 0
 
@@ -134,6 +137,7 @@ def test_nobody_counts_what_they_may_not_see(filled: Served) -> None:
     assert found["total"] == 1
     assert found["facets"][0]["values"] == [{"value": "db-01", "count": 1}]
     assert found["files_total"] == 1
+    assert (found["whole_files"], found["whole_bytes"]) == (None, None)
 
 
 def test_a_count_cut_short_is_a_lower_bound(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from logferry.search.moments import moment
 from logferry.search.service import SearchRequest
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
+from logferry.web.eventforms import Whole
 
 _TIME = "RFC 3339 (`2026-11-23T08:15:00Z`), or as the language has it: `2026-11-23`, `08:15`, `now-2h`, `today`; UTC"
 
@@ -107,6 +108,14 @@ class Asked(Where):
             deadline_s=plain.deadline_s if self.limit else max(plain.deadline_s, SEARCH_EXPORT_S_MAX),
             newest_first=self.order == "newest",
         )
+
+
+def whole_of(context: WebContext, who: Identity) -> Whole | None:
+    """What the archive holds, older generations too; None for people who see a part of it."""
+    if not who.scope.everything:
+        return None
+    agents = context.catalog.agents.list()
+    return Whole(sum(agent.held_files for agent in agents), sum(agent.held_bytes for agent in agents))
 
 
 AskedHere = Annotated[Asked, Query()]

@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from logferry.limits import QUERY_CHARS_MAX
 from logferry.search.query import canonical, chips, parse
-from logferry.web.api.asked import AskedHere
+from logferry.web.api.asked import AskedHere, whole_of
 from logferry.web.api.shapes import Chip, ParsedQuery, QueryHint
 from logferry.web.auth import Context, Viewer
 from logferry.web.eventforms import CSV, TEXT, EventWriter, Form
@@ -32,7 +32,7 @@ _PROGRESS = (
 )
 _DONE = (
     '{"type":"done","reason":"complete","scanned_bytes":80100000,"total_bytes":80100000,"files_done":17,'
-    '"files_total":17,"hits":1,"seconds":0.412,"errors":[],"copies":0}'
+    '"files_total":17,"hits":1,"seconds":0.412,"errors":[],"copies":0,"whole_files":214,"whole_bytes":96400000}'
 )
 _NDJSON_EXAMPLE = f"{_HIT}\n{_PROGRESS}\n{_DONE}\n"
 _SSE_EXAMPLE = f"event: hit\ndata: {_HIT}\n\nevent: done\ndata: {_DONE}\n\n"
@@ -99,12 +99,12 @@ async def search(
     slot = slots.take(who.name)
     try:
         wanted = asked.request(context, who, threading.Event())
-        events = await run_in_threadpool(context.search.run, wanted)
+        events, whole = await run_in_threadpool(lambda: (context.search.run(wanted), whole_of(context, who)))
     except BaseException:
         slot.give_back()
         raise
     as_sse = form == "ndjson" and SSE in request.headers.get("accept", "")
-    writer = EventWriter("sse" if as_sse else form, limited=asked.is_limited)
+    writer = EventWriter("sse" if as_sse else form, limited=asked.is_limited, whole=whole)
     headers = STREAM_HEADERS | {"Content-Type": writer.media_type}
     if download:
         suffix = "txt" if form == "text" else form

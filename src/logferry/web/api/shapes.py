@@ -332,6 +332,8 @@ class SearchTally(Shape):
     seconds: float
     errors: list[str]
     copies: int
+    whole_files: int | None = Field(description="in all that you may see; null for those who see a part")
+    whole_bytes: int | None
 
 
 class Search(Shape):

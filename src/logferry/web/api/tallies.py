@@ -18,11 +18,11 @@ from logferry.limits import HISTOGRAM_BUCKETS_MAX, HISTOGRAM_BUCKETS_SHOWN
 from logferry.search.events import Progress
 from logferry.search.tally import FACETS, Buckets, FacetField, Histogram, Tally, TallyEvent
 from logferry.server.people import Identity
-from logferry.web.api.asked import Where
+from logferry.web.api.asked import Where, whole_of
 from logferry.web.api.shapes import SearchTally
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
-from logferry.web.eventforms import event_json
+from logferry.web.eventforms import Whole, event_json, whole_json
 from logferry.web.searching import Running, SearchAnswer, Slots, last_of
 from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams, ndjson, sse
 
@@ -58,6 +58,8 @@ _EXAMPLE = {
     "seconds": 0.031,
     "errors": [],
     "copies": 0,
+    "whole_files": 214,
+    "whole_bytes": 80_100_000_000,
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -134,7 +136,9 @@ async def _tallied(
     slot = slots.take(who.name)
     try:
         asked = where.request(context, who, threading.Event())
-        events = await run_in_threadpool(lambda: context.search.tally(asked, histogram=wanted, facets=fields))
+        events, whole = await run_in_threadpool(
+            lambda: (context.search.tally(asked, histogram=wanted, facets=fields), whole_of(context, who))
+        )
     except BaseException:
         slot.give_back()
         raise
@@ -142,13 +146,13 @@ async def _tallied(
     between = where.between(context.clock.now_ns())
     accepted = request.headers.get("accept", "")
     if SSE in accepted or NDJSON in accepted:
-        writer = _Writer(between, as_sse=SSE in accepted)
+        writer = _Writer(between, whole, as_sse=SSE in accepted)
         headers = STREAM_HEADERS | {"Content-Type": SSE if writer.as_sse else NDJSON}
         return SearchAnswer(streams, slot, running, writer.write, writer.failed, headers)
     last = await last_of(request, streams, slot, running)
     if not isinstance(last, Tally):  # nobody is there to read it
         return Response(status_code=204)
-    return JSONResponse(tally_json(last, between))
+    return JSONResponse(tally_json(last, between, whole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +160,11 @@ class _Writer:
     """A tally that is told while it is made."""
 
     between: Between
+    whole: Whole | None
     as_sse: bool
 
     def write(self, events: list[TallyEvent]) -> bytes:
-        parts = (event_json(e) if isinstance(e, Progress) else tally_json(e, self.between) for e in events)
+        parts = (event_json(e) if isinstance(e, Progress) else tally_json(e, self.between, self.whole) for e in events)
         return b"".join(self._one(data) for data in parts)
 
     def failed(self, error: LogferryError) -> bytes:
@@ -170,7 +175,7 @@ class _Writer:
         return sse(data["type"], data) if self.as_sse else ndjson(data)
 
 
-def tally_json(tally: Tally, between: Between) -> dict[str, Any]:
+def tally_json(tally: Tally, between: Between, whole: Whole | None) -> dict[str, Any]:
     """A tally as JSON has it (``shapes.SearchTally``); ``between``: the time that was asked for."""
     return {
         "type": "tally",
@@ -194,6 +199,7 @@ def tally_json(tally: Tally, between: Between) -> dict[str, Any]:
         "seconds": round(tally.seconds, 3),
         "errors": list(tally.errors),
         "copies": tally.copies,
+        **whole_json(whole),
     }
 
 
