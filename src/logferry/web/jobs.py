@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 import structlog
@@ -30,7 +30,7 @@ from logferry.search.service import SearchRequest, SearchService
 from logferry.server.people import Identity
 from logferry.web.eventforms import hit_bytes
 from logferry.web.metrics import JOBS, SEARCHED_BYTES
-from logferry.web.searching import Slot, Slots
+from logferry.web.searching import Running, Slot, Slots
 
 log = structlog.get_logger("logferry.web")
 State: TypeAlias = Literal["running", "done", "limit", "time", "cancelled", "error"]
@@ -310,12 +310,10 @@ class Jobs:
     def _run(self, job: Job, events: Iterator[Event], slot: Slot) -> None:
         problem: LogferryError | None = None
         began_s = self._clock.monotonic_s()
-        room = self._room()
+        running = Running[Event](events, job.cancel, self._clock)
         try:
-            for number, event in enumerate(events):
-                if number % 256 == 255:
-                    room = self._room()
-                if not job.take(event, room):
+            while piece := _piece(running, slot):
+                if not self._keep(job, piece):
                     job.cut(self._clock.monotonic_s() - began_s)
                     break
         except LogferryError as error:
@@ -324,7 +322,7 @@ class Jobs:
             # The edge of a thread: the job says that it failed, the log has the traceback under its id.
             log.exception("search failed", job=job.id)
         finally:
-            _closed(events)
+            running.close()
             slot.give_back()
             job.end(problem)
             scanned = (job.done or job.progress).scanned_bytes
@@ -333,6 +331,12 @@ class Jobs:
             log.info("search ended", job=job.id, who=job.owner.name, state=job.state, hits=job.found, seconds=seconds)
 
 
-def _closed(events: Iterator[Event]) -> None:
-    if isinstance(events, Generator):
-        events.close()
+    def _keep(self, job: Job, piece: list[Event]) -> bool:
+        """Whether all of it had room."""
+        room = self._room() + job.kept_bytes
+        return all(job.take(event, room - job.kept_bytes) for event in piece)
+
+
+def _piece(running: Running[Event], slot: Slot) -> list[Event]:
+    with slot.turns.of_jobs:
+        return running.piece()

@@ -25,11 +25,15 @@ E = TypeVar("E", Event, TallyEvent)
 
 
 class Slots:
-    """How many searches each person runs: streams, jobs, counts. Safe from many threads."""
+    """How many searches each person runs: streams, jobs, counts; and whose turn it is. Safe from many threads.
+
+    The searches of one person take turns, a piece each, so that nobody gets more of the server by asking more at once.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Counter[str] = Counter()
+        self._turns: dict[str, Turns] = {}
 
     def __getitem__(self, name: str) -> int:
         return self._running[name]
@@ -48,21 +52,31 @@ class Slots:
                     hint="stop one, or wait for it",
                 )
             self._running[name] += 1
-        return Slot(self, name)
+            turns = self._turns.setdefault(name, Turns())
+        return Slot(self, name, turns)
 
     def _leave(self, name: str) -> None:
         with self._lock:
             self._running[name] -= 1
             if not self._running[name]:
-                del self._running[name]
+                del self._running[name], self._turns[name]
+
+
+class Turns:
+    """Whose turn it is among the searches of one person: one of the streams, and one of the jobs."""
+
+    def __init__(self) -> None:
+        self.of_streams = asyncio.Lock()
+        self.of_jobs = threading.Lock()
 
 
 class Slot:
     """One person's place for one search, until it is given back. As a context: at its end."""
 
-    def __init__(self, slots: Slots, name: str) -> None:
+    def __init__(self, slots: Slots, name: str, turns: Turns) -> None:
         self._slots: Slots | None = slots
         self._name = name
+        self.turns = turns
 
     def give_back(self) -> None:
         """Free the place; again does nothing."""
@@ -126,7 +140,7 @@ class SearchAnswer(StreamingResponse):
         failed: Callable[[LogferryError], bytes],
         headers: Mapping[str, str],
     ) -> None:
-        super().__init__(_written(streams, running, written, failed), 200, headers)
+        super().__init__(_written(streams, slot.turns, running, written, failed), 200, headers)
         self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,13 +152,14 @@ class SearchAnswer(StreamingResponse):
 
 async def _written(
     streams: Streams,
+    turns: Turns,
     running: Running[E],
     written: Callable[[list[E]], bytes],
     failed: Callable[[LogferryError], bytes],
 ) -> AsyncIterator[bytes]:
     try:
         async with streams.opened("search"):
-            while piece := await streams.run(running.piece):
+            while piece := await _next(streams, turns, running):
                 if streams.stopping:
                     running.stop()  # the next piece is the last: a "done" that says it was cancelled
                 if data := written(piece):
@@ -155,12 +170,17 @@ async def _written(
         let_go(running)
 
 
+async def _next(streams: Streams, turns: Turns, running: Running[E]) -> list[E]:
+    async with turns.of_streams:  # waits without a thread
+        return await streams.run(running.piece)
+
+
 async def last_of(request: Request, streams: Streams, slot: Slot, running: Running[E]) -> E | None:
     """The last event of a tally; None when whoever asked has hung up."""
     last: E | None = None
     try:
         async with streams.opened("search"):
-            while piece := await streams.run(running.piece):
+            while piece := await _next(streams, slot.turns, running):
                 last = piece[-1]
                 if streams.stopping or await request.is_disconnected():
                     running.stop()
