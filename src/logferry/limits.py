@@ -401,6 +401,8 @@ SEARCH_STOP_S_MAX = 5.0
 """How long the end of the program waits for running jobs; they look every few milliseconds."""
 PROGRESS_S = 0.2
 """How often a running search says how far it is."""
+TALLY_SO_FAR_S = 0.8
+"""How often a running tally says what it has counted so far."""
 SEARCH_ERRORS_LISTED_MAX = 100
 SCAN_BLOCK_BYTES = 1 * MIB
 """One step of a scan: large enough to work in bulk, small enough to stop soon. A multiple of the line index's step."""

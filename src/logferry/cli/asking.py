@@ -112,7 +112,7 @@ def tally(api: Api, kind: str, **asked: Any) -> Row:
                 line.show(row)
     finally:
         line.clear()
-    if last is None:
+    if last is None or last["reason"] == "running":
         raise Unreachable("the counting broke off", hint="try again")
     return last
 

@@ -330,7 +330,6 @@ class Jobs:
             seconds = round(self._clock.monotonic_s() - began_s, 3)
             log.info("search ended", job=job.id, who=job.owner.name, state=job.state, hits=job.found, seconds=seconds)
 
-
     def _keep(self, job: Job, piece: list[Event]) -> bool:
         """Whether all of it had room."""
         room = self._room() + job.kept_bytes

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from logferry.limits import SEARCH_PER_USER_MAX
+from logferry.search import tallying
 from tests.web.served import Served, served, wait_for
 
 COMPILING_S = 180.0
@@ -148,6 +149,32 @@ def test_a_count_cut_short_is_a_lower_bound(tmp_path: Path) -> None:
         found = tally(hasty, "count", q="/[a-z]+ line/ -zzz")
     assert (found["exact"], found["reason"]) == (False, "time")
     assert found["total"] < 1_200_003
+
+
+def test_what_was_counted_so_far_is_told_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts that grow, marked as not the last; the last is the whole."""
+    monkeypatch.setattr(tallying, "TALLY_SO_FAR_S", 0.0)
+    with served(tmp_path / "data") as own:
+        for n in range(6):
+            own.put(
+                f"a{n}", "x.log", b"2026-11-23T08:00:00Z %d\n" % n + b"2026-11-23T09:00:00Z line with text\n" * 100_000
+            )
+        params = {"q": "/l[a-z]+e/ -zzz", "facets": "agent,ext"}
+        answer = own.client.get(
+            "/api/v1/search/histogram", params=params, headers={"Accept": "application/x-ndjson"}, timeout=COMPILING_S
+        )
+        told = [json.loads(line) for line in answer.text.splitlines()]
+    tallies = [event for event in told if event["type"] == "tally"]
+    *so_far, whole = tallies
+    assert so_far, "it took long enough to say something"
+    assert {each["reason"] for each in so_far} == {"running"}
+    assert not any(each["exact"] for each in so_far)
+    assert [each["total"] for each in tallies] == sorted(each["total"] for each in tallies)
+    assert (whole["reason"], whole["exact"], whole["total"]) == ("complete", True, 600_000)
+    assert sum(value["count"] for value in whole["facets"][0]["values"]) == 600_000
+    assert whole["facets"][1]["values"] == [{"value": "log", "count": 600_000}]
+    for each in tallies:
+        assert sum(value["count"] for value in each["facets"][0]["values"]) == each["total"]
 
 
 def test_whoever_hangs_up_ends_the_count(tmp_path: Path) -> None:

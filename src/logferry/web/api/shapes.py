@@ -320,7 +320,9 @@ class SearchTally(Shape):
     """How many lines match. If not ``exact`` at least so many do: ``reason`` and ``errors`` say why."""
 
     type: Literal["tally"]
-    reason: Literal["complete", "limit", "time", "cancelled"]
+    reason: Literal["running", "complete", "limit", "time", "cancelled"] = Field(
+        description="`running`, in a stream: so far; another one follows"
+    )
     total: int
     exact: bool
     histogram: Buckets | None

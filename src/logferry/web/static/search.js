@@ -95,6 +95,7 @@ class Results {
     if (event.type === "problem") throw new Problem(event.detail, { hint: event.hint, status: event.status });
     if (event.type !== "tally") return;
     this.#total = { lines: event.total, exact: event.exact };
+    this.histogram.element.classList.toggle("so-far", event.reason === "running");
     this.histogram.show(event.histogram);
     this.facets.show(event.facets);
     if (this.#running) this.#sayProgress();
