@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from logferry.cli.grep import lines_of
 from logferry.cli.histogram import drawn, width_words
 
 
@@ -58,6 +59,21 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     found = histogram(1, ("2026-11-23T08:00:00.000Z", 123_456), ("2026-11-23T08:00:01.000Z", 7))
     least = len("2026-11-23 08:00:00  123,456  █")
     assert max(len(line) for line in drawn(found, width)) <= max(width, least)
+
+
+@pytest.mark.parametrize(
+    ("content", "spans", "lines"),
+    [
+        ("one", [(0, 1)], [("one", [(0, 1)])]),
+        ("ab\ncd", [(1, 4)], [("ab", [(1, 2)]), ("cd", [(0, 1)])]),
+        ("ab\r\ncd\n", [(4, 6)], [("ab", []), ("cd", [(0, 2)]), ("", [])]),
+    ],
+)
+def test_an_entry_is_printed_line_by_line(
+    content: str, spans: list[tuple[int, int]], lines: list[tuple[str, list[tuple[int, int]]]]
+) -> None:
+    """Matches are painted in each line they touch."""
+    assert list(lines_of(content, spans)) == lines
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from logferry.errors import BadQuery
+from logferry.errors import Refused
 from logferry.search.moments import moment
 
 NS = 1_000_000_000
@@ -76,7 +76,7 @@ def test_fractions_of_a_second_are_kept(fraction: str, low_ns: int, length_ns: i
 )
 def test_what_is_no_time_is_refused_by_the_name_of_its_parameter(text: str) -> None:
     """With an example of what is one."""
-    with pytest.raises(BadQuery) as refused:
+    with pytest.raises(Refused) as refused:
         moment(text, "from", NOW)
     assert refused.value.message.startswith("from: ")
     assert "2026-11-23T08:15:00Z" in refused.value.hint

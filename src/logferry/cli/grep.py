@@ -33,7 +33,7 @@ class Printer:
         self.files.add(place)
         self.hits += 1
         if not self.before and not self.after:
-            text.out(_line(place, row, excerpt(row), ":"))
+            text.out(_hit(place, row))
             return
         self._print(self._blocks.add((row["fid"], row["gen"]), _placed(place, self.trimmed(row))))
 
@@ -59,9 +59,31 @@ def _placed(place: tuple[str, str], row: Row) -> Iterator[Placed[str]]:
     """A hit and its neighbours as they are printed, each where it stands."""
     for around in row["before"]:
         yield Placed(around["b"], around["b"] + around["len"], False, _line(place, around, _around(around), "-"))
-    yield Placed(row["b"], row["b"] + row["len"], True, _line(place, row, excerpt(row), ":"))
+    yield Placed(row["b"], row["b"] + row["len"], True, _hit(place, row))
     for around in row["after"]:
         yield Placed(around["b"], around["b"] + around["len"], False, _line(place, around, _around(around), "-"))
+
+
+def _hit(place: tuple[str, str], row: Row) -> str:
+    """A hit as it is printed: a line, or all lines of an entry, numbered as they are in the file."""
+    parts = list(lines_of(row["s"], row.get("spans", ())))
+    printed = []
+    for shift, (content, spans) in enumerate(parts):
+        number = row["n"] if row["n"] is None or row.get("s_from") else row["n"] + shift
+        before = "…" * bool(row.get("s_from") and shift == 0)
+        after = "…" * (shift == len(parts) - 1 and _ends_early(row))
+        printed.append(_line(place, {**row, "n": number}, f"{before}{marked(content, spans)}{after}", ":"))
+    return "\n".join(printed)
+
+
+def lines_of(content: str, spans: Iterable[Iterable[int]]) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """The lines of an entry, each with its part of the spans; a text without line ends is one."""
+    whole = [(first, last) for first, last in spans]
+    at = 0
+    for line in content.split("\n"):
+        end = at + len(line)
+        yield line.removesuffix("\r"), [(max(a, at) - at, min(b, end) - at) for a, b in whole if a < end and b > at]
+        at = end + 1
 
 
 def _around(row: Row) -> str:
@@ -84,10 +106,10 @@ def marked(content: str, spans: Iterable[Iterable[int]]) -> str:
     return "".join(done) + text.line(content[at:])
 
 
-def excerpt(row: Row) -> str:
-    """The text of a hit with its matches painted; ``…`` where a long line goes on before or behind it."""
-    ends_early = row.get("cut") and row.get("s_from", 0) + len(row["s"].encode("utf-8", "replace")) < row["len"] - 2
-    return "…" * bool(row.get("s_from")) + marked(row["s"], row.get("spans", ())) + "…" * bool(ends_early)
+def _ends_early(row: Row) -> bool:
+    """Whether a long line goes on behind what is shown of it."""
+    shown = row.get("s_from", 0) + len(row["s"].encode("utf-8", "replace"))
+    return bool(row.get("cut") and shown < row["len"] - 2)
 
 
 def with_progress(rows: Iterator[Row], quiet: Callable[[], None]) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from logferry.errors import BadQuery
+from logferry.errors import BadQuery, Refused
 from logferry.search.query.nodes import Literal
 from logferry.search.query.values import Span, span
 
@@ -19,7 +19,7 @@ def moment(text: str, name: str, now_ns: int) -> Span:
     """The time that ``text`` stands for, in nanoseconds: ``2026-11-23`` is the whole day, ``now-2h`` a moment.
 
     Raises:
-        BadQuery: it is no time; ``name`` is the parameter that the message names.
+        Refused: it is no time; ``name`` is the parameter that the message names.
     """
     text = text.strip()
     if _RFC3339.fullmatch(text) or _FINER.fullmatch(text):
@@ -29,7 +29,7 @@ def moment(text: str, name: str, now_ns: int) -> Span:
     try:
         return span("time", Literal(text), now_ns, 1)
     except BadQuery as error:
-        raise BadQuery(f"{name}: {error.message}", hint=f"{error.hint}, or RFC 3339: 2026-11-23T08:15:00Z") from error
+        raise Refused(f"{name}: {error.message}", hint=f"{error.hint}, or RFC 3339: 2026-11-23T08:15:00Z") from error
 
 
 def _exact(text: str) -> Span | None:

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from logferry.contexts import Block, Blocks, Placed
@@ -90,7 +90,7 @@ class EventWriter:
                     self._add(self._blocks.add(place, _placed(event, place[0])), made)
                 else:
                     self._add(self._blocks.rest(), made)
-                    made.append(_text_row(place[0], event, ":"))
+                    made.append(_text_hit(place[0], event))
             elif isinstance(event, Done):
                 self._add(self._blocks.rest(), made)
                 end = self._remarks(missing(event, limited=self._limited))
@@ -138,14 +138,28 @@ def _placed(hit: Hit, place: str) -> Iterator[Placed[str]]:
     """A hit and its neighbours as text, each where it stands."""
     for row in hit.before:
         yield Placed(row.byte, row.byte + row.length, False, _text_row(place, row, "-"))
-    yield Placed(hit.byte, hit.byte + hit.length, True, _text_row(place, hit, ":"))
+    yield Placed(hit.byte, hit.byte + hit.length, True, _text_hit(place, hit))
     for row in hit.after:
         yield Placed(row.byte, row.byte + row.length, False, _text_row(place, row, "-"))
 
 
-def _text_row(place: str, row: Hit | Row, sign: str) -> str:
+def _text_hit(place: str, hit: Hit) -> str:
+    """A hit, or all lines of an entry, numbered as they are in the file."""
+    first, *others = _whole(hit).split("\n")
+    rows = [_text_line(place, hit, ":", first)]
+    for shift, text in enumerate(others, start=1):
+        number = None if hit.number is None else hit.number + (0 if hit.text_from else shift)
+        rows.append(_text_line(place, replace(hit, number=number), ":", text.removesuffix("\r")))
+    return "\n".join(rows)
+
+
+def _text_row(place: str, row: Row, sign: str) -> str:
+    return _text_line(place, row, sign, _whole(row))
+
+
+def _text_line(place: str, row: Hit | Row, sign: str, text: str) -> str:
     number = f"@{row.byte}" if row.number is None else str(row.number)
-    return f"{place}{sign}{number}{sign}{_marked(_whole(row))}"
+    return f"{place}{sign}{number}{sign}{_marked(text)}"
 
 
 def _whole(row: Hit | Row) -> str:

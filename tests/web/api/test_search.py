@@ -144,6 +144,25 @@ def test_gaps_between_contexts_are_marked(site: Served) -> None:
         assert [row.removeprefix("gap:/gap.log") for row in rows] == blocks
 
 
+def test_an_entry_is_all_its_lines(site: Served) -> None:
+    """As text each with its number; as CSV in one cell; as JSON one text."""
+    rows = ["2026-11-23 08:00:02 FATAL boom", "  at a.b(c)", "  at d.e(f)"]
+    lines = ["2026-11-23 08:00:01 INFO fine", *rows, "2026-11-23 08:00:03 INFO on"]
+    site.put("trace", "t.log", "".join(f"{line}\n" for line in lines).encode())
+    asked = {"q": "at boom", "agent": "trace", "entries": "true"}
+    assert text_of(site, **asked) == [f"trace:/t.log:{n}:{row}" for n, row in enumerate(rows, start=2)]
+    around = text_of(site, **asked, context=1)
+    assert (around[0], around[-1]) == (
+        "trace:/t.log-1-2026-11-23 08:00:01 INFO fine",
+        "trace:/t.log-5-2026-11-23 08:00:03 INFO on",
+    )
+    (hit,) = [event for event in search(site, **asked) if event["type"] == "hit"]
+    assert hit["s"].split("\n") == rows
+    answer = site.client.get("/api/v1/search", params={**asked, "format": "csv"})
+    _, row = csv.reader(io.StringIO(answer.text, newline=""))
+    assert row[5] == "\n".join(rows)
+
+
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(1)", "\t=1", "\r=1", '"quoted", and more', "plain", "＝1+1"]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from logferry.errors import BadQuery
+from logferry.errors import Refused
 from logferry.limits import (
     QUERY_CHARS_MAX,
     SEARCH_CONTEXT_LINES_MAX,
@@ -59,16 +59,16 @@ class Where(BaseModel):
         """``from`` and ``to`` as nanoseconds since 1970: ``since <= t < until``; None where not given.
 
         Raises:
-            BadQuery: one of them is no time, or nothing lies between them.
+            Refused: one of them is no time, or nothing lies between them.
         """
         since = moment(self.since, "from", now_ns).low if self.since else None
         until = moment(self.until, "to", now_ns).end if self.until else None
         if since is not None and until is not None and since >= until:
-            raise BadQuery("from lies behind to", hint="exchange them")
+            raise Refused("from lies behind to", hint="exchange them")
         return since, until
 
     def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
-        """As the search has it; set ``cancel`` to stop it. Raises BadQuery."""
+        """As the search has it; set ``cancel`` to stop it. Raises BadQuery, Refused."""
         since, until = self.between(context.clock.now_ns())
         return SearchRequest(
             query=self.q,
@@ -99,7 +99,7 @@ class Asked(Where):
         return self.limit > 0 and "limit" in self.model_fields_set
 
     def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
-        """As the search has it. Raises BadQuery."""
+        """As the search has it. Raises BadQuery, Refused."""
         plain = super().request(context, who, cancel)
         return replace(
             plain,

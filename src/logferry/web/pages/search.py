@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from logferry.errors import BadQuery
+from logferry.errors import BadQuery, Refused
 from logferry.search.moments import moment
 from logferry.search.query import chips, parse
 from logferry.web.pages.guard import Visit
@@ -92,7 +92,7 @@ def _between(visit: Visit) -> Between:
     try:
         low = moment(since, "from", visit.now_ns).low if since else None
         end = moment(until, "to", visit.now_ns).end if until else None
-    except BadQuery as error:
+    except Refused as error:
         return Between(since, until, str(error))
     if low is not None and end is not None and low >= end:
         return Between(since, until, "The time begins behind its end: exchange them.")

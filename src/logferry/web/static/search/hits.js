@@ -32,11 +32,25 @@ function hitElements(hit, shown) {
   });
   const text = hit.s_from > 0 ? `…${hit.s}` : hit.s;
   const spans = unitSpans(hit.s, hit.spans).map(([from, to]) => (hit.s_from > 0 ? [from + 1, to + 1] : [from, to]));
+  const [first, ...others] = linesOf(hit.cut ? `${text}…` : text, spans);
   return [
     ...around(hit.before),
-    lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, hit.cut ? `${text}…` : text, spans),
+    lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, ...first),
+    ...others.map((line, i) => lineElement("div", { class: "hit-line" }, hit.n && !hit.s_from ? hit.n + i + 1 : null, ...line)),
     ...around(hit.after),
   ];
+}
+
+/** The lines of an entry, each with its part of the spans; a text without line ends is one. */
+export function linesOf(text, spans) {
+  let at = 0;
+  return text.split("\n").map((line) => {
+    const end = at + line.length;
+    const inside = spans.filter(([from, to]) => from < end && to > at)
+      .map(([from, to]) => [Math.max(from, at) - at, Math.min(to, end) - at]);
+    at = end + 1;
+    return [line.replace(/\r$/, ""), inside];
+  });
 }
 
 /** The hits of one file. */
