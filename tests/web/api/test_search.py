@@ -257,7 +257,8 @@ def test_the_deadline_ends_a_search_honestly(tmp_path: Path) -> None:
 def test_hanging_up_ends_the_search(large: Served) -> None:
     """The place among the person's searches is free again."""
     with large.client.stream("GET", "/api/v1/search", params={"q": "", "limit": 1_000_000}) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # held: it hangs up when it is let go of
+        next(lines)
         assert large.app.state.searches["root"] == 1
     wait_for(lambda: not large.app.state.searches)
 

@@ -179,7 +179,7 @@ def test_queries_made_to_hurt_end_in_time_and_others_hardly_notice(tmp_path: Pat
         waits(client, 5)
         alone = waits(client, amount("rare_words", 20, 200))
         attackers = subprocess.Popen(
-            [sys.executable, "-m", "tests.security.test_evil_searches", target.url, target.evil],
+            [sys.executable, "-m", "tests.search.test_evil_searches", target.url, target.evil],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
