@@ -18,6 +18,8 @@ EXAMPLES = (
     ("error -healthz", "“error” but not “healthz”"),
     ("agent:web-* /5\\d\\d/", "a regular expression (RE2), only on agents whose id begins with web-"),
     ("path:nginx ext:log warn OR crit", "either word, in .log files with nginx in their path"),
+    ("level:>=error -path:test", "errors and worse, but in files whose path has no “test” in it"),
+    ("@status:>=500 @user.name:ada", "fields of JSON and logfmt lines; numbers compare as numbers"),
     ('"10.1.2.3:8080"', "punctuation is text as well; quotes keep it together"),
 )
 CONTEXTS = (0, 2, 5, 10)
