@@ -203,6 +203,30 @@ def test_a_cancelled_search_keeps_what_it_found_and_says_so(site: Served) -> Non
     assert site.client.get(f"{url}/hits").json()["items"]
 
 
+def test_the_documentation_has_an_example_of_every_question_and_answer(site: Served) -> None:
+    """Each route of the search; the examples of shapes are such shapes."""
+    schema = site.client.get("/api/v1/openapi.json").json()
+    shapes = schema["components"]["schemas"]
+
+    def has_example(part: dict[str, Any]) -> bool:
+        name = part.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if name == "SearchList":
+            name = "Search"
+        fields = shapes.get(name, {}).get("properties", {}).values()
+        return "example" in part or "examples" in shapes.get(name, {}) or any("examples" in each for each in fields)
+
+    for path, methods in schema["paths"].items():
+        for method, what in methods.items() if path.startswith("/api/v1/search") else []:
+            answers = [
+                c for status, a in what["responses"].items() if status[0] == "2" for c in a.get("content", {}).values()
+            ]
+            assert not answers or any(map(has_example, answers)), (method, path)
+            body = what.get("requestBody", {}).get("content", {}).get("application/json")
+            assert body is None or has_example(body), (method, path)
+    (example,) = shapes["Search"]["examples"]
+    assert set(example) == JOB_KEYS
+
+
 def test_wrong_questions_are_refused_before_they_run(site: Served) -> None:
     """A query with its column; unknown keys by name; nothing is kept."""
     before = len(site.client.get("/api/v1/searches").json()["items"])

@@ -35,7 +35,7 @@ _DONE = (
     '"files_total":17,"hits":1,"seconds":0.412,"errors":[],"copies":0,"whole_files":214,"whole_bytes":96400000}'
 )
 _NDJSON_EXAMPLE = f"{_HIT}\n{_PROGRESS}\n{_DONE}\n"
-_SSE_EXAMPLE = f"event: hit\ndata: {_HIT}\n\nevent: done\ndata: {_DONE}\n\n"
+SSE_EXAMPLE = f"event: hit\ndata: {_HIT}\n\nevent: done\ndata: {_DONE}\n\n"
 _TEXT_EXAMPLE = (
     "web-01:/var/log/nginx/error.log:118204:2026-11-23 08:14:01 connect() failed (111: Connection refused)\n"
 )
@@ -49,7 +49,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "with `#` where something is missing",
         "content": {
             NDJSON: {"example": _NDJSON_EXAMPLE},
-            SSE: {"example": _SSE_EXAMPLE},
+            SSE: {"example": SSE_EXAMPLE},
             TEXT.partition(";")[0]: {"example": _TEXT_EXAMPLE},
             CSV.partition(";")[0]: {"example": _CSV_EXAMPLE},
         },

@@ -18,6 +18,7 @@ from logferry.errors import LogferryError, NotSignedIn, Refused
 from logferry.limits import SEARCH_PAGE_HITS_MAX, SEARCH_UNLIMITED, TAIL_IDENTITY_S, TAIL_PING_S
 from logferry.server.people import Identity
 from logferry.web.api.asked import Asked
+from logferry.web.api.search import SSE_EXAMPLE
 from logferry.web.api.shapes import Search, SearchList
 from logferry.web.auth import Context, Viewer, identify
 from logferry.web.context import WebContext
@@ -117,7 +118,12 @@ def hits(
 @router.get(
     "/searches/{job_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"description": "`hit`, `progress`, at last `done` or `problem`", "content": {SSE: {}}}},
+    responses={
+        200: {
+            "description": "`hit`, `progress`, at last `done` or `problem`",
+            "content": {SSE: {"example": f"id: 1\n{SSE_EXAMPLE}"}},
+        }
+    },
 )
 async def events(job_id: str, request: Request, context: Context, who: Viewer) -> StreamingResponse:
     """Its hits and progress as they come, from the first on. `Last-Event-ID` continues where a broken stream ended."""

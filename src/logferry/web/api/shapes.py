@@ -342,6 +342,29 @@ class Search(Shape):
     """A search that runs by itself. `why` says in words why it is not all there is; `complete` when nothing is missing:
     it ended by itself and every file could be read. `hits` can be read page by page while it runs."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "wpFO3fQzUl1nVx2A",
+                    "state": "limit",
+                    "why": "it stopped at the limit of 500 hits",
+                    "complete": False,
+                    "asked": {"q": 'agent:web* "connection refused"', "from": "now-24h", "limit": 500},
+                    "limit": 500,
+                    "started_at": "2026-11-23T08:14:01.882Z",
+                    "ended_at": "2026-11-23T08:14:02.104Z",
+                    "scanned_bytes": 12_400_000,
+                    "total_bytes": 80_100_000,
+                    "files_done": 3,
+                    "files_total": 17,
+                    "hits": 500,
+                    "errors": [],
+                    "copies": 0,
+                }
+            ]
+        }
+    )
     id: str
     state: Literal["running", "done", "limit", "time", "cancelled", "error"]
     why: str
