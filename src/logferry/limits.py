@@ -372,6 +372,8 @@ SEARCH_S_MAX = 60.0
 """Default deadline of one search."""
 SEARCH_HITS_DEFAULT = 1_000
 SEARCH_PER_USER_MAX = 4
+SEARCH_TURNS_PER_USER = 2
+"""Streams of one person that look at anything at the same moment: the hits and the counts of a page, not four pages."""
 SEARCH_HITS_MAX = 1_000_000
 SEARCH_CONTEXT_LINES_MAX = 50
 CONTEXT_BLOCK_LINES_MAX = 1_000

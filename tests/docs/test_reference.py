@@ -50,7 +50,7 @@ def test_commands_that_pages_show_exist() -> None:
 
 def _examples() -> list[str]:
     """Command lines that the help of commands shows, pipelines taken apart."""
-    page = (DOCS / "reference" / "cli.md").read_text()
+    page = (DOCS / "reference" / "cli.md").read_text() + (DOCS / "how-to" / "search.md").read_text()
     blocks = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     return [part.strip() for line in lines for part in line.split(" | ") if part.strip().startswith("logferry ")]

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from logferry.clock import Clock
 from logferry.errors import Busy, LogferryError
-from logferry.limits import SEARCH_PER_USER_MAX, SEARCH_PIECE_EVENTS, SEARCH_PIECE_S
+from logferry.limits import SEARCH_PER_USER_MAX, SEARCH_PIECE_EVENTS, SEARCH_PIECE_S, SEARCH_TURNS_PER_USER
 from logferry.search.events import Done, Event, Progress
 from logferry.search.tally import Tally, TallyEvent
 from logferry.web.metrics import SEARCHED_BYTES
@@ -63,10 +63,10 @@ class Slots:
 
 
 class Turns:
-    """Whose turn it is among the searches of one person: one of the streams, and one of the jobs."""
+    """Whose turn it is among the searches of one person: some of the streams, and one of the jobs."""
 
     def __init__(self) -> None:
-        self.of_streams = asyncio.Lock()
+        self.of_streams = asyncio.Semaphore(SEARCH_TURNS_PER_USER)
         self.of_jobs = threading.Lock()
 
 
