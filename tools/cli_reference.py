@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import click
 
 from logferry.cli.main import logferry
@@ -21,7 +23,7 @@ def section(name: str, command: click.Command) -> str:
     """Heading with usage, what it does, a table of its options."""
     context = click.Context(command, info_name=name)
     arguments = " ".join(p.make_metavar(context) for p in command.params if isinstance(p, click.Argument))
-    lines = [f"### `{name}{' ' * bool(arguments)}{arguments}`", "", prose(command.help or "")]
+    lines = [f"### `{name}{' ' * bool(arguments)}{arguments}`", "", prose(inspect.cleandoc(command.help or ""))]
     rows = [p.get_help_record(context) for p in command.params if isinstance(p, click.Option)]
     if rows:
         lines += ["", "| option | |", "|---|---|"]

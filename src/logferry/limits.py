@@ -372,10 +372,39 @@ SEARCH_S_MAX = 60.0
 """Default deadline of one search."""
 SEARCH_HITS_DEFAULT = 1_000
 SEARCH_PER_USER_MAX = 4
+SEARCH_TURNS_PER_USER = 2
+"""Streams of one person that look at anything at the same moment: the hits and the counts of a page, not four pages."""
 SEARCH_HITS_MAX = 1_000_000
 SEARCH_CONTEXT_LINES_MAX = 50
+CONTEXT_BLOCK_LINES_MAX = 1_000
+"""Lines of hits whose contexts touch that are put into order before they are printed; then most of them are."""
+SEARCH_UNLIMITED = 2**62
+"""The limit of a search without one: more lines than any archive has."""
+SEARCH_EXPORT_S_MAX = 3600.0
+"""Deadline of a search without a limit on hits: it waits for whoever takes them, and that may be a slow line."""
+SEARCH_TIME_CHARS_MAX = 64
+"""What ``from`` and ``to`` may be: the longest RFC 3339 time has 35."""
+SEARCH_JOBS_MAX = 256
+"""Searches kept with their hits in one web process, running or ended; the one that ended first goes first."""
+SEARCH_JOBS_PER_USER_MAX = 16
+SEARCH_JOBS_RUNNING_MAX = 16
+"""Jobs that run at once: a thread each."""
+SEARCH_JOB_BYTES_MAX = 16 * MIB
+"""Hits that one job keeps, as JSON: some 40,000 lines of logs. Whoever wants more streams them."""
+SEARCH_JOBS_BYTES_MAX = 256 * MIB
+"""The same of all jobs together; ended ones go to make room."""
+SEARCH_JOB_KEPT_S = 600.0
+"""A job that ended is kept for so long after somebody last asked for it."""
+SEARCH_JOB_UNHEARD_S = 300.0
+"""A running job that nobody asks about for so long is cancelled."""
+SEARCH_JOBS_SWEEP_S = 15.0
+SEARCH_PAGE_HITS_MAX = 1_000
+SEARCH_STOP_S_MAX = 5.0
+"""How long the end of the program waits for running jobs; they look every few milliseconds."""
 PROGRESS_S = 0.2
 """How often a running search says how far it is."""
+TALLY_SO_FAR_S = 0.8
+"""How often a running tally says what it has counted so far."""
 SEARCH_ERRORS_LISTED_MAX = 100
 SCAN_BLOCK_BYTES = 1 * MIB
 """One step of a scan: large enough to work in bulk, small enough to stop soon. A multiple of the line index's step."""
@@ -639,6 +668,9 @@ assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
 assert LEVEL_REACH_BYTES < LEVEL_JSON_REACH_BYTES < LINE_HEAD_BYTES < FIELD_LINE_BYTES_MAX < SCAN_LINE_BYTES_MAX
 assert HIT_BYTES_SHOWN_MAX < ENTRY_BYTES_SHOWN_MAX < ENTRY_BYTES_MAX < SCAN_BLOCK_BYTES
+assert CONTEXT_BLOCK_LINES_MAX > 2 * (2 * SEARCH_CONTEXT_LINES_MAX + 1)
+assert SEARCH_JOB_BYTES_MAX * 2 < SEARCH_JOBS_BYTES_MAX
+assert SEARCH_JOBS_PER_USER_MAX > SEARCH_PER_USER_MAX
 assert QUERY_CHARS_MAX * 4 < SCAN_OVERLAP_BYTES < SCAN_BLOCK_BYTES
 # Segments --------------------------------------------------------------------------------------------------------
 FRAME_BYTES = 512 * KIB

@@ -185,6 +185,8 @@ def is_aside_of(candidate: str, name: str) -> bool:
 
 def shown(text: str) -> str:
     """``text`` with every control, surrogate and bidi character drawn as a visible mark: safe for a terminal."""
+    if text.isprintable():  # nothing of what is marked counts as printable
+        return text
     return "".join(_mark(c) for c in text)
 
 

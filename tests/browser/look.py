@@ -34,6 +34,28 @@ def _found(page: Page) -> None:
     page.locator("#results button", has_text="Stop").wait_for(state="detached")
 
 
+def _counted(page: Page) -> None:
+    _found(page)
+    page.locator(".facet details").first.wait_for()
+
+
+def _times(page: Page) -> None:
+    _counted(page)
+    page.locator(".time-menu summary").click()
+
+
+def _exports(page: Page) -> None:
+    _counted(page)
+    page.locator(".search-status details.menu summary").click()
+
+
+def _bar(page: Page) -> None:
+    _counted(page)
+    page.locator(".histogram svg").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+
+
 def _in_file(page: Page) -> None:
     _lines(page)
     page.get_by_label("Find in this file").fill("POST")
@@ -84,7 +106,12 @@ SHOTS: tuple[Shot, ...] = (
     ("view-hostile", "/view/web-01/var/log/hostile.log", _lines),
     ("view-empty", "/view/web-01/var/log/empty.log", _settled),
     ("search", "/search", _settled),
-    ("search-hits", "/search?q=agent%3Aweb*+error&context=2", _found),
+    ("search-hits", "/search?q=agent%3Aweb*+error&context=2", _counted),
+    ("search-many", "/search?q=GET&limit=200", _counted),
+    ("search-bar", "/search?q=GET&limit=200", _bar),
+    ("search-times", "/search?q=GET&from=2026-11-01", _times),
+    ("search-export", "/search?q=GET", _exports),
+    ("search-time-wrong", "/search?q=GET&from=yesterdy", _settled),
     ("search-one", f"/search?q={NEEDLE}", _found),
     ("search-none", "/search?q=agent:web-01+zzzzzz", _found),
     ("search-wrong", "/search?q=error+(agent:web*+OR", _settled),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from logferry.search.query import Filter, Literal, leaves, parse
 from logferry.server.disk import shown_bytes
 from tests.browser.conftest import Site
 from tests.browser.harness import visitor
@@ -178,3 +180,78 @@ def test_find_text_becomes_a_query(modules: Modules) -> None:
     """A phrase with quotes and backslashes escaped, or a regular expression with slashes escaped."""
     assert modules.call("log/find.js", "asQuery", 'a "b" \\c', False) == '"a \\"b\\" \\\\c"'
     assert modules.call("log/find.js", "asQuery", "a/b\\/c", True) == "/a\\/b\\/c/"
+
+
+HOUR_MS = 3_600_000
+NOON_MS = 1_795_435_200_000  # 2026-11-23T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("histogram", "step", "counts"),
+    [
+        ({"step_s": 3600, "buckets": []}, 3600, []),
+        ({"step_s": 3600, "buckets": [(0, 5)]}, 3600, [5]),
+        ({"step_s": 3600, "buckets": [(0, 5), (3, 1)]}, 3600, [5, 0, 0, 1]),
+        ({"step_s": 3600, "buckets": [(1, 5)], "from": 0, "to": 4}, 3600, [0, 5, 0, 0]),
+        ({"step_s": 3600, "buckets": [(0, 5), (1, 2)], "from": 0, "to": 24 * 100}, 43200, [7] + [0] * 199),
+    ],
+)
+def test_bars_fill_the_time_that_was_asked_for(
+    modules: Modules, histogram: dict[str, Any], step: int, counts: list[int]
+) -> None:
+    """Empty ones included; wider ones where there would be too many."""
+
+    def iso(hours: int) -> str:
+        return datetime.fromtimestamp(NOON_MS / 1000 + hours * 3600, UTC).isoformat().replace("+00:00", "Z")
+
+    given = {"from": None, "to": None} | histogram
+    given = {key: iso(value) if key in ("from", "to") and value is not None else value for key, value in given.items()}
+    given["buckets"] = [{"at": iso(hours), "count": count} for hours, count in histogram["buckets"]]
+    found = modules.call("search/histogram.js", "bars", given)
+    assert found["step"] == step
+    assert [bar["count"] for bar in found["list"]] == counts
+
+
+def test_a_range_of_bars_is_a_time_that_means_exactly_them(modules: Modules) -> None:
+    """``to`` is the last second within; the order of the two ends does not matter."""
+    bars = [{"at": NOON_MS + n * HOUR_MS, "count": 1} for n in range(4)]
+    expected = {"from": "2026-11-23T13:00:00Z", "to": "2026-11-23T14:59:59Z"}
+    assert modules.call("search/histogram.js", "range", bars, 3600, 1, 2) == expected
+    assert modules.call("search/histogram.js", "range", bars, 3600, 2, 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("q", "field", "value", "no", "expected"),
+    [
+        ("", "agent", "web-01", False, "agent:web-01"),
+        ("error", "agent", "web-01", True, "error -agent:web-01"),
+        ("a OR b", "level", "warn", False, "(a OR b) level:warn"),
+        ("x", "path", "a/b c/d.log", False, 'x path:="a/b c/d.log"'),
+        ("x", "path", 'a/"q"\\w', False, 'x path:="a/\\"q\\"\\\\w"'),
+        ("x", "path", "a/b..c", False, 'x path:="a/b..c"'),
+        ("x", "agent", "-odd", False, 'x agent:"-odd"'),
+        ("x", "path", "a/*.log", False, 'x path:="a/*.log"'),
+    ],
+)
+def test_a_facet_becomes_a_term_that_the_language_reads_back(
+    modules: Modules, q: str, field: str, value: str, no: bool, expected: str
+) -> None:
+    """The parser of the server finds the very value in it."""
+    term = modules.call("search/address.js", "facetTerm", field, value, no)
+    assert modules.call("search/address.js", "withTerm", q, term) == expected
+    (leaf,) = [leaf for leaf in leaves(parse(expected).root) if isinstance(leaf, Filter)]
+    assert (leaf.name, leaf.value) == (field, Literal(value))
+
+
+@pytest.mark.parametrize(
+    ("q", "expected"),
+    [
+        ("agent:web-01 error", "error"),
+        ('error path:="a b" -agent:"x\\"y" warn', "error warn"),
+        ("error", "error"),
+        ("myagent:x", "myagent:x"),
+    ],
+)
+def test_terms_that_choose_files_can_be_taken_away(modules: Modules, q: str, expected: str) -> None:
+    """What is left asks all files."""
+    assert modules.call("search/address.js", "withoutFiles", q) == expected

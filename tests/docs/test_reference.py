@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import subprocess
 import sys
 import typing
@@ -16,6 +17,7 @@ import pytest
 
 from logferry.agent.config import AgentConfig
 from logferry.cli.main import logferry
+from logferry.search.query import parse
 from logferry.server.config import ServerConfig
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,6 +46,35 @@ def test_commands_that_pages_show_exist() -> None:
             known = {option for p in (command.params if command else ()) for option in p.opts}
             for option in re.findall(r"(?<= )--?[a-zA-Z][a-z-]*(?= |$)", line):
                 assert option in known | {"-healthz", "-C1"}, f"{page.name}: logferry {line}: {option}"
+
+
+def _examples() -> list[str]:
+    """Command lines that the help of commands shows, pipelines taken apart."""
+    page = (DOCS / "reference" / "cli.md").read_text() + (DOCS / "how-to" / "search.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [part.strip() for line in lines for part in line.split(" | ") if part.strip().startswith("logferry ")]
+
+
+def test_help_has_examples() -> None:
+    """Each in a line of its own."""
+    assert len(_examples()) > 10
+    assert any(line.startswith("logferry grep -C2 ") for line in _examples())
+
+
+@pytest.mark.parametrize("line", _examples())
+def test_examples_of_commands_are_understood(line: str) -> None:
+    """Their options exist and take such values; their queries parse."""
+    _, *words = shlex.split(line)
+    command: click.Command | None = logferry
+    while isinstance(command, click.Group):
+        name, *words = words
+        command = command.get_command(click.Context(command), name)
+    assert command is not None, line
+    with command.make_context(line, words) as context:
+        given = context.params.get("query") or ""
+    if command.name in ("grep", "count", "histogram", "find"):
+        parse(given if isinstance(given, str) else " ".join(given))
 
 
 def names(kind: Any, prefix: str = "") -> Iterator[str]:

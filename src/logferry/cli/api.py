@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from logferry.cli.connection import Connection, find
-from logferry.cli.http import Answer, Http
+from logferry.cli.http import Answer, Http, problem_error
 from logferry.cli.place import Place
 from logferry.errors import NotFound, NotSignedIn, Refused
 from logferry.names import checked_path
@@ -186,11 +186,18 @@ class Api:
         return self.get(f"/files/{fid}/lines", **query)
 
     def search(self, **query: Any) -> Iterator[Row]:
-        """Events of a search as they come: ``hit``, ``progress``, at last ``done``."""
+        """Events of a search as they come: ``hit``, ``progress``, at last ``done``. Raises what ended it midway."""
         with self._http.request("GET", f"{ROOT}/search", query=query, headers={"Accept": _NDJSON}) as answer:
             for line in answer.lines():
                 if line:
-                    yield _row(json.loads(line))
+                    yield _unless_problem(_row(json.loads(line)))
+
+    def tally(self, kind: str, **query: Any) -> Iterator[Row]:
+        """``progress`` and ``tally`` of ``/search/<kind>``: ``count``, ``histogram`` or ``facets``; the last counts."""
+        headers = {"Accept": "text/event-stream"}
+        with self._http.request("GET", f"{ROOT}/search/{kind}", query=query, headers=headers) as answer:
+            for event in events(answer.lines()):
+                yield _unless_problem({"type": event.kind, **event.data})
 
     def follow(self, fid: int, *, resume: str = "", **query: Any) -> Iterator[ServerEvent]:
         """Events of a file that is followed; ``resume`` is the id of the last one that was seen."""
@@ -225,6 +232,12 @@ def events(lines: Iterator[bytes]) -> Iterator[ServerEvent]:
             data.append(value)
         elif name == b"id":
             last_id = value.decode()
+
+
+def _unless_problem(row: Row) -> Row:
+    if row["type"] == "problem":
+        raise problem_error(int(row.get("status", 500)), None, row)
+    return row
 
 
 def _row(value: Any) -> Row:

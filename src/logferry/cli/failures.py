@@ -46,7 +46,7 @@ def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return _reader_left()
+        return reader_left()
     except Exception as error:  # noqa: BLE001 - the last line of defence: a message for a person, never a traceback
         if debug:
             traceback.print_exc()
@@ -76,7 +76,7 @@ def _tell(error: Exception) -> int:
     return PARTIAL
 
 
-def _reader_left() -> int:
+def reader_left() -> int:
     """The program behind our pipe (``head``) has seen enough: no error. Python must not flush into it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -22,11 +23,13 @@ COMMANDS = {
     "backup": ("backup", "Take, list, verify and thin out backups, on the server's machine."),
     "cat": ("cat", "Write a file, or some of its lines, as it is."),
     "config": ("config", "Check settings and show where each comes from."),
+    "count": ("count", "How many lines match, and where."),
     "export": ("export", "Lines as rows of a table: NDJSON or Parquet."),
     "find": ("find", "Find files by name, size and time."),
     "ftp": ("ftp", "Any FTP server: put, get, ls, mirror; or serve a folder."),
     "get": ("get", "Download a file or a folder, or a zip of it, verified."),
     "grep": ("grep", "Search the lines of all files."),
+    "histogram": ("histogram", "When lines were written that match, drawn in the terminal."),
     "hold": ("hold", "Stop retention from deleting: add, list, remove; on the server's machine."),
     "link": ("link", "The web address of a file or a line."),
     "login": ("login", "Sign in to a server."),
@@ -70,6 +73,13 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise Refused(f"no command {args[0]!r}", hint=near(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click, but that a reader who has seen enough is no failure: click's own code for it is "nothing found"."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return failures.reader_left()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table above, so help imports nothing."""

@@ -117,7 +117,7 @@ class Progress:
     def show(self, text: str) -> None:
         """Replace the line."""
         if self._on:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some terminals tell 0
             click.echo(f"\r\x1b[K{line(text)[: columns - 1]}", nl=False, err=True)
             self._shown = True
 

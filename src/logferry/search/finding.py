@@ -184,6 +184,7 @@ class Finding(Running):
 
     def _count(self) -> None:
         """One hit more, if there may be one."""
+        self.check()  # the lines around each are read, and whoever takes them may be slow
         if self.found >= self.request.limit:
             raise Stop("limit")
         self.found += 1

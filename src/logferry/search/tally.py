@@ -66,13 +66,13 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was counted, and of what.
+    """What was counted, and of what; with ``reason`` "running" what was so far.
 
     ``lines`` is how many lines match; if not ``exact`` at least so many do: it was cut short (``reason``) or something
     could not be read (``errors``). ``histogram`` and ``facets`` tell of those lines. The rest is as in ``Done``.
     """
 
-    reason: Reason
+    reason: Reason | Literal["running"]
     lines: int
     exact: bool
     histogram: Histogram | None

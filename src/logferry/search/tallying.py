@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from copy import deepcopy
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from logferry.archive.index.timecolumn import seconds_of
 from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES
+from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES, TALLY_SO_FAR_S
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.executor import Crew, Found, Task
@@ -74,8 +76,9 @@ class Tallying(Running):
         """Bytes to be read that the indexes tell nothing of, by rank."""
 
     def events(self) -> Iterator[TallyEvent]:
-        """Progress, at last the ``Tally``."""
+        """Progress and what was counted so far, at last the ``Tally``."""
         reason: Reason = "complete"
+        told_s = self.started_s
         try:
             self.plan()
             for counter in self._facets:
@@ -84,16 +87,21 @@ class Tallying(Running):
             if self._facets:
                 self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
             yield self.progress()
-            yield from self._all()
+            for progress in self._all():
+                yield progress
+                if self.clock.monotonic_s() - told_s >= TALLY_SO_FAR_S:
+                    yield self._told("running")
+                    told_s = self.clock.monotonic_s()
         except Stop as stop:
             reason = stop.reason
         yield self._told(reason)
 
-    def _told(self, reason: Reason) -> Tally:
+    def _told(self, reason: Reason | Literal["running"]) -> Tally:
+        facets = deepcopy(self._facets)  # more may come
         if self._lines_of is not None:
             files = self.selection.snapshot.files
             for rank in np.flatnonzero(self._lines_of).tolist():
-                for counter in self._facets:
+                for counter in facets:
                     if counter.field == "level":
                         continue
                     counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
@@ -102,7 +110,7 @@ class Tallying(Running):
             self.found,
             reason == "complete" and not self.has_failed,
             None if self._times is None else self._times.told(),
-            tuple(counter.told() for counter in self._facets),
+            tuple(counter.told() for counter in facets),
             self.scanned_bytes,
             self.total_bytes,
             self.files_done,

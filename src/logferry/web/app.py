@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -16,11 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import logferry
 from logferry.errors import LogferryError, NotFound
+from logferry.limits import SEARCH_JOBS_SWEEP_S
 from logferry.server.heartbeats import AgentPasswords
 from logferry.web import api, docs, pages, problem
 from logferry.web.api.heartbeat import Nurse
 from logferry.web.api.system import plain
 from logferry.web.context import WebContext
+from logferry.web.jobs import Jobs
+from logferry.web.searching import Slots
 from logferry.web.security import BodyLimit, RequestLog, SecurityHeaders
 from logferry.web.streams import Streams
 from logferry.web.throttle import SignInThrottle
@@ -59,7 +63,8 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.context = context
     app.state.throttle = SignInThrottle(context.clock)
     app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
-    app.state.searches = Counter()
+    app.state.searches = slots = Slots()
+    app.state.jobs = Jobs(context.search, slots, context.clock)
     app.include_router(api.router())
     app.include_router(plain)
     app.add_route("/api", docs.docs_page, include_in_schema=False)
@@ -75,11 +80,21 @@ def _nothing(request: Request) -> Response:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.streams = streams = Streams()
+    jobs: Jobs = app.state.jobs
+    sweeping = asyncio.create_task(_sweep(jobs))
     try:
         yield
     finally:
+        sweeping.cancel()
         streams.stop()
+        await run_in_threadpool(jobs.close)
         streams.close()
+
+
+async def _sweep(jobs: Jobs) -> None:
+    while True:
+        await asyncio.sleep(SEARCH_JOBS_SWEEP_S)
+        jobs.sweep()
 
 
 class RootPath:

@@ -12,6 +12,7 @@ REQUEST_S = Histogram("logferry_web_request_seconds", "Time to answer a request,
 STREAMS = Gauge(
     "logferry_web_streams", "Open streams: searches, tails, archives, exports", ("kind",), registry=REGISTRY
 )
+JOBS = Gauge("logferry_search_jobs", "Searches kept with their hits, running or ended", registry=REGISTRY)
 SEARCHED_BYTES = Counter("logferry_search_scanned_bytes_total", "Bytes that searches looked at", registry=REGISTRY)
 SIGN_INS = Counter("logferry_web_sign_ins_total", "Sign-ins by outcome", ("outcome",), registry=REGISTRY)
 FLAWS = Gauge(

@@ -110,6 +110,7 @@ class WebServer(uvicorn.Server):
         """Let the streams end by themselves, then close."""
         log.info("web part stops")
         self._app.state.streams.stop()
+        self._app.state.jobs.stop()
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, _number: int, _frame: FrameType | None) -> None:

@@ -33,6 +33,16 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/files/{fid}/lines", None, 401, 200, 200),
     ("GET", "/api/v1/files/{fid}/index", None, 401, 200, 200),
     ("GET", "/api/v1/search?q=x", None, 401, 200, 200),
+    ("GET", "/api/v1/search/count?q=x", None, 401, 200, 200),
+    ("GET", "/api/v1/search/histogram?q=x", None, 401, 200, 200),
+    ("GET", "/api/v1/search/facets?q=x", None, 401, 200, 200),
+    ("GET", "/api/v1/searches", None, 401, 200, 200),
+    ("POST", "/api/v1/searches", {"q": "x"}, 401, 201, 201),
+    ("GET", "/api/v1/searches/nosuch", None, 401, 404, 404),
+    ("DELETE", "/api/v1/searches/nosuch", None, 401, 404, 404),
+    ("GET", "/api/v1/searches/nosuch/hits", None, 401, 404, 404),
+    ("GET", "/api/v1/searches/nosuch/events", None, 401, 404, 404),
+    ("POST", "/api/v1/searches/nosuch/cancel", None, 401, 404, 404),
     ("GET", "/api/v1/archive.zip?agent=a", None, 401, 200, 200),
     ("POST", "/api/v1/archive.tar", {"places": [{"agent": "a"}]}, 401, 200, 200),
     ("GET", "/api/v1/export?agent=a", None, 401, 200, 200),
@@ -80,7 +90,7 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     """A new route without a line above fails here."""
     paths = site.client.get("/api/v1/openapi.json").json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    tested = {(method, path.partition("?")[0]) for method, path, *_ in MATRIX}
+    tested = {(method, path.partition("?")[0].replace("nosuch", "{job_id}")) for method, path, *_ in MATRIX}
     tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import gc
+import io
 import json
 import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from logferry.limits import SEARCH_PER_USER_MAX
+from logferry.limits import SEARCH_HITS_DEFAULT, SEARCH_PER_USER_MAX
+from logferry.web.searching import Running
 from tests.web.served import Served, served, wait_for
 
 HIT_KEYS = {
@@ -49,7 +55,7 @@ def test_hits_progress_and_done_have_their_shapes(site: Served, fids: dict[str, 
     assert [row["s"] for row in web["before"]] == ["first"]
     assert set(web["after"][0]) == {"n", "b", "len", "s", "cut"}
     assert all(set(event) == COUNT_KEYS for event in events if event["type"] == "progress")
-    assert set(events[-1]) == COUNT_KEYS | {"reason", "seconds", "errors", "copies"}
+    assert set(events[-1]) == COUNT_KEYS | {"reason", "seconds", "errors", "copies", "whole_files", "whole_bytes"}
     assert (events[-1]["reason"], events[-1]["hits"], events[-1]["errors"]) == ("complete", 2, [])
 
 
@@ -106,6 +112,125 @@ def test_a_query_is_parsed_into_chips(site: Served) -> None:
     assert found["hints"][0]["column"] == 20
 
 
+def text_of(site: Served, **params: Any) -> list[str]:
+    """A search as text."""
+    answer = site.client.get("/api/v1/search", params={"format": "text", **params}).raise_for_status()
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "content-disposition" not in answer.headers
+    return answer.text.splitlines()
+
+
+def test_text_is_what_grep_prints(site: Served, fids: dict[str, int]) -> None:
+    """Place, line, text; context with dashes; nothing that steers a terminal."""
+    assert sorted(text_of(site, q="error")) == [
+        "db-01:/pg.log:1:error: größe \u241b[31m",
+        "web-01:/app.log:2:an Error here",
+    ]
+    assert text_of(site, q="error", agent="web-*", context=1) == [
+        "web-01:/app.log-1-first",
+        "web-01:/app.log:2:an Error here",
+        "web-01:/app.log-3-last <script>alert(1)</script>",
+    ]
+
+
+def test_gaps_between_contexts_are_marked(site: Served) -> None:
+    """``--`` between lines that do not follow each other, as grep has it."""
+    site.put("gap", "gap.log", b"".join(b"%s %d\n" % (b"hit" if n in (2, 3, 9) else b"row", n) for n in range(12)))
+    for order in ("oldest", "newest"):
+        rows = text_of(site, q="hit", agent="gap", context=1, order=order)
+        first = ["-2-row 1", ":3:hit 2", ":4:hit 3", "-5-row 4"]
+        second = ["-9-row 8", ":10:hit 9", "-11-row 10"]
+        blocks = [*first, "--", *second] if order == "oldest" else [*second, "--", *first]
+        assert [row.removeprefix("gap:/gap.log") for row in rows] == blocks
+
+
+def test_an_entry_is_all_its_lines(site: Served) -> None:
+    """As text each with its number; as CSV in one cell; as JSON one text."""
+    rows = ["2026-11-23 08:00:02 FATAL boom", "  at a.b(c)", "  at d.e(f)"]
+    lines = ["2026-11-23 08:00:01 INFO fine", *rows, "2026-11-23 08:00:03 INFO on"]
+    site.put("trace", "t.log", "".join(f"{line}\n" for line in lines).encode())
+    asked = {"q": "at boom", "agent": "trace", "entries": "true"}
+    assert text_of(site, **asked) == [f"trace:/t.log:{n}:{row}" for n, row in enumerate(rows, start=2)]
+    around = text_of(site, **asked, context=1)
+    assert (around[0], around[-1]) == (
+        "trace:/t.log-1-2026-11-23 08:00:01 INFO fine",
+        "trace:/t.log-5-2026-11-23 08:00:03 INFO on",
+    )
+    (hit,) = [event for event in search(site, **asked) if event["type"] == "hit"]
+    assert hit["s"].split("\n") == rows
+    answer = site.client.get("/api/v1/search", params={**asked, "format": "csv"})
+    _, row = csv.reader(io.StringIO(answer.text, newline=""))
+    assert row[5] == "\n".join(rows)
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(1)", "\t=1", "\r=1", '"quoted", and more', "plain", "＝1+1"]
+
+
+def test_csv_computes_nothing(site: Served) -> None:
+    """What a spreadsheet would take for a formula begins with a quote; everything else is as it was."""
+    site.put("sheet", "=evil.csv", "".join(f"{text} cell\n" for text in FORMULAS).encode())
+    answer = site.client.get(
+        "/api/v1/search", params={"q": "cell", "agent": "sheet", "format": "csv", "order": "oldest", "download": "true"}
+    ).raise_for_status()
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    head, *rows = csv.reader(io.StringIO(answer.text, newline=""))
+    assert head == ["agent", "path", "generation", "line", "byte", "text"]
+    assert all(row[:2] == ["sheet", "'=evil.csv"] for row in rows)
+    assert [int(row[3]) for row in rows] == list(range(1, len(FORMULAS) + 1))
+    for row, text in zip(rows, FORMULAS, strict=True):
+        begins = text.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))
+        assert row[5] == ("'" if begins else "") + f"{text} cell"
+
+
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_text_and_csv_say_what_is_missing(tmp_path: Path, form: str) -> None:
+    """A limit nobody asked for, a file that cannot be read: told at the end, behind ``#``; else nothing is told."""
+    with served(tmp_path / "data") as own:
+        own.put("a", "broken.log", b"x\n" * 50)
+        own.put("a", "whole.log", b"x\n" * 1_500)
+        own.put("b", "whole.log", b"x\n" * 3)
+        (tmp_path / "data" / "live" / "a" / "broken.log").write_bytes(b"x")
+
+        def told(**params: Any) -> list[str]:
+            answer = own.client.get("/api/v1/search", params={"q": "x", "format": form, **params}).raise_for_status()
+            return [line for line in answer.text.splitlines() if line.startswith("#")]
+
+        assert "limit of 1,000" in told(path="whole")[0]
+        assert told(path="whole", limit=5) == []
+        assert told(agent="b", limit=0) == []
+        (missing,) = told(limit=0)
+        assert "broken.log" in missing
+
+
+def test_without_a_limit_all_hits_come(large: Served) -> None:
+    """More than any limit lets through; the server holds none of them meanwhile."""
+    with large.client.stream("GET", "/api/v1/search", params={"q": "/ 39[0-9]?[0-9]? with/", "limit": 0}) as answer:
+        hits = sum(1 for line in answer.iter_lines() if line.startswith('{"type":"hit"'))
+    numbers = re.findall(rb" 39[0-9]?[0-9]? with", BLOCK)
+    assert hits == 4 * len(numbers)
+    assert hits > 5 * SEARCH_HITS_DEFAULT
+
+
+def test_a_stream_is_made_no_faster_than_it_is_read(large: Served) -> None:
+    """Whoever does not read makes the search wait, long before all is found."""
+    with large.client.stream("GET", "/api/v1/search", params={"q": "", "limit": 0, "order": "oldest"}) as answer:
+        lines = answer.iter_lines()  # held: it hangs up when it is let go of
+        next(lines)
+        (running,) = (each for each in gc.get_objects() if isinstance(each, Running))
+        seen = [-1, 0]
+
+        def stands_still() -> bool:
+            time.sleep(0.3)
+            seen.append(running.scanned_bytes)
+            return seen[-1] == seen[-2] == seen[-3]
+
+        wait_for(stands_still)
+        assert running.scanned_bytes < 2 * len(BLOCK)
+        assert large.app.state.searches["root"] == 1, "it waits, it has not ended"
+    wait_for(lambda: not large.app.state.searches)
+
+
 BLOCK = b"".join(b"line %d with some more text\n" % i for i in range(40_000)) * 20
 
 
@@ -132,7 +257,8 @@ def test_the_deadline_ends_a_search_honestly(tmp_path: Path) -> None:
 def test_hanging_up_ends_the_search(large: Served) -> None:
     """The place among the person's searches is free again."""
     with large.client.stream("GET", "/api/v1/search", params={"q": "", "limit": 1_000_000}) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # held: it hangs up when it is let go of
+        next(lines)
         assert large.app.state.searches["root"] == 1
     wait_for(lambda: not large.app.state.searches)
 

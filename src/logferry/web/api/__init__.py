@@ -2,7 +2,21 @@
 
 from fastapi import APIRouter
 
-from logferry.web.api import agents, files, heartbeat, join, lines, people, raw, search, system, tail, takeout
+from logferry.web.api import (
+    agents,
+    files,
+    heartbeat,
+    join,
+    lines,
+    people,
+    raw,
+    search,
+    searches,
+    system,
+    tail,
+    takeout,
+    tallies,
+)
 
 PREFIX = "/api/v1"
 
@@ -10,6 +24,6 @@ PREFIX = "/api/v1"
 def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
-    for part in (system, people, join, agents, heartbeat, files, raw, lines, tail, search, takeout):
+    for part in (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout):
         whole.include_router(part.router)
     return whole

@@ -296,6 +296,116 @@ class ParsedQuery(Shape):
     hints: list[QueryHint]
 
 
+class Bucket(Shape):
+    """Lines of a stretch of time that begins at ``at``."""
+
+    at: str
+    count: int
+
+
+class Buckets(Shape):
+    """Matching lines by their time: no empty buckets; ``untimed`` lines tell no time, ``outside`` another one.
+
+    ``from`` and ``to`` are what was asked for: ``from <= time < to``.
+    """
+
+    since: str | None = Field(alias="from")
+    until: str | None = Field(alias="to")
+    step_s: int
+    buckets: list[Bucket]
+    untimed: int
+    outside: int
+
+
+class FacetValue(Shape):
+    """How many lines have a value."""
+
+    value: str
+    count: int
+
+
+class FacetCounts(Shape):
+    """Matching lines by a field: the values with the most, those of all ``other``, how many ``distinct`` ones."""
+
+    field: str
+    values: list[FacetValue]
+    other: int
+    distinct: int
+
+
+class SearchTally(Shape):
+    """How many lines match. If not ``exact`` at least so many do: ``reason`` and ``errors`` say why."""
+
+    type: Literal["tally"]
+    reason: Literal["running", "complete", "limit", "time", "cancelled"] = Field(
+        description="`running`, in a stream: so far; another one follows"
+    )
+    total: int
+    exact: bool
+    histogram: Buckets | None
+    facets: list[FacetCounts]
+    scanned_bytes: int
+    total_bytes: int
+    files_done: int
+    files_total: int
+    seconds: float
+    errors: list[str]
+    copies: int
+    whole_files: int | None = Field(description="in all that you may see; null for those who see a part")
+    whole_bytes: int | None
+
+
+class Search(Shape):
+    """A search that runs by itself. `why` says in words why it is not all there is; `complete` when nothing is missing:
+    it ended by itself and every file could be read. `hits` can be read page by page while it runs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "wpFO3fQzUl1nVx2A",
+                    "state": "limit",
+                    "why": "it stopped at the limit of 500 hits",
+                    "complete": False,
+                    "asked": {"q": 'agent:web* "connection refused"', "from": "now-24h", "limit": 500},
+                    "limit": 500,
+                    "started_at": "2026-11-23T08:14:01.882Z",
+                    "ended_at": "2026-11-23T08:14:02.104Z",
+                    "scanned_bytes": 12_400_000,
+                    "total_bytes": 80_100_000,
+                    "files_done": 3,
+                    "files_total": 17,
+                    "hits": 500,
+                    "errors": [],
+                    "copies": 0,
+                }
+            ]
+        }
+    )
+    id: str
+    state: Literal["running", "done", "limit", "time", "cancelled", "error"]
+    why: str
+    complete: bool
+    asked: dict[str, Any] = Field(description="the question as it was asked")
+    limit: int | None
+    started_at: str
+    ended_at: str | None
+    scanned_bytes: int
+    total_bytes: int
+    files_done: int
+    files_total: int
+    hits: int
+    errors: list[str] = Field(description="each file that could not be read, with the reason")
+    copies: int = Field(description="compressed copies of files searched anyway, left out")
+
+
+class SearchList(Shape):
+    """Searches, the newest first."""
+
+    items: list[Search]
+    next: str | None
+
+
 class Job(Shape):
     """A background job: how much it has to do in all, how much waits, what it found, what it could not do."""
 

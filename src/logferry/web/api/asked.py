@@ -1,0 +1,122 @@
+"""A question to the search as parameters of an address or as a JSON object: one shape for all its routes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from logferry.errors import Refused
+from logferry.limits import (
+    QUERY_CHARS_MAX,
+    SEARCH_CONTEXT_LINES_MAX,
+    SEARCH_EXPORT_S_MAX,
+    SEARCH_HITS_DEFAULT,
+    SEARCH_HITS_MAX,
+    SEARCH_TIME_CHARS_MAX,
+    SEARCH_UNLIMITED,
+)
+from logferry.search.moments import moment
+from logferry.search.service import SearchRequest
+from logferry.server.people import Identity
+from logferry.web.context import WebContext
+from logferry.web.eventforms import Whole
+
+_TIME = "RFC 3339 (`2026-11-23T08:15:00Z`), or as the language has it: `2026-11-23`, `08:15`, `now-2h`, `today`; UTC"
+
+
+class Where(BaseModel):
+    """Which lines: a query, and what narrows it."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    q: str = Field(
+        "", max_length=QUERY_CHARS_MAX * 2, description="the query; empty: every line", examples=['error "refused"']
+    )
+    agent: str = Field("", max_length=64, description="glob over agents", examples=["web-*"])
+    path: str = Field("", max_length=4096, description="part of the path; with * or ? the whole path")
+    since: str = Field(
+        "",
+        alias="from",
+        max_length=SEARCH_TIME_CHARS_MAX,
+        description=f"lines of this time or later. {_TIME}",
+        examples=["now-24h"],
+    )
+    until: str = Field(
+        "", alias="to", max_length=SEARCH_TIME_CHARS_MAX, description="lines before the end of this; as `from`"
+    )
+    case: bool = Field(False, description="exact case")
+    fid: int | None = Field(None, ge=1, lt=2**63, description="only this file")
+    gen: int | None = Field(None, ge=1, lt=2**63, description="only this generation of it")
+    entries: bool = Field(
+        False, description="entries of several lines (stack traces) are one: they match, and are told, as a whole"
+    )
+
+    def between(self, now_ns: int) -> tuple[int | None, int | None]:
+        """``from`` and ``to`` as nanoseconds since 1970: ``since <= t < until``; None where not given.
+
+        Raises:
+            Refused: one of them is no time, or nothing lies between them.
+        """
+        since = moment(self.since, "from", now_ns).low if self.since else None
+        until = moment(self.until, "to", now_ns).end if self.until else None
+        if since is not None and until is not None and since >= until:
+            raise Refused("from lies behind to", hint="exchange them")
+        return since, until
+
+    def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
+        """As the search has it; set ``cancel`` to stop it. Raises BadQuery, Refused."""
+        since, until = self.between(context.clock.now_ns())
+        return SearchRequest(
+            query=self.q,
+            scope=who.scope,
+            agent=self.agent,
+            path=self.path,
+            exact_case=self.case,
+            deadline_s=context.config.search.time_limit,
+            file_id=self.fid,
+            generation=self.gen,
+            cancel=cancel,
+            from_ns=since,
+            until_ns=until,
+            entries=self.entries,
+        )
+
+
+class Asked(Where):
+    """Which lines, how many of them, in which order, with how much around them."""
+
+    limit: int = Field(SEARCH_HITS_DEFAULT, ge=0, le=SEARCH_HITS_MAX, description="most hits; 0: all of them")
+    context: int = Field(0, ge=0, le=SEARCH_CONTEXT_LINES_MAX, description="lines before and after each hit")
+    order: Literal["newest", "oldest"] = Field("newest", description="which file and line comes first")
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether whoever asks has set a limit."""
+        return self.limit > 0 and "limit" in self.model_fields_set
+
+    def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
+        """As the search has it. Raises BadQuery, Refused."""
+        plain = super().request(context, who, cancel)
+        return replace(
+            plain,
+            limit=self.limit or SEARCH_UNLIMITED,
+            context=self.context,
+            deadline_s=plain.deadline_s if self.limit else max(plain.deadline_s, SEARCH_EXPORT_S_MAX),
+            newest_first=self.order == "newest",
+        )
+
+
+def whole_of(context: WebContext, who: Identity) -> Whole | None:
+    """What the archive holds, older generations too; None for people who see a part of it."""
+    if not who.scope.everything:
+        return None
+    agents = context.catalog.agents.list()
+    return Whole(sum(agent.held_files for agent in agents), sum(agent.held_bytes for agent in agents))
+
+
+AskedHere = Annotated[Asked, Query()]
+"""As parameters of the address."""

@@ -1,0 +1,106 @@
+// Hits by file: a head with ways to the file and around it, the first lines with their context, a button for more.
+
+import { BASE } from "../api.js";
+import { paintText, unitSpans } from "../log/row.js";
+import { count, el, icon } from "../text.js";
+import { facetTerm, pageWith, withTerm } from "./address.js";
+
+const SHOWN_AT_FIRST = 5;
+const SHOWN_MORE = 50;
+
+function viewerLink(hit) {
+  const path = `${hit.agent}/${hit.path}`.split("/").map(encodeURIComponent).join("/");
+  const params = new URLSearchParams({ gen: hit.gen });
+  const [span] = unitSpans(hit.s ?? "", hit.spans ?? []);
+  const word = span ? hit.s.slice(span[0], span[1]) : "";
+  if (word && word.length <= 200) params.set("hl", word);
+  if (!hit.n && hit.b) params.set("at", `b${hit.b}`);
+  return `${BASE}/view/${path}?${params}${hit.n ? `#L${hit.n}` : ""}`;
+}
+
+function lineElement(tag, props, number, text, spans = []) {
+  const body = el("span", { class: "ht" });
+  paintText(body, text, spans);
+  return el(tag, props, el("span", { class: "hn" }, number ? String(number) : ""), body);
+}
+
+/** A hit with those lines around it that are not shown yet. */
+function hitElements(hit, shown) {
+  const around = (rows) => rows.filter((row) => !shown.has(row.b)).map((row) => {
+    shown.add(row.b);
+    return lineElement("div", { class: "hit-line around" }, row.n, row.s);
+  });
+  const text = hit.s_from > 0 ? `…${hit.s}` : hit.s;
+  const spans = unitSpans(hit.s, hit.spans).map(([from, to]) => (hit.s_from > 0 ? [from + 1, to + 1] : [from, to]));
+  const [first, ...others] = linesOf(hit.cut ? `${text}…` : text, spans);
+  return [
+    ...around(hit.before),
+    lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, ...first),
+    ...others.map((line, i) => lineElement("div", { class: "hit-line" }, hit.n && !hit.s_from ? hit.n + i + 1 : null, ...line)),
+    ...around(hit.after),
+  ];
+}
+
+/** The lines of an entry, each with its part of the spans; a text without line ends is one. */
+export function linesOf(text, spans) {
+  let at = 0;
+  return text.split("\n").map((line) => {
+    const end = at + line.length;
+    const inside = spans.filter(([from, to]) => from < end && to > at)
+      .map(([from, to]) => [Math.max(from, at) - at, Math.min(to, end) - at]);
+    at = end + 1;
+    return [line.replace(/\r$/, ""), inside];
+  });
+}
+
+/** The hits of one file. */
+export class Group {
+  #hits = [];
+  #shown = 0;
+  #limit = SHOWN_AT_FIRST;
+  #around = new Set();
+  #lines = el("div", { class: "hit-lines" });
+  #number = el("span", { class: "num" });
+  #more = el("button", { class: "more", type: "button", hidden: true, onclick: () => this.#showMore() });
+
+  constructor(hit, q) {
+    this.fid = hit.fid;
+    const place = `${hit.agent}/${hit.path}`;
+    const name = el("span", { class: "path" });
+    paintText(name, `/${hit.path}`);
+    const link = (no, title, sign) => el("a", {
+      class: "button quiet small", href: pageWith({ q: withTerm(q, facetTerm("path", place, no)) }), title, "aria-label": title,
+    }, sign);
+    const open = el("a", { class: "to-file", href: viewerLink({ ...hit, n: null, b: 0, spans: [] }) },
+      el("span", { class: "tag" }, hit.agent), " ", name);
+    this.element = el("section", { class: "card group" },
+      el("header", {}, icon("file"), open, this.#number,
+        el("span", { class: "ways" }, link(false, "Only this file", "only"), link(true, "Without this file", "not"))),
+      this.#lines, this.#more);
+  }
+
+  add(hit) {
+    this.#hits.push(hit);
+  }
+
+  draw() {
+    const fresh = this.#hits.slice(this.#shown, this.#limit);
+    for (const hit of fresh) {
+      const lines = hitElements(hit, this.#around);
+      if (this.#lines.childElementCount && (hit.before.length || hit.after.length)) {
+        this.#lines.append(el("div", { class: "hit-line gap", "aria-hidden": "true" }));
+      }
+      this.#lines.append(...lines);
+    }
+    this.#shown += fresh.length;
+    this.#number.textContent = `${count(this.#hits.length)} ${this.#hits.length === 1 ? "hit" : "hits"}`;
+    const left = this.#hits.length - this.#shown;
+    this.#more.hidden = left === 0;
+    this.#more.textContent = `Show ${count(Math.min(left, SHOWN_MORE))} more of ${count(left)}`;
+  }
+
+  #showMore() {
+    this.#limit += SHOWN_MORE;
+    this.draw();
+  }
+}
