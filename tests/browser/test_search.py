@@ -222,3 +222,16 @@ def test_the_address_of_a_search_says_all(opened: tuple[Page, Watch]) -> None:
     page.get_by_label("Query").press("Enter")
     page.wait_for_url(re.compile("case=1"))
     assert asked(page) == {"q": "GET", "case": "1", "context": "2", "limit": "200", "from": "2020-01-01"}
+
+
+def test_numbers_of_facets_are_seen_beside_a_path_of_any_length(page: Page) -> None:
+    """A long path ends in an ellipsis."""
+    page.goto("/search?q=GET&limit=200")
+    where = page.locator(".facet details[data-field=path] .above").first
+    expect(where).to_be_visible()
+    where.evaluate("element => { element.textContent = 'web-01/' + 'a-long-folder/'.repeat(20); }")
+    number = page.locator(".facet details[data-field=path] li .num").first.bounding_box()
+    whole = page.locator(".facet").bounding_box()
+    assert number is not None
+    assert whole is not None
+    assert number["x"] + number["width"] <= whole["x"] + whole["width"]
