@@ -730,6 +730,8 @@ SEAL_WAIT_S = 86400.0
 """… but not longer than this."""
 SEGMENT_GRACE_S = 86400.0
 """Objects of the store that nothing refers to are kept for so long: somebody may be reading, or about to commit."""
+WARMING_WORDS_BYTES_MAX = 2_000
+"""Of what a process that failed said last."""
 SWEEP_EVERY_S = 3600.0
 """Pause between two looks for such objects, after one at the start: they list the whole store, which a bucket bills."""
 SWEEP_LEFT_MAX = 100

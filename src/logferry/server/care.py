@@ -44,6 +44,7 @@ from logferry.server.disk import disk_room
 from logferry.server.lifeline import announce
 from logferry.server.parts import run_part
 from logferry.server.store import store_of
+from logferry.server.warming import Warming
 
 log = structlog.get_logger("logferry.care")
 
@@ -78,9 +79,11 @@ class Care:
         """From any thread or signal handler."""
         self._stop.set()
 
-    def run(self) -> None:
-        """Until ``stop``."""
+    def run(self, warming: Warming | None = None) -> None:
+        """Until ``stop``. ``warming`` is waited for between turns."""
         while not self._stop.is_set():
+            if warming is not None and warming.is_over:
+                warming = None
             self.turn()
             self._stop.wait(CARE_S)
 
@@ -281,9 +284,12 @@ def run_care(config: ServerConfig) -> None:
             signal.signal(number, ask_to_stop)
         announce(config.data_dir, "care", {})
         log.info("care part runs", seal_after_s=config.archive.seal_after)
+        warming = Warming()
+        warming.start()
         try:
-            care.run()
+            care.run(warming)
         finally:
+            warming.stop()
             care.close()
         log.info("care part stops")
 

@@ -1,0 +1,60 @@
+"""The process that compiles beforehand: it ends by itself, is ended with the server, and says when it failed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from logferry.server.warming import Warming
+from tests.agent.conftest import eventually
+
+
+def program(folder: Path, body: str) -> str:
+    """A Python of a test's own."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_it_ends_by_itself_and_says_nothing() -> None:
+    """The real one."""
+    warming = Warming()
+    with capture_logs() as logs:
+        warming.start()
+        eventually(lambda: warming.is_over, timeout_s=180)
+    assert logs == []
+
+
+def test_why_it_failed_is_said_once_and_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the program printed."""
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "printf 'no room \\033[2J' >&2; exit 3"))
+    warming = Warming()
+    with capture_logs() as logs:
+        warming.start()
+        eventually(lambda: warming.is_over, timeout_s=60)
+        assert warming.is_over
+    assert [(entry["status"], entry["why"]) for entry in logs] == [(3, "no room ␛[2J")]
+
+
+def test_a_program_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the server goes on."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    warming = Warming()
+    with capture_logs() as logs:
+        warming.start()
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert warming.is_over
+
+
+def test_stop_ends_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it would still take."""
+    monkeypatch.setattr(sys, "executable", program(tmp_path, "exec sleep 600"))
+    warming = Warming()
+    warming.start()
+    assert not warming.is_over
+    warming.stop()
+    assert warming.is_over
