@@ -80,3 +80,36 @@ def test_blocks_of_different_files_never_touch() -> None:
     assert not first.follows
     assert not second.follows
     assert [line.row for line in (*first.lines, *second.lines)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_pause_loses_and_repeats_no_line(seed: int) -> None:
+    """What is given while nothing comes is given once; the rest follows, hits as hits."""
+    dice = random.Random(seed)
+    count = dice.randrange(1, 60)
+    hits = sorted(n for n in range(count) if dice.random() < dice.choice((0.1, 0.5)))
+    before, after = dice.randrange(4), dice.randrange(4)
+    for backwards in (False, True):
+        blocks, rows = Blocks[int](), list[str]()
+        for hit in reversed(hits) if backwards else hits:
+            around = range(max(0, hit - before), min(count, hit + after + 1))
+            found = list(blocks.add("file", [Placed(n * 10, n * 10 + 10, n == hit, n) for n in around]))
+            if dice.random() < 0.5:
+                found += blocks.so_far(backwards=backwards)
+            rows += [f"{line.row}{':' if line.is_hit else '-'}" for block in found for line in block.lines]
+        rows += [f"{line.row}{':' if line.is_hit else '-'}" for block in blocks.rest() for line in block.lines]
+        wanted = [row for block in grep(set(hits), count, before, after) for row in block]
+        assert sorted(rows) == sorted(wanted), (seed, backwards)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_lines_of_a_hit_of_several_lines_are_no_context(backwards: bool) -> None:
+    """Entries: each line is given once, as a part of its hit."""
+    # Lines 0 to 6; the hits are 1-3 and 4-5, with two lines around each.
+    first = [Placed(0, 1, False, "0"), Placed(1, 4, True, "1-3"), Placed(4, 5, False, "4"), Placed(5, 6, False, "5")]
+    second = [Placed(2, 3, False, "2"), Placed(3, 4, False, "3"), Placed(4, 6, True, "4-5"), Placed(6, 7, False, "6")]
+    blocks, rows = Blocks[str](), list[str]()
+    for hit in (second, first) if backwards else (first, second):
+        rows += [line.row for block in blocks.add("file", hit) for line in block.lines]
+    rows += [line.row for block in blocks.rest() for line in block.lines]
+    assert rows == ["0", "1-3", "4-5", "6"]

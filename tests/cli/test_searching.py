@@ -263,3 +263,25 @@ def test_ctrl_c_ends_it_quietly(shipped: Shipped, tmp_path: Path) -> None:
         assert running.wait(30) == 130, told
         drain.join(30)
     assert "Traceback" not in told
+
+
+def test_a_place_that_is_none_is_refused(shipped: Shipped) -> None:
+    """Nothing is searched that was not asked for."""
+    for command in ("grep", "count", "histogram"):
+        for place in ("/nowhere/at/all", f"{AGENT}:/a/../b"):
+            done = shipped.site.logferry(command, "request", place)
+            assert (done.code, done.out) == (2, ""), (command, place, done)
+    done = shipped.site.logferry("grep", "request", shipped.place("app.log"), "--path", "other")
+    assert done.code == 2
+    assert "--path" in done.err
+
+
+def test_a_terminal_that_knows_fewer_characters_gets_them_escaped(shipped: Shipped) -> None:
+    """Nothing found is lost, and it is no failure."""
+    done = subprocess.run(
+        [sys.executable, "-m", "logferry.cli", "--help"],
+        env={**shipped.site.programs.environment(), "PYTHONIOENCODING": "latin-1"},
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert b"\\u2026" in done.stdout

@@ -12,7 +12,7 @@ import click
 from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
 from logferry.cli.place import parse
-from logferry.errors import BadName, Unreachable
+from logferry.errors import Unreachable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PROGRESS_AFTER_S = 0.4
@@ -66,13 +66,12 @@ def moment(text_: str) -> str:
 
 
 def _narrowed(place: str | None, agent: str, path: str) -> tuple[str, str]:
-    """``--agent`` and ``--path`` with what a place says filled in."""
+    """``--agent`` and ``--path``, or what a place says instead. Raises BadName where it is none."""
     if not place:
         return agent, path
-    try:
-        where = parse(place)
-    except BadName:
-        return agent, path
+    where = parse(place)
+    if (agent and where.agent) or (path and where.path):
+        raise click.UsageError(f"{place} says where to search, and so does --agent or --path; leave one of them out")
     return agent or where.agent, path or where.path
 
 

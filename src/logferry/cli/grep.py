@@ -19,7 +19,9 @@ from logferry.limits import SEARCH_CONTEXT_LINES_MAX, SEARCH_HITS_DEFAULT, SEARC
 class Printer:
     """Writes hits as ``agent:path:line:text``, context with ``-`` instead, ``--`` between what is not adjacent."""
 
-    def __init__(self, before: int = 0, after: int = 0) -> None:
+    def __init__(self, before: int = 0, after: int = 0, *, backwards: bool = True) -> None:
+        """``backwards``: hits of a file come against the order of its lines."""
+        self._backwards = backwards
         self.before = before
         self.after = after
         self.files: set[tuple[str, str]] = set()
@@ -40,6 +42,10 @@ class Printer:
     def rest(self) -> None:
         """Print what waited."""
         self._print(self._blocks.rest())
+
+    def so_far(self) -> None:
+        """Print what nothing that comes can change."""
+        self._print(self._blocks.so_far(backwards=self._backwards))
 
     def _print(self, blocks: Iterator[Block[str]]) -> None:
         for block in blocks:
@@ -169,6 +175,8 @@ def grep(
 ) -> int:
     """Search the lines of all files. Words must all occur; "phrases", /regex/, OR, -not and fields narrow it.
 
+    AGENT:/PATH narrows it to paths that contain PATH; with wildcards PATH is the whole path.
+
     Exit code as with grep: 0 found, 1 nothing found, above it trouble (2 wrong use, 3 refused, 4 not all was searched).
 
     \b
@@ -179,7 +187,7 @@ def grep(
     if only_count and only_files:
         raise click.UsageError("-c and -l exclude one another")
     where = where_of(query, place, options)
-    printer = Printer(_first(before, context), _first(after, context))
+    printer = Printer(_first(before, context), _first(after, context), backwards=not oldest)
     most = (0 if only_files or only_count else SEARCH_HITS_DEFAULT) if limit is None else limit
     asked = {
         **where,
@@ -214,7 +222,7 @@ def _first(own: int | None, common: int | None) -> int:
 
 def _printed(rows: Iterator[Row], printer: Printer, *, files: bool, count: bool, as_json: bool) -> Row:
     """Print hits as they come; the closing account. Raises Unreachable when it does not come."""
-    for row in with_progress(rows, printer.rest):
+    for row in with_progress(rows, printer.so_far):
         if row["type"] == "done":
             printer.rest()
             if as_json:

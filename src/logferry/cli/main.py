@@ -6,6 +6,7 @@ That keeps ``logferry agent run`` small: it never imports what a server needs.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -110,4 +111,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the program."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows fewer characters than logs have
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run())
