@@ -19,6 +19,7 @@ from logferry.search.events import Done, Hit
 from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets, FacetField, Tally
 from logferry.server.scope import Scope
+from tests.agent.conftest import eventually
 from tests.security.amounts import amount, seed
 
 MAKER = MakerHere()
@@ -340,3 +341,38 @@ def test_times_without_a_zone_are_searched_in_that_of_their_agent(damaged: Grown
         assert found[0].text.encode()[11:19] == first
         counted = tally(service, request)
         assert counted.lines == 60 * 20
+
+
+def test_a_corrected_fact_is_seen_when_it_is_asked_for(damaged: Grown) -> None:
+    """Also after a search that did not ask, and saw the catalog as it was then."""
+    grown = damaged
+
+    def modified(path: str) -> int:
+        file = grown.catalog.files.at("web-01", path)
+        assert file is not None
+        return file.modified_ns
+
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    assert len(hits(service, SearchRequest("needle", EVERYTHING))) == 2
+    grown.archive.set_modified("web-01", "other.log", long_ago := 1_000_000_000 * 1_000_000_000)
+    eventually(lambda: modified("other.log") == long_ago)
+    assert len(hits(service, SearchRequest("needle", EVERYTHING))) == 2
+    found = hits(service, SearchRequest("needle modified:2001-09-09", EVERYTHING))
+    assert [hit.path for hit in found] == ["other.log"]
+
+
+def test_a_file_that_is_damaged_condemns_no_index(damaged: Grown) -> None:
+    """Its index tells of others, too."""
+    grown, agent = damaged, "db-1"
+    body = b"".join(b"2023-11-14 %02d:%02d:00 tick %d\n" % (n // 60, n % 60, n) for n in range(24 * 60))
+    grown.put(agent, "clock.log", body * 20)
+    grown.seal()
+    grown.put(agent, "clock.log", b"2023-11-14 23:59:59 tick\n", append=True)
+    for tail in (grown.folder / "tails").rglob("*"):
+        if tail.is_file():
+            tail.unlink()
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    *_, done = service.run(SearchRequest("tick time:2023-11-14T23", EVERYTHING, limit=10_000))
+    assert isinstance(done, Done)
+    assert any("clock.log" in error for error in done.errors)
+    assert all(grown.archive.indexed(record.id) is not None for record in grown.segments())

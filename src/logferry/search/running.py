@@ -111,7 +111,7 @@ class Running:
         if file is None or not request.scope.sees(file.agent, file.path):
             return Selection(snapshot)
         wanted = [of.id for of in held if request.generation in (None, of.number)]
-        return select_generations(snapshot, self.planner, wanted)
+        return select_generations(snapshot, self.planner, request.scope, wanted)
 
     def reached(self, rank: int | None) -> None:
         """All generations before this one, in the order asked for, are done; None: all are."""

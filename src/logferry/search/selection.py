@@ -90,13 +90,14 @@ def select(snapshot: Snapshot, planner: Planner, scope: Seen, check: Callable[[]
     return made
 
 
-def select_generations(snapshot: Snapshot, planner: Planner, generation_ids: Iterable[int]) -> Selection:
-    """Some generations, as far as the query leaves them."""
+def select_generations(snapshot: Snapshot, planner: Planner, scope: Seen, generation_ids: Iterable[int]) -> Selection:
+    """Some generations, as far as the query leaves them and they may be seen under the names they have there."""
     made = Selection(snapshot)
     for rank in snapshot.ranks(np.array(list(generation_ids), np.int64)).tolist():
         if rank >= 0:
             file = snapshot.files[rank]
-            made.add(rank, planner.for_file(planner.for_agent(file.agent), file))
+            if scope.sees(file.agent, file.path):
+                made.add(rank, planner.for_file(planner.for_agent(file.agent), file))
     return made
 
 

@@ -107,6 +107,8 @@ class Snapshots:
         self._version: object = None
         self._stamp: object = None
         self._full_s = 0.0
+        self._is_exact = False
+        """Whether every fact is as new as ``_version``."""
 
     def now(self, *, exact_facts: bool = False) -> Snapshot:
         """All that is committed when this is called, or later.
@@ -116,15 +118,16 @@ class Snapshots:
         """
         with self._lock:
             version = self._looking.version()
-            if self._now is not None and version == self._version:
+            is_old = exact_facts or self._clock.monotonic_s() - self._full_s > SNAPSHOT_FACTS_S_MAX
+            if self._now is not None and version == self._version and (self._is_exact or not is_old):
                 return self._now
             stamp = self._looking.stamp()
-            is_old = self._clock.monotonic_s() - self._full_s > SNAPSHOT_FACTS_S_MAX
             found = None
-            if self._now is not None and stamp is not None and stamp == self._stamp and not exact_facts and not is_old:
+            if self._now is not None and stamp is not None and stamp == self._stamp and not is_old:
                 found = self._refreshed(self._now)
                 # What was sealed while that was read is not among the unsealed any more, and may have grown before.
                 found = found if self._looking.stamp() == stamp else None
+            self._is_exact = found is None
             if found is None:
                 found = self._read()
                 self._full_s = self._clock.monotonic_s()

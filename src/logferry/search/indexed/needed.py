@@ -156,7 +156,12 @@ class _Reader:
         c = self._pattern[self._at]
         if c == "(":
             return self._group()
+        is_quoted = self._pattern.startswith("\\Q", self._at)
         token, self._at = pattern_token(self._pattern, self._at)
+        if is_quoted:  # a run, its signs escaped
+            if not token:
+                raise _Unknown  # a repetition behind it is that of the atom before
+            return UNKNOWN
         if token in _ZERO_WIDTH:
             return _ZERO
         if token.startswith((".", "[")):
@@ -168,8 +173,6 @@ class _Reader:
         return self._character(token)
 
     def _escape(self, token: str) -> str | Needed:
-        if len(token) > 2:  # a quoted run, its signs escaped
-            return UNKNOWN
         named = _NAMED_CHARACTERS.get(token)
         if named is not None:
             return named
@@ -208,6 +211,8 @@ class _Reader:
                     raise _Unknown
                 self._at = end + 1
                 if closing == ")":
+                    if pattern[self._at : self._at + 1] in ("*", "+", "?", "{"):
+                        raise _Unknown  # it is the atom before the flags that is repeated
                     return _ZERO
         self._depth += 1
         if self._depth > QUERY_DEPTH_MAX:
@@ -243,6 +248,8 @@ class _Reader:
         inside = self._pattern[self._at + 1 : end] if end > 0 else ""
         low, comma, high = inside.partition(",")
         if not (low.isascii() and low.isdigit()) or (high and not (high.isascii() and high.isdigit())):
+            return None
+        if any(len(number) > 1 and number[0] == "0" for number in (low, high)):  # for RE2, such a brace is a character
             return None
         self._at = end + 1
         most = (2 if not high else int(high)) if comma else int(low)

@@ -12,15 +12,19 @@ import numpy as np
 
 from logferry.archive import Archive
 from logferry.archive.index.timecolumn import seconds_of
-from logferry.errors import Damaged, LogferryError
+from logferry.errors import LogferryError
 from logferry.search.filters import Candidate
-from logferry.search.indexed.view import View
+from logferry.search.indexed.view import I64, View
 from logferry.search.linefacts import facts_of
 from logferry.search.scan.lines import Lines
 
 
 def agree(archive: Archive, view: View, file: Candidate) -> bool:
-    """Whether they are the same, as far as a sample shows. What cannot be read does not agree. Raises Damaged."""
+    """Whether they are the same, as far as a sample shows. What cannot be read does not agree.
+
+    Raises:
+        Damaged: the index is.
+    """
     if view.segment.zone != archive.zone_of(file.agent):
         return False
     runs = np.flatnonzero((view.generation == file.generation_id) & view.is_plain)
@@ -29,21 +33,23 @@ def agree(archive: Archive, view: View, file: Candidate) -> bool:
     known = view.trusted.get(file.generation_id)
     if known is not None and known[0] == file.changed_ns:
         return known[1]
+    samples: list[tuple[int, I64]] = []
     try:
         with archive.open(file.generation_id) as reader:
             facts = facts_of(archive, file, reader, None)
-            same = True
             for run in {int(runs[0]), int(runs[-1])}:
                 lines = Lines(view.content(run))
-                read = seconds_of(facts.times(lines.data, lines.starts, lines.ends).times)
-                granule = int(view.granule[run])
-                with view.lock:
-                    seconds = view.index.row_seconds(granule)
-                first = int(view.runs.rows[run] - view.runs.rows[view.runs.granules[granule]])
-                same = same and np.array_equal(read, seconds[first : first + len(read)])
-    except Damaged:
-        raise
-    except (LogferryError, OSError):
+                samples.append((run, seconds_of(facts.times(lines.data, lines.starts, lines.ends).times)))
+    except (LogferryError, OSError):  # it is named when it is searched
         return False
+    same = all(np.array_equal(read, _seconds(view, run, len(read))) for run, read in samples)
     view.trusted[file.generation_id] = (file.changed_ns, same)
     return same
+
+
+def _seconds(view: View, run: int, rows: int) -> I64:
+    granule = int(view.granule[run])
+    with view.lock:
+        seconds = view.index.row_seconds(granule)
+    first = int(view.runs.rows[run] - view.runs.rows[view.runs.granules[granule]])
+    return seconds[first : first + rows]
