@@ -763,10 +763,10 @@ INDEX_TYPE_BYTES_MAX = 64 * MIB
 """Static text of all log types held while an index is built."""
 INDEX_TYPE_SHARE = 24
 """Where the text of log types is more than one in so many bytes of content, lines of rare types post their words."""
-INDEX_CACHE_BYTES = 64 * MIB
-"""Expanded blocks that one open index keeps."""
+INDEX_CACHE_BYTES = 192 * MIB
+"""Expanded blocks that all open indexes of a process keep together: the columns of some six whole segments."""
 INDEXES_OPEN_MAX = 16
-"""Indexes that one process keeps open, each with up to ``INDEX_CACHE_BYTES``."""
+"""Indexes that one process keeps open beside those that searches use."""
 INDEX_TABLES_MAX = 64
 """Tables of lines that one process keeps: some 20 KB each, 300 KB for a segment of 20,000 small files."""
 INDEX_AGAIN_S = 3600.0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property, partial
 from itertools import chain, product
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from logferry.archive.index.blockcache import SHARED, BlockCache
 from logferry.archive.index.candidates import YES, Candidates, Mask, Shape, everything, joined, nothing
 from logferry.archive.index.dictionary import Dictionary
 from logferry.archive.index.histogram import Buckets, count_rows, count_spans
@@ -25,7 +25,6 @@ from logferry.archive.index.trigrams import grams_of, granule_mask, rows_per_blo
 from logferry.archive.index.typetext import unpack_texts
 from logferry.archive.index.words import I64, POSTED_BYTES_MIN, VARIABLE, Word, dotted_pairs, hash_of, key_of, words_of
 from logferry.errors import Damaged
-from logferry.limits import INDEX_CACHE_BYTES
 
 U32 = npt.NDArray[np.uint32]
 T = TypeVar("T")
@@ -40,14 +39,16 @@ class SegmentIndex:
     One thread at a time. Text is matched as the scan does: byte by byte, any case meaning ASCII letters in both.
     """
 
-    def __init__(self, blocks: Blocks, *, cache_bytes: int = INDEX_CACHE_BYTES) -> None:
+    def __init__(self, blocks: Blocks, *, cache: BlockCache = SHARED) -> None:
         """Use ``open``."""
         self._blocks = blocks
         self._key = key_of(blocks.facts.segment_id)
-        self._cache = _Cache(cache_bytes)
+        self._cache = cache
+        self._own = object()
+        """Begins the names of our blocks in the cache."""
 
     @classmethod
-    def open(cls, data: bytes | memoryview, *, where: str, cache_bytes: int = INDEX_CACHE_BYTES) -> SegmentIndex:
+    def open(cls, data: bytes | memoryview, *, where: str, cache: BlockCache = SHARED) -> SegmentIndex:
         """The index in ``data``. ``where``: names it in errors.
 
         Raises:
@@ -58,7 +59,7 @@ class SegmentIndex:
         def read_at(offset: int, count: int) -> bytes:
             return bytes(view[offset : offset + count])
 
-        return cls(Blocks(read_at, len(view), where=where), cache_bytes=cache_bytes)
+        return cls(Blocks(read_at, len(view), where=where), cache=cache)
 
     @property
     def facts(self) -> Facts:
@@ -223,7 +224,9 @@ class SegmentIndex:
         high = (self._blocks.count(Kind.WORDS) - 1).bit_length()
         key = hash_of(word, self._key) >> (64 - bits)
         number = key >> (bits - high)
-        block = self._cache.get((Kind.WORDS, number), partial(self._posting_block, number, number << (bits - high)))
+        block = self._cache.get(
+            (self._own, Kind.WORDS, number), partial(self._posting_block, number, number << (bits - high))
+        )
         mask = np.zeros(self.facts.granules, np.bool_)
         mask[block.of(key)] = True
         return mask | self._left_out(word) if STAMP_BYTES_MIN <= len(word) <= STAMP_BYTES_MAX else mask
@@ -260,7 +263,7 @@ class SegmentIndex:
                 return np.zeros(granules, np.bool_)
         for place in places.tolist():
             number = place // step
-            rows = self._cache.get((Kind.GRAM_ROWS, number), partial(self._gram_block, number))
+            rows = self._cache.get((self._own, Kind.GRAM_ROWS, number), partial(self._gram_block, number))
             if place % step >= len(rows):
                 raise Damaged(f"{self._blocks.where}: a trigram has no row", where=self._blocks.where)
             row = rows[place % step]
@@ -324,7 +327,7 @@ class SegmentIndex:
                 raise Damaged(f"{where}: log types that are not there", where=where)
             return types.astype(np.uint32, copy=False)
 
-        return self._cache.get((Kind.COLUMN, number), load)
+        return self._cache.get((self._own, Kind.COLUMN, number), load)
 
     def _times(self, number: int) -> I64:
         def load() -> I64:
@@ -334,7 +337,7 @@ class SegmentIndex:
             where = f"{self._blocks.where} times {number}"
             return unpack_times(self._blocks.read(Kind.TIMES, number), rows, where=where)
 
-        return self._cache.get((Kind.TIMES, number), load)
+        return self._cache.get((self._own, Kind.TIMES, number), load)
 
     def histogram(self, candidates: Candidates, buckets: Buckets) -> I64:
         """How many lines that surely match fall into each bucket of time. Lines without a time fall into none.
@@ -372,25 +375,3 @@ def _readings(text: bytes, words: list[Word]) -> Iterator[tuple[bytes, list[Word
             pattern += text[at : word.start] + VARIABLE
             at = word.end
         yield bytes(pattern + text[at:]), variables
-
-
-class _Cache:
-    """What was expanded last, up to so many bytes."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._kept: OrderedDict[tuple[Kind, int], Any] = OrderedDict()
-
-    def get(self, name: tuple[Kind, int], make: Callable[[], T]) -> T:
-        """What is kept under a name, or else made."""
-        found: T | None = self._kept.get(name)
-        if found is not None:
-            self._kept.move_to_end(name)
-            return found
-        made = make()
-        self._kept[name] = made
-        self._bytes += made.nbytes  # type: ignore[attr-defined]
-        while self._bytes > self._bytes_max and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
-        return made
