@@ -13,7 +13,9 @@ import pytest
 from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.index_making import MakerHere
+from logferry.archive.store import LocalStore
 from logferry.clock import ManualClock
+from logferry.errors import Later
 from logferry.limits import FRAME_BYTES
 from logferry.search.events import Done, Hit
 from logferry.search.service import SearchRequest, SearchService
@@ -375,4 +377,34 @@ def test_a_file_that_is_damaged_condemns_no_index(damaged: Grown) -> None:
     *_, done = service.run(SearchRequest("tick time:2023-11-14T23", EVERYTHING, limit=10_000))
     assert isinstance(done, Done)
     assert any("clock.log" in error for error in done.errors)
+    assert all(grown.archive.indexed(record.id) is not None for record in grown.segments())
+
+
+@pytest.mark.parametrize("ending", [".idx", ".zst"])
+def test_a_store_that_does_not_answer_ends_no_search(
+    damaged: Grown, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """What cannot be read is named; without the index all is found, and the index stays trusted."""
+    grown = damaged
+    read = LocalStore.read
+
+    def silent(store: LocalStore, name: str, *args: int, **options: int) -> bytes:
+        if name.endswith(ending):
+            raise Later("the store does not answer")
+        return read(store, name, *args, **options)
+
+    monkeypatch.setattr(LocalStore, "read", silent)
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    for query in ("needle", "/needle 7[78]/", "needle -nothing time:2000-01-01.."):
+        request = SearchRequest(query, EVERYTHING)
+        *found, done = service.run(request)
+        assert isinstance(done, Done)
+        assert done.reason == "complete"
+        counted = tally(service, request, Buckets(3600))
+        if ending == ".idx" and "time" not in query:
+            assert len([hit for hit in found if isinstance(hit, Hit)]) == counted.lines == 2
+        if ending == ".zst":
+            assert any("does not answer" in error for error in done.errors)
+            assert counted.lines == 2 or counted.errors
+    monkeypatch.undo()
     assert all(grown.archive.indexed(record.id) is not None for record in grown.segments())

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from logferry.archive import Archive
 from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
-from logferry.errors import Damaged, NotFound
+from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import TIMES_TRUSTED_FROM_BYTES
 from logferry.search.indexed.answers import Answer, candidates
 from logferry.search.indexed.trust import agree
@@ -26,6 +26,9 @@ I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 _ROWS_FROM = 4
 """From so many runs in a granule on it is worth while to ask the index for each row which runs have to be read."""
+
+UNREADABLE = (LogferryError, OSError)
+"""What reading an index may raise: it is damaged, or its store does not answer."""
 
 
 class Lookup:
@@ -59,16 +62,27 @@ class Lookup:
         if segment_id not in self._opened:
             try:
                 found = self._views.of(self._selection.snapshot, segment_id)
-            except (Damaged, NotFound) as error:
+            except UNREADABLE as error:
                 self._note(f"{error}; searched without it")
                 found = None
             self._opened[segment_id] = found
         return self._opened[segment_id]
 
-    def lost(self, view: View, error: Damaged | NotFound) -> None:
-        """An index turned out to be damaged: its segment's bytes have to be read."""
+    def lost(self, view: View, error: Exception) -> None:
+        """An index cannot be read, or is damaged: its segment's bytes have to be read. It is said once.
+
+        One that only cannot be read now, as where the store does not answer, stays trusted.
+        """
+        if self._opened.get(view.id) is not view:
+            return
         self._opened[view.id] = None
-        self._damaged(view, error)
+        self._note(f"{error}; searched without it")
+        if isinstance(error, (Damaged, NotFound)):
+            self._views.forget(view.id)
+            try:
+                view.segment.distrust(error)
+            except UNREADABLE as other:  # the catalog does not take it now; whoever asks next finds out again
+                self._note(f"that could not be noted: {other}")
 
     def answer(self, view: View, node: Node) -> Answer:
         """What the index says. Raises Damaged, NotFound."""
@@ -134,20 +148,20 @@ class Lookup:
         try:
             found = self.answer(view, node)
             known = learned.whole(found)
-        except (Damaged, NotFound) as error:
-            self._damaged(view, error)
+        except UNREADABLE as error:
+            self.lost(view, error)
             return
         if known:
             view.keep(self._key(view, node), found.settled(known))
 
-    def _damaged(self, view: View, error: Damaged | NotFound) -> None:
-        self._views.forget(view.id)
-        view.segment.distrust(error)
-        self._note(f"{error}; searched without it")
-
     def learn(self, view: View, node: Node, run: int, marks: npt.NDArray[np.bool_]) -> None:
         """The text of a run was read: these of its lines match. It is kept by ``remember``."""
-        if self.answer(view, node).maybe[view.granule[run]]:
+        try:
+            is_news = self.answer(view, node).maybe[view.granule[run]]
+        except UNREADABLE as error:
+            self.lost(view, error)
+            return
+        if is_news:
             key = (view.id, node)
             if key not in self._learned:
                 mine = self._node_of[view.id] == self._selection.nodes.index(node)
@@ -168,8 +182,8 @@ class Lookup:
             if found.maybe[granule]:
                 return None
             states = row_states(view, found, granule)
-        except (Damaged, NotFound) as error:
-            self._damaged(view, error)
+        except UNREADABLE as error:
+            self.lost(view, error)
             return None
         first = view.runs.rows[run] - view.runs.rows[view.runs.granules[granule]]
         marks: npt.NDArray[np.bool_] = states[first : first + view.rows[run]] == YES
