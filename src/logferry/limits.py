@@ -460,6 +460,8 @@ SEARCH_BATCH_BYTES = 64 * MIB
 SEARCH_PROCESSES_MAX = 64
 SEARCH_CLUSTER_S_MAX = 5.0
 """How long a search waits for the scheduler of its cluster, before it does the work itself."""
+SEARCH_CLUSTER_REST_S = 30.0
+"""For so long after an attempt that failed, searches do the work themselves without trying again."""
 SEARCH_WAIT_S = 0.05
 """How often a search looks whether it is to stop while workers work for it."""
 HISTOGRAM_BUCKETS_SHOWN = 120

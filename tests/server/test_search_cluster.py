@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from logferry.errors import BadConfig
+from logferry.search import cluster as clusters
 from logferry.search import tallying
-from logferry.search.executor import Cluster, Crew
+from logferry.search.cluster import Cluster
+from logferry.search.executor import Crew
 from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets
+from logferry.server.config import SearchConfig, ServerConfig
+from logferry.server.crew import check_crew
 from tests.search.test_indexed import EVERYTHING, Grown, tally
 from tests.security.amounts import seed
 
@@ -39,7 +47,7 @@ def wait_for_workers(cluster: Cluster, count: int) -> None:
     until_s = time.monotonic() + READY_S_MAX
     while True:
         try:
-            if len(cluster._workers()) == count:
+            if len(cluster.workers()) == count:
                 return
         except OSError:
             pass
@@ -82,3 +90,81 @@ def test_a_cluster_of_two_workers_finds_the_same(
         wait_for_workers(cluster, 1)
         found = tally(helped, SearchRequest(query, EVERYTHING), Buckets(3600))
         assert (found.lines, found.exact, found.errors) == (wanted.lines, True, ())
+
+
+@pytest.mark.timeout(180)
+def test_a_search_is_done_here_whatever_is_wrong_with_the_cluster(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No scheduler, one without workers, one that has gone, and one that came back: each time everything is found."""
+    monkeypatch.setattr(tallying, "SEARCH_SPREAD_BYTES", 1)
+    monkeypatch.setattr(clusters, "SEARCH_CLUSTER_S_MAX", 1.0)
+    monkeypatch.setattr(clusters, "SEARCH_CLUSTER_REST_S", 0.0)
+    grown = Grown(tmp_path, random.Random(seed("cluster-trouble")))
+    grown.put("web-01", "app.log", grown.text(2000))
+    grown.seal(128 << 10)
+    address = f"tcp://127.0.0.1:{free_port}"
+    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
+    worker = ("logferry.cli", "worker", "--scheduler", address)
+    cluster = Cluster(address)
+    with closing(Crew(cluster)) as crew, closing(grown):
+        request = SearchRequest("10.2", EVERYTHING)
+        wanted = tally(SearchService(grown.archive, grown.catalog, clock=grown.clock), request, Buckets(3600))
+        helped = SearchService(grown.archive, grown.catalog, clock=grown.clock, crew=crew)
+
+        def same() -> None:
+            helped.forget_answers()
+            found = tally(helped, request, Buckets(3600))
+            assert (found.lines, found.histogram, found.facets) == (wanted.lines, wanted.histogram, wanted.facets)
+            assert found.exact
+
+        same()  # nobody was ever there
+        with running(*scheduler):
+            wait_for("no worker is connected", cluster)
+            same()
+        same()
+        wait_for("", cluster)
+        same()
+        with running(*scheduler), running(*worker, LOGFERRY_ARCHIVE__ROOT=str(tmp_path)):
+            wait_for_workers(cluster, 1)
+            same()
+
+
+def wait_for(why: str, cluster: Cluster) -> None:
+    """Until nobody works there, for that reason."""
+    until_s = time.monotonic() + READY_S_MAX
+    while True:
+        with pytest.raises(OSError) as raised:
+            cluster.workers()
+        if why in str(raised.value):
+            return
+        assert time.monotonic() < until_s, raised.value
+        time.sleep(0.1)
+
+
+def test_a_scheduler_that_does_not_answer_is_left_alone_for_a_while(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask: one tries, the others are told what it was told."""
+    monkeypatch.setattr(clusters, "SEARCH_CLUSTER_S_MAX", 0.5)
+    with socket.create_server(("127.0.0.1", free_port)):
+        cluster = Cluster(f"tcp://127.0.0.1:{free_port}")
+
+        def ask(_: int) -> None:
+            with pytest.raises(OSError):
+                cluster.workers()
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(ask, range(8)))
+        tried_s = cluster._again_s
+        ask(0)
+        assert cluster._again_s == tried_s > 0
+
+
+def test_settings_that_name_a_cluster_need_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server says so when it starts, not in the middle of a search."""
+    config = ServerConfig(search=SearchConfig(cluster="tcp://127.0.0.1:8786"))
+    check_crew(config)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(BadConfig, match="distributed is missing"):
+        check_crew(config)

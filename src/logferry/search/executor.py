@@ -11,17 +11,17 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from logferry.archive.sealed import Segments
 from logferry.archive.store import Store
 from logferry.errors import LogferryError
-from logferry.limits import SEARCH_BATCH_BYTES, SEARCH_CLUSTER_S_MAX, SEARCH_WAIT_S
+from logferry.limits import SEARCH_BATCH_BYTES, SEARCH_WAIT_S
 from logferry.search.query import Node
 from logferry.search.scan.lines import Lines, Matching
 
@@ -136,11 +136,11 @@ class Place(Protocol):
     """Where workers are."""
 
     def count(self) -> int:
-        """How many there are, at least one. Raises OSError when nobody answers."""
+        """How many there are, at least one; may take seconds. Raises OSError when nobody answers."""
         ...
 
     def executor(self, lane: int) -> Executor:
-        """What the worker of this number works behind, made anew."""
+        """What the worker of this number works behind, made anew. Raises OSError when nobody answers."""
         ...
 
     def close(self) -> None:
@@ -168,46 +168,6 @@ class Processes:
         """See ``Place``."""
 
 
-class Cluster:
-    """The workers (``logferry worker``) of a Dask cluster. Connects when it is first needed."""
-
-    def __init__(self, address: str) -> None:
-        """``address``: of its scheduler, ``tcp://host:port``."""
-        self._address = address
-        self._lock = threading.Lock()
-        self._client: Any = None
-
-    def count(self) -> int:
-        """See ``Place``."""
-        return max(1, len(self._workers()))
-
-    def executor(self, lane: int) -> Executor:
-        """See ``Place``."""
-        workers = self._workers()
-        mine = [workers[lane % len(workers)]] if workers else None
-        found: Executor = self._connected().get_executor(pure=False, workers=mine, allow_other_workers=True)
-        return found
-
-    def close(self) -> None:
-        """See ``Place``."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
-    def _workers(self) -> list[str]:
-        return sorted(self._connected().scheduler_info(n_workers=-1)["workers"])
-
-    def _connected(self) -> Any:
-        import distributed
-
-        make: Any = distributed.Client
-        with self._lock:
-            if self._client is None:
-                self._client = make(self._address, set_as_default=False, timeout=SEARCH_CLUSTER_S_MAX)
-            return self._client
-
-
 class Crew:
     """Workers at a place. Thread-safe. Close it."""
 
@@ -218,15 +178,16 @@ class Crew:
 
     def look(
         self, tasks: Iterable[Task], *, seconds: float, check: Callable[[], None]
-    ) -> Iterator[tuple[Task, list[Found]]]:
-        """What the tasks find, in any order. ``check`` is called while waiting and may raise to stop.
+    ) -> Iterator[tuple[Task, list[Found]] | None]:
+        """What the tasks find, in any order; None every ``SEARCH_WAIT_S`` while nothing has come.
 
-        A batch whose worker died is given to another one, once; then it is told as not read.
+        ``check`` is called while waiting and may raise to stop. A batch whose worker died is given to another one,
+        once; then it is told as not read.
 
         Raises:
             OSError: nobody is there.
         """
-        count = self._place.count()
+        count = yield from self._count(check)
         waiting = self._batches(tasks, count)
         running: dict[Future[list[list[Found]]], tuple[int, list[Task], bool]] = {}
         try:
@@ -235,11 +196,14 @@ class Crew:
             while running:
                 check()
                 done, _ = wait(running, timeout=SEARCH_WAIT_S, return_when=FIRST_COMPLETED)
+                if not done:
+                    yield None
                 for future in done:
                     lane, batch, is_second = running.pop(future)
                     found = self._result(lane, future)
                     if isinstance(found, str):
                         if not is_second:
+                            yield from self._count(check)  # whether anybody is left
                             self._submit((lane + 1) % count, batch, running, seconds, is_second=True)
                             continue
                         found = [[Found(why=found)] * len(task.runs) for task in batch]
@@ -256,6 +220,22 @@ class Crew:
         for executor in executors:
             executor.shutdown(wait=False)
         self._place.close()
+
+    def _count(self, check: Callable[[], None]) -> Generator[None, None, int]:
+        """How many there are. Asked in a thread, so that a scheduler that does not answer holds nobody."""
+        asked: Future[int] = Future()
+
+        def ask() -> None:
+            try:
+                asked.set_result(self._place.count())
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                asked.set_exception(error)
+
+        threading.Thread(target=ask, name="search-crew", daemon=True).start()
+        while not wait([asked], timeout=SEARCH_WAIT_S).done:
+            check()
+            yield None
+        return asked.result()
 
     @staticmethod
     def _batches(tasks: Iterable[Task], count: int) -> list[deque[list[Task]]]:

@@ -97,6 +97,8 @@ class Finding(Running):
                         due.add(found)
                         if sign * found > sign * rank:
                             heappush(heap, sign * found)
+                    if self.is_due:
+                        yield self.progress()
                 if rank in due:
                     self.reached(rank)
                     runs = runs_of.pop(rank, [])

@@ -137,11 +137,19 @@ class Tallying(Running):
                 direct[ranks] |= chosen[ranks]
             else:
                 asked += found
+            if self.is_due:
+                yield self.progress()
         for rank in np.flatnonzero(direct).tolist():
             file = snapshot.files[rank]
             covered = [] if form_by_name(file.name) else lookup.covered(file.generation_id)
             self._unread[rank] += gaps(covered, file.size)
-        to_read = [(one, runs) for one in asked if (runs := self._begin(lookup, one)) is not None]
+        to_read: list[tuple[_Asked, I64]] = []
+        for one in asked:
+            its_runs = self._begin(lookup, one)
+            if its_runs is not None:
+                to_read.append((one, its_runs))
+            if self.is_due:
+                yield self.progress()
         spread: list[tuple[_Asked, I64]] = []
         if self._crew is not None and self._levels is None:
             spread = [(one, runs) for one, runs in to_read if one.is_text_only and len(runs)]
@@ -228,9 +236,11 @@ class Tallying(Running):
         left_s = self.request.deadline_s - self.seconds
         done: set[Task] = set()
         try:
-            for task, found in self._crew.look(tasks, seconds=left_s, check=self.check):
-                done.add(task)
-                self._told_of(lookup, task, *tasks[task], found)
+            for told in self._crew.look(tasks, seconds=left_s, check=self.check):
+                if told is not None:
+                    task, found = told
+                    done.add(task)
+                    self._told_of(lookup, task, *tasks[task], found)
                 if self.is_due:
                     yield self.progress()
         except OSError as error:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from functools import partial
 
 from logferry.archive.durable import Disk
 from logferry.archive.store import LocalStore, Store
-from logferry.search.executor import Cluster, Crew, Processes, settle
+from logferry.errors import BadConfig
+from logferry.search.cluster import Cluster
+from logferry.search.executor import Crew, Processes, settle
 from logferry.server.config import ServerConfig
 from logferry.server.store import store_of
 
 
+def check_crew(config: ServerConfig) -> None:
+    """Raises BadConfig where ``[search]`` names what cannot be had here."""
+    if config.search.cluster and importlib.util.find_spec("distributed") is None:
+        raise BadConfig(
+            "search.cluster is given, but the package distributed is missing",
+            hint="pip install 'logferry[server,cluster]', or leave search.cluster out",
+        )
+
+
 def crew_of(config: ServerConfig) -> Crew | None:
-    """What ``[search]`` names; None: nobody. Nothing is started before there is work."""
+    """What ``[search]`` names; None: nobody. Nothing is started before there is work. Raises BadConfig."""
+    check_crew(config)
     if config.search.cluster:
         return Crew(Cluster(config.search.cluster))
     if config.search.processes:
