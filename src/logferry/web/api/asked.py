@@ -75,7 +75,7 @@ class Where(BaseModel):
     ) -> SearchRequest:
         """As the search has it; set ``cancel`` to stop it.
 
-        ``between``: what ``between()`` told, for those who need it too: asked again it may tell another time, or refuse.
+        ``between``: what ``between()`` told, if it was asked: asked again it may tell another time, or refuse.
 
         Raises:
             BadQuery: the query does not parse.

@@ -14,16 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from logferry.clock import rfc3339
-from logferry.errors import LogferryError, NotSignedIn, Refused
-from logferry.limits import SEARCH_PAGE_HITS_MAX, SEARCH_UNLIMITED, TAIL_IDENTITY_S, TAIL_PING_S
+from logferry.errors import LogferryError, Refused
+from logferry.limits import SEARCH_PAGE_HITS_MAX, SEARCH_UNLIMITED, TAIL_PING_S
 from logferry.server.people import Identity
 from logferry.web.api.asked import Asked
 from logferry.web.api.search import SSE_EXAMPLE
 from logferry.web.api.shapes import Search, SearchList
-from logferry.web.auth import Context, Viewer, identify
+from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.eventforms import event_json
 from logferry.web.jobs import Job, Jobs
+from logferry.web.standing import Standing
 from logferry.web.streams import SSE, STREAM_HEADERS, Streams, sse
 
 router = APIRouter(tags=["search"])
@@ -156,7 +157,8 @@ async def _events(
             loop.call_soon_threadsafe(fresh.set)
 
     clock = context.clock
-    said_s = checked_s = clock.monotonic_s()
+    standing = Standing(request, context, who)
+    said_s = clock.monotonic_s()
     told = None
     async with streams.opened("search"):
         job.follow(wake)
@@ -165,9 +167,7 @@ async def _events(
             while not streams.stopping:
                 fresh.clear()
                 job.heard()
-                if clock.monotonic_s() - checked_s > TAIL_IDENTITY_S:
-                    checked_s = clock.monotonic_s()
-                    await streams.run(lambda: _still(request, context, who))
+                await standing.check(streams)
                 progress = job.progress
                 taken, is_last = job.hits(sent, _HITS_PER_PIECE)
                 parts = []
@@ -210,13 +210,6 @@ def _end(job: Job, sent: int) -> bytes:
     problem = job.problem
     hint = problem.hint if problem else "try again; the server's log has the reason"
     return sse("problem", {"detail": job.why, "hint": hint, "status": problem.http_status if problem else 500})
-
-
-def _still(request: Request, context: WebContext, who: Identity) -> None:
-    """A stream may outlive the session it began under: raises NotSignedIn when that is over."""
-    found = identify(request, context)
-    if found is None or found.user_id != who.user_id or found.scope != who.scope:
-        raise NotSignedIn("your session is over", hint="sign in again")
 
 
 def search_shape(job: Job) -> Search:

@@ -20,14 +20,15 @@ from starlette.responses import StreamingResponse
 from logferry.archive import LineRow
 from logferry.archive.records import GenerationRecord
 from logferry.compressed import form_by_name
-from logferry.errors import LogferryError, NotFound, NotSignedIn, Refused
-from logferry.limits import TAIL_IDENTITY_S, TAIL_PING_S, TAIL_POLL_S, TAIL_ROWS, TAIL_ROWS_BYTES
+from logferry.errors import LogferryError, NotFound, Refused
+from logferry.limits import TAIL_PING_S, TAIL_POLL_S, TAIL_ROWS, TAIL_ROWS_BYTES
 from logferry.server.people import Identity
 from logferry.web.api.files import Generation, checked_id
 from logferry.web.api.lines import row_json
-from logferry.web.auth import Context, Viewer, identify
+from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
+from logferry.web.standing import Standing
 from logferry.web.streams import SSE, STREAM_HEADERS, Streams, sse
 
 router = APIRouter(tags=["files"])
@@ -84,14 +85,13 @@ async def _events(
     request: Request, streams: Streams, context: WebContext, who: Identity, fid: int, place: _Place
 ) -> AsyncIterator[bytes]:
     clock = context.clock
+    standing = Standing(request, context, who)
     async with streams.opened("tail"):
-        pinged_s = checked_s = clock.monotonic_s()
+        pinged_s = clock.monotonic_s()
         yield b": following\n\n"
         while not streams.stopping:
             try:
-                if clock.monotonic_s() - checked_s > TAIL_IDENTITY_S:
-                    checked_s = clock.monotonic_s()
-                    await streams.run(lambda: _still(request, context, who))
+                await standing.check(streams)
                 piece = await streams.run(lambda at=place: _look(context, who, fid, at))  # type: ignore[misc]
             except LogferryError as error:
                 yield sse("problem", {"detail": error.message, "hint": error.hint, "status": error.http_status})
@@ -110,13 +110,6 @@ async def _events(
                 await streams.pause(TAIL_POLL_S)
                 continue
             pinged_s = now_s
-
-
-def _still(request: Request, context: WebContext, who: Identity) -> None:
-    """A stream may outlive the session it began under: raises NotSignedIn when that is over."""
-    found = identify(request, context)
-    if found is None or found.user_id != who.user_id or found.scope != who.scope:
-        raise NotSignedIn("your session is over", hint="sign in again")
 
 
 def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece:

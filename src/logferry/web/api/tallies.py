@@ -24,6 +24,7 @@ from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole, event_json, whole_json
 from logferry.web.searching import Running, SearchAnswer, Slots, last_of
+from logferry.web.standing import Standing
 from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams, ndjson, sse
 
 router = APIRouter(tags=["search"])
@@ -145,12 +146,13 @@ async def _tallied(
         slot.give_back()
         raise
     running = Running[TallyEvent](events, asked.cancel, context.clock)
+    standing = Standing(request, context, who)
     accepted = request.headers.get("accept", "")
     if SSE in accepted or NDJSON in accepted:
         writer = _Writer(between, whole, as_sse=SSE in accepted)
         headers = STREAM_HEADERS | {"Content-Type": SSE if writer.as_sse else NDJSON}
-        return SearchAnswer(streams, slot, running, writer.write, writer.failed, headers)
-    last = await last_of(request, streams, slot, running)
+        return SearchAnswer(streams, standing, slot, running, writer.write, writer.failed, headers)
+    last = await last_of(request, streams, standing, slot, running)
     if not isinstance(last, Tally):  # nobody is there to read it
         return Response(status_code=204)
     return JSONResponse(tally_json(last, between, whole))
