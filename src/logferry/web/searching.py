@@ -161,7 +161,7 @@ async def _written(
     failed: Callable[[LogferryError], bytes],
 ) -> AsyncIterator[bytes]:
     try:
-        async with streams.opened("search"):
+        async with streams.opened("search", standing.who.name):
             while piece := await _next(streams, turns, running):
                 if streams.stopping:
                     running.stop()  # the next piece is the last: a "done" that says it was cancelled
@@ -183,7 +183,7 @@ async def last_of(request: Request, streams: Streams, standing: Standing, slot: 
     """The last event of a tally; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
     last: E | None = None
     try:
-        async with streams.opened("search"):
+        async with streams.opened("search", standing.who.name):
             while piece := await _next(streams, slot.turns, running):
                 last = piece[-1]
                 await standing.check(streams)

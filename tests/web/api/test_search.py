@@ -287,7 +287,7 @@ def test_a_count_ends_with_the_right_to_see_it(large: Served, monkeypatch: pytes
     name = f"counter-{accept[:4]}"
     client = large.as_(name)
     with ThreadPoolExecutor(1) as other:
-        asked = {"params": {"q": "/l[a-z]+e [0-9]+ w/ -zzz"}, "headers": {"Accept": accept}}
+        asked: dict[str, Any] = {"params": {"q": "/l[a-z]+e [0-9]+ w/ -zzz"}, "headers": {"Accept": accept}}
         counting = other.submit(client.get, "/api/v1/search/count", **asked)
         wait_for(lambda: large.app.state.searches[name])
         large.context.people.change(name, enabled=False)

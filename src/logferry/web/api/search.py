@@ -95,7 +95,7 @@ async def search(
     search.
     """
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     slots: Slots = request.app.state.searches
     slot = slots.take(who.name)
     try:

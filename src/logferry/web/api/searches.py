@@ -25,7 +25,7 @@ from logferry.web.context import WebContext
 from logferry.web.eventforms import event_json
 from logferry.web.jobs import Job, Jobs
 from logferry.web.standing import Standing
-from logferry.web.streams import SSE, STREAM_HEADERS, Streams, sse
+from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
 
 router = APIRouter(tags=["search"])
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -129,7 +129,7 @@ def hits(
 async def events(job_id: str, request: Request, context: Context, who: Viewer) -> StreamingResponse:
     """Its hits and progress as they come, from the first on. `Last-Event-ID` continues where a broken stream ended."""
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     job = jobs_of(request).get(who, job_id)
     last_id = request.headers.get("last-event-id", "")
     first = _number(last_id, "Last-Event-ID") if last_id else 0
@@ -149,23 +149,17 @@ def _number(text: str, what: str) -> int:
 async def _events(
     request: Request, context: WebContext, who: Identity, streams: Streams, job: Job, sent: int
 ) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    fresh = asyncio.Event()
-
-    def wake() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(fresh.set)
-
     clock = context.clock
     standing = Standing(request, context, who)
-    said_s = clock.monotonic_s()
+    news = _News()
     told = None
-    async with streams.opened("search"):
-        job.follow(wake)
-        try:
+    try:
+        async with streams.opened("search", who.name):
+            job.follow(news.wake)
+            said_s = clock.monotonic_s()
             yield b": searching\n\n"
             while not streams.stopping:
-                fresh.clear()
+                news.taken()
                 job.heard()
                 await standing.check(streams)
                 progress = job.progress
@@ -188,20 +182,39 @@ async def _events(
                 if is_last:
                     return
                 if not taken:
-                    await _woken(fresh)
-        except LogferryError as error:
-            yield sse("problem", {"detail": error.message, "hint": error.hint, "status": error.http_status})
-        finally:
-            job.unfollow(wake)
-            job.heard()
+                    await news.wait()
+    except LogferryError as error:  # the answer has begun: it ends with what went wrong
+        yield problem_event(error)
+    finally:
+        job.unfollow(news.wake)
+        job.heard()
 
 
-async def _woken(fresh: asyncio.Event) -> None:
-    """Wait for news, or long enough to look whether the program is about to end."""
-    try:
-        await asyncio.wait_for(fresh.wait(), 0.5)
-    except TimeoutError:
-        return
+class _News:
+    """Tells the event loop that a job has something new: once, however much it is and however busy the loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._fresh = asyncio.Event()
+        self._is_told = False
+
+    def wake(self) -> None:
+        """From any thread."""
+        if not self._is_told and not self._loop.is_closed():
+            self._is_told = True
+            self._loop.call_soon_threadsafe(self._fresh.set)
+
+    def taken(self) -> None:
+        """Before looking at what is new: what comes from now on wakes again."""
+        self._fresh.clear()
+        self._is_told = False
+
+    async def wait(self) -> None:
+        """For news, or long enough to look whether the program is about to end."""
+        try:
+            await asyncio.wait_for(self._fresh.wait(), 0.5)
+        except TimeoutError:
+            return
 
 
 def _end(job: Job, sent: int) -> bytes:

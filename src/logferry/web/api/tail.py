@@ -29,7 +29,7 @@ from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
 from logferry.web.standing import Standing
-from logferry.web.streams import SSE, STREAM_HEADERS, Streams, sse
+from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
 
 router = APIRouter(tags=["files"])
 _EVENT_ID = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
@@ -63,7 +63,7 @@ async def tail(
 ) -> StreamingResponse:
     """Follow a file. `Last-Event-ID` continues where a broken stream ended."""
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     last_id = request.headers.get("last-event-id", "")
     start = await run_in_threadpool(_start, context, who, checked_id(f), gen, from_, last_id)
     events = _events(request, streams, context, who, f, start)
@@ -86,30 +86,29 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     clock = context.clock
     standing = Standing(request, context, who)
-    async with streams.opened("tail"):
-        pinged_s = clock.monotonic_s()
-        yield b": following\n\n"
-        while not streams.stopping:
-            try:
+    try:
+        async with streams.opened("tail", who.name):
+            pinged_s = clock.monotonic_s()
+            yield b": following\n\n"
+            while not streams.stopping:
                 await standing.check(streams)
                 piece = await streams.run(lambda at=place: _look(context, who, fid, at))  # type: ignore[misc]
-            except LogferryError as error:
-                yield sse("problem", {"detail": error.message, "hint": error.hint, "status": error.http_status})
-                return
-            place = piece.place
-            now_s = clock.monotonic_s()
-            if piece.new_generation:
-                yield sse("gen", {"fid": fid, "gen": place.gen}, f"{place.gen}:0")
-            elif piece.rows:
-                rows = [row_json(row) for row in piece.rows]
-                data: dict[str, Any] = {"fid": fid, "gen": place.gen, "rows": rows, "next": place.byte}
-                yield sse("lines", data, f"{place.gen}:{place.byte}")
-            elif now_s - pinged_s >= TAIL_PING_S:
-                yield sse("ping", {"gen": place.gen, "next": place.byte})
-            else:
-                await streams.pause(TAIL_POLL_S)
-                continue
-            pinged_s = now_s
+                place = piece.place
+                now_s = clock.monotonic_s()
+                if piece.new_generation:
+                    yield sse("gen", {"fid": fid, "gen": place.gen}, f"{place.gen}:0")
+                elif piece.rows:
+                    rows = [row_json(row) for row in piece.rows]
+                    data: dict[str, Any] = {"fid": fid, "gen": place.gen, "rows": rows, "next": place.byte}
+                    yield sse("lines", data, f"{place.gen}:{place.byte}")
+                elif now_s - pinged_s >= TAIL_PING_S:
+                    yield sse("ping", {"gen": place.gen, "next": place.byte})
+                else:
+                    await streams.pause(TAIL_POLL_S)
+                    continue
+                pinged_s = now_s
+    except LogferryError as error:  # the answer has begun: it ends with what went wrong
+        yield problem_event(error)
 
 
 def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece:

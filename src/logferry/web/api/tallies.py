@@ -134,7 +134,7 @@ async def _tallied(
     fields: Sequence[FacetField],
 ) -> Response:
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     slots: Slots = request.app.state.searches
     slot = slots.take(who.name)
     try:
