@@ -278,6 +278,26 @@ def test_a_job_keeps_no_more_than_its_share(site: Served, monkeypatch: pytest.Mo
     assert "GET /api/v1/search" in done["why"]
 
 
+def test_a_job_without_room_still_tells_what_it_could_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its account is that of the search, with the files that failed before."""
+    monkeypatch.setattr(jobs_module, "SEARCH_JOB_BYTES_MAX", 10_000)
+    with served(tmp_path / "data") as own:
+        for n in range(3):
+            own.put("a", f"{n}.log", b"%d x\n" % n * 500)
+        own.put("a", "broken.log", b"x\n" * 50)
+        (tmp_path / "data" / "live" / "a" / "broken.log").write_bytes(b"x")
+        job_id = start(own.client, q="x", limit=0)["id"]
+        done = ended(own.client, job_id)
+        with own.client.stream("GET", f"/api/v1/searches/{job_id}/events") as answer:
+            kind, _, data = list(events(answer))[-1]
+    assert (done["state"], done["complete"]) == ("limit", False)
+    assert "broken.log" in done["errors"][0]
+    assert "it keeps no more hits" in done["why"]
+    assert (kind, data["reason"], data["hits"]) == ("done", "limit", done["hits"])
+    assert 0 < done["hits"] < 500
+    assert done["scanned_bytes"] < done["total_bytes"]
+
+
 def test_one_person_cannot_take_all_the_searches(site: Served) -> None:
     """Jobs and streams share the places of a person."""
     running = [start(site.client, q="slow -zzz", limit=0)["id"] for _ in range(SEARCH_PER_USER_MAX)]
