@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from logferry.search.query import Filter, Literal, leaves, parse
+from logferry.search.query import Filter, Literal, all_of, leaves, parse
+from logferry.search.query.nodes import FILE_FIELDS
 from logferry.server.disk import shown_bytes
 from tests.browser.conftest import Site
 from tests.browser.harness import visitor
@@ -226,6 +227,10 @@ def test_a_range_of_bars_is_a_time_that_means_exactly_them(modules: Modules) -> 
         ("", "agent", "web-01", False, "agent:web-01"),
         ("error", "agent", "web-01", True, "error -agent:web-01"),
         ("a OR b", "level", "warn", False, "(a OR b) level:warn"),
+        ("a OR(b)", "agent", "x", False, "(a OR(b)) agent:x"),
+        ("a\tOR\tb", "agent", "x", True, "(a\tOR\tb) -agent:x"),
+        ("(a)OR (b)", "agent", "x", False, "((a)OR (b)) agent:x"),
+        ("FOR x", "agent", "x", False, "FOR x agent:x"),
         ("x", "path", "a/b c/d.log", False, 'x path:="a/b c/d.log"'),
         ("x", "path", 'a/"q"\\w', False, 'x path:="a/\\"q\\"\\\\w"'),
         ("x", "path", "a/b..c", False, 'x path:="a/b..c"'),
@@ -241,6 +246,8 @@ def test_a_facet_becomes_a_term_that_the_language_reads_back(
     assert modules.call("search/address.js", "withTerm", q, term) == expected
     (leaf,) = [leaf for leaf in leaves(parse(expected).root) if isinstance(leaf, Filter)]
     assert (leaf.name, leaf.value) == (field, Literal(value))
+    root = parse(expected).root
+    assert not q or root == all_of([parse(q).root, parse(term).root]), "nothing of the query changed its meaning"
 
 
 @pytest.mark.parametrize(
@@ -250,8 +257,29 @@ def test_a_facet_becomes_a_term_that_the_language_reads_back(
         ('error path:="a b" -agent:"x\\"y" warn', "error warn"),
         ("error", "error"),
         ("myagent:x", "myagent:x"),
+        ("agent:web-01", ""),
+        ("  error   warn ", "error   warn"),
+        ('"two  spaces" path:x', '"two  spaces"'),
+        ("sha256:ab tag:prod size:>1MB modified:now-2h..now error", "error"),
+        ("path:/var/log/nginx level:error @status:500", "level:error @status:500"),
+        ("path:/a b/ error", "b/ error"),
+        (r"a\ agent:x path:y", r"a\ agent:x"),
+        ('x "say agent:web1 now"', 'x "say agent:web1 now"'),
+        ('x "say agent:web1 now" path:y', 'x "say agent:web1 now"'),
+        ("/say agent:web1 now/ path:y", "/say agent:web1 now/"),
+        (r"/a\/ agent:x b/i path:y", r"/a\/ agent:x b/i"),
+        ("agent:(web1 OR web2) error", ""),
+        ("error NOT path:nginx", ""),
+        ("agent:web1 OR error", ""),
+        ("agent:web1 AND error", ""),
+        ("error -(agent:web1)", ""),
+        ("path:'a b' error", ""),
+        ('path:"a b', ""),
     ],
 )
 def test_terms_that_choose_files_can_be_taken_away(modules: Modules, q: str, expected: str) -> None:
-    """What is left asks all files."""
+    """What is left asks all files; a query in which they cannot just be left out has no such button."""
     assert modules.call("search/address.js", "withoutFiles", q) == expected
+    if expected:
+        kept = [leaf for leaf in leaves(parse(q).root) if not (isinstance(leaf, Filter) and leaf.name in FILE_FIELDS)]
+        assert list(leaves(parse(expected).root)) == kept
