@@ -32,6 +32,28 @@ class Modules:
             [f"{self._root}/{module}", name, list(arguments)],
         )
 
+    def lines_of(self, batches: list[list[dict[str, Any]]], more: int = 0) -> list[str]:
+        """The lines of one file's hits as the page shows them: ``:n`` hits, ``-n`` lines around them, ``--`` gaps.
+
+        Drawn after each batch; at the end "Show more" is pressed ``more`` times.
+        """
+        found: list[str] = self._page.evaluate(
+            """async ([root, batches, more]) => {
+                const { Group } = await import(`${root}/search/hits.js`);
+                const group = new Group(batches[0][0], "q");
+                for (const batch of batches) {
+                    for (const hit of batch) group.add(hit);
+                    group.draw();
+                }
+                for (let i = 0; i < more; i += 1) group.element.querySelector(".more").click();
+                const sign = (line) => (line.classList.contains("around") ? "-" : ":");
+                return [...group.element.querySelectorAll(".hit-line")].map((line) =>
+                    (line.classList.contains("gap") ? "--" : `${sign(line)}${line.querySelector(".hn").textContent}`));
+            }""",
+            [self._root, batches, more],
+        )
+        return found
+
 
 @pytest.fixture(scope="module")
 def modules(browser: Browser, site: Site) -> Iterator[Modules]:
@@ -283,3 +305,58 @@ def test_terms_that_choose_files_can_be_taken_away(modules: Modules, q: str, exp
     if expected:
         kept = [leaf for leaf in leaves(parse(q).root) if not (isinstance(leaf, Filter) and leaf.name in FILE_FIELDS)]
         assert list(leaves(parse(expected).root)) == kept
+
+
+def row(number: int) -> dict[str, Any]:
+    """A line of ten bytes."""
+    return {"n": number, "b": number * 10, "len": 10, "s": f"line {number}", "cut": False}
+
+
+def hit(number: int, context: int = 2, lines: int = 1) -> dict[str, Any]:
+    """A hit, or an entry of several lines, with as many lines on either side."""
+    place = {"agent": "w", "path": "a.log", "fid": 1, "gen": 1, "s_from": 0, "spans": []}
+    text = "\n".join(f"line {number + n}" for n in range(lines))
+    behind = number + lines
+    return {
+        **place,
+        **row(number),
+        "s": text,
+        "len": 10 * lines,
+        "before": [row(n) for n in range(max(number - context, 1), number)],
+        "after": [row(n) for n in range(behind, behind + context)],
+    }
+
+
+def shown(text: str) -> list[str]:
+    """The lines of a block, by their numbers."""
+    return text.split()
+
+
+@pytest.mark.parametrize(
+    ("hits", "lines"),
+    [
+        ([hit(6), hit(5), hit(4)], "-2 -3 :4 :5 :6 -7 -8"),
+        ([hit(4), hit(5), hit(6)], "-2 -3 :4 :5 :6 -7 -8"),
+        ([hit(20), hit(6)], "-18 -19 :20 -21 -22 -- -4 -5 :6 -7 -8"),
+        ([hit(11), hit(6)], "-4 -5 :6 -7 -8 -9 -10 :11 -12 -13"),
+        ([hit(12), hit(6)], "-10 -11 :12 -13 -14 -- -4 -5 :6 -7 -8"),
+        ([hit(6, 0), hit(5, 0), hit(4, 0)], ":6 :5 :4"),
+        ([hit(8), hit(4, lines=3)], "-2 -3 :4 :5 :6 -7 :8 -9 -10"),
+        ([hit(4, lines=3), hit(8)], "-2 -3 :4 :5 :6 -7 :8 -9 -10"),
+    ],
+)
+def test_hits_whose_lines_touch_are_one_block_with_each_line_once(
+    modules: Modules, hits: list[dict[str, Any]], lines: str
+) -> None:
+    """In the order of the file, whether they come together or one by one."""
+    assert modules.lines_of([hits]) == shown(lines)
+    assert modules.lines_of([[each] for each in hits]) == shown(lines)
+
+
+def test_lines_around_hits_that_are_hits_themselves_are_shown_as_such(modules: Modules) -> None:
+    """Also those whose turn has not come, known before or found later; "Show more" shows none twice."""
+    first, late = [hit(n) for n in range(20, 14, -1)], [hit(14), hit(13)]
+    five = "-14 :15 :16 :17 :18 :19 :20 -21 -22"
+    assert modules.lines_of([first]) == shown(five)
+    assert modules.lines_of([first, late]) == shown(five.replace("-14", ":14"))
+    assert modules.lines_of([first, late], more=1) == shown("-11 -12 :13 :14 :15 :16 :17 :18 :19 :20 -21 -22")

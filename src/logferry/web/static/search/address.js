@@ -32,7 +32,8 @@ export function facetTerm(field, value, no = false) {
   return `${no ? "-" : ""}${name}${quoted(value)}`;
 }
 
-// One term of a query that is nothing but terms: a name, then a phrase, a regular expression (not of a path, which has slashes) or a word.
+// One term of a query that is nothing but terms: a name, then a phrase, a regular expression (not for a path, which has
+// slashes) or a word.
 const TERM = new RegExp([
   String.raw`\s*(?<term>[-!]*(?:(?<name>@{0,2}[\w.-]+):(?:[<>]=?|=)?)?`,
   String.raw`(?:"(?:\\.|[^"\\])+"|(?<!\bpath:=?)/(?:\\.|[^/\\])+/[imsc]*|(?:\\(?:.|$)|[^\s()"'\\])+))(?=\s|$)\s*`,
