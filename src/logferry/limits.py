@@ -502,6 +502,8 @@ SEARCH_PIECE_EVENTS = 200
 """A search is streamed in pieces of this much time and this many events."""
 STREAMS_MAX = 512
 """Open search and tail streams of one web process; beyond it 429."""
+STREAMS_PER_USER_MAX = 64
+"""Those of one person: a wall of followed files and some searches, and seven others still have as many."""
 STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
 SIGN_IN_ADDRESSES_MAX = 10_000

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from logferry.search.query import Filter, Literal, leaves, parse
+from logferry.search.query import Filter, Literal, all_of, leaves, parse
+from logferry.search.query.nodes import FILE_FIELDS
 from logferry.server.disk import shown_bytes
 from tests.browser.conftest import Site
 from tests.browser.harness import visitor
@@ -30,6 +31,28 @@ class Modules:
             "async ([module, name, args]) => (await import(module))[name](...args)",
             [f"{self._root}/{module}", name, list(arguments)],
         )
+
+    def lines_of(self, batches: list[list[dict[str, Any]]], more: int = 0) -> list[str]:
+        """The lines of one file's hits as the page shows them: ``:n`` hits, ``-n`` lines around them, ``--`` gaps.
+
+        Drawn after each batch; at the end "Show more" is pressed ``more`` times.
+        """
+        found: list[str] = self._page.evaluate(
+            """async ([root, batches, more]) => {
+                const { Group } = await import(`${root}/search/hits.js`);
+                const group = new Group(batches[0][0], "q");
+                for (const batch of batches) {
+                    for (const hit of batch) group.add(hit);
+                    group.draw();
+                }
+                for (let i = 0; i < more; i += 1) group.element.querySelector(".more").click();
+                const sign = (line) => (line.classList.contains("around") ? "-" : ":");
+                return [...group.element.querySelectorAll(".hit-line")].map((line) =>
+                    (line.classList.contains("gap") ? "--" : `${sign(line)}${line.querySelector(".hn").textContent}`));
+            }""",
+            [self._root, batches, more],
+        )
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +249,10 @@ def test_a_range_of_bars_is_a_time_that_means_exactly_them(modules: Modules) -> 
         ("", "agent", "web-01", False, "agent:web-01"),
         ("error", "agent", "web-01", True, "error -agent:web-01"),
         ("a OR b", "level", "warn", False, "(a OR b) level:warn"),
+        ("a OR(b)", "agent", "x", False, "(a OR(b)) agent:x"),
+        ("a\tOR\tb", "agent", "x", True, "(a\tOR\tb) -agent:x"),
+        ("(a)OR (b)", "agent", "x", False, "((a)OR (b)) agent:x"),
+        ("FOR x", "agent", "x", False, "FOR x agent:x"),
         ("x", "path", "a/b c/d.log", False, 'x path:="a/b c/d.log"'),
         ("x", "path", 'a/"q"\\w', False, 'x path:="a/\\"q\\"\\\\w"'),
         ("x", "path", "a/b..c", False, 'x path:="a/b..c"'),
@@ -241,6 +268,8 @@ def test_a_facet_becomes_a_term_that_the_language_reads_back(
     assert modules.call("search/address.js", "withTerm", q, term) == expected
     (leaf,) = [leaf for leaf in leaves(parse(expected).root) if isinstance(leaf, Filter)]
     assert (leaf.name, leaf.value) == (field, Literal(value))
+    root = parse(expected).root
+    assert not q or root == all_of([parse(q).root, parse(term).root]), "nothing of the query changed its meaning"
 
 
 @pytest.mark.parametrize(
@@ -250,8 +279,84 @@ def test_a_facet_becomes_a_term_that_the_language_reads_back(
         ('error path:="a b" -agent:"x\\"y" warn', "error warn"),
         ("error", "error"),
         ("myagent:x", "myagent:x"),
+        ("agent:web-01", ""),
+        ("  error   warn ", "error   warn"),
+        ('"two  spaces" path:x', '"two  spaces"'),
+        ("sha256:ab tag:prod size:>1MB modified:now-2h..now error", "error"),
+        ("path:/var/log/nginx level:error @status:500", "level:error @status:500"),
+        ("path:/a b/ error", "b/ error"),
+        (r"a\ agent:x path:y", r"a\ agent:x"),
+        ('x "say agent:web1 now"', 'x "say agent:web1 now"'),
+        ('x "say agent:web1 now" path:y', 'x "say agent:web1 now"'),
+        ("/say agent:web1 now/ path:y", "/say agent:web1 now/"),
+        (r"/a\/ agent:x b/i path:y", r"/a\/ agent:x b/i"),
+        ("agent:(web1 OR web2) error", ""),
+        ("error NOT path:nginx", ""),
+        ("agent:web1 OR error", ""),
+        ("agent:web1 AND error", ""),
+        ("error -(agent:web1)", ""),
+        ("path:'a b' error", ""),
+        ('path:"a b', ""),
     ],
 )
 def test_terms_that_choose_files_can_be_taken_away(modules: Modules, q: str, expected: str) -> None:
-    """What is left asks all files."""
+    """What is left asks all files; a query in which they cannot just be left out has no such button."""
     assert modules.call("search/address.js", "withoutFiles", q) == expected
+    if expected:
+        kept = [leaf for leaf in leaves(parse(q).root) if not (isinstance(leaf, Filter) and leaf.name in FILE_FIELDS)]
+        assert list(leaves(parse(expected).root)) == kept
+
+
+def row(number: int) -> dict[str, Any]:
+    """A line of ten bytes."""
+    return {"n": number, "b": number * 10, "len": 10, "s": f"line {number}", "cut": False}
+
+
+def hit(number: int, context: int = 2, lines: int = 1) -> dict[str, Any]:
+    """A hit, or an entry of several lines, with as many lines on either side."""
+    place = {"agent": "w", "path": "a.log", "fid": 1, "gen": 1, "s_from": 0, "spans": []}
+    text = "\n".join(f"line {number + n}" for n in range(lines))
+    behind = number + lines
+    return {
+        **place,
+        **row(number),
+        "s": text,
+        "len": 10 * lines,
+        "before": [row(n) for n in range(max(number - context, 1), number)],
+        "after": [row(n) for n in range(behind, behind + context)],
+    }
+
+
+def shown(text: str) -> list[str]:
+    """The lines of a block, by their numbers."""
+    return text.split()
+
+
+@pytest.mark.parametrize(
+    ("hits", "lines"),
+    [
+        ([hit(6), hit(5), hit(4)], "-2 -3 :4 :5 :6 -7 -8"),
+        ([hit(4), hit(5), hit(6)], "-2 -3 :4 :5 :6 -7 -8"),
+        ([hit(20), hit(6)], "-18 -19 :20 -21 -22 -- -4 -5 :6 -7 -8"),
+        ([hit(11), hit(6)], "-4 -5 :6 -7 -8 -9 -10 :11 -12 -13"),
+        ([hit(12), hit(6)], "-10 -11 :12 -13 -14 -- -4 -5 :6 -7 -8"),
+        ([hit(6, 0), hit(5, 0), hit(4, 0)], ":6 :5 :4"),
+        ([hit(8), hit(4, lines=3)], "-2 -3 :4 :5 :6 -7 :8 -9 -10"),
+        ([hit(4, lines=3), hit(8)], "-2 -3 :4 :5 :6 -7 :8 -9 -10"),
+    ],
+)
+def test_hits_whose_lines_touch_are_one_block_with_each_line_once(
+    modules: Modules, hits: list[dict[str, Any]], lines: str
+) -> None:
+    """In the order of the file, whether they come together or one by one."""
+    assert modules.lines_of([hits]) == shown(lines)
+    assert modules.lines_of([[each] for each in hits]) == shown(lines)
+
+
+def test_lines_around_hits_that_are_hits_themselves_are_shown_as_such(modules: Modules) -> None:
+    """Also those whose turn has not come, known before or found later; "Show more" shows none twice."""
+    first, late = [hit(n) for n in range(20, 14, -1)], [hit(14), hit(13)]
+    five = "-14 :15 :16 :17 :18 :19 :20 -21 -22"
+    assert modules.lines_of([first]) == shown(five)
+    assert modules.lines_of([first, late]) == shown(five.replace("-14", ":14"))
+    assert modules.lines_of([first, late], more=1) == shown("-11 -12 :13 :14 :15 :16 :17 :18 :19 :20 -21 -22")

@@ -50,6 +50,19 @@ def test_first_hits_are_there_while_it_still_searches_and_stop_ends_it(page: Pag
     expect(page.locator("a.hit-line").first).to_be_visible()
 
 
+def test_a_search_that_the_server_stops_was_not_stopped_by_you(page: Page) -> None:
+    """It says who did, that there may be more, and offers to try again."""
+    done = {"type": "done", "reason": "cancelled", "scanned_bytes": 5, "total_bytes": 10, "files_done": 0}
+    done |= {"files_total": 1, "hits": 0, "seconds": 0.1, "errors": [], "copies": 0}
+    page.route(
+        re.compile(r"/api/v1/search\?"),
+        lambda route: route.fulfill(content_type="application/x-ndjson", body=f"{json.dumps(done)}\n"),
+    )
+    page.goto("/search?q=GET")
+    expect(page.locator(STATUS)).to_contain_text("stopped by the server: there may be more")
+    expect(page.locator(STATUS).get_by_role("link", name="Retry")).to_be_visible()
+
+
 def test_histogram_and_facets_fill(page: Page) -> None:
     """Bars for every time with hits, counts of all lines by agent and file, also beyond the limit of hits shown."""
     page.goto("/search?q=GET&limit=200")
@@ -175,6 +188,10 @@ def test_hostile_lines_and_names_are_inert_in_counts_too(page: Page, site: Site)
     expect(page.locator(".facet details[data-field=path] li")).to_contain_text("<img src=x onerror=alert(1)>")
     expect(page.locator(".facet details[data-field=path] li")).to_contain_text("<U+202E>")
     expect(page.locator("a.hit-line .ht")).to_have_text("<script>alert(2)</script> zz8")
+    for way in page.locator(".facet details[data-field=path] li a").all():
+        for told in (way.get_attribute("title"), way.get_attribute("aria-label") or "<U+202E>"):
+            assert "<U+202E>" in (told or "")
+            assert "\u202e" not in (told or "")
     assert page.locator("main :is(script, img, iframe, style)").count() == 0
 
 

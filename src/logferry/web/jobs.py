@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import structlog
@@ -59,6 +60,7 @@ class Job:
         self.done: Done | None = None
         self.problem: LogferryError | None = None
         self.ended_ns: int | None = None
+        self._is_full = False
         self._why = ""
         self.heard_s = clock.monotonic_s()
         self._ended = threading.Event()
@@ -136,41 +138,29 @@ class Job:
 
     # Run -------------------------------------------------------------------------------------------------------------
 
-    def take(self, event: Event, room_bytes: int) -> bool:
-        """Keep an event; False when the hit has no room any more (``room_bytes``: what all jobs together may add)."""
-        kept = True
+    def take(self, event: Event, room_bytes: int) -> None:
+        """Keep an event. The first hit without room (``room_bytes``: what all jobs together may add) stops the search:
+        no hit is kept behind it, the account that comes is, with what could not be looked at.
+        """
         if isinstance(event, Hit):
-            kept = self._keep(hit_bytes(event), room_bytes)
+            if not self._is_full:
+                self._keep(hit_bytes(event), room_bytes)
         elif isinstance(event, Progress):
             self.progress = event
         else:
-            self.done = event
+            self.done = replace(event, reason="limit", hits=len(self._hits)) if self._is_full else event
         self._wake()
-        return kept
 
-    def _keep(self, data: bytes, room_bytes: int) -> bool:
+    def _keep(self, data: bytes, room_bytes: int) -> None:
         size = len(data) + _ENTRY_BYTES
         if size > min(SEARCH_JOB_BYTES_MAX - self.kept_bytes, room_bytes):
+            self._is_full = True
             self._why = _KEPT_ALL.format(kept=len(self._hits))
-            return False
+            self.cancel.set()
+            return
         with self._lock:
             self._hits.append(data)
             self.kept_bytes += size
-        return True
-
-    def cut(self, seconds: float) -> None:
-        """It ends because it may keep no more."""
-        told = self.progress
-        self.done = Done(
-            "limit",
-            len(self._hits),
-            told.scanned_bytes,
-            told.total_bytes,
-            told.files_done,
-            told.files_total,
-            seconds,
-            (),
-        )
 
     def end(self, problem: LogferryError | None = None) -> None:
         """Nothing more comes."""
@@ -313,9 +303,7 @@ class Jobs:
         running = Running[Event](events, job.cancel, self._clock)
         try:
             while piece := _piece(running, slot):
-                if not self._keep(job, piece):
-                    job.cut(self._clock.monotonic_s() - began_s)
-                    break
+                self._keep(job, piece)
         except LogferryError as error:
             problem = error
         except Exception:
@@ -330,10 +318,10 @@ class Jobs:
             seconds = round(self._clock.monotonic_s() - began_s, 3)
             log.info("search ended", job=job.id, who=job.owner.name, state=job.state, hits=job.found, seconds=seconds)
 
-    def _keep(self, job: Job, piece: list[Event]) -> bool:
-        """Whether all of it had room."""
+    def _keep(self, job: Job, piece: list[Event]) -> None:
         room = self._room() + job.kept_bytes
-        return all(job.take(event, room - job.kept_bytes) for event in piece)
+        for event in piece:
+            job.take(event, room - job.kept_bytes)
 
 
 def _piece(running: Running[Event], slot: Slot) -> list[Event]:

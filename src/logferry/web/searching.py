@@ -19,6 +19,7 @@ from logferry.limits import SEARCH_PER_USER_MAX, SEARCH_PIECE_EVENTS, SEARCH_PIE
 from logferry.search.events import Done, Event, Progress
 from logferry.search.tally import Tally, TallyEvent
 from logferry.web.metrics import SEARCHED_BYTES
+from logferry.web.standing import Standing
 from logferry.web.streams import Streams
 
 E = TypeVar("E", Event, TallyEvent)
@@ -134,13 +135,14 @@ class SearchAnswer(StreamingResponse):
     def __init__(
         self,
         streams: Streams,
+        standing: Standing,
         slot: Slot,
         running: Running[E],
         written: Callable[[list[E]], bytes],
         failed: Callable[[LogferryError], bytes],
         headers: Mapping[str, str],
     ) -> None:
-        super().__init__(_written(streams, slot.turns, running, written, failed), 200, headers)
+        super().__init__(_written(streams, standing, slot.turns, running, written, failed), 200, headers)
         self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,16 +154,18 @@ class SearchAnswer(StreamingResponse):
 
 async def _written(
     streams: Streams,
+    standing: Standing,
     turns: Turns,
     running: Running[E],
     written: Callable[[list[E]], bytes],
     failed: Callable[[LogferryError], bytes],
 ) -> AsyncIterator[bytes]:
     try:
-        async with streams.opened("search"):
+        async with streams.opened("search", standing.who.name):
             while piece := await _next(streams, turns, running):
                 if streams.stopping:
                     running.stop()  # the next piece is the last: a "done" that says it was cancelled
+                await standing.check(streams)
                 if data := written(piece):
                     yield data
     except LogferryError as error:  # the answer has begun: the account ends with what went wrong
@@ -175,13 +179,14 @@ async def _next(streams: Streams, turns: Turns, running: Running[E]) -> list[E]:
         return await streams.run(running.piece)
 
 
-async def last_of(request: Request, streams: Streams, slot: Slot, running: Running[E]) -> E | None:
-    """The last event of a tally; None when whoever asked has hung up."""
+async def last_of(request: Request, streams: Streams, standing: Standing, slot: Slot, running: Running[E]) -> E | None:
+    """The last event of a tally; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
     last: E | None = None
     try:
-        async with streams.opened("search"):
+        async with streams.opened("search", standing.who.name):
             while piece := await _next(streams, slot.turns, running):
                 last = piece[-1]
+                await standing.check(streams)
                 if streams.stopping or await request.is_disconnected():
                     running.stop()
         return None if await request.is_disconnected() else last

@@ -20,8 +20,10 @@ class Sending(StreamingResponse):
     """An answer of pieces. Where the server has to end it early, the connection breaks off within the answer: nobody
     takes it for a whole one."""
 
-    def __init__(self, streams: Streams, kind: str, pieces: Iterator[bytes], headers: Mapping[str, str]) -> None:
-        super().__init__(_sent(streams, kind, pieces), 200, headers)
+    def __init__(
+        self, streams: Streams, kind: str, who: str, pieces: Iterator[bytes], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(_sent(streams, kind, who, pieces), 200, headers)
         self._kind = kind
 
     async def stream_response(self, send: Send) -> None:
@@ -51,11 +53,11 @@ class _Pieces:
                 self._pieces.close()
 
 
-async def _sent(streams: Streams, kind: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _sent(streams: Streams, kind: str, who: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces. Raises Busy when too many streams are open, Later when the server ends."""
     taken = _Pieces(pieces)
     try:
-        async with streams.opened(kind):
+        async with streams.opened(kind, who):
             while (piece := await streams.run(taken.next)) is not None:
                 if streams.stopping:
                     raise Later("the server is being stopped", hint="fetch it again")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from logferry.errors import Busy
-from logferry.limits import STREAM_THREADS, STREAMS_MAX
+from logferry.errors import Busy, LogferryError
+from logferry.limits import STREAM_THREADS, STREAMS_MAX, STREAMS_PER_USER_MAX
 from logferry.web.metrics import STREAMS
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
-        self._open = 0
+        self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
 
     @property
@@ -46,21 +47,26 @@ class Streams:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
-    async def opened(self, kind: str) -> AsyncIterator[None]:
-        """Counts a stream while it is open. Raises Busy when there are too many."""
-        self.check_room()
-        self._open += 1
+    async def opened(self, kind: str, who: str) -> AsyncIterator[None]:
+        """Counts a stream of the person ``who`` while it is open. Raises Busy when there are too many."""
+        self.check_room(who)
+        self._open[who] += 1
         STREAMS.labels(kind).inc()
         try:
             yield
         finally:
-            self._open -= 1
+            self._open[who] -= 1
+            if not self._open[who]:
+                del self._open[who]
             STREAMS.labels(kind).dec()
 
-    def check_room(self) -> None:
-        """Raises Busy when no stream may be opened now."""
-        if self._open >= STREAMS_MAX or self.stopping:
-            raise Busy("too many open streams", retry_after_s=5, hint="close a page that follows a file, or try later")
+    def check_room(self, who: str) -> None:
+        """Raises Busy when the person ``who`` may open no stream now."""
+        hint = "close a page that follows a file, or try later"
+        if self.stopping or self._open.total() >= STREAMS_MAX:
+            raise Busy("too many open streams", retry_after_s=5, hint=hint)
+        if self._open[who] >= STREAMS_PER_USER_MAX:
+            raise Busy(f"{who} has {STREAMS_PER_USER_MAX} open streams", retry_after_s=5, hint=hint)
 
     async def run(self, work: Callable[[], T]) -> T:
         """One short blocking piece in a thread. If this is cancelled, the piece still ends by itself."""
@@ -79,6 +85,11 @@ def sse(event: str, data: Mapping[str, Any], event_id: str = "") -> bytes:
     """One server-sent event. JSON has no raw line ends, so one ``data:`` line holds it."""
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def problem_event(error: LogferryError) -> bytes:
+    """The end of a stream of server-sent events that had begun when something went wrong."""
+    return sse("problem", {"detail": error.message, "hint": error.hint, "status": error.http_status})
 
 
 def ndjson(data: Mapping[str, Any]) -> bytes:

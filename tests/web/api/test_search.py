@@ -11,12 +11,14 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from logferry.limits import SEARCH_HITS_DEFAULT, SEARCH_PER_USER_MAX
+from logferry.web import standing
 from logferry.web.searching import Running
 from tests.web.served import Served, served, wait_for
 
@@ -260,6 +262,38 @@ def test_hanging_up_ends_the_search(large: Served) -> None:
         lines = answer.iter_lines()  # held: it hangs up when it is let go of
         next(lines)
         assert large.app.state.searches["root"] == 1
+    wait_for(lambda: not large.app.state.searches)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "text", "csv"])
+def test_a_search_ends_with_the_right_to_see_it(large: Served, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Somebody who is disabled gets no more lines, and the answer says why."""
+    monkeypatch.setattr(standing, "TAIL_IDENTITY_S", 0.01)
+    client = large.as_(f"leaver-{form}")
+    with client.stream("GET", "/api/v1/search", params={"q": "", "limit": 0, "format": form}) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        large.context.people.change(f"leaver-{form}", enabled=False)
+        rest = list(lines)
+    assert len(rest) < 2 * BLOCK.count(b"\n")
+    assert "the token is wrong, revoked or expired" in rest[-1]
+    wait_for(lambda: not large.app.state.searches)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_a_count_ends_with_the_right_to_see_it(large: Served, monkeypatch: pytest.MonkeyPatch, accept: str) -> None:
+    """401, or a ``problem`` where the answer has begun."""
+    monkeypatch.setattr(standing, "TAIL_IDENTITY_S", 0.01)
+    name = f"counter-{accept[:4]}"
+    client = large.as_(name)
+    with ThreadPoolExecutor(1) as other:
+        asked: dict[str, Any] = {"params": {"q": "/l[a-z]+e [0-9]+ w/ -zzz"}, "headers": {"Accept": accept}}
+        counting = other.submit(client.get, "/api/v1/search/count", **asked)
+        wait_for(lambda: large.app.state.searches[name])
+        large.context.people.change(name, enabled=False)
+        answer = counting.result(60)
+    assert answer.status_code == (401 if accept == "application/json" else 200)
+    assert "the token is wrong, revoked or expired" in answer.text
     wait_for(lambda: not large.app.state.searches)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from logferry.clock import ManualClock
 from logferry.errors import Busy, NotFound
@@ -22,8 +25,12 @@ from logferry.search.service import SearchRequest
 from logferry.server.people import Identity
 from logferry.server.scope import Scope
 from logferry.web import jobs as jobs_module
+from logferry.web import streams as streams_module
+from logferry.web.api import searches as searches_module
+from logferry.web.api import tail as tail_module
 from logferry.web.jobs import Job, Jobs
 from logferry.web.searching import Slots
+from logferry.web.streams import Streams
 from tests.web.served import Served, served, wait_for
 
 LINES = 3_000
@@ -271,6 +278,26 @@ def test_a_job_keeps_no_more_than_its_share(site: Served, monkeypatch: pytest.Mo
     assert "GET /api/v1/search" in done["why"]
 
 
+def test_a_job_without_room_still_tells_what_it_could_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its account is that of the search, with the files that failed before."""
+    monkeypatch.setattr(jobs_module, "SEARCH_JOB_BYTES_MAX", 10_000)
+    with served(tmp_path / "data") as own:
+        for n in range(3):
+            own.put("a", f"{n}.log", b"%d x\n" % n * 500)
+        own.put("a", "broken.log", b"x\n" * 50)
+        (tmp_path / "data" / "live" / "a" / "broken.log").write_bytes(b"x")
+        job_id = start(own.client, q="x", limit=0)["id"]
+        done = ended(own.client, job_id)
+        with own.client.stream("GET", f"/api/v1/searches/{job_id}/events") as answer:
+            kind, _, data = list(events(answer))[-1]
+    assert (done["state"], done["complete"]) == ("limit", False)
+    assert "broken.log" in done["errors"][0]
+    assert "it keeps no more hits" in done["why"]
+    assert (kind, data["reason"], data["hits"]) == ("done", "limit", done["hits"])
+    assert 0 < done["hits"] < 500
+    assert done["scanned_bytes"] < done["total_bytes"]
+
+
 def test_one_person_cannot_take_all_the_searches(site: Served) -> None:
     """Jobs and streams share the places of a person."""
     running = [start(site.client, q="slow -zzz", limit=0)["id"] for _ in range(SEARCH_PER_USER_MAX)]
@@ -284,6 +311,79 @@ def test_one_person_cannot_take_all_the_searches(site: Served) -> None:
         for job_id in running:
             site.client.delete(f"/api/v1/searches/{job_id}")
     wait_for(lambda: not site.app.state.searches["root"])
+
+
+def test_one_person_cannot_take_all_the_streams(site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followers of a job, of a file and searches count together; others have room, and a closed one gives it back."""
+    monkeypatch.setattr(streams_module, "STREAMS_PER_USER_MAX", 3)
+    monkeypatch.setattr(streams_module, "STREAMS_MAX", 4)
+    eager, other = site.as_("eager"), site.as_("other")
+    fid = site.put("web-01", "app.log", b"".join(b"word %d\n" % n for n in range(LINES)))
+    job = start(eager, q="slow -zzz", limit=0)
+    url = f"/api/v1/searches/{job['id']}/events"
+    held: list[Iterator[bytes]] = []
+    with contextlib.ExitStack() as opened:
+        for address in (url, url, f"/api/v1/tail?f={fid}"):
+            answer = opened.enter_context(eager.stream("GET", address))
+            held.append(answer.iter_raw())  # it hangs up when it is let go of
+            assert next(held[-1]).startswith(b":")
+        for address in (url, "/api/v1/search?q=database", "/api/v1/search/count?q=database", f"/api/v1/tail?f={fid}"):
+            refused = eager.get(address)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "5"), address
+            assert "eager has 3 open streams" in refused.json()["detail"]
+        assert other.get("/api/v1/search?q=database").status_code == 200
+    wait_for(lambda: eager.get("/api/v1/search?q=database").status_code == 200)
+    eager.delete(f"/api/v1/searches/{job['id']}")
+
+
+@pytest.mark.parametrize("kind", ["job", "tail"])
+def test_a_stream_that_finds_no_room_says_so(site: Served, kind: str) -> None:
+    """Its answer has begun when it opens: a ``problem`` event, not a broken connection."""
+    fid = site.put("db-01", "pg.log", b"word of the database\n")
+    jobs = Jobs(site.context.search, Slots(), ManualClock())
+    job = started(jobs, who(1), "database")
+    assert job.wait(20)
+
+    async def told() -> bytes:
+        streams = Streams()
+        streams.stop()
+        request = Request({"type": "http", "headers": []})
+        if kind == "job":
+            parts = searches_module._events(request, site.context, who(1), streams, job, 0)
+        else:
+            parts = tail_module._events(request, streams, site.context, who(1), fid, tail_module._Place(1, 0))
+        return b"".join([part async for part in parts])
+
+    (event, _, data) = next(events(httpx.Response(200, content=asyncio.run(told()))))
+    assert (event, data["status"]) == ("problem", 429)
+    assert not job.is_followed
+
+
+def test_a_follower_is_woken_once_however_much_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in the event loop does not grow with the hits; what comes after a look wakes again."""
+
+    async def waiting() -> list[int]:
+        loop = asyncio.get_running_loop()
+        news = searches_module._News()
+        calls = 0
+        plain = loop.call_soon_threadsafe
+
+        def counted(*arguments: Any, **more: Any) -> asyncio.Handle:
+            nonlocal calls
+            calls += 1
+            return plain(*arguments, **more)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+        seen = []
+        for _ in range(3):
+            for _ in range(1000):
+                news.wake()
+            await news.wait()
+            news.taken()
+            seen.append(calls)
+        return seen
+
+    assert asyncio.run(waiting()) == [1, 2, 3]
 
 
 def test_old_searches_go_when_new_ones_come(site: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from logferry.web import standing
 from logferry.web.api import tail as tail_module
 from tests.web.served import Served
 
@@ -142,7 +143,7 @@ def test_a_quiet_stream_says_that_it_lives(site: Served, monkeypatch: pytest.Mon
 
 def test_a_stream_ends_with_the_right_to_see_it(site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disabled person's stream says so and closes."""
-    monkeypatch.setattr(tail_module, "TAIL_IDENTITY_S", 0.05)
+    monkeypatch.setattr(standing, "TAIL_IDENTITY_S", 0.05)
     fid = site.put("t", "h.log", b"x\n")
     viewer = site.as_("tess")
     with viewer.stream("GET", "/api/v1/tail", params={"f": fid}) as answer:

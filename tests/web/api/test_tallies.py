@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from logferry.clock import SystemClock
 from logferry.limits import SEARCH_PER_USER_MAX
 from logferry.search import tallying
 from tests.web.served import Served, served, wait_for
@@ -129,6 +131,36 @@ def test_wrong_questions_are_refused(filled: Served, params: dict[str, str]) -> 
     assert answer.status_code == 400
     assert answer.json()["hint"]
     assert not filled.app.state.searches["root"]
+
+
+@pytest.mark.parametrize("kind", ["count", "histogram", "facets"])
+def test_bounds_that_cross_while_it_begins_cost_no_place(filled: Served, kind: str) -> None:
+    """``now`` is one moment for all of a question: it is answered or refused, and the place is free again."""
+    for moves in range(5):
+        clock = Hurried(TO_NS + (10 - moves) * 10**9)
+        filled.app.state.context = replace(filled.context, clock=clock)
+        try:
+            params = {"q": "refused", "from": "now-10s", "to": "2026-11-23T08:59:59Z"}
+            answer = filled.client.get(f"/api/v1/search/{kind}", params=params, timeout=COMPILING_S)
+        finally:
+            filled.app.state.context = filled.context
+        assert answer.status_code == (200 if moves else 400)
+        wait_for(lambda: not filled.app.state.searches)
+
+
+TO_NS = 1_795_424_400_000_000_000
+"""2026-11-23T09:00:00Z, where ``to`` ends."""
+
+
+class Hurried(SystemClock):
+    """A clock on which a second passes whenever somebody looks."""
+
+    def __init__(self, first_ns: int) -> None:
+        self._next_ns = first_ns
+
+    def now_ns(self) -> int:
+        self._next_ns += 10**9
+        return self._next_ns - 10**9
 
 
 def test_nobody_counts_what_they_may_not_see(filled: Served) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +26,9 @@ from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole
 
 _TIME = "RFC 3339 (`2026-11-23T08:15:00Z`), or as the language has it: `2026-11-23`, `08:15`, `now-2h`, `today`; UTC"
+
+Between: TypeAlias = tuple[int | None, int | None]
+"""Nanoseconds since 1970: ``since <= t < until``; None: without a bound."""
 
 
 class Where(BaseModel):
@@ -55,8 +58,8 @@ class Where(BaseModel):
         False, description="entries of several lines (stack traces) are one: they match, and are told, as a whole"
     )
 
-    def between(self, now_ns: int) -> tuple[int | None, int | None]:
-        """``from`` and ``to`` as nanoseconds since 1970: ``since <= t < until``; None where not given.
+    def between(self, now_ns: int) -> Between:
+        """``from`` and ``to``, for this ``now``.
 
         Raises:
             Refused: one of them is no time, or nothing lies between them.
@@ -67,9 +70,18 @@ class Where(BaseModel):
             raise Refused("from lies behind to", hint="exchange them")
         return since, until
 
-    def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
-        """As the search has it; set ``cancel`` to stop it. Raises BadQuery, Refused."""
-        since, until = self.between(context.clock.now_ns())
+    def request(
+        self, context: WebContext, who: Identity, cancel: threading.Event, between: Between | None = None
+    ) -> SearchRequest:
+        """As the search has it; set ``cancel`` to stop it.
+
+        ``between``: what ``between()`` told, if it was asked: asked again it may tell another time, or refuse.
+
+        Raises:
+            BadQuery: the query does not parse.
+            Refused: as ``between``.
+        """
+        since, until = self.between(context.clock.now_ns()) if between is None else between
         return SearchRequest(
             query=self.q,
             scope=who.scope,
@@ -98,9 +110,11 @@ class Asked(Where):
         """Whether whoever asks has set a limit."""
         return self.limit > 0 and "limit" in self.model_fields_set
 
-    def request(self, context: WebContext, who: Identity, cancel: threading.Event) -> SearchRequest:
+    def request(
+        self, context: WebContext, who: Identity, cancel: threading.Event, between: Between | None = None
+    ) -> SearchRequest:
         """As the search has it. Raises BadQuery, Refused."""
-        plain = super().request(context, who, cancel)
+        plain = super().request(context, who, cancel, between)
         return replace(
             plain,
             limit=self.limit or SEARCH_UNLIMITED,

@@ -19,6 +19,7 @@ from logferry.web.auth import Context, Viewer
 from logferry.web.eventforms import CSV, TEXT, EventWriter, Form
 from logferry.web.ranges import disposition
 from logferry.web.searching import Running, SearchAnswer, Slots
+from logferry.web.standing import Standing
 from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams
 
 router = APIRouter(tags=["search"])
@@ -94,7 +95,7 @@ async def search(
     search.
     """
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     slots: Slots = request.app.state.searches
     slot = slots.take(who.name)
     try:
@@ -110,4 +111,4 @@ async def search(
         suffix = "txt" if form == "text" else form
         headers["Content-Disposition"] = disposition("attachment", f"search.{suffix}")
     running = Running(events, wanted.cancel, context.clock)
-    return SearchAnswer(streams, slot, running, writer.write, writer.failed, headers)
+    return SearchAnswer(streams, Standing(request, context, who), slot, running, writer.write, writer.failed, headers)

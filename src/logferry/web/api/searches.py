@@ -14,17 +14,18 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from logferry.clock import rfc3339
-from logferry.errors import LogferryError, NotSignedIn, Refused
-from logferry.limits import SEARCH_PAGE_HITS_MAX, SEARCH_UNLIMITED, TAIL_IDENTITY_S, TAIL_PING_S
+from logferry.errors import LogferryError, Refused
+from logferry.limits import SEARCH_PAGE_HITS_MAX, SEARCH_UNLIMITED, TAIL_PING_S
 from logferry.server.people import Identity
 from logferry.web.api.asked import Asked
 from logferry.web.api.search import SSE_EXAMPLE
 from logferry.web.api.shapes import Search, SearchList
-from logferry.web.auth import Context, Viewer, identify
+from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.eventforms import event_json
 from logferry.web.jobs import Job, Jobs
-from logferry.web.streams import SSE, STREAM_HEADERS, Streams, sse
+from logferry.web.standing import Standing
+from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
 
 router = APIRouter(tags=["search"])
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -128,7 +129,7 @@ def hits(
 async def events(job_id: str, request: Request, context: Context, who: Viewer) -> StreamingResponse:
     """Its hits and progress as they come, from the first on. `Last-Event-ID` continues where a broken stream ended."""
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     job = jobs_of(request).get(who, job_id)
     last_id = request.headers.get("last-event-id", "")
     first = _number(last_id, "Last-Event-ID") if last_id else 0
@@ -148,26 +149,19 @@ def _number(text: str, what: str) -> int:
 async def _events(
     request: Request, context: WebContext, who: Identity, streams: Streams, job: Job, sent: int
 ) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    fresh = asyncio.Event()
-
-    def wake() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(fresh.set)
-
     clock = context.clock
-    said_s = checked_s = clock.monotonic_s()
+    standing = Standing(request, context, who)
+    news = _News()
     told = None
-    async with streams.opened("search"):
-        job.follow(wake)
-        try:
+    try:
+        async with streams.opened("search", who.name):
+            job.follow(news.wake)
+            said_s = clock.monotonic_s()
             yield b": searching\n\n"
             while not streams.stopping:
-                fresh.clear()
+                news.taken()
                 job.heard()
-                if clock.monotonic_s() - checked_s > TAIL_IDENTITY_S:
-                    checked_s = clock.monotonic_s()
-                    await streams.run(lambda: _still(request, context, who))
+                await standing.check(streams)
                 progress = job.progress
                 taken, is_last = job.hits(sent, _HITS_PER_PIECE)
                 parts = []
@@ -188,20 +182,39 @@ async def _events(
                 if is_last:
                     return
                 if not taken:
-                    await _woken(fresh)
-        except LogferryError as error:
-            yield sse("problem", {"detail": error.message, "hint": error.hint, "status": error.http_status})
-        finally:
-            job.unfollow(wake)
-            job.heard()
+                    await news.wait()
+    except LogferryError as error:  # the answer has begun: it ends with what went wrong
+        yield problem_event(error)
+    finally:
+        job.unfollow(news.wake)
+        job.heard()
 
 
-async def _woken(fresh: asyncio.Event) -> None:
-    """Wait for news, or long enough to look whether the program is about to end."""
-    try:
-        await asyncio.wait_for(fresh.wait(), 0.5)
-    except TimeoutError:
-        return
+class _News:
+    """Tells the event loop that a job has something new: once, however much it is and however busy the loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._fresh = asyncio.Event()
+        self._is_told = False
+
+    def wake(self) -> None:
+        """From any thread."""
+        if not self._is_told and not self._loop.is_closed():
+            self._is_told = True
+            self._loop.call_soon_threadsafe(self._fresh.set)
+
+    def taken(self) -> None:
+        """Before looking at what is new: what comes from now on wakes again."""
+        self._fresh.clear()
+        self._is_told = False
+
+    async def wait(self) -> None:
+        """For news, or long enough to look whether the program is about to end."""
+        try:
+            await asyncio.wait_for(self._fresh.wait(), 0.5)
+        except TimeoutError:
+            return
 
 
 def _end(job: Job, sent: int) -> bytes:
@@ -210,13 +223,6 @@ def _end(job: Job, sent: int) -> bytes:
     problem = job.problem
     hint = problem.hint if problem else "try again; the server's log has the reason"
     return sse("problem", {"detail": job.why, "hint": hint, "status": problem.http_status if problem else 500})
-
-
-def _still(request: Request, context: WebContext, who: Identity) -> None:
-    """A stream may outlive the session it began under: raises NotSignedIn when that is over."""
-    found = identify(request, context)
-    if found is None or found.user_id != who.user_id or found.scope != who.scope:
-        raise NotSignedIn("your session is over", hint="sign in again")
 
 
 def search_shape(job: Job) -> Search:

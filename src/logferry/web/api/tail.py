@@ -20,15 +20,16 @@ from starlette.responses import StreamingResponse
 from logferry.archive import LineRow
 from logferry.archive.records import GenerationRecord
 from logferry.compressed import form_by_name
-from logferry.errors import LogferryError, NotFound, NotSignedIn, Refused
-from logferry.limits import TAIL_IDENTITY_S, TAIL_PING_S, TAIL_POLL_S, TAIL_ROWS, TAIL_ROWS_BYTES
+from logferry.errors import LogferryError, NotFound, Refused
+from logferry.limits import TAIL_PING_S, TAIL_POLL_S, TAIL_ROWS, TAIL_ROWS_BYTES
 from logferry.server.people import Identity
 from logferry.web.api.files import Generation, checked_id
 from logferry.web.api.lines import row_json
-from logferry.web.auth import Context, Viewer, identify
+from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
-from logferry.web.streams import SSE, STREAM_HEADERS, Streams, sse
+from logferry.web.standing import Standing
+from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
 
 router = APIRouter(tags=["files"])
 _EVENT_ID = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
@@ -62,7 +63,7 @@ async def tail(
 ) -> StreamingResponse:
     """Follow a file. `Last-Event-ID` continues where a broken stream ended."""
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     last_id = request.headers.get("last-event-id", "")
     start = await run_in_threadpool(_start, context, who, checked_id(f), gen, from_, last_id)
     events = _events(request, streams, context, who, f, start)
@@ -84,39 +85,30 @@ async def _events(
     request: Request, streams: Streams, context: WebContext, who: Identity, fid: int, place: _Place
 ) -> AsyncIterator[bytes]:
     clock = context.clock
-    async with streams.opened("tail"):
-        pinged_s = checked_s = clock.monotonic_s()
-        yield b": following\n\n"
-        while not streams.stopping:
-            try:
-                if clock.monotonic_s() - checked_s > TAIL_IDENTITY_S:
-                    checked_s = clock.monotonic_s()
-                    await streams.run(lambda: _still(request, context, who))
+    standing = Standing(request, context, who)
+    try:
+        async with streams.opened("tail", who.name):
+            pinged_s = clock.monotonic_s()
+            yield b": following\n\n"
+            while not streams.stopping:
+                await standing.check(streams)
                 piece = await streams.run(lambda at=place: _look(context, who, fid, at))  # type: ignore[misc]
-            except LogferryError as error:
-                yield sse("problem", {"detail": error.message, "hint": error.hint, "status": error.http_status})
-                return
-            place = piece.place
-            now_s = clock.monotonic_s()
-            if piece.new_generation:
-                yield sse("gen", {"fid": fid, "gen": place.gen}, f"{place.gen}:0")
-            elif piece.rows:
-                rows = [row_json(row) for row in piece.rows]
-                data: dict[str, Any] = {"fid": fid, "gen": place.gen, "rows": rows, "next": place.byte}
-                yield sse("lines", data, f"{place.gen}:{place.byte}")
-            elif now_s - pinged_s >= TAIL_PING_S:
-                yield sse("ping", {"gen": place.gen, "next": place.byte})
-            else:
-                await streams.pause(TAIL_POLL_S)
-                continue
-            pinged_s = now_s
-
-
-def _still(request: Request, context: WebContext, who: Identity) -> None:
-    """A stream may outlive the session it began under: raises NotSignedIn when that is over."""
-    found = identify(request, context)
-    if found is None or found.user_id != who.user_id or found.scope != who.scope:
-        raise NotSignedIn("your session is over", hint="sign in again")
+                place = piece.place
+                now_s = clock.monotonic_s()
+                if piece.new_generation:
+                    yield sse("gen", {"fid": fid, "gen": place.gen}, f"{place.gen}:0")
+                elif piece.rows:
+                    rows = [row_json(row) for row in piece.rows]
+                    data: dict[str, Any] = {"fid": fid, "gen": place.gen, "rows": rows, "next": place.byte}
+                    yield sse("lines", data, f"{place.gen}:{place.byte}")
+                elif now_s - pinged_s >= TAIL_PING_S:
+                    yield sse("ping", {"gen": place.gen, "next": place.byte})
+                else:
+                    await streams.pause(TAIL_POLL_S)
+                    continue
+                pinged_s = now_s
+    except LogferryError as error:  # the answer has begun: it ends with what went wrong
+        yield problem_event(error)
 
 
 def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece:

@@ -86,14 +86,14 @@ async def archive_of(request: Request, form: Form, picked: Picked, context: Cont
 
 async def _archive(request: Request, form: Form, context: Context, who: Viewer, picks: Picks) -> StreamingResponse:
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
 
     def begun() -> Iterator[bytes]:
         taking = Taking(context, who, picks)
         return packed(form, taking.members(), agents=taking.agents(), made_ns=context.clock.now_ns())
 
     pieces = await run_in_threadpool(begun)
-    return Sending(streams, "archive", pieces, _headers(MEDIA_TYPES[form], f"{picks.name}.{form}"))
+    return Sending(streams, "archive", who.name, pieces, _headers(MEDIA_TYPES[form], f"{picks.name}.{form}"))
 
 
 @router.get(
@@ -118,7 +118,7 @@ async def export(
     could not be read to its end. Parquet has them in the column `raw`, such files in its metadata `logferry.errors`.
     """
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     picks = _picks(agent, path, fid, q)
 
     def begun() -> Iterator[bytes]:
@@ -129,7 +129,7 @@ async def export(
 
     pieces = await run_in_threadpool(begun)
     headers = _headers(NDJSON if form == "ndjson" else PARQUET, f"{picks.name}.{form}")
-    return Sending(streams, "export", pieces, headers)
+    return Sending(streams, "export", who.name, pieces, headers)
 
 
 def _headers(media_type: str, name: str) -> dict[str, str]:

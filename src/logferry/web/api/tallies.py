@@ -18,12 +18,13 @@ from logferry.limits import HISTOGRAM_BUCKETS_MAX, HISTOGRAM_BUCKETS_SHOWN
 from logferry.search.events import Progress
 from logferry.search.tally import FACETS, Buckets, FacetField, Histogram, Tally, TallyEvent
 from logferry.server.people import Identity
-from logferry.web.api.asked import Where, whole_of
+from logferry.web.api.asked import Between, Where, whole_of
 from logferry.web.api.shapes import SearchTally
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole, event_json, whole_json
 from logferry.web.searching import Running, SearchAnswer, Slots, last_of
+from logferry.web.standing import Standing
 from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams, ndjson, sse
 
 router = APIRouter(tags=["search"])
@@ -71,14 +72,14 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 _FIELDS = f"comma-separated: {', '.join(FACETS)}; `path` is agent/path"
 
-Between = tuple[int | None, int | None]
 WhereHere = Annotated[Where, Query()]
 
 
 @router.get("/search/count", responses=_RESPONSES)
 async def count(request: Request, context: Context, who: Viewer, where: WhereHere) -> Response:
     """How many lines match. `exact` is false when it ended early or a file could not be read: at least so many do."""
-    return await _tallied(request, context, who, where, None, ())
+    between = where.between(context.clock.now_ns())
+    return await _tallied(request, context, who, where, between, None, ())
 
 
 @router.get("/search/histogram", responses=_RESPONSES)
@@ -95,14 +96,14 @@ async def histogram(
 
     More than 10,000 buckets become wider ones: `step_s` says how wide they are.
     """
-    since, until = where.between(context.clock.now_ns())
+    between = since, until = where.between(context.clock.now_ns())
     wanted = Buckets(
         step_s=_WIDTHS_S[by],
         start_s=None if since is None else since // _NS,
         end_s=None if until is None else -(-until // _NS),
         shown=buckets,
     )
-    return await _tallied(request, context, who, where, wanted, _fields(facets))
+    return await _tallied(request, context, who, where, between, wanted, _fields(facets))
 
 
 @router.get("/search/facets", responses=_RESPONSES)
@@ -114,7 +115,8 @@ async def facets(
     fields: Annotated[str, Query(max_length=64, description=_FIELDS)] = "agent,path",
 ) -> Response:
     """Matching lines by agent, file and the like: the values with the most, and how many all others have (`other`)."""
-    return await _tallied(request, context, who, where, None, _fields(fields))
+    between = where.between(context.clock.now_ns())
+    return await _tallied(request, context, who, where, between, None, _fields(fields))
 
 
 def _fields(text: str) -> tuple[FacetField, ...]:
@@ -127,15 +129,16 @@ async def _tallied(
     context: WebContext,
     who: Identity,
     where: Where,
+    between: Between,
     wanted: Buckets | None,
     fields: Sequence[FacetField],
 ) -> Response:
     streams: Streams = request.app.state.streams
-    streams.check_room()
+    streams.check_room(who.name)
     slots: Slots = request.app.state.searches
     slot = slots.take(who.name)
     try:
-        asked = where.request(context, who, threading.Event())
+        asked = where.request(context, who, threading.Event(), between)
         events, whole = await run_in_threadpool(
             lambda: (context.search.tally(asked, histogram=wanted, facets=fields), whole_of(context, who))
         )
@@ -143,13 +146,13 @@ async def _tallied(
         slot.give_back()
         raise
     running = Running[TallyEvent](events, asked.cancel, context.clock)
-    between = where.between(context.clock.now_ns())
+    standing = Standing(request, context, who)
     accepted = request.headers.get("accept", "")
     if SSE in accepted or NDJSON in accepted:
         writer = _Writer(between, whole, as_sse=SSE in accepted)
         headers = STREAM_HEADERS | {"Content-Type": SSE if writer.as_sse else NDJSON}
-        return SearchAnswer(streams, slot, running, writer.write, writer.failed, headers)
-    last = await last_of(request, streams, slot, running)
+        return SearchAnswer(streams, standing, slot, running, writer.write, writer.failed, headers)
+    last = await last_of(request, streams, standing, slot, running)
     if not isinstance(last, Tally):  # nobody is there to read it
         return Response(status_code=204)
     return JSONResponse(tally_json(last, between, whole))

@@ -17,7 +17,8 @@ const STOPPED = {
   complete: "",
   limit: "these are the newest; it stopped at the limit you set",
   time: "stopped at the time limit: there may be more",
-  cancelled: "stopped by you",
+  cancelled: "stopped by the server: there may be more",
+  you: "stopped by you",
   cut: "the connection broke: there may be more",
 };
 
@@ -64,7 +65,7 @@ class Results {
       }
       if (this.#running) this.#done({ reason: "cut", errors: [] });
     } catch (error) {
-      if (error.name === "AbortError") this.#done({ ...this.#progress, reason: "cancelled", errors: [] });
+      if (error.name === "AbortError") this.#done({ ...this.#progress, reason: "you", errors: [] });
       else this.#failed(error);
     }
   }
@@ -189,7 +190,7 @@ class Results {
       ? `${count(event.copies)} compressed ${event.copies === 1 ? "copy" : "copies"} not searched twice` : "";
     const facts = [this.#scanned(this.#progress), copies, `${seconds} s`, why].filter(Boolean).join(" · ");
     this.words.replaceChildren(el("strong", {}, this.#found()), ` · ${facts}`);
-    if (event.reason === "cut" || event.reason === "time") this.#offerRetry();
+    if (["cut", "time", "cancelled"].includes(event.reason)) this.#offerRetry();
     if (event.errors?.length) this.#showErrors(event.errors);
     if (!this.#hits) this.#nothing(event);
     this.#offerZip();

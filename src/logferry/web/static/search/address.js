@@ -19,11 +19,11 @@ export function quoted(value) {
     ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 
-/** `q` and one term more. What has an OR at its top is put into brackets first. */
+/** `q` and one term more. What may have an OR at its top is put into brackets first: where it has none they do no harm. */
 export function withTerm(q, term) {
   const held = q.trim();
   if (!held) return term;
-  return / OR /.test(held) ? `(${held}) ${term}` : `${held} ${term}`;
+  return /\bOR\b/.test(held) ? `(${held}) ${term}` : `${held} ${term}`;
 }
 
 /** The term for a value of a facet; `no` is its opposite. */
@@ -32,10 +32,34 @@ export function facetTerm(field, value, no = false) {
   return `${no ? "-" : ""}${name}${quoted(value)}`;
 }
 
-/** `q` without the terms that choose files. */
+// One term of a query that is nothing but terms: a name, then a phrase, a regular expression (not for a path, which has
+// slashes) or a word.
+const TERM = new RegExp([
+  String.raw`\s*(?<term>[-!]*(?:(?<name>@{0,2}[\w.-]+):(?:[<>]=?|=)?)?`,
+  String.raw`(?:"(?:\\.|[^"\\])+"|(?<!\bpath:=?)/(?:\\.|[^/\\])+/[imsc]*|(?:\\(?:.|$)|[^\s()"'\\])+))(?=\s|$)\s*`,
+].join(""), "sy");
+const KEYWORDS = new Set(["AND", "OR", "NOT"]);
+const CHOOSE_FILES = new Set(["agent", "path", "file", "ext", "size", "modified", "received", "tag", "sha256"]);
+
+/** The terms of `q` as {term, name}; null where it is more than a row of terms. */
+function terms(q) {
+  const found = [];
+  TERM.lastIndex = 0;
+  while (TERM.lastIndex < q.length) {
+    const next = TERM.exec(q);
+    if (!next || KEYWORDS.has(next.groups.term)) return null;
+    found.push(next.groups);
+  }
+  return found;
+}
+
+/** `q` without the terms that choose files; "" where nothing is left, or where they cannot just be left out. */
 export function withoutFiles(q) {
-  const fields = /(^|\s)[-!]?(agent|path|file|ext|size|modified|received):(=?"(\\.|[^"\\])*"|\S+)/g;
-  return q.replace(fields, " ").replace(/\s+/g, " ").trim();
+  const held = q.trim();
+  const all = terms(held);
+  if (!all) return "";
+  const kept = all.filter((each) => !CHOOSE_FILES.has(each.name));
+  return kept.length === all.length ? held : kept.map((each) => each.term).join(" ");
 }
 
 /** What the API is asked, from the data of the page. */

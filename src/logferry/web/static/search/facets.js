@@ -1,5 +1,6 @@
 // Where the lines are that match: agents, files, levels, each a way to a narrower question.
 
+import { shown } from "../log/ansi.js";
 import { paintText } from "../log/row.js";
 import { count, el } from "../text.js";
 import { facetTerm, pageWith, withTerm } from "./address.js";
@@ -26,7 +27,7 @@ function valueElement(field, value, lines, q) {
     return row;
   }
   const to = (no) => pageWith({ q: withTerm(q, facetTerm(field, value, no)) });
-  const words = `${NAMES[field]} ${value}`;
+  const words = `${NAMES[field]} ${shown(value)}`;
   row.append(
     el("a", { class: "to", href: to(false), title: `Only ${words}` }, name, el("span", { class: "num" }, count(lines))),
     el("a", { class: "not", href: to(true), title: `Without ${words}`, "aria-label": `Without ${words}` }, "−"));

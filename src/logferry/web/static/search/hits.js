@@ -4,6 +4,7 @@ import { BASE } from "../api.js";
 import { paintText, unitSpans } from "../log/row.js";
 import { count, el, icon } from "../text.js";
 import { facetTerm, pageWith, withTerm } from "./address.js";
+import { Lines } from "./lines.js";
 
 const SHOWN_AT_FIRST = 5;
 const SHOWN_MORE = 50;
@@ -24,20 +25,15 @@ function lineElement(tag, props, number, text, spans = []) {
   return el(tag, props, el("span", { class: "hn" }, number ? String(number) : ""), body);
 }
 
-/** A hit with those lines around it that are not shown yet. */
-function hitElements(hit, shown) {
-  const around = (rows) => rows.filter((row) => !shown.has(row.b)).map((row) => {
-    shown.add(row.b);
-    return lineElement("div", { class: "hit-line around" }, row.n, row.s);
-  });
+/** The lines of a hit, or one around it. */
+function elementsOf(hit, isHit) {
+  if (!isHit) return [lineElement("div", { class: "hit-line around" }, hit.n, hit.s)];
   const text = hit.s_from > 0 ? `…${hit.s}` : hit.s;
   const spans = unitSpans(hit.s, hit.spans).map(([from, to]) => (hit.s_from > 0 ? [from + 1, to + 1] : [from, to]));
   const [first, ...others] = linesOf(hit.cut ? `${text}…` : text, spans);
   return [
-    ...around(hit.before),
     lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, ...first),
     ...others.map((line, i) => lineElement("div", { class: "hit-line" }, hit.n && !hit.s_from ? hit.n + i + 1 : null, ...line)),
-    ...around(hit.after),
   ];
 }
 
@@ -58,8 +54,8 @@ export class Group {
   #hits = [];
   #shown = 0;
   #limit = SHOWN_AT_FIRST;
-  #around = new Set();
-  #lines = el("div", { class: "hit-lines" });
+  #known = 0;
+  #lines = new Lines(elementsOf);
   #number = el("span", { class: "num" });
   #more = el("button", { class: "more", type: "button", hidden: true, onclick: () => this.#showMore() });
 
@@ -76,7 +72,7 @@ export class Group {
     this.element = el("section", { class: "card group" },
       el("header", {}, icon("file"), open, this.#number,
         el("span", { class: "ways" }, link(false, "Only this file", "only"), link(true, "Without this file", "not"))),
-      this.#lines, this.#more);
+      this.#lines.element, this.#more);
   }
 
   add(hit) {
@@ -85,14 +81,11 @@ export class Group {
 
   draw() {
     const fresh = this.#hits.slice(this.#shown, this.#limit);
-    for (const hit of fresh) {
-      const lines = hitElements(hit, this.#around);
-      if (this.#lines.childElementCount && (hit.before.length || hit.after.length)) {
-        this.#lines.append(el("div", { class: "hit-line gap", "aria-hidden": "true" }));
-      }
-      this.#lines.append(...lines);
-    }
+    for (const hit of fresh) this.#lines.add(hit);
     this.#shown += fresh.length;
+    // Lines around them may be hits whose turn has not come: those that were there before, or came since the last time.
+    for (const hit of this.#hits.slice(fresh.length ? this.#shown : this.#known)) this.#lines.known(hit);
+    this.#known = this.#hits.length;
     this.#number.textContent = `${count(this.#hits.length)} ${this.#hits.length === 1 ? "hit" : "hits"}`;
     const left = this.#hits.length - this.#shown;
     this.#more.hidden = left === 0;
