@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.compressed import form_by_name
-from logferry.errors import Damaged, NotFound
 from logferry.limits import SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD
 from logferry.search.events import Done, Event, Hit, Reason
 from logferry.search.hits import HitMaker
 from logferry.search.indexed.ahead import ahead
-from logferry.search.indexed.lookup import Lookup
+from logferry.search.indexed.lookup import UNREADABLE, Lookup
 from logferry.search.indexed.pieces import Opened, RunLines, RunSource
 from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.view import View
@@ -114,7 +113,7 @@ class Finding(Running):
         if view is not None:
             try:
                 runs, ranks = lookup.hot_runs(view)
-            except (Damaged, NotFound) as error:
+            except UNREADABLE as error:
                 lookup.lost(view, error)
                 view = None
         if view is None:
@@ -169,7 +168,7 @@ class Finding(Running):
             return None
         try:
             lines = Lines(view.content(run))
-        except (Damaged, NotFound):
+        except UNREADABLE:
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         if known is not None:
             return (lines, known) if len(known) == len(lines) else None

@@ -17,7 +17,7 @@ from logferry.archive.index import MAYBE, YES
 from logferry.archive.index.timecolumn import seconds_of
 from logferry.clock import Clock
 from logferry.compressed import form_by_name
-from logferry.errors import Damaged, LogferryError, NotFound
+from logferry.errors import LogferryError, NotFound
 from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES, TALLY_SO_FAR_S
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
@@ -25,7 +25,7 @@ from logferry.search.executor import Crew, Found, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
-from logferry.search.indexed.lookup import Learned, Lookup, row_states, run_counts
+from logferry.search.indexed.lookup import UNREADABLE, Learned, Lookup, row_states, run_counts
 from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.timing import count_times, expect_times
@@ -183,7 +183,7 @@ class Tallying(Running):
                 found.append(one)
                 if self._times is not None:
                     expect_times(self._times, view, one.answer, one.some)
-        except (Damaged, NotFound) as error:
+        except UNREADABLE as error:
             lookup.lost(view, error)
             return None
         return found
@@ -197,7 +197,7 @@ class Tallying(Running):
         try:
             runs = self._to_read(asked, read)
             counted = 0 if self._levels is not None else self._known(asked)
-        except (Damaged, NotFound) as error:
+        except UNREADABLE as error:
             lookup.lost(view, error)
             self._read_all(asked)
             return None
@@ -347,7 +347,7 @@ class Tallying(Running):
             return None
         try:
             lines = Lines(view.content(run))
-        except (Damaged, NotFound):
+        except UNREADABLE:
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         return lines, self.matching(self.selection.nodes[asked.node])(lines, self.check)
 
@@ -355,7 +355,7 @@ class Tallying(Running):
         """Count the lines of a run that match. None: the generation's reader has to be asked for their times."""
         try:
             seconds = self._seconds(asked.view, run)
-        except (Damaged, NotFound):
+        except UNREADABLE:
             return None
         self._count(self._rank(asked.view, run), int(np.count_nonzero(marks)))
         if seconds is not None and self._times is not None:
