@@ -408,3 +408,35 @@ def test_a_store_that_does_not_answer_ends_no_search(
             assert counted.lines == 2 or counted.errors
     monkeypatch.undo()
     assert all(grown.archive.indexed(record.id) is not None for record in grown.segments())
+
+
+def starts(service: SearchService, request: SearchRequest) -> list[tuple[int, int]]:
+    """The bars of an hourly histogram that are not empty: when they begin, in seconds, and how high they are."""
+    found = tally(service, request, Buckets(3600)).histogram
+    assert found is not None
+    return [(start, count) for start, count in found.counts if count]
+
+
+def test_a_histogram_is_of_the_times_that_a_search_reads(damaged: Grown) -> None:
+    """Not of those that an index knew: in another zone, or before the file grew and its years became others."""
+    grown, agent = damaged, "db-1"
+    zoned = b"".join(b"2023-11-14 %02d:%02d:00 tick %d\n" % (n // 60, n % 60, n) for n in range(24 * 60)) * 20
+    yearless = b"".join(b"Oct  8 %02d:%02d:00 host app: tock %d\n" % (n // 60, n % 60, n) for n in range(24 * 60)) * 20
+    grown.put(agent, "clock.log", zoned)
+    grown.put(agent, "syslog", yearless)
+    grown.put(agent, "small.log", zoned[:2000])
+    grown.seal()
+    with_index = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    without = SearchService(grown.archive, grown.catalog, clock=grown.clock, indexed=False)
+    tick, tock = SearchRequest("tick", EVERYTHING), SearchRequest("tock", EVERYTHING)
+    first = starts(with_index, tick)
+    assert first == starts(without, tick)
+    assert starts(with_index, tock) == starts(without, tock)
+    grown.catalog.agents.change(agent, zone="Asia/Tokyo")
+    assert starts(with_index, tick) == starts(without, tick) != first
+    grown.catalog.agents.change(agent, zone="UTC")
+    assert starts(with_index, tick) == first
+    before = starts(with_index, tock)
+    grown.clock.advance(500 * 86_400)
+    grown.put(agent, "syslog", b"Feb 20 00:00:00 host app: tock\n", append=True)
+    assert starts(with_index, tock) == starts(without, tock) != before

@@ -130,7 +130,7 @@ class Tallying(Running):
         asked: list[_Asked] = []
         direct = chosen & snapshot.is_in_part
         for segment, ranks in snapshot.ranks_in.items():
-            if not (self.takes_all or chosen[ranks].any()):
+            if not len(ranks) or not (self.takes_all or chosen[ranks].any()):
                 continue
             found = self._ask(lookup, segment)
             if found is None:
@@ -176,16 +176,24 @@ class Tallying(Running):
         if packed:
             node_of[np.isin(ranks, packed)] = -1  # it is their text that is searched
         found: list[_Asked] = []
+        odd = np.zeros(view.count, np.bool_)
+        """Runs that may hold what is counted, but whose times the index does not know: they are read."""
         try:
+            timely = None if self._times is None else lookup.timely(view)
             for number in np.unique(node_of[node_of >= 0]).tolist():
                 node = selection.nodes[number]
-                one = _Asked(view, number, is_text_only(node), node_of == number, lookup.answer(view, node))
+                mine, answer = node_of == number, lookup.answer(view, node)
+                if timely is not None:
+                    odd |= mine & ~timely & answer.hot[view.granule]
+                    mine &= timely | ~answer.hot[view.granule]
+                one = _Asked(view, number, is_text_only(node), mine, answer)
                 found.append(one)
                 if self._times is not None:
                     expect_times(self._times, view, one.answer, one.some)
         except UNREADABLE as error:
             lookup.lost(view, error)
             return None
+        self._read_runs(view, odd)
         return found
 
     # One segment -----------------------------------------------------------------------------------------------------
@@ -199,7 +207,7 @@ class Tallying(Running):
             counted = 0 if self._levels is not None else self._known(asked)
         except UNREADABLE as error:
             lookup.lost(view, error)
-            self._read_all(asked)
+            self._read_runs(asked.view, asked.mine)
             return None
         self.found += counted
         self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
@@ -279,9 +287,8 @@ class Tallying(Running):
             learned.add(run, marks)
         self.scanned_bytes += int(view.length[run])
 
-    def _read_all(self, asked: _Asked) -> None:
-        view = asked.view
-        for run in np.flatnonzero(asked.mine).tolist():
+    def _read_runs(self, view: View, runs: Bools) -> None:
+        for run in np.flatnonzero(runs).tolist():
             start = int(view.offset[run])
             self._unread[self._rank(view, run)].append((start, start + int(view.length[run])))
 

@@ -118,6 +118,23 @@ class Lookup:
             self._trust[view.id] = np.bincount(trusted, minlength=len(view.runs_in)) == view.runs_in
         return self._trust[view.id]
 
+    def timely(self, view: View) -> Bools:
+        """The runs that are searched and whose times in the index are those of their text today.
+
+        A generation that lies in this segment whole has not grown since; of others a sample decides. Raises Damaged.
+        """
+        snapshot = self._selection.snapshot
+        ranks = view.ranks(snapshot)
+        held = np.bincount(ranks[ranks >= 0], view.length[ranks >= 0], len(snapshot.files)).astype(np.int64)
+        known: list[int] = []
+        for rank in np.unique(ranks[ranks >= 0]).tolist():
+            file = snapshot.files[rank]
+            if self._selection.node_of[rank] < 0 or view.segment.zone != self._archive.zone_of(file.agent):
+                continue
+            if held[rank] == file.size or agree(self._archive, view, file):
+                known.append(rank)
+        return np.isin(ranks, known)
+
     def _of_filter(self, view: View, index: SegmentIndex, wanted: Filter) -> Candidates:
         """All lines may match. Of times it is sure, in granules that lie inside or outside of what is asked for."""
         if wanted.name != "time":
