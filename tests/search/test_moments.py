@@ -63,8 +63,25 @@ def test_fractions_of_a_second_are_kept(fraction: str, low_ns: int, length_ns: i
 @pytest.mark.parametrize(
     "text",
     [
+        "2026-11-23T08:15+02:00",
+        "2026-11-23T08:15:30+02:00",
+        "2026-11-23 08:15:30.25+05:30",
+        "2026-11-23t08:15:30+00:00",
+    ],
+)
+def test_a_plus_that_an_address_made_a_space_is_a_plus(text: str) -> None:
+    """``+`` stands for a space there, and is seldom escaped."""
+    assert moment(text.replace("+", " "), "from", NOW) == moment(text, "from", NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "",
         "x",
+        "08:15 02:00",
+        "2026-11-23 08:15 2:00",
+        "2026-11-23T08:15Z 02:00",
         "2026-13-01",
         "2026-11-31T00:00:00Z",
         "25:00",

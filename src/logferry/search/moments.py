@@ -12,6 +12,8 @@ from logferry.search.query.values import Span, span
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_PLUS_LOST = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+) ([0-9]{2}:[0-9]{2})")
+"""A ``+`` that was not escaped in an address arrives as a space."""
 _FINER = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}")
 
 
@@ -21,7 +23,7 @@ def moment(text: str, name: str, now_ns: int) -> Span:
     Raises:
         Refused: it is no time; ``name`` is the parameter that the message names.
     """
-    text = text.strip()
+    text = _PLUS_LOST.sub(r"\1+\2", text.strip())
     if _RFC3339.fullmatch(text) or _FINER.fullmatch(text):
         found = _exact(text)
         if found is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -177,8 +178,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  #
 """What a spreadsheet takes for the beginning of something to compute."""
 
 
+_CUT = re.compile(r"""([;\t\r\n]"*)(?=[=+\-@＝＋－＠])""")
+"""Where a spreadsheet that takes ``;`` (many languages do) or a tab for the end of a cell, and so passes over the
+quotes around it, begins another one with something to compute."""
+
+
 def _csv_row(cells: Iterable[str | int]) -> bytes:
-    """One row (RFC 4180). A text that a spreadsheet would compute gets ``'`` in front; numbers are what they are."""
+    """One row (RFC 4180). Where a spreadsheet would compute, ``'`` stands in front; numbers are what they are."""
     line = io.StringIO()
     csv.writer(line).writerow([_inert(cell) if isinstance(cell, str) else cell for cell in cells])
     return line.getvalue().encode("utf-8", "backslashreplace")
@@ -186,7 +192,8 @@ def _csv_row(cells: Iterable[str | int]) -> bytes:
 
 def _inert(text: str) -> str:
     text = text.replace("\0", "\u2400")  # readers of CSV end at it
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    inert = _CUT.sub(r"\1'", text)
+    return f"'{inert}" if text.startswith(_FORMULA) else inert
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------

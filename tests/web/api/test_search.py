@@ -168,6 +168,67 @@ def test_an_entry_is_all_its_lines(site: Served) -> None:
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(1)", "\t=1", "\r=1", '"quoted", and more', "plain", "＝1+1"]
 
 
+CUT = {
+    " a;=cmd|'/C calc'!A0": " a;'=cmd|'/C calc'!A0",
+    'a;"=1+1"': 'a;"\'=1+1"',
+    "a\t+1\t-2": "a\t'+1\t'-2",
+    "=1;@SUM(1)": "'=1;'@SUM(1)",
+    "a;\uff1d1": "a;'\uff1d1",
+    "(compatible; +http://e/bot) a=b;c-d": "(compatible; +http://e/bot) a=b;c-d",
+}
+
+
+def test_csv_computes_nothing_where_another_sign_ends_cells(site: Served) -> None:
+    """Many languages' spreadsheets cut at ``;``, whatever quotes stand around it."""
+    site.put("cuts", "a.log", "".join(f"{text}\n" for text in CUT).encode())
+    asked = {"q": "", "agent": "cuts", "format": "csv", "order": "oldest"}
+    answer = site.client.get("/api/v1/search", params=asked).raise_for_status()
+    _, *rows = csv.reader(io.StringIO(answer.text, newline=""))
+    assert [row[5] for row in rows] == list(CUT.values())
+
+
+ROUTES = ("/api/v1/search", "/api/v1/search/count", "/api/v1/search/histogram", "/api/v1/search/facets")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_unknown_parameters_are_refused_by_name(site: Served, fids: dict[str, int], route: str) -> None:
+    """A misspelt one would be passed over; all that are documented are known."""
+    refused = site.client.get(route, params={"q": "error", "agnet": "web-01"})
+    assert (refused.status_code, refused.json()["hint"]) == (400, "did you mean 'agent'?")
+    assert "agnet" in refused.json()["detail"]
+    assert site.client.get(route, params={"limit\x1b": "1"}).json()["detail"].isprintable()
+    usual = {"from": "2026-11-23", "to": "2026-11-24", "fid": "1", "gen": "1", "limit": "5", "context": "1"}
+    usual |= {"order": "oldest", "format": "ndjson", "by": "hour", "buckets": "5", "facets": "agent", "fields": "agent"}
+    documented = [
+        each["name"]
+        for each in site.client.get("/api/v1/openapi.json").json()["paths"][route]["get"]["parameters"]
+        if each["in"] == "query"
+    ]
+    assert {"q", "from", "to", "case"} <= set(documented)
+    given = {name: usual.get(name, "false" if name in ("case", "entries", "download") else "") for name in documented}
+    site.client.get(route, params=given, timeout=180).raise_for_status()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_since_and_until_are_other_names_of_from_and_to(site: Served, route: str) -> None:
+    """They narrow the time as well; both at once are refused."""
+    site.put("times", "a.log", b"2026-11-23T08:00:00Z x\n2026-11-23T09:00:00Z x\n2026-11-23T10:00:00Z x\n")
+
+    def lines(address: str) -> int:
+        answer = site.client.get(f"{route}?q=x&agent=times{address}", timeout=180).raise_for_status()
+        if route.endswith("/search"):
+            return answer.text.count('"type":"hit"')
+        found: int = answer.json()["total"]
+        return found
+
+    assert lines("") == 3
+    assert lines("&since=2026-11-23T09:00:00Z") == lines("&from=2026-11-23T09:00:00Z") == 2
+    assert lines("&until=2026-11-23T08:30:00Z") == 1
+    assert lines("&from=2026-11-23T10:30:00+02:00&until=2026-11-23T09:30:00Z") == 1
+    both = site.client.get(f"{route}?from=now-1h&since=now-2h")
+    assert (both.status_code, both.json()["detail"]) == (400, "since is another name of from")
+
+
 def test_csv_computes_nothing(site: Served) -> None:
     """What a spreadsheet would take for a formula begins with a quote; everything else is as it was."""
     site.put("sheet", "=evil.csv", "".join(f"{text} cell\n" for text in FORMULAS).encode())
@@ -182,7 +243,8 @@ def test_csv_computes_nothing(site: Served) -> None:
     assert [int(row[3]) for row in rows] == list(range(1, len(FORMULAS) + 1))
     for row, text in zip(rows, FORMULAS, strict=True):
         begins = text.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))
-        assert row[5] == ("'" if begins else "") + f"{text} cell"
+        inner = text.replace("\t=", "\t'=").replace("\r=", "\r'=")
+        assert row[5] == ("'" if begins else "") + f"{inner} cell"
 
 
 @pytest.mark.parametrize("form", ["text", "csv"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 
 from logferry.errors import Refused
 from logferry.limits import (
@@ -19,9 +20,11 @@ from logferry.limits import (
     SEARCH_TIME_CHARS_MAX,
     SEARCH_UNLIMITED,
 )
+from logferry.names import shown
 from logferry.search.moments import moment
 from logferry.search.service import SearchRequest
 from logferry.server.people import Identity
+from logferry.settings import near
 from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole
 
@@ -134,3 +137,22 @@ def whole_of(context: WebContext, who: Identity) -> Whole | None:
 
 AskedHere = Annotated[Asked, Query()]
 """As parameters of the address."""
+
+
+def only(model: type[BaseModel], *others: str) -> Any:
+    """Dependency: refuses parameters of the address that are not those of ``model`` or among ``others``.
+
+    A misspelt one would be passed over, and the answer would be that of another question.
+    """
+    aliases = {name: field.alias or name for name, field in model.model_fields.items()}
+    known = {*aliases, *aliases.values(), *others}
+
+    def check(request: Request) -> None:
+        given = set(request.query_params)
+        for name in request.query_params:
+            if name not in known:
+                raise Refused(f"there is no parameter {shown(name)!r}", hint=near(name, known))
+            if aliases.get(name, name) != name and aliases[name] in given:
+                raise Refused(f"{name} is another name of {aliases[name]}", hint="give one of them")
+
+    return Depends(check)

@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from logferry.limits import QUERY_CHARS_MAX
 from logferry.search.query import canonical, chips, parse
-from logferry.web.api.asked import AskedHere, whole_of
+from logferry.web.api.asked import Asked, AskedHere, only, whole_of
 from logferry.web.api.shapes import Chip, ParsedQuery, QueryHint
 from logferry.web.auth import Context, Viewer
 from logferry.web.eventforms import CSV, TEXT, EventWriter, Form
@@ -78,7 +78,12 @@ def parse_query(body: QueryText, _who: Viewer) -> ParsedQuery:
     )
 
 
-@router.get("/search", response_class=StreamingResponse, responses=_RESPONSES)
+@router.get(
+    "/search",
+    response_class=StreamingResponse,
+    responses=_RESPONSES,
+    dependencies=[only(Asked, "format", "download")],
+)
 async def search(
     request: Request,
     context: Context,

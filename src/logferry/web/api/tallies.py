@@ -18,7 +18,7 @@ from logferry.limits import HISTOGRAM_BUCKETS_MAX, HISTOGRAM_BUCKETS_SHOWN
 from logferry.search.events import Progress
 from logferry.search.tally import FACETS, Buckets, FacetField, Histogram, Tally, TallyEvent
 from logferry.server.people import Identity
-from logferry.web.api.asked import Between, Where, whole_of
+from logferry.web.api.asked import Between, Where, only, whole_of
 from logferry.web.api.shapes import SearchTally
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
@@ -75,14 +75,14 @@ _FIELDS = f"comma-separated: {', '.join(FACETS)}; `path` is agent/path"
 WhereHere = Annotated[Where, Query()]
 
 
-@router.get("/search/count", responses=_RESPONSES)
+@router.get("/search/count", responses=_RESPONSES, dependencies=[only(Where)])
 async def count(request: Request, context: Context, who: Viewer, where: WhereHere) -> Response:
     """How many lines match. `exact` is false when it ended early or a file could not be read: at least so many do."""
     between = where.between(context.clock.now_ns())
     return await _tallied(request, context, who, where, between, None, ())
 
 
-@router.get("/search/histogram", responses=_RESPONSES)
+@router.get("/search/histogram", responses=_RESPONSES, dependencies=[only(Where, "by", "buckets", "facets")])
 async def histogram(
     request: Request,
     context: Context,
@@ -106,7 +106,7 @@ async def histogram(
     return await _tallied(request, context, who, where, between, wanted, _fields(facets))
 
 
-@router.get("/search/facets", responses=_RESPONSES)
+@router.get("/search/facets", responses=_RESPONSES, dependencies=[only(Where, "fields")])
 async def facets(
     request: Request,
     context: Context,
