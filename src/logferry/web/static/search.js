@@ -191,6 +191,7 @@ class Results {
     this.words.replaceChildren(el("strong", {}, this.#found()), ` · ${facts}`);
     if (event.reason === "cut" || event.reason === "time") this.#offerRetry();
     if (event.errors?.length) this.#showErrors(event.errors);
+    if (event.remarks?.length) this.#showRemarks(event.remarks);
     if (!this.#hits) this.#nothing(event);
     this.#offerZip();
   }
@@ -249,6 +250,15 @@ class Results {
       return item;
     });
     this.#notice("warn", `${count(errors.length)} ${errors.length === 1 ? "file" : "files"} could not be searched`, ...list);
+  }
+
+  #showRemarks(remarks) {
+    const list = remarks.map((remark) => {
+      const item = el("p", {});
+      paintText(item, remark);
+      return item;
+    });
+    this.#notice("info", "Nothing was missed, but something is wrong", ...list);
   }
 
   #failed(error) {
