@@ -112,11 +112,12 @@ def test_a_search_is_done_here_whatever_is_wrong_with_the_cluster(
         wanted = tally(SearchService(grown.archive, grown.catalog, clock=grown.clock), request, Buckets(3600))
         helped = SearchService(grown.archive, grown.catalog, clock=grown.clock, crew=crew)
 
-        def same() -> None:
+        def same(*, is_remarked: bool = True) -> None:
             helped.forget_answers()
             found = tally(helped, request, Buckets(3600))
             assert (found.lines, found.histogram, found.facets) == (wanted.lines, wanted.histogram, wanted.facets)
-            assert found.exact
+            assert (found.exact, found.errors) == (True, ())
+            assert any("it was done here" in remark for remark in found.remarks) is is_remarked
 
         same()  # nobody was ever there
         with running(*scheduler):
@@ -127,7 +128,7 @@ def test_a_search_is_done_here_whatever_is_wrong_with_the_cluster(
         same()
         with running(*scheduler), running(*worker, LOGFERRY_ARCHIVE__ROOT=str(tmp_path)):
             wait_for_workers(cluster, 1)
-            same()
+            same(is_remarked=False)
 
 
 def wait_for(why: str, cluster: Cluster) -> None:

@@ -140,9 +140,11 @@ def account(begin: str, done: Row, seconds: float) -> str:
 
 
 def tell_errors(done: Row) -> None:
-    """Name what could not be searched, on standard error."""
+    """Name what could not be searched, and what else is wrong, on standard error."""
     for problem in done.get("errors", ()):
         text.note(f"not searched: {problem}")
+    for remark in done.get("remarks", ()):
+        text.note(f"remark: {remark}")
 
 
 def code(done: Row, found: int) -> int:

@@ -59,7 +59,7 @@ class Done:
     """Why it ended and what it looked at. ``errors`` names each file that could not be read, with the reason.
 
     ``copies`` is how many compressed copies of files that were searched anyway were left out, so that no line counts
-    twice.
+    twice. ``remarks`` tell what is wrong though nothing was missed by it.
     """
 
     reason: Reason
@@ -71,6 +71,7 @@ class Done:
     seconds: float
     errors: tuple[str, ...]
     copies: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 Event: TypeAlias = Hit | Progress | Done

@@ -65,6 +65,7 @@ class Finding(Running):
             self.seconds,
             self.account(),
             self.left_out,
+            self.remarks(),
         )
 
     # Which generation is next ----------------------------------------------------------------------------------------

@@ -73,9 +73,8 @@ class Running:
         self.selection: Selection
         self._snapshots = snapshots
         self._told_s = self.started_s
-        self._errors: list[str] = []
-        self._noted = 0
-        self._failed = 0
+        self._errors = Noted()
+        self._remarks = Noted()
         self._lost_bytes = 0
         """Of those that could not be read."""
         self._more_files = 0
@@ -238,24 +237,43 @@ class Running:
 
     def note(self, text: str) -> None:
         """Something could not be read."""
-        self._failed += 1
-        self.remark(text)
+        self._errors.add(text)
 
     def remark(self, text: str) -> None:
         """Something is wrong, but everything is found."""
-        self._noted += 1
-        if len(self._errors) < SEARCH_ERRORS_LISTED_MAX:
-            self._errors.append(text)
+        self._remarks.add(text)
 
     @property
     def has_failed(self) -> bool:
         """Whether something could not be read."""
-        return self._failed > 0
+        return self._errors.count > 0
 
     def account(self) -> tuple[str, ...]:
         """What could not be read."""
-        more = self._noted - len(self._errors)
-        return (*self._errors, f"and {more:,} more files could not be read") if more else tuple(self._errors)
+        return self._errors.told("and {more:,} more files could not be read")
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is wrong, though everything is found."""
+        return self._remarks.told("and {more:,} more remarks")
+
+
+class Noted:
+    """What is told in the end, the first ``SEARCH_ERRORS_LISTED_MAX`` one by one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self._texts) < SEARCH_ERRORS_LISTED_MAX:
+            self._texts.append(text)
+
+    def told(self, rest: str) -> tuple[str, ...]:
+        """They, and how many there are ``more`` than those."""
+        more = self.count - len(self._texts)
+        return (*self._texts, rest.format(more=more)) if more else tuple(self._texts)
 
 
 def named(unit: Unit) -> str:

@@ -84,6 +84,7 @@ class Tally:
     seconds: float
     errors: tuple[str, ...]
     copies: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 TallyEvent: TypeAlias = Progress | Tally

@@ -118,6 +118,7 @@ class Tallying(Running):
             self.seconds,
             self.account(),
             self.left_out,
+            self.remarks(),
         )
 
     # What there is ---------------------------------------------------------------------------------------------------

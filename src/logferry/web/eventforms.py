@@ -233,7 +233,7 @@ def event_json(event: Event, whole: Whole | None = None) -> dict[str, Any]:
     if isinstance(event, Progress):
         return {"type": "progress", **counted}
     seconds = round(event.seconds, 3)
-    told = {"seconds": seconds, "errors": list(event.errors), "copies": event.copies}
+    told = {"seconds": seconds, "errors": list(event.errors), "copies": event.copies, "remarks": list(event.remarks)}
     return {"type": "done", "reason": event.reason, **counted, **told, **whole_json(whole)}
 
 

@@ -57,7 +57,8 @@ def test_hits_progress_and_done_have_their_shapes(site: Served, fids: dict[str, 
     assert [row["s"] for row in web["before"]] == ["first"]
     assert set(web["after"][0]) == {"n", "b", "len", "s", "cut"}
     assert all(set(event) == COUNT_KEYS for event in events if event["type"] == "progress")
-    assert set(events[-1]) == COUNT_KEYS | {"reason", "seconds", "errors", "copies", "whole_files", "whole_bytes"}
+    told = {"reason", "seconds", "errors", "copies", "remarks", "whole_files", "whole_bytes"}
+    assert set(events[-1]) == COUNT_KEYS | told
     assert (events[-1]["reason"], events[-1]["hits"], events[-1]["errors"]) == ("complete", 2, [])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from logferry.archive.index_making import MakerHere
 from logferry.clock import ManualClock
 from logferry.errors import Busy, NotFound
 from logferry.limits import (
@@ -36,7 +38,7 @@ from tests.web.served import Served, served, wait_for
 LINES = 3_000
 JOB_KEYS = {
     "id", "state", "why", "complete", "asked", "limit", "started_at", "ended_at", "scanned_bytes", "total_bytes",
-    "files_done", "files_total", "hits", "errors", "copies",
+    "files_done", "files_total", "hits", "errors", "copies", "remarks",
 }  # fmt: skip
 
 
@@ -256,6 +258,23 @@ def test_the_deadline_is_told_from_the_other_ends(tmp_path: Path) -> None:
     assert (done["state"], done["complete"]) == ("time", False)
     assert "time limit" in done["why"]
     assert done["scanned_bytes"] < done["total_bytes"]
+
+
+def test_a_damaged_index_leaves_a_search_complete(tmp_path: Path) -> None:
+    """Everything is found without it: it is a remark."""
+    with served(tmp_path / "data") as running:
+        running.put("web-01", "app.log", b"".join(b"word %d\n" % n for n in range(LINES)))
+        archive = running.context.archive
+        list(archive.sealer(level=1, segment_bytes=1 << 20, maker=MakerHere()).seal(time.time_ns() + 1))
+        (index,) = (tmp_path / "data").rglob("*.idx")
+        data = bytearray(index.read_bytes())
+        for at in range(300, len(data) - 100, 50):
+            data[at] ^= 0xFF
+        index.write_bytes(data)
+        done = ended(running.client, start(running.client, q="word 77")["id"])
+    assert (done["state"], done["complete"], done["why"]) == ("done", True, "")
+    assert (done["hits"] > 0, done["errors"]) == (True, [])
+    assert any(".idx" in remark for remark in done["remarks"])
 
 
 def test_files_that_cannot_be_read_make_a_search_incomplete(tmp_path: Path) -> None:

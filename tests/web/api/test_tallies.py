@@ -20,7 +20,7 @@ COMPILING_S = 180.0
 """The first reading of times on a machine compiles what reads them."""
 TALLY_KEYS = {
     "type", "reason", "total", "exact", "histogram", "facets", "scanned_bytes", "total_bytes", "files_done",
-    "files_total", "seconds", "errors", "copies",
+    "files_total", "seconds", "errors", "copies", "remarks",
     "whole_files", "whole_bytes",
 }  # fmt: skip
 

@@ -33,7 +33,7 @@ _PROGRESS = (
 )
 _DONE = (
     '{"type":"done","reason":"complete","scanned_bytes":80100000,"total_bytes":80100000,"files_done":17,'
-    '"files_total":17,"hits":1,"seconds":0.412,"errors":[],"copies":0,"whole_files":214,"whole_bytes":96400000}'
+    '"files_total":17,"hits":1,"seconds":0.412,"errors":[],"copies":0,"remarks":[],"whole_files":214,"whole_bytes":96400000}'
 )
 _NDJSON_EXAMPLE = f"{_HIT}\n{_PROGRESS}\n{_DONE}\n"
 SSE_EXAMPLE = f"event: hit\ndata: {_HIT}\n\nevent: done\ndata: {_DONE}\n\n"

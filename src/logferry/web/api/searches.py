@@ -244,4 +244,5 @@ def search_shape(job: Job) -> Search:
         hits=job.found,
         errors=list(job.done.errors) if job.done else [],
         copies=job.done.copies if job.done else 0,
+        remarks=list(job.done.remarks) if job.done else [],
     )

@@ -351,6 +351,7 @@ class SearchTally(Shape):
     seconds: float
     errors: list[str]
     copies: int
+    remarks: list[str] = Field(description="what is wrong, though nothing was missed by it")
     whole_files: int | None = Field(description="in all that you may see; null for those who see a part")
     whole_bytes: int | None
 
@@ -378,6 +379,7 @@ class Search(Shape):
                     "hits": 500,
                     "errors": [],
                     "copies": 0,
+                    "remarks": [],
                 }
             ]
         }
@@ -397,6 +399,7 @@ class Search(Shape):
     hits: int
     errors: list[str] = Field(description="each file that could not be read, with the reason")
     copies: int = Field(description="compressed copies of files searched anyway, left out")
+    remarks: list[str] = Field(description="what is wrong, though nothing was missed by it")
 
 
 class SearchList(Shape):

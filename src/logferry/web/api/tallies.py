@@ -59,6 +59,7 @@ _EXAMPLE = {
     "seconds": 0.031,
     "errors": [],
     "copies": 0,
+    "remarks": [],
     "whole_files": 214,
     "whole_bytes": 80_100_000_000,
 }
@@ -202,6 +203,7 @@ def tally_json(tally: Tally, between: Between, whole: Whole | None) -> dict[str,
         "seconds": round(tally.seconds, 3),
         "errors": list(tally.errors),
         "copies": tally.copies,
+        "remarks": list(tally.remarks),
         **whole_json(whole),
     }
 

@@ -192,6 +192,7 @@ class Results {
     this.words.replaceChildren(el("strong", {}, this.#found()), ` · ${facts}`);
     if (["cut", "time", "cancelled"].includes(event.reason)) this.#offerRetry();
     if (event.errors?.length) this.#showErrors(event.errors);
+    if (event.remarks?.length) this.#showRemarks(event.remarks);
     if (!this.#hits) this.#nothing(event);
     this.#offerZip();
   }
@@ -250,6 +251,15 @@ class Results {
       return item;
     });
     this.#notice("warn", `${count(errors.length)} ${errors.length === 1 ? "file" : "files"} could not be searched`, ...list);
+  }
+
+  #showRemarks(remarks) {
+    const list = remarks.map((remark) => {
+      const item = el("p", {});
+      paintText(item, remark);
+      return item;
+    });
+    this.#notice("info", "Nothing was missed, but something is wrong", ...list);
   }
 
   #failed(error) {
