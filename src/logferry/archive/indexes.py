@@ -16,12 +16,13 @@ from logferry.archive.objects import segment_id_of
 from logferry.archive.store import CachedStore, Store
 from logferry.clock import Clock
 from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import INDEX_TABLES_MAX, INDEXES_OPEN_MAX
+from logferry.limits import INDEX_CACHE_BYTES, INDEX_TABLES_MAX, INDEXES_OPEN_MAX
 
 if TYPE_CHECKING:
     from logferry.archive.index import SegmentIndex
     from logferry.archive.index.layout import Blocks
     from logferry.archive.index.runs import RunTable
+    from logferry.archive.shared_blocks import SharedBlocks
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Indexes:
         self._lock = threading.Lock()
         self._open: OrderedDict[int, tuple[str, OpenIndex]] = OrderedDict()
         self._runs: OrderedDict[int, tuple[str, RunTable]] = OrderedDict()
+        self._shared: SharedBlocks | None = None
 
     def index(self, segment: SegmentRecord) -> OpenIndex | None:
         """The index of a segment, None where there is none that can be used. Loads the compiled kernels.
@@ -52,16 +54,19 @@ class Indexes:
         What of it is damaged shows when it is asked for it: then call ``distrust`` and do without.
         """
         from logferry.archive.index import SegmentIndex
+        from logferry.archive.shared_blocks import SharedBlocks
 
         record = self.usable(segment.id)
         if record is None:
             return None
+        with self._lock:
+            shared = self._shared = self._shared or SharedBlocks(INDEX_CACHE_BYTES)
         found = self._kept(self._open, record)
         if found is None:
             blocks = self._blocks(record, segment)
             if blocks is None:
                 return None
-            found = OpenIndex(record, SegmentIndex(blocks), threading.Lock())
+            found = OpenIndex(record, SegmentIndex(blocks, cache=shared), threading.Lock())
             self._keep(self._open, record, found, INDEXES_OPEN_MAX)
         return found
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from logferry.archive.index.blockcache import BlockCache
+from logferry.archive.shared_blocks import SharedBlocks
 
 
 def block(value: int) -> npt.NDArray[np.uint8]:
@@ -13,9 +15,10 @@ def block(value: int) -> npt.NDArray[np.uint8]:
     return np.full(100, value, np.uint8)
 
 
-def test_what_was_asked_for_longest_ago_leaves_first() -> None:
+@pytest.mark.parametrize("kind", [BlockCache, SharedBlocks])
+def test_what_was_asked_for_longest_ago_leaves_first(kind: type[BlockCache]) -> None:
     """However many owners there are."""
-    cache, made = BlockCache(300), list[int]()
+    cache, made = kind(300), list[int]()
 
     def ask(number: int) -> int:
         def make() -> npt.NDArray[np.uint8]:

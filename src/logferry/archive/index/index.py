@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.index.blockcache import SHARED, BlockCache
+from logferry.archive.index.blockcache import BlockCache
 from logferry.archive.index.candidates import YES, Candidates, Mask, Shape, everything, joined, nothing
 from logferry.archive.index.dictionary import Dictionary
 from logferry.archive.index.histogram import Buckets, count_rows, count_spans
@@ -25,6 +25,7 @@ from logferry.archive.index.trigrams import grams_of, granule_mask, rows_per_blo
 from logferry.archive.index.typetext import unpack_texts
 from logferry.archive.index.words import I64, POSTED_BYTES_MIN, VARIABLE, Word, dotted_pairs, hash_of, key_of, words_of
 from logferry.errors import Damaged
+from logferry.limits import INDEX_CACHE_BYTES
 
 U32 = npt.NDArray[np.uint32]
 T = TypeVar("T")
@@ -39,16 +40,16 @@ class SegmentIndex:
     One thread at a time. Text is matched as the scan does: byte by byte, any case meaning ASCII letters in both.
     """
 
-    def __init__(self, blocks: Blocks, *, cache: BlockCache = SHARED) -> None:
+    def __init__(self, blocks: Blocks, *, cache: BlockCache | None = None) -> None:
         """Use ``open``."""
         self._blocks = blocks
         self._key = key_of(blocks.facts.segment_id)
-        self._cache = cache
+        self._cache = cache or BlockCache(INDEX_CACHE_BYTES)
         self._own = object()
         """Begins the names of our blocks in the cache."""
 
     @classmethod
-    def open(cls, data: bytes | memoryview, *, where: str, cache: BlockCache = SHARED) -> SegmentIndex:
+    def open(cls, data: bytes | memoryview, *, where: str, cache: BlockCache | None = None) -> SegmentIndex:
         """The index in ``data``. ``where``: names it in errors.
 
         Raises:
