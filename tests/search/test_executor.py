@@ -6,6 +6,9 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from functools import partial
@@ -93,3 +96,28 @@ def test_what_no_worker_could_look_through_is_named(grown: Grown) -> None:
         found = tally(service, SearchRequest(QUERIES[0], EVERYTHING))
         assert not found.exact
         assert any("was not looked through" in error for error in found.errors)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_end_with_the_process_that_started_them(grown: Grown) -> None:
+    """Also when it is killed and can tell them nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.search.with_worker", str(grown.folder / "store")], stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert is_alive(worker)
+        parent.kill()
+    until_s = time.monotonic() + 60
+    while is_alive(worker):
+        assert time.monotonic() < until_s, f"worker {worker} is still there"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; one that has ended and is waited for by nobody does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

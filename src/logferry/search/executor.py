@@ -7,6 +7,8 @@ segment always goes to the same worker, whose caches have it then, and each work
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import threading
 import time
 import zlib
@@ -75,8 +77,17 @@ class _Home:
 
 
 def settle(opener: Opener) -> None:
-    """This process works on the segments of that store."""
+    """This process works on the segments of that store. Where another one started it for that, it ends with it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), name="parent", daemon=True).start()
     _Home.segments = Segments(opener())
+
+
+def _end_with(sentinel: int) -> None:
+    """A parent that is killed cannot stop its workers, and what they wait for never comes then."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def look(tasks: Sequence[Task], seconds: float) -> list[list[Found]]:
