@@ -225,6 +225,7 @@ def test_since_and_until_are_other_names_of_from_and_to(site: Served, route: str
     assert lines("") == 3
     assert lines("&since=2026-11-23T09:00:00Z") == lines("&from=2026-11-23T09:00:00Z") == 2
     assert lines("&until=2026-11-23T08:30:00Z") == 1
+    assert lines("&from=1970-01-01&to=9999-12-31") == 3
     assert lines("&from=2026-11-23T10:30:00+02:00&until=2026-11-23T09:30:00Z") == 1
     both = site.client.get(f"{route}?from=now-1h&since=now-2h")
     assert (both.status_code, both.json()["detail"]) == (400, "since is another name of from")

@@ -100,6 +100,8 @@ def time_text(ns: int) -> str:
 
 
 _LAST_S = 253_402_300_800
+TIMES_END_NS = _LAST_S * _NS
+"""Times of the language lie before this: the end of the year 9999, in nanoseconds since 1970."""
 _TIME_EXAMPLE = "write 2026-11-23, 2026-11-23T08:15, 08:15, now-15m, today or yesterday"
 _EXAMPLES = {
     "size": "write for example 10k, 2MB or 1GiB",

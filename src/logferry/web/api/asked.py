@@ -22,6 +22,7 @@ from logferry.limits import (
 )
 from logferry.names import shown
 from logferry.search.moments import moment
+from logferry.search.query.values import TIMES_END_NS
 from logferry.search.service import SearchRequest
 from logferry.server.people import Identity
 from logferry.settings import near
@@ -69,6 +70,8 @@ class Where(BaseModel):
         """
         since = moment(self.since, "from", now_ns).low if self.since else None
         until = moment(self.until, "to", now_ns).end if self.until else None
+        since = None if since is None or since <= 0 else since  # no line is older than 1970, or younger than 9999
+        until = None if until is None or until >= TIMES_END_NS else until
         if since is not None and until is not None and since >= until:
             raise Refused("from lies behind to", hint="exchange them")
         return since, until
