@@ -445,8 +445,8 @@ SNAPSHOT_GENERATIONS_MAX = 500_000
 """Generations of which a search keeps the facts for the next one: some 500 bytes each."""
 SEARCH_SEGMENTS_KEPT = 128
 """Segments of which a search keeps the index open, and what it found in it, for the next one."""
-SEARCH_ANSWERS_KEPT = 32
-"""Terms of which a segment's answer is kept, each at most some MiB."""
+SEARCH_ANSWERS_BYTES_MAX = 64 * MIB
+"""What the indexes said of terms that were asked lately, of all segments together."""
 PROGRAMS_KEPT = 16
 """Compiled patterns that are kept for the next search, each at most ``REGEX_MEMORY_BYTES_MAX``."""
 TIMES_TRUSTED_FROM_BYTES = 64 * KIB

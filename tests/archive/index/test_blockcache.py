@@ -39,3 +39,13 @@ def test_a_block_larger_than_the_bound_is_kept_alone() -> None:
     assert cache.bytes == 100
     assert cache.get("b", lambda: block(2))[0] == 2
     assert cache.bytes == 100
+
+
+def test_what_takes_the_place_of_another_is_counted_once() -> None:
+    """Under the same name."""
+    cache = BlockCache(1000)
+    cache.keep("a", block(1))
+    cache.keep("a", block(2)[:50])
+    assert cache.bytes == 50
+    assert cache.known("a")[0] == 2
+    assert cache.known("b") is None

@@ -16,7 +16,8 @@ class BlockCache:
         self.bytes = 0
         """How much is kept."""
         self._bytes_max = bytes_max
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        """With their bytes as they were counted: some grow a little when they are used."""
 
     def get(self, name: Hashable, make: Callable[[], T]) -> T:
         """What is kept under a name, or else made: an array, or something with ``nbytes`` as arrays have it."""
@@ -29,14 +30,15 @@ class BlockCache:
     def known(self, name: Hashable) -> Any:
         """What is kept under a name, or None."""
         found = self._kept.get(name)
-        if found is not None:
-            self._kept.move_to_end(name)
-        return found
+        if found is None:
+            return None
+        self._kept.move_to_end(name)
+        return found[0]
 
     def keep(self, name: Hashable, made: Any) -> None:
-        """Keep it, and let others go for it."""
-        if name not in self._kept:
-            self._kept[name] = made
-            self.bytes += made.nbytes
+        """Keep it, in place of what was kept under that name, and let others go for it."""
+        before = self._kept.pop(name, None)
+        self._kept[name] = (made, made.nbytes)
+        self.bytes += made.nbytes - (0 if before is None else before[1])
         while self.bytes > self._bytes_max and len(self._kept) > 1:
-            self.bytes -= self._kept.popitem(last=False)[1].nbytes
+            self.bytes -= self._kept.popitem(last=False)[1][1]

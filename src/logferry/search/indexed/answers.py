@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _TERMS_PER_LITERAL_MAX = 64
 """Literals of one value that are looked up; what a long regular expression needs besides prunes little more."""
 
+_ANSWER_BYTES, _KNOWN_BYTES = 2_000, 200
+"""What Python's own objects take beside arrays: of an answer, and of each granule that is known."""
+
 
 class Answer:
     """What the index says of a query: ``sure`` is how many lines of each granule match without being read, ``maybe``
@@ -63,6 +66,13 @@ class Answer:
         """Bits of the rows of granules whose text was read."""
         self.is_known: Bools = np.zeros(shape.granules, np.bool_)
         self.matches_all = found.types is not None and len(found.types) == len(pairs.starts) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes, but for what all answers of a segment share."""
+        arrays = (self._types, self._states, self._sure_types, self.maybe, self.sure, self.hot, self.is_known)
+        own = sum(0 if array is None else array.nbytes for array in arrays)
+        return own + sum(bits.nbytes + _KNOWN_BYTES for bits in self.known.values()) + _ANSWER_BYTES
 
     def settled(self, known: Mapping[int, Bools]) -> Answer:
         """The same, but of some granules it is known by their text which of their rows match."""

@@ -88,7 +88,7 @@ class Lookup:
         """What the index says. Raises Damaged, NotFound."""
         key = self._key(view, node)
         known = view.peek(key)
-        if isinstance(known, Answer):
+        if known is not None:
             return known
 
         def make() -> Answer:

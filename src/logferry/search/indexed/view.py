@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index.runs import CUT_END, CUT_START, OPEN, UTF16_BE, UTF16_LE
 from logferry.archive.indexed import IndexedSegment
-from logferry.limits import SEARCH_ANSWERS_KEPT
+from logferry.archive.shared_blocks import SharedBlocks
+from logferry.search.indexed.answers import Answer
 from logferry.search.snapshot import Snapshot
 
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-T = TypeVar("T")
 
 
 class View:
@@ -27,8 +24,8 @@ class View:
     ``lock`` while you ask ``index``.
     """
 
-    def __init__(self, segment: IndexedSegment) -> None:
-        """Raises Damaged."""
+    def __init__(self, segment: IndexedSegment, answers: SharedBlocks) -> None:
+        """``answers``: where what was asked is kept. Raises Damaged."""
         self.segment = segment
         self.index = segment.index
         self.lock = segment.lock
@@ -50,8 +47,9 @@ class View:
         self.is_tiled = self._place()
         """Whether each extent consists of whole runs. Else they cannot tell of it."""
         self.is_whole = bool((self.generation > 0).all())
-        self._kept: OrderedDict[object, object] = OrderedDict()
-        self._kept_lock = threading.Lock()
+        self._answers = answers
+        self._own = object()
+        """Begins the names of our answers."""
         self.trusted: dict[int, tuple[int, bool]] = {}
         """By generation, as of its last change: whether the times of the index are those of its text."""
         self._ranks: tuple[Snapshot, I64] | None = None
@@ -85,33 +83,24 @@ class View:
         at = self.runs.at
         return self.segment.content(int(at[run]), int(at[run + 1] - at[run]))
 
-    def kept(self, key: object, make: Callable[[], T]) -> T:
+    def kept(self, key: object, make: Callable[[], Answer]) -> Answer:
         """What was made under ``key`` lately, or else is made now, with the index to itself."""
-        with self._kept_lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]  # type: ignore[return-value]
-        with self.lock:
-            made = make()
-        self.keep(key, made)
-        return made
+        found = self.peek(key)
+        if found is None:
+            with self.lock:
+                found = make()
+            self.keep(key, found)
+        return found
 
     def forget_answers(self) -> None:
         """Nothing is kept any more."""
-        with self._kept_lock:
-            self._kept.clear()
+        self._own = object()
 
-    def peek(self, key: object) -> object | None:
+    def peek(self, key: object) -> Answer | None:
         """What is kept under ``key``."""
-        with self._kept_lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        return None
+        found: Answer | None = self._answers.known((self._own, key))
+        return found
 
-    def keep(self, key: object, made: object) -> None:
+    def keep(self, key: object, made: Answer) -> None:
         """From now on that is known under ``key``."""
-        with self._kept_lock:
-            self._kept[key] = made
-            while len(self._kept) > SEARCH_ANSWERS_KEPT:
-                self._kept.popitem(last=False)
+        self._answers.keep((self._own, key), made)

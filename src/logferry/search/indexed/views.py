@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from logferry.archive import Archive
 from logferry.archive.catalog.sealing import HeldExtent
+from logferry.archive.shared_blocks import SharedBlocks
 from logferry.errors import Damaged, NotFound
-from logferry.limits import SEARCH_SEGMENTS_KEPT
+from logferry.limits import SEARCH_ANSWERS_BYTES_MAX, SEARCH_SEGMENTS_KEPT
 from logferry.search.indexed.view import View
 from logferry.search.snapshot import Snapshot
 
@@ -20,6 +21,7 @@ class Views:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._lock = threading.Lock()
+        self._answers = SharedBlocks(SEARCH_ANSWERS_BYTES_MAX)
         self._kept: OrderedDict[int, tuple[str, tuple[HeldExtent, ...], View]] = OrderedDict()
 
     def of(self, snapshot: Snapshot, segment_id: int) -> View | None:
@@ -39,7 +41,7 @@ class Views:
         if found is None:
             return None
         try:
-            view = View(replace(found, extents=extents))
+            view = View(replace(found, extents=extents), self._answers)
         except (Damaged, NotFound) as error:
             found.distrust(error)
             raise
