@@ -318,7 +318,7 @@ def test_a_catalog_from_before_learns_of_its_compressed_files(folder: Path) -> N
             "ALTER TABLE generations DROP COLUMN sealed", "DROP TABLE compressed", "DROP INDEX generations_by_size",
             *(
                 f"ALTER TABLE agents DROP COLUMN {name}"
-                for name in ("held_files", "held_bytes", "quota_files", "quota_bytes")
+                for name in ("held_files", "held_bytes", "quota_files", "quota_bytes", "zone")
             ),
             "UPDATE alembic_version SET version_num = '0001'",
         ):  # fmt: skip
