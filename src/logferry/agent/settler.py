@@ -20,7 +20,6 @@ from logferry.agent.slices import Disagrees, LookAgain
 from logferry.agent.tally import Tally
 from logferry.clock import Clock
 from logferry.errors import Damaged
-from logferry.ftp.client_store import CONNECTION_OVER
 from logferry.limits import HANDLE_IDLE_S
 
 
@@ -133,7 +132,7 @@ class Settler:
         self._roster.unchecked(row.id)
         self.mismatches += isinstance(outcome.error, Damaged)
         if concerns_link(outcome.error):
-            work.broken += isinstance(outcome.error, CONNECTION_OVER) and not row.remote
+            work.broken += outcome.in_doubt and not row.remote
             return
         self._tally.failed(outcome.error)
         wait_s = self._roster.failed(work, str(outcome.error))

@@ -32,6 +32,8 @@ from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import plain_path, split, temporary_name
 
+_BROKEN_REMOVED_MAX = 8
+"""So many of the last uploads that hung are removed; what is left of earlier ones has a temporary name for ever."""
 _TEMPORARY_TRIES = 3
 """So often a temporary name is tried on servers that let it be overwritten."""
 
@@ -48,11 +50,15 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It did not work this time. ``row`` is what is true now (SIZE may have moved it)."""
+    """It did not work this time. ``row`` is what is true now (SIZE may have moved it).
+
+    ``in_doubt``: the connection was lost while it may have been on its way, so an upload may still hang there.
+    """
 
     task: Task
     row: Row
     error: LogferryError
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +398,7 @@ class Shipper:
     def _judge_error(self, job: _Job, error: LogferryError) -> Outcome:
         task, piece = job.task, job.piece
         if isinstance(error, CONNECTION_OVER):
-            return Failed(task, job.row, error)
+            return Failed(task, job.row, error, in_doubt=True)
         if isinstance(error, Shrank):
             again = opened(task)
             if isinstance(again, OpenFile):
@@ -445,7 +451,8 @@ class Shipper:
     def _remove_broken(self, job: _Job) -> None:
         """Remove what uploads of this file over lost connections left: one that still writes then writes nowhere."""
         row, inode = job.row, f"{job.piece.file.stat.inode}#{job.piece.file.inode_generation}"
-        for text in (inode, *(f"{inode}#{row.id}#{number}" for number in range(1, job.task.broken))):
+        numbers = range(max(1, job.task.broken - _BROKEN_REMOVED_MAX), job.task.broken)
+        for text in (inode, *(f"{inode}#{row.id}#{number}" for number in numbers)):
             path = _beside(row.want, temporary_name(text))
             if self._contact.taken(row, path):
                 continue

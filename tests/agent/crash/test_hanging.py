@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from logferry.agent.config import load_config
+from logferry.agent.runner import Agent
 from tests.agent.conftest import eventually
 from tests.agent.crash.keepers import Agents, ForeignTarget
 from tests.agent.crash.mortal import Order
 from tests.agent.crash.network import Cut, Network
 from tests.agent.crash.works import WORKS, Place
+from tests.ports import free_port
+
+
+class _Impatient:
+    """Dice that make the agent try again soon: the pauses themselves are tested elsewhere."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return min(b, a + 0.1)
 
 
 @pytest.fixture
@@ -48,3 +59,27 @@ def test_a_new_file_does_not_wait_for_an_upload_that_hangs(
     finally:
         agents.close()
         network.close()
+
+
+def test_a_server_that_was_away_for_long_is_asked_to_remove_nothing(hanging: ForeignTarget, tmp_path: Path) -> None:
+    """Nothing hangs there of a file that never was on its way, however often the server was tried."""
+    network = Network(("127.0.0.1", free_port()))  # nobody listens there
+    place = Place(tmp_path / "place", "place", hanging, address=network.address, state=tmp_path / "state")
+    WORKS["new small file"].do(place)
+    network.arm(Cut("command", "end", "DELE"))
+    agent = Agent(load_config(place.config, {}), dice=_Impatient(), config_path=str(place.config))
+    running = threading.Thread(target=agent.run)
+    running.start()
+    try:
+        eventually(
+            lambda: (status := agent.status()) is not None and status.link_failures >= 5,
+            "it tried the server again and again",
+        )
+        network.target = hanging.address
+        eventually(lambda: bool(place.current()), "the file arrived")
+        eventually(lambda: place.wrong() == [], "all of it")
+    finally:
+        agent.stop()
+        running.join(30)
+        network.close()
+    assert network.cuts == 0
