@@ -6,35 +6,14 @@ nothing outside this one. The formats are those of ``formats.FORMATS``, told apa
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
-F = TypeVar("F", bound=Callable[..., Any])
+from logferry.archive.timestamps.compiled import kernel, part
+
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-
-
-def _kernel(function: F) -> F:
-    try:
-        return numba.njit(function, cache=True, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
-    except RuntimeError:  # "no locator available": no folder to keep it in
-        return numba.njit(function, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
-
-
-def _part(function: F) -> F:
-    # Called by compiled code alone: what Python would call it through need not be compiled.
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "no_cpython_wrapper": True,
-        "no_cfunc_wrapper": True,
-    }
-    return numba.njit(function, **options)  # type: ignore[no-any-return]
 
 
 NO_TIME = -(1 << 63)
@@ -74,18 +53,18 @@ _TENS = np.array([10**n for n in range(10)], np.int64)
 _ORDERS = np.array(((1, 2, -1), (2, 1, -1), (0, 1, 2)), np.int64)
 
 
-@_part
+@part
 def _peek(data: U8, at: int, end: int) -> int:
     """A byte; behind the end it is 0, which no format has."""
     return np.int64(data[at]) if at < end else np.int64(0)
 
 
-@_part
+@part
 def _is(data: U8, at: int, end: int, bits: int) -> bool:
     return at < end and (_CLASS[data[at]] & bits) != 0
 
 
-@_part
+@part
 def _digits(data: U8, at: int, end: int) -> int:
     """How many digits there are; more than 20 are not counted."""
     stop = min(end, at + 21)
@@ -95,7 +74,7 @@ def _digits(data: U8, at: int, end: int) -> int:
     return here - at
 
 
-@_part
+@part
 def _number(data: U8, at: int, count: int) -> int:
     value = np.int64(0)
     for i in range(at, at + count):
@@ -103,7 +82,7 @@ def _number(data: U8, at: int, count: int) -> int:
     return value
 
 
-@_part
+@part
 def _two(data: U8, at: int, end: int) -> int:
     """A number of two digits, -1 if there is none."""
     if at + 1 < end and 48 <= data[at] <= 57 and 48 <= data[at + 1] <= 57:
@@ -111,7 +90,7 @@ def _two(data: U8, at: int, end: int) -> int:
     return np.int64(-1)
 
 
-@_part
+@part
 def _name(data: U8, at: int, end: int) -> int:
     """Of three letters: a month is 1 to 12, a weekday 13, everything else 0."""
     if at + 2 >= end:
@@ -139,7 +118,7 @@ def _name(data: U8, at: int, end: int) -> int:
     return 13 if name == 0x776564 else 0
 
 
-@_part
+@part
 def _separator(data: U8, at: int, end: int) -> int:
     """Behind what may stand between date and time, -1 if nothing does."""
     here = _peek(data, at, end)
@@ -150,7 +129,7 @@ def _separator(data: U8, at: int, end: int) -> int:
     return -1
 
 
-@_part
+@part
 def _fraction(data: U8, at: int, end: int, read: I64) -> int:
     """Behind the fraction of a second, if there is one."""
     mark = _peek(data, at, end)
@@ -163,14 +142,14 @@ def _fraction(data: U8, at: int, end: int, read: I64) -> int:
     return at + 1 + count
 
 
-@_part
+@part
 def _seconds_of(hour: int, minute: int, second: int) -> int:
     if hour > 23 or minute > 59 or second > (60 if minute == 59 else 59):
         return -1
     return hour * 3600 + minute * 60 + second
 
 
-@_part
+@part
 def _clock(data: U8, at: int, end: int, short: bool, read: I64) -> int:
     """Behind hours, minutes, seconds (which may be missing if ``short``), fraction, AM or PM; -1 if that is no time."""
     count = _digits(data, at, end)
@@ -211,7 +190,7 @@ def _clock(data: U8, at: int, end: int, short: bool, read: I64) -> int:
     return at
 
 
-@_part
+@part
 def _zone(data: U8, at: int, end: int, read: I64) -> int:
     """Behind the zone, if there is one."""
     read[OFFSET] = FILE_ZONE
@@ -247,7 +226,7 @@ def _zone(data: U8, at: int, end: int, read: I64) -> int:
     return at
 
 
-@_part
+@part
 def _year_behind(data: U8, at: int, end: int, read: I64) -> int:
     """Behind the year that stands behind a time, if one does."""
     here = at
@@ -266,29 +245,29 @@ def _year_behind(data: U8, at: int, end: int, read: I64) -> int:
     return here + 5
 
 
-@_part
+@part
 def _clock_and_zone(data: U8, at: int, end: int, short: bool, read: I64) -> int:
     behind = _clock(data, at, end, short, read)
     return _zone(data, behind, end, read) if behind >= 0 else -1
 
 
-@_part
+@part
 def _after_separator(data: U8, at: int, end: int, short: bool, read: I64) -> int:
     behind = _separator(data, at, end)
     return _clock_and_zone(data, behind, end, short, read) if behind >= 0 else -1
 
 
-@_part
+@part
 def _date(read: I64, year: int, month: int, day: int) -> None:
     read[YEAR], read[MONTH], read[DAY] = year, month, day
 
 
-@_part
+@part
 def _whole_year(year: int) -> int:
     return year + (1900 if year >= 90 else 2000)
 
 
-@_part
+@part
 def _year_first(data: U8, at: int, end: int, read: I64) -> int:
     mark = _peek(data, at + 4, end)
     month, day = _two(data, at + 5, end), _two(data, at + 8, end)
@@ -298,7 +277,7 @@ def _year_first(data: U8, at: int, end: int, read: I64) -> int:
     return _after_separator(data, at + 10, end, True, read)
 
 
-@_part
+@part
 def _eight_digits(data: U8, at: int, end: int, read: I64) -> int:
     _date(read, _number(data, at, 4), _number(data, at + 4, 2), _number(data, at + 6, 2))
     mark = _peek(data, at + 8, end)
@@ -311,7 +290,7 @@ def _eight_digits(data: U8, at: int, end: int, read: I64) -> int:
     return -1
 
 
-@_part
+@part
 def _six_digits(data: U8, at: int, end: int, read: I64) -> int:
     if _peek(data, at + 6, end) != 32:
         return -1
@@ -324,7 +303,7 @@ def _six_digits(data: U8, at: int, end: int, read: I64) -> int:
     return _clock(data, at + 8 if _peek(data, at + 7, end) == 32 else at + 7, end, False, read)
 
 
-@_part
+@part
 def _named_month(data: U8, at: int, end: int, count: int, mark: int, read: I64) -> int:
     """A day of ``count`` digits, then the name of a month."""
     here = at + count + 1
@@ -341,7 +320,7 @@ def _named_month(data: U8, at: int, end: int, count: int, mark: int, read: I64) 
     return _clock_and_zone(data, here, end, False, read)
 
 
-@_part
+@part
 def _short_number(data: U8, at: int, end: int, count: int, read: I64) -> int:
     """What begins with one or two digits."""
     mark = _peek(data, at + count, end)
@@ -370,7 +349,7 @@ def _short_number(data: U8, at: int, end: int, count: int, read: I64) -> int:
     return _after_separator(data, here + 1 + third, end, third == 4, read)
 
 
-@_part
+@part
 def _month_first(data: U8, at: int, end: int, month: int, read: I64) -> int:
     here = at + 3
     if _peek(data, here, end) != 32:
@@ -396,7 +375,7 @@ def _month_first(data: U8, at: int, end: int, month: int, read: I64) -> int:
     return _year_behind(data, behind, end, read) if behind >= 0 else -1
 
 
-@_part
+@part
 def _klog(data: U8, at: int, end: int, read: I64) -> int:
     level = data[at]
     if (level != 68 and level != 69 and level != 70 and level != 73 and level != 87) or _digits(data, at + 1, end) != 4:
@@ -412,7 +391,7 @@ def _klog(data: U8, at: int, end: int, read: I64) -> int:
     return behind if behind > at + 14 and read[CLOCK] >= 0 else -1
 
 
-@_part
+@part
 def _epoch(data: U8, at: int, end: int, count: int, read: I64) -> int:
     read[EPOCH], read[PART] = _number(data, at, 10), 0
     behind = at + count
@@ -424,7 +403,7 @@ def _epoch(data: U8, at: int, end: int, count: int, read: I64) -> int:
     return -1 if after == 45 or (after == 46 and _is(data, behind + 1, end, _DIGIT)) else behind
 
 
-@_part
+@part
 def _marked(data: U8, begin: int, at: int, keys: U8, key_ends: I64) -> bool:
     """Whether a known key stands before."""
     here = at - 1
@@ -463,7 +442,7 @@ def _marked(data: U8, begin: int, at: int, keys: U8, key_ends: I64) -> bool:
     return False
 
 
-@_part
+@part
 def _offset_at(local_s: int, breaks_s: I64, offsets_s: I64) -> int:
     low, high = 0, len(breaks_s)
     while low < high:
@@ -475,7 +454,7 @@ def _offset_at(local_s: int, breaks_s: I64, offsets_s: I64) -> int:
     return offsets_s[low]
 
 
-@_part
+@part
 def _plausible(seconds: int, part: int, known: I64) -> int:
     if seconds < FIRST_S or seconds > 9_000_000_000:
         return NO_TIME
@@ -483,7 +462,7 @@ def _plausible(seconds: int, part: int, known: I64) -> int:
     return time if time <= known[LAST_NS] else NO_TIME
 
 
-@_part
+@part
 def _seconds(year: int, month: int, day: int, read: I64, breaks_s: I64, offsets_s: I64) -> int:
     """Seconds since 1970; NO_TIME if there is no such date."""
     if month < 1 or month > 12 or day < 1:
@@ -498,7 +477,7 @@ def _seconds(year: int, month: int, day: int, read: I64, breaks_s: I64, offsets_
     return local - (_offset_at(local, breaks_s, offsets_s) if read[OFFSET] == FILE_ZONE else read[OFFSET])
 
 
-@_part
+@part
 def _time(read: I64, order: int, known: I64, breaks_s: I64, offsets_s: I64) -> int:
     """Of what was read; NO_TIME if there is no such time or it is not plausible."""
     if read[EPOCH] >= 0:
@@ -523,7 +502,7 @@ def _time(read: I64, order: int, known: I64, breaks_s: I64, offsets_s: I64) -> i
     return _plausible(seconds, read[PART], known) if seconds != NO_TIME else NO_TIME
 
 
-@_part
+@part
 def _read_at(data: U8, begin: int, lead: int, at: int, end: int, keys: U8, key_ends: I64, read: I64) -> int:
     """Behind the timestamp that begins at ``at``, -1 if none does."""
     read[SHAPE] = read[EPOCH] = -1
@@ -557,7 +536,7 @@ def _read_at(data: U8, begin: int, lead: int, at: int, end: int, keys: U8, key_e
     return -1 if behind >= 0 and _is(data, behind, end, _WORD) else behind
 
 
-@_part
+@part
 def _coloured(data: U8, begin: int, at: int) -> bool:
     """Whether the m at ``at`` ends a terminal's colour."""
     here = at - 1
@@ -566,7 +545,7 @@ def _coloured(data: U8, begin: int, at: int) -> bool:
     return here > begin and data[here] == 91 and data[here - 1] == 27
 
 
-@_part
+@part
 def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> bool:
     """Whether what was read may be a time; ``found[2]`` is that, or ``found[2:5]`` the time in each order."""
     if read[SHAPE] < 0:
@@ -581,7 +560,7 @@ def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> 
     return some
 
 
-@_part
+@part
 def _find(
     data: U8,
     begin: int,
@@ -611,7 +590,7 @@ def _find(
     return False
 
 
-@_part
+@part
 def _begin(data: U8, start: int, end: int) -> int:
     """Where a line begins, behind a byte order mark and a priority."""
     begin = start
@@ -624,7 +603,7 @@ def _begin(data: U8, start: int, end: int) -> int:
     return begin
 
 
-@_part
+@part
 def _relative(data: U8, at: int, end: int) -> bool:
     """Whether a time since a machine's start stands there."""
     if _peek(data, at, end) != 91:
@@ -640,7 +619,7 @@ def _relative(data: U8, at: int, end: int) -> bool:
     return 1 <= count <= 9 and _peek(data, at + count, end) == 93
 
 
-@_kernel
+@kernel
 def read_lines(
     data: U8,
     starts: I32,

@@ -6,36 +6,15 @@ nothing outside this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
-F = TypeVar("F", bound=Callable[..., Any])
+from logferry.archive.timestamps.compiled import kernel, part
+
 U8 = npt.NDArray[np.uint8]
 I8 = npt.NDArray[np.int8]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
-
-
-def _kernel(function: F) -> F:
-    try:
-        return numba.njit(function, cache=True, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
-    except RuntimeError:  # "no locator available": no folder to keep it in
-        return numba.njit(function, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
-
-
-def _part(function: F) -> F:
-    # Called by compiled code alone: what Python would call it through need not be compiled.
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "no_cpython_wrapper": True,
-        "no_cfunc_wrapper": True,
-    }
-    return numba.njit(function, **options)  # type: ignore[no-any-return]
 
 
 NO_LEVEL = -1
@@ -66,33 +45,33 @@ _CLASS = _classes()
 _SEVERITIES = np.array((6, 6, 6, 5, 4, 3, 2, 1), np.int8)
 
 
-@_part
+@part
 def _peek(data: U8, at: int, end: int) -> int:
     """A byte; behind the end it is a line end, which no rule has."""
     return np.int64(data[at]) if at < end else np.int64(10)
 
 
-@_part
+@part
 def _is(data: U8, at: int, end: int, bits: int) -> bool:
     return at < end and (_CLASS[data[at]] & bits) != 0
 
 
-@_part
+@part
 def _is_letter(byte: int) -> bool:
     return 97 <= (byte | 32) <= 122
 
 
-@_part
+@part
 def _is_digit(byte: int) -> bool:
     return 48 <= byte <= 57
 
 
-@_part
+@part
 def _is_blank(byte: int) -> bool:
     return byte == 32 or byte == 9
 
 
-@_part
+@part
 def _letters(data: U8, at: int, end: int) -> int:
     """Behind the run of letters at ``at``; more than a word may have are not counted."""
     stop = min(end, at + WORD_LETTERS_MAX + 1)
@@ -101,7 +80,7 @@ def _letters(data: U8, at: int, end: int) -> int:
     return at
 
 
-@_part
+@part
 def _word(data: U8, at: int, end: int, codes: I64, firsts: I32) -> int:
     """The place of the word ``data[at:end]`` in the tables; -1 if it is none."""
     length = end - at
@@ -116,7 +95,7 @@ def _word(data: U8, at: int, end: int, codes: I64, firsts: I32) -> int:
     return -1
 
 
-@_part
+@part
 def _is_coloured(data: U8, begin: int, at: int) -> bool:
     """Whether the m before ``at`` ends a terminal's colour."""
     here = at - 1
@@ -128,7 +107,7 @@ def _is_coloured(data: U8, begin: int, at: int) -> bool:
     return here > begin and data[here] == 91 and data[here - 1] == 27
 
 
-@_part
+@part
 def _behind_colour(data: U8, at: int, end: int) -> int:
     """Behind a terminal's colour that begins at ``at``, if one does."""
     if _peek(data, at, end) != 27 or _peek(data, at + 1, end) != 91:
@@ -139,7 +118,7 @@ def _behind_colour(data: U8, at: int, end: int) -> int:
     return here + 1 if _peek(data, here, end) == 109 else at
 
 
-@_part
+@part
 def _value(data: U8, at: int, end: int, codes: I64, ranks: I8, firsts: I32) -> int:
     """The level that stands behind a key: a word or a number, perhaps in quotes."""
     here = _peek(data, at, end)
@@ -168,7 +147,7 @@ def _value(data: U8, at: int, end: int, codes: I64, ranks: I8, firsts: I32) -> i
 _TENS = np.array((NO_LEVEL, 0, 1, 2, 4, 5, 6), np.int64)
 
 
-@_part
+@part
 def _is_key(data: U8, at: int, end: int, keys: U8, key_ends: I64) -> bool:
     """Whether ``data[at:end]`` is one of the keys, in any case."""
     first = np.int64(0)
@@ -186,14 +165,14 @@ def _is_key(data: U8, at: int, end: int, keys: U8, key_ends: I64) -> bool:
     return False
 
 
-@_part
+@part
 def _blanks(data: U8, at: int, end: int) -> int:
     while at < end and _is_blank(data[at]):
         at += 1
     return at
 
 
-@_part
+@part
 def _json(data: U8, at: int, end: int, keys: U8, key_ends: I64, codes: I64, ranks: I8, firsts: I32) -> int:
     """The level that an object tells: by a key of its own, or of the object it holds as ``log``."""
     depth = 0
@@ -237,7 +216,7 @@ def _json(data: U8, at: int, end: int, keys: U8, key_ends: I64, codes: I64, rank
     return NO_LEVEL
 
 
-@_part
+@part
 def _letter_rank(byte: int) -> int:
     if byte == 86:  # V
         return 0
@@ -252,7 +231,7 @@ def _letter_rank(byte: int) -> int:
     return 6 if byte == 70 else NO_LEVEL  # F
 
 
-@_part
+@part
 def _at_start(data: U8, at: int, end: int) -> int:
     """The level of a line that begins as klog (``E1126 07:15``) or Tornado (``[E 261126 07:15``) write it."""
     if _peek(data, at, end) == 91:
@@ -268,7 +247,7 @@ def _at_start(data: U8, at: int, end: int) -> int:
     return rank
 
 
-@_part
+@part
 def _is_tag(data: U8, at: int, end: int) -> bool:
     """Whether a tag of Android's log and its process stand there: ``ActivityManager(  585):``."""
     stop = min(end, at + TAG_BYTES_MAX + 1)
@@ -287,7 +266,7 @@ def _is_tag(data: U8, at: int, end: int) -> bool:
     return digits > 0 and _peek(data, at, end) == 41 and _peek(data, at + 1, end) == 58
 
 
-@_part
+@part
 def _begins_clause(data: U8, begin: int, at: int) -> bool:
     """Whether no word stands right before ``at``, but one of at most four capital letters."""
     last = at - 1
@@ -301,7 +280,7 @@ def _begins_clause(data: U8, begin: int, at: int) -> bool:
     return first < begin or not (_is_letter(data[first]) or data[first] == 95) or _is_coloured(data, begin, first + 1)
 
 
-@_part
+@part
 def _is_marked(data: U8, begin: int, at: int, behind: int, end: int) -> bool:
     """Whether what stands around ``data[at:behind]`` says that this is a level."""
     behind = _behind_colour(data, behind, end)
@@ -324,13 +303,13 @@ def _is_marked(data: U8, begin: int, at: int, behind: int, end: int) -> bool:
     return left >= begin and _is(data, left, end, _OPEN) and _is(data, right, end, _CLOSE)
 
 
-@_part
+@part
 def _is_preceded(data: U8, begin: int, at: int) -> bool:
     """Whether what stands before ``at`` makes what follows part of something longer."""
     return at > begin and (_CLASS[data[at - 1]] & (_WORD | _GLUE)) != 0 and not _is_coloured(data, begin, at)
 
 
-@_part
+@part
 def _is_glued(data: U8, begin: int, at: int, behind: int, end: int) -> bool:
     """Whether ``data[at:behind]`` is part of something longer: a name, a path, a value."""
     if _is_preceded(data, begin, at):
@@ -341,7 +320,7 @@ def _is_glued(data: U8, begin: int, at: int, behind: int, end: int) -> bool:
     return (after == 46 or after == 45) and _is(data, behind + 1, end, _WORD)
 
 
-@_part
+@part
 def _text(
     data: U8, begin: int, end: int, keys: U8, key_ends: I64, codes: I64, kinds: I8, ranks: I8, firsts: I32
 ) -> int:
@@ -415,7 +394,7 @@ def _text(
     return NO_LEVEL
 
 
-@_kernel
+@kernel
 def read_levels(
     data: U8,
     starts: I32,
