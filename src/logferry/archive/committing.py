@@ -16,7 +16,7 @@ from logferry.archive.locks import locked
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms, base_of, place_of, too_short
 from logferry.archive.segment import Manifest
-from logferry.archive.tails import Tail, tail_place
+from logferry.archive.tails import Tail, release, tail_place
 from logferry.errors import Busy, Conflict, LogferryError
 from logferry.limits import COPY_BYTES, SEAL_TAIL_BYTES_MAX
 
@@ -143,9 +143,4 @@ class CommitSegment(Change[int]):
         return len(self._ready) - len(self._changed)
 
     def release(self) -> None:
-        while self._release:
-            one = self._release.pop()
-            if isinstance(one, Tail):
-                one.close()
-            else:
-                os.close(one)
+        release(self._release)

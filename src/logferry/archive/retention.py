@@ -16,7 +16,6 @@ forward. What shares its segments with others leaves them when those are compact
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,7 +27,7 @@ from logferry.archive.changes import Sync
 from logferry.archive.locks import locked, removing
 from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms, place_of
-from logferry.archive.tails import Tail
+from logferry.archive.tails import Tail, release
 from logferry.clock import rfc3339
 from logferry.errors import Busy, Conflict, Damaged, NotFound
 from logferry.globs import matches
@@ -161,13 +160,7 @@ class Expire(Change[list[Due]]):
         return True
 
     def release(self) -> None:
-        while self._release:
-            one = self._release.pop()
-            if isinstance(one, Tail):
-                # A tail that held nothing was made for its lock alone, and goes with it.
-                one.close()
-            else:
-                os.close(one)
+        release(self._release)
 
 
 def _is_same(state: PathState, old: OldGeneration) -> bool:

@@ -125,3 +125,13 @@ def lock_current(rooms: Rooms, state: PathState) -> LiveFile | Tail:
             return LiveFile(state, folder, name, fd)
         os.close(fd)  # sealed since: another file goes on
     return Tail.held(rooms, state)
+
+
+def release(held: list[int | Tail]) -> None:
+    """Let go of what a change has locked: open live files and tails. A tail made for its lock alone goes with it."""
+    while held:
+        one = held.pop()
+        if isinstance(one, Tail):
+            one.close()
+        else:
+            os.close(one)
