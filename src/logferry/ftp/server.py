@@ -457,13 +457,15 @@ class FtpServer:
                 lot.call(session)
 
     def _end(self, session: Session) -> None:
+        # Whoever is not listed any more is not counted any more: its place is free when ``sessions`` says so.
+        session.count_out()
+        self._commons.tally.leave(self._commons.slot, session.address)
         with self._lock:
             del self._sessions[session.id]
         lot = self._lot
         if lot is not None:
             lot.forget(session)
         session.close()
-        self._commons.tally.leave(self._commons.slot, session.address)
 
 
 def open_listener(address: tuple[str, int], *, shared: bool = False) -> socket.socket:

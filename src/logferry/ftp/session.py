@@ -324,6 +324,13 @@ class Session:
         self._data.cut()
         self._control.cut()
 
+    def count_out(self) -> None:
+        """The user's place, if it has one, is free again."""
+        name, self._counted = self._counted, ""
+        if name:
+            commons = self._shared.commons
+            commons.tally.log_out(commons.slot, name)
+
     def close(self) -> None:
         """Release everything. Called once, after the last ``serve``."""
         self._data.close()
@@ -331,7 +338,6 @@ class Session:
         self._forget_files()
         if not self._told:
             self._tell_connected()
-        self._count_out()
         self._shared.tell(SessionEnded(self.id, self.user, self.address, reason=self.reason))
 
     def _forget_files(self) -> None:
@@ -416,12 +422,6 @@ class Session:
         self._counted = user.name
         return True
 
-    def _count_out(self) -> None:
-        name, self._counted = self._counted, ""
-        if name:
-            commons = self._shared.commons
-            commons.tally.log_out(commons.slot, name)
-
     def _refuse(self, name: str, reason: str, text: str = "Wrong user name or password.") -> None:
         """Refuse a login: ``reason`` is for the operator, ``text`` for the client."""
         shared = self._shared
@@ -461,14 +461,14 @@ class Session:
             return
         reply = ask(shared.before_login, LoginRequest(self.id, name, self.address, secure))
         if reply is not None:
-            self._count_out()
+            self.count_out()
             self._refuse(name, f"refused by the program: {reply.text}", reply.text)
             return
         try:
             self.files = shared.filesystem(user)
         except (LogferryError, OSError) as error:
             log.error("the home of %r cannot be opened: %s", name, error)  # noqa: TRY400  # the cause says it all
-            self._count_out()
+            self.count_out()
             self._refuse(name, f"home: {error}", "Your home cannot be opened.")
             return
         if shared.commons.defender is not None:
@@ -498,7 +498,7 @@ class Session:
             self._data.hash(action)
         elif isinstance(action, CheckPassword):
             self._user = None
-            self._count_out()
+            self.count_out()
             self._login(action.name, action.password)
         elif isinstance(action, Pause):
             self.paused = True
@@ -530,7 +530,7 @@ class Session:
     def _start_tls(self) -> None:
         self._flush()
         self._user = None
-        self._count_out()
+        self.count_out()
         self._forget_files()
         assert self._shared.contexts is not None, "AUTH is refused when TLS is off"
         # Whatever has come in clear is dropped before a byte of it can be mistaken for something protected.
