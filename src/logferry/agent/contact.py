@@ -174,7 +174,8 @@ class Contact:
         if prints is None:
             return None
         self._journal.event("found on the server", path=path, bytes=have)
-        task.row = dataclasses.replace(task.row, remote=path, state=State.LIVE, print=prints)
+        state = State.LIVE if task.row.path else State.ENDED
+        task.row = dataclasses.replace(task.row, remote=path, state=state, print=prints)
         return have - known
 
     def taken(self, row: Row, path: str) -> bool:

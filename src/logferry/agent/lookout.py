@@ -297,13 +297,17 @@ class Lookout:
             except BadName:  # the look says so
                 file.close()
                 continue
-            self._save_open(archive, file)
+            self._save_open(archive, file, in_doubt=False)
 
-    def _save_open(self, archive: str, file: OpenFile) -> None:
-        """Send all of an open file that has no path and no row, as a generation of ``archive``."""
+    def _save_open(self, archive: str, file: OpenFile, *, in_doubt: bool) -> None:
+        """Send all of an open file that has no path and no row any more, as a generation of ``archive``.
+
+        ``in_doubt``: its row had nothing confirmed, but an upload may have got through whose end nobody heard.
+        """
         row = ended_unsent(
             Row(self._registry.new_id(), b"", archive, "", State.ENDED, file.stat.inode, file.inode_generation),
             self._stamp(),
+            in_doubt=in_doubt,
         )
         self._registry.apply([row], now_ns=self._clock.now_ns())
         if not self._handles.make_room():
@@ -324,7 +328,7 @@ class Lookout:
         except Later:
             size = 0
         if size and file.deleted and row.path:
-            self._save_open(row.want, file)
+            self._save_open(row.want, file, in_doubt=False)
             return
         if size and file.deleted:
             self._handles.dropped(size)
@@ -539,7 +543,7 @@ class Lookout:
         except Later:
             size = 0
         if size and file.deleted and row.state is State.NEW and not row.going:
-            self._save_open(row.want, file)
+            self._save_open(row.want, file, in_doubt=True)
         else:
             file.close()
 
@@ -630,7 +634,7 @@ class Lookout:
         except Later:
             size = 0
         if size and file.deleted:  # else it has another name, under which it is found
-            self._save_open(row.want, file)
+            self._save_open(row.want, file, in_doubt=True)
         else:
             file.close()
 

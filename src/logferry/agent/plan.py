@@ -285,13 +285,22 @@ def ended(row: Row, stamp: str) -> Row:
     )
 
 
-def ended_unsent(row: Row, stamp: str) -> Row:
-    """``row``, of which nothing is on the server and only an open handle is left: it goes straight to an aside name of
-    its place, since that one belongs to another file by now."""
+def ended_unsent(row: Row, stamp: str, *, in_doubt: bool) -> Row:
+    """``row``, of which nothing is confirmed and only an open handle is left: it goes straight to an aside name of
+    its place, since that one belongs to another file by now.
+
+    ``in_doubt``: a first upload may have been begun whose end nobody heard. Its beginning is looked for under the old
+    name, and nothing else takes that before.
+    """
     folder, name = split(row.want)
     aside = aside_name(name, stamp)
     return dataclasses.replace(
-        row, path=b"", want=f"{folder}/{aside}" if folder else aside, state=State.ENDED, seen=UNSEEN
+        row,
+        path=b"",
+        want=f"{folder}/{aside}" if folder else aside,
+        going=row.want if in_doubt else "",
+        state=State.ENDED,
+        seen=UNSEEN,
     )
 
 

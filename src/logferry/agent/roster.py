@@ -299,7 +299,7 @@ class Roster:
 
         A rename that was begun on another server is looked into when the file is compared with this one.
         """
-        if row.state is not State.NEW:
+        if row.state is not State.NEW and row.remote:
             return row.going != "" and not (row.path and self._unproved(row.id))
         return not may_publish and not row.going
 

@@ -61,7 +61,8 @@ class Settler:
     def load_unsettled(self) -> None:
         """At the start: what the last run left to do on the server."""
         for row in self._registry.unsettled():
-            if row.state is State.ENDED and row.remote in ("", row.want) and not row.going:
+            # Nothing can be done for one without a name here and there, either: its open handle is gone.
+            if row.state is State.ENDED and (not row.remote or (row.remote == row.want and not row.going)):
                 self._registry.apply(remove=[row.id], now_ns=self._clock.now_ns())
             else:
                 self._roster.update(row)
