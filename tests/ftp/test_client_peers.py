@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -301,38 +302,35 @@ def test_both_versions_of_tls_carry_whole_files(peer: Peer, base: str, version: 
         assert (tmp_path / "x").read_bytes() == BIG[3:300_003]
 
 
+class _Steady:
+    """Dice that make the client come back soon and regularly: its pauses themselves are tested elsewhere."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return min(b, a + 0.5)
+
+
 @pytest.mark.parametrize("kind", ["logferry", "logferry-tls", "vsftpd", "pyftpdlib"])
 def test_a_server_killed_in_the_middle_is_waited_for(kind: str, tmp_path: Path) -> None:
     """``kill -9`` while an upload runs, started again on the same port: the upload ends whole by itself."""
     source = tmp_path / "source"
     source.write_bytes(BIG)
-    started: list[Peer] = []
+    killed = threading.Event()
+    with ThreadPoolExecutor(1) as background:
+        with running(kind, tmp_path) as first:
+            port, place = first.port, f"{first.base}/big"
+            client = first.client(dice=_Steady())
 
-    with running(kind, tmp_path) as first:
-        port = first.port
-        client: FtpClient = first.client()
-        killed = threading.Event()
+            def kill_once(done: int, _: int) -> None:
+                if done > 3_000_000 and not killed.is_set():
+                    first.kill()
+                    killed.set()
 
-        def kill_once(done: int, _: int) -> None:
-            if done > 3_000_000 and not killed.is_set():
-                first.kill()
-                killed.set()
-
-        copied: list[int] = []
-        thread = threading.Thread(
-            target=lambda: copied.append(
-                client.upload(str(source), f"{first.base}/big", attempts=20, progress=kill_once).attempts
-            )
-        )
-        thread.start()
-        assert killed.wait(20)
-    with running(kind, tmp_path, port=port) as second:
-        started.append(second)
-        thread.join(60)
-        assert copied
-        assert copied[0] > 1
-        client.close()
-        assert on_disk(second, f"{second.base}/big").read_bytes() == BIG
+            upload = background.submit(client.upload, str(source), place, attempts=200, progress=kill_once)
+            assert killed.wait(20)
+        with running(kind, tmp_path, port=port) as second:
+            assert upload.result(100).attempts > 1
+            client.close()
+            assert on_disk(second, place).read_bytes() == BIG
 
 
 def test_a_listing_of_a_missing_folder_is_not_found(peer: Peer, client: FtpClient, base: str) -> None:
