@@ -581,6 +581,9 @@ BATCH_BYTES = 8 * MIB
 """Small slices that travel together and share one commit of the registry."""
 BATCH_NEW_FILES = 256
 """New files of one batch: more than grown ones, since nobody waits for their next line, and they go as one bundle."""
+LEFTOVERS_OF_A_FILE_MAX = 32
+"""Temporary names that one new file takes in turn while its connections are lost again and again; then the last one
+again. All of them are asked for and removed when it has arrived."""
 CHECKED_MAX = 10_000
 """Files whose size on the server the agent trusts without asking again, as long as the connection lasts."""
 COPY_WAIT_S_MIN = 0.25

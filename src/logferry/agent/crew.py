@@ -11,6 +11,7 @@ from logferry import __version__
 from logferry.agent.config import AgentConfig, host_and_port
 from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.journal import Journal
+from logferry.agent.leftovers import Leftovers
 from logferry.agent.link import Link
 from logferry.agent.registry import Registry
 from logferry.agent.tally import Tally
@@ -38,6 +39,7 @@ class Crew:
         wake: Callable[[], None],
         tally: Tally,
         elsewhere: Elsewhere,
+        leftovers: Leftovers,
         *,
         skips_copies: bool = False,
         epoch: int = 0,
@@ -66,6 +68,7 @@ class Crew:
                 skips_copies=skips_copies,
                 verify=config.server.verify == "hash",
                 elsewhere=elsewhere,
+                leftovers=leftovers,
             )
             for number in range(config.limits.connections)
         ]

@@ -111,7 +111,6 @@ class Dispatch:
             if_unknown_same=work.if_unknown_same,
             may_publish=work.may_publish,
             failures=work.failures,
-            broken=work.broken,
             maybe_copy=self.crew.skips_copies and self._may_be_copy(row),
             copy_tries=work.copy_tries,
             copy_seen=work.copy_seen,

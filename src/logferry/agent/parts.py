@@ -14,6 +14,7 @@ from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.files import Handles
 from logferry.agent.holding import HeldLimits
 from logferry.agent.journal import Journal
+from logferry.agent.leftovers import Leftovers
 from logferry.agent.lock import StateLock
 from logferry.agent.lookout import Lookout
 from logferry.agent.registry import Registry
@@ -38,6 +39,7 @@ class Parts:
     registry: Registry
     watcher: Watcher
     elsewhere: Elsewhere
+    leftovers: Leftovers
     roster: Roster
     handles: Handles
     lookout: Lookout
@@ -82,6 +84,7 @@ class Parts:
                 )
             sources = sources_of(config)
             elsewhere = Elsewhere(registry)
+            leftovers = Leftovers(registry)
             roster = Roster(clock, dice, Priorities(sources), elsewhere.holds)
             handles = Handles(config.limits.open_files)
             scanner = Scanner(sources, never=never_sent(config, config_path), entering=watcher.watch)
@@ -92,7 +95,19 @@ class Parts:
             regroup = Regroup(lookout, registry, roster, handles, journal, clock)
             undo.pop_all()
         return cls(
-            lock, registry, watcher, elsewhere, roster, handles, lookout, settler, regroup, journal, clock, tally
+            lock,
+            registry,
+            watcher,
+            elsewhere,
+            leftovers,
+            roster,
+            handles,
+            lookout,
+            settler,
+            regroup,
+            journal,
+            clock,
+            tally,
         )
 
     def retune(self, config: AgentConfig) -> None:

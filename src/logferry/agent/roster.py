@@ -46,8 +46,6 @@ class Work:
     copy_seen: Stat | None = None
     """How often it could not be told yet whether it is a compressed copy, and what the file was the last time."""
     failures: int = 0
-    broken: int = 0
-    """How often a connection was lost while it was on its way, before anything of it was confirmed."""
     error: str = ""
     priority: int = 0
     since_s: float = 0.0

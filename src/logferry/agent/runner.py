@@ -246,6 +246,7 @@ class Agent:
             self._wake,
             self._tally,
             self._parts.elsewhere,
+            self._parts.leftovers,
             skips_copies=self._parts.prepare_copies(config),
             epoch=epoch,
         )

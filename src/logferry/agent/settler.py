@@ -119,7 +119,7 @@ class Settler:
             return
         if work.failures:
             self._journal.state(text(row.path), "")
-        work.failures, work.broken, work.error, work.due_s, work.compare = 0, 0, "", 0.0, False
+        work.failures, work.error, work.due_s, work.compare = 0, "", 0.0, False
         work.size = max(row.offset + outcome.left, work.grown)
         work.confirmed()
         if work.lag == 0 and row.state is not State.NEW:
@@ -133,7 +133,6 @@ class Settler:
         self._roster.unchecked(row.id)
         self.mismatches += isinstance(outcome.error, Damaged)
         if concerns_link(outcome.error):
-            work.broken += outcome.in_doubt and not row.remote
             return
         self._tally.failed(outcome.error)
         wait_s = self._roster.failed(work, str(outcome.error))

@@ -17,6 +17,7 @@ from logferry.agent import identity
 from logferry.agent.contact import Contact
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
+from logferry.agent.leftovers import Leftovers
 from logferry.agent.likeness import same_bytes
 from logferry.agent.packing import Packing
 from logferry.agent.registry import Registry
@@ -32,8 +33,6 @@ from logferry.ftp.sending import Shrank
 from logferry.limits import FTP_BUNDLE_FILES_MIN, READ_WHOLE_BYTES, SLICE_BYTES
 from logferry.names import plain_path, split, temporary_name
 
-_BROKEN_REMOVED_MAX = 8
-"""So many of the last uploads that hung are removed; what is left of earlier ones has a temporary name for ever."""
 _TEMPORARY_TRIES = 3
 """So often a temporary name is tried on servers that let it be overwritten."""
 
@@ -50,15 +49,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It did not work this time. ``row`` is what is true now (SIZE may have moved it).
-
-    ``in_doubt``: the connection was lost while it may have been on its way, so an upload may still hang there.
-    """
+    """It did not work this time. ``row`` is what is true now (SIZE may have moved it)."""
 
     task: Task
     row: Row
     error: LogferryError
-    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +92,7 @@ class Shipper:
         journal: Journal,
         clock: Clock,
         stamp: Callable[[], str],
+        leftovers: Leftovers,
         *,
         verify: bool = True,
         packing: Packing | None = None,
@@ -115,6 +111,7 @@ class Shipper:
         self._journal = journal
         self._clock = clock
         self._stamp = stamp
+        self._leftovers = leftovers
         self._keeps = client.features.keeps
         self._contact = Contact(client, registry, journal, stamp, verify=verify)
 
@@ -150,9 +147,8 @@ class Shipper:
         if self._tell_confirmed is not None and done:
             self._tell_confirmed([sent.row.id for _, sent in done])
         outcomes += self._publish_all(done)
-        for job, _ in done:
-            if job.task.broken and not job.row.remote and not self._keeps:
-                self._remove_broken(job)
+        if done and self._leftovers and not self._keeps and not any(_is_over(outcome) for outcome in outcomes):
+            self._remove_leftovers()
         return [self._other_name(outcome) for outcome in outcomes]
 
     def _other_name(self, outcome: Outcome) -> Outcome:
@@ -223,8 +219,8 @@ class Shipper:
         """
         row, file = piece.task.row, piece.file
         texts = [f"{file.stat.inode}#{file.inode_generation}"]
-        if piece.task.broken and not self._keeps:
-            texts.insert(0, f"{texts[0]}#{row.id}#{piece.task.broken}")
+        if not self._keeps and (lost := self._leftovers.lost(row.id)):
+            texts.insert(0, f"{texts[0]}#{row.id}#{lost}")
         if piece.task.failures > (0 if self._keeps else _TEMPORARY_TRIES):
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
         for text in (*texts, f"{texts[0]}#{row.id}"):
@@ -273,6 +269,9 @@ class Shipper:
             except LogferryError as error:
                 yield job, Failed(job.task, job.row, error)
             else:
+                if self._is_left(job) and self._leftovers.lost(job.row.id):
+                    # Should the agent die now, the next one would not think of this name.
+                    self._leftovers.note(job.row.id, job.path, lost=False)
                 ready.append(job)
         # All of them first: judging one may ask the server something, whose answer would come behind those still due.
         results = list(self._client.store_many([_item(job, verify=self._verify) for job in ready]))
@@ -280,6 +279,10 @@ class Shipper:
             yield job, self._judge(job, result)
         if bundled:
             yield from self._send_bundle(bundled)
+
+    def _is_left(self, job: _Job) -> bool:
+        """Whether what arrives of it, should nobody hear so, lies about under a name that no row knows."""
+        return job.publish and not job.row.remote and not self._keeps
 
     def _bundled(self, jobs: Sequence[_Job]) -> list[_Job]:
         """Those that go as one bundle: small new files under their own names, where the server unpacks bundles.
@@ -398,7 +401,9 @@ class Shipper:
     def _judge_error(self, job: _Job, error: LogferryError) -> Outcome:
         task, piece = job.task, job.piece
         if isinstance(error, CONNECTION_OVER):
-            return Failed(task, job.row, error, in_doubt=True)
+            if self._is_left(job):
+                self._leftovers.note(job.row.id, job.path, lost=True)
+            return Failed(task, job.row, error)
         if isinstance(error, Shrank):
             again = opened(task)
             if isinstance(again, OpenFile):
@@ -448,21 +453,35 @@ class Shipper:
         self._client.rename(wire(row.remote), wire(row.want))
         return dataclasses.replace(row, remote=row.want, going="", state=State.LIVE)
 
-    def _remove_broken(self, job: _Job) -> None:
-        """Remove what uploads of this file over lost connections left: one that still writes then writes nowhere."""
-        row, inode = job.row, f"{job.piece.file.stat.inode}#{job.piece.file.inode_generation}"
-        numbers = range(max(1, job.task.broken - _BROKEN_REMOVED_MAX), job.task.broken)
-        for text in (inode, *(f"{inode}#{row.id}#{number}" for number in numbers)):
-            path = _beside(row.want, temporary_name(text))
-            if self._contact.taken(row, path):
-                continue
-            try:
-                self._client.remove(wire(path))
-            except LogferryError as error:  # mostly there is none; the file itself is where it belongs
-                if not isinstance(error, NotFound):
-                    self._journal.event("not removed", level=WARNING, path=path, why=str(error))
-                if isinstance(error, CONNECTION_OVER):
-                    return
+    def _remove_leftovers(self) -> None:
+        """Of files that are where they belong, remove what lost connections left: one that still writes then writes
+        nowhere."""
+        for row_id in self._leftovers.rows():
+            row = self._registry.by_id(row_id)
+            if row is None:
+                self._leftovers.forget(row_id)
+            elif row.offset and row.state is not State.NEW:
+                for path in self._leftovers.of(row_id):
+                    if path != row.remote and not self._contact.taken(row, path) and not self._removed(row_id, path):
+                        return
+
+    def _removed(self, row_id: int, path: str) -> bool:
+        """Remove a leftover; False: the connection is over, and it stays for another time."""
+        try:
+            self._client.remove(wire(path))
+        except CONNECTION_OVER as error:
+            self._journal.event("not removed", level=WARNING, path=path, why=str(error))
+            return False
+        except NotFound:  # mostly nothing came to lie there
+            pass
+        except LogferryError as error:
+            self._journal.event("not removed", level=WARNING, path=path, why=str(error))
+        self._leftovers.removed(row_id, path)
+        return True
+
+
+def _is_over(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed) and isinstance(outcome.error, CONNECTION_OVER)
 
 
 def _beside(path: str, name: str) -> str:

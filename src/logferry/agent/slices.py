@@ -32,8 +32,6 @@ class Task:
     """Whether the final name is free: another generation may still have to leave it."""
     failures: int = 0
     """How often it did not work so far."""
-    broken: int = 0
-    """How often a connection was lost before anything of it was confirmed: so many uploads may still hang there."""
     maybe_copy: bool = False
     """Whether it is not sent if it is a compressed copy; ``copies`` judges, for the ``copy_tries``-th time."""
     copy_tries: int = 0

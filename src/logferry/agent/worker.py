@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from logferry.agent.copies import Copies, Skipped, Undecided, note_digest
 from logferry.agent.elsewhere import Elsewhere
 from logferry.agent.journal import Journal
+from logferry.agent.leftovers import Leftovers
 from logferry.agent.link import Link, concerns_link, is_full
 from logferry.agent.mover import Moved, Mover
 from logferry.agent.packing import Packing
@@ -65,6 +66,7 @@ class Worker:
         stamp: Callable[[], str],
         finished: Callable[[Done], None],
         *,
+        leftovers: Leftovers,
         alive_s: float = math.inf,
         calls: bool = False,
         goodbye: str = "",
@@ -80,6 +82,7 @@ class Worker:
         """
         self._verify = verify
         self._elsewhere = elsewhere
+        self._leftovers = leftovers
         self._address = ""
         self._met = ""
         """The server of this connection, and which restore its archive comes of."""
@@ -193,6 +196,7 @@ class Worker:
                 self._journal,
                 self._clock,
                 self._stamp,
+                self._leftovers,
                 verify=self._verify,
                 packing=self._packing,
                 confirmed=self._confirmed,

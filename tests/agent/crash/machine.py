@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -118,6 +119,14 @@ class Puppet:
         self.agent._looks.due_s = 0.0
         for _ in range(count):
             self.agent._turn()
+
+    def turns_until(self, done: Callable[[], object], what: str) -> None:
+        """Turns until that is so."""
+        end = time.monotonic() + QUIET_S_MAX
+        while not done():
+            assert time.monotonic() < end, f"not seen: {what}"
+            self.turns(1)
+            self.agent._sleep()
 
     def until_quiet(self) -> None:
         """Turns until nothing is left to do."""

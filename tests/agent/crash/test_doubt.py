@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.conftest import eventually
 from tests.agent.crash.machine import ArchivePlaceTarget, Fate, Puppet
 from tests.agent.crash.mortal import SLICE_BYTES, Order, watched
 from tests.agent.crash.network import Cut, Network
@@ -64,14 +63,6 @@ def _a_generation_before(place: Place) -> None:
     place.append(900)
 
 
-def _until_cut(puppet: Puppet, network: Network) -> None:
-    def is_cut() -> bool:
-        puppet.turns(1)
-        return bool(network.cuts)
-
-    eventually(is_cut, "the network breaks")
-
-
 @pytest.mark.parametrize(
     ("before", "loss"),
     [
@@ -111,7 +102,7 @@ def test_a_beginning_that_nobody_heard_of_is_not_sent_again_when_only_an_open_ha
                     _replaced(place)
             place.append(2_376)
             network.arm(cut)
-            _until_cut(puppet, network)
+            puppet.turns_until(lambda: network.cuts, "the network breaks")
             network.target = ("127.0.0.1", free_port())  # nobody listens there
             place.append(grown)
             loss(place)
@@ -137,7 +128,7 @@ def test_an_agent_that_dies_in_doubt_keeps_no_name_from_others_afterwards(
         try:
             place.append(2_376)
             network.arm(Cut("reply", "end"))
-            _until_cut(puppet, network)
+            puppet.turns_until(lambda: network.cuts, "the network breaks")
             network.target = ("127.0.0.1", free_port())
             _replaced(place)
             for _ in range(5):

@@ -13,7 +13,8 @@ from logferry.agent.config import load_config
 from logferry.agent.runner import Agent
 from tests.agent.conftest import eventually
 from tests.agent.crash.keepers import Agents, ForeignTarget
-from tests.agent.crash.mortal import Order
+from tests.agent.crash.machine import Fate, Puppet
+from tests.agent.crash.mortal import SLICE_BYTES, Order, watched
 from tests.agent.crash.network import Cut, Network
 from tests.agent.crash.works import WORKS, Place
 from tests.ports import free_port
@@ -59,6 +60,34 @@ def test_a_new_file_does_not_wait_for_an_upload_that_hangs(
     finally:
         agents.close()
         network.close()
+
+
+def test_what_lost_connections_left_is_removed_by_the_next_agent_too(hanging: ForeignTarget, tmp_path: Path) -> None:
+    """Two uploads arrive under temporary names, nobody hears of it, the agent is stopped: the next one removes both."""
+    network, fate = Network(hanging.address), Fate(Order(""))
+    with watched(fate, read_whole_bytes=SLICE_BYTES):
+        place = Place(tmp_path / "place", "place", hanging, address=network.address, state=tmp_path / "state")
+        place.append(3_000)
+        puppet = Puppet(place, fate)
+        try:
+            for _ in range(3):
+                network.arm(Cut("reply", "end"))
+                puppet.turns_until(lambda: network.cuts, "the reply is lost")
+        finally:
+            puppet.stop()
+        left = list((hanging.base / "root" / "in" / place.folder).glob(".~*"))
+        assert len(left) == 3
+        place.append(1_000, b"other.log")
+        puppet = Puppet(place, fate)
+        try:
+            puppet.until_quiet()
+            left = list((hanging.base / "root" / "in" / place.folder).glob(".~*"))
+            assert left == []
+            assert place.wrong() == []
+            assert not puppet.agent._parts.leftovers
+        finally:
+            puppet.stop()
+            network.close()
 
 
 def test_a_server_that_was_away_for_long_is_asked_to_remove_nothing(hanging: ForeignTarget, tmp_path: Path) -> None:
