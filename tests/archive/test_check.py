@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from logferry.errors import Damaged
+from logferry.errors import Damaged, NotFound
 from logferry.limits import PARTIAL_S_MAX
 from tests.archive.conftest import AGENT, Shelf
 
@@ -87,6 +87,27 @@ def test_a_file_without_entry_is_adopted_when_its_path_is_met(shelf: Shelf, sent
     place.write_bytes(b"bytes")
     shelf.put("a.log", sent)
     assert shelf.history("a.log") == held
+
+
+@pytest.mark.parametrize("ask", ["size", "stat"])
+def test_a_file_without_entry_is_adopted_when_somebody_asks_for_it(shelf: Shelf, ask: str) -> None:
+    """Were it not seen, what a crash kept from being confirmed would be sent again under another name."""
+    place = shelf.folder / "live" / AGENT / "a.log"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"bytes")
+    if ask == "size":
+        assert shelf.archive.size(AGENT, "a.log") == 5
+    else:
+        assert shelf.archive.stat(AGENT, "a.log").size == 5
+    assert shelf.everything() == {"a.log": [b"bytes"]}
+
+
+def test_what_is_below_a_file_is_not_there(shelf: Shelf) -> None:
+    """A question about it has that for an answer."""
+    shelf.put("a.log", b"12345")
+    assert shelf.archive.size(AGENT, "a.log/b.log") is None
+    with pytest.raises(NotFound):
+        shelf.archive.stat(AGENT, "a.log/b.log")
 
 
 def test_left_over_names_are_removed(shelf: Shelf) -> None:

@@ -46,7 +46,7 @@ from logferry.archive.texts import Check, Text, Texts, no_check
 from logferry.archive.tree import Tree
 from logferry.archive.verify import Verifier
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import LogferryError, Refused
+from logferry.errors import Conflict, LogferryError, NotFound, Refused
 from logferry.limits import COMPACT_LEVEL, SEAL_LEVEL, SEGMENT_BYTES
 from logferry.names import checked_agent_id, checked_path, is_temporary, split
 
@@ -85,13 +85,12 @@ class Archive:
     def size(self, agent: str, path: str) -> int | None:
         """How many bytes of ``path`` are stored and synced, where an upload may continue; None when there are none.
 
-        That of the current generation, else of a partial that was broken off.
+        That of the current generation, also where a crash has left one that the catalog does not know yet; else of a
+        partial that was broken off.
         """
         checked_agent_id(agent)
-        state = None if is_temporary(split(checked_path(path))[1]) else self._at(agent, path)
-        if state is not None and state.is_current:
-            return state.size
-        return self._partial_size(agent, path)
+        state = None if is_temporary(split(checked_path(path))[1]) else self._asked(agent, path)
+        return state.size if state is not None else self._partial_size(agent, path)
 
     def begin(self, agent: str, path: str, *, offset: int = 0, append: bool = False) -> Incoming:
         """Begin an upload at ``offset`` (``append``: at the end). A running upload of the same path is superseded.
@@ -169,7 +168,12 @@ class Archive:
 
     def stat(self, agent: str, path: str) -> Node:
         """The file or folder at ``path`` as the node has it (files that ended are not shown). Raises NotFound."""
-        return self._tree.stat(checked_agent_id(agent), checked_path(path))
+        try:
+            return self._tree.stat(checked_agent_id(agent), checked_path(path))
+        except NotFound:
+            if is_temporary(split(path)[1]) or self._asked(agent, path) is None:
+                raise
+            return self._tree.stat(agent, path)
 
     def entries(self, agent: str, path: str) -> Iterator[Node]:
         """What lies in a folder: folders, then files, by name. Raises NotFound."""
@@ -325,6 +329,15 @@ class Archive:
             offset = self._partial_size(agent, path) or 0
         return PartialSink(self._rooms, agent, path, offset=offset)
 
+    def _asked(self, agent: str, path: str) -> PathState | None:
+        """As ``_current``, for a question: whoever asks whether an upload got through before a crash decides by the
+        answer what to send where. Raises Busy while it is being published."""
+        with translating(path):
+            try:
+                return self._current(agent, path)
+            except Conflict:
+                return None  # a file is where one of its folders would be
+
     def _current(self, agent: str, path: str) -> PathState | None:
         """The path's state if it has a current generation, after picking up what a crash may have left there."""
         state = self._at(agent, path)
@@ -334,9 +347,7 @@ class Archive:
         if folder is None or folder.stat(name) is None:
             return None
         with held(self._rooms, agent, [path]):
-            adopted = self.catalog.writer.run(Adopt(self._rooms, agent, path))
-        if not adopted:
-            return None
+            self.catalog.writer.run(Adopt(self._rooms, agent, path))
         state = self._at(agent, path)
         return state if state is not None and state.is_current else None
 
