@@ -57,6 +57,7 @@ class Peer:
 
     def kill(self) -> None:
         """``kill -9`` for the server and the processes it started for its sessions."""
+        os.kill(self.pid, signal.SIGSTOP)  # it starts no more of them
         for pid in (*_children(self.pid), self.pid):
             _kill(pid)
 
@@ -96,9 +97,10 @@ def _listens(pid: int, port: int) -> bool:
     sockets = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
     mine: set[str] = set()
     for each in (pid, *_children(pid)):
-        for link in Path(f"/proc/{each}/fd").glob("*"):
-            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-                mine.add(os.readlink(link))
+        with contextlib.suppress(FileNotFoundError):  # it has ended
+            for link in list(Path(f"/proc/{each}/fd").iterdir()):
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    mine.add(os.readlink(link))
     return bool(sockets & mine)
 
 
