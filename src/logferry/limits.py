@@ -824,6 +824,12 @@ RETENTION_GRACE_S = 3600.0
 """Bytes stay on the disk for so long after their rows are gone: somebody may be reading them."""
 RETENTION_BATCH = 200
 """Generations deleted by one commit."""
+RETENTION_PREVIEW_S_MAX = 20.0
+"""A preview in the browser stops counting after so long and says "at least"; the command line counts to the end."""
+RETENTION_RUN_S_MAX = 20.0
+"""A run in the browser stops after so long and says so; the next hourly run, or another click, goes on."""
+RETENTION_SAMPLE = 100
+"""Generations that a preview names; the sums count all."""
 EXPIRED_KEPT_S = 366 * 86400.0
 """How long the catalog remembers what retention deleted, for whoever asks where a file is."""
 

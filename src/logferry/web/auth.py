@@ -97,8 +97,15 @@ def operator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
     return who
 
 
+def administrator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
+    """Dependency: an administrator."""
+    who.require("admin")
+    return who
+
+
 Viewer = Annotated[Identity, Depends(viewer)]
 Operator = Annotated[Identity, Depends(operator)]
+Administrator = Annotated[Identity, Depends(administrator)]
 Context = Annotated[WebContext, Depends(context_of)]
 
 

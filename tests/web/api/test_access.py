@@ -58,6 +58,17 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("DELETE", "/api/v1/sessions/current", None, 401, 204, 204),
 ]
 
+MANAGING: list[tuple[str, str, dict[str, Any] | None, int]] = [
+    # method, path, body, administrator: strangers are asked to sign in, everybody else may not
+    ("GET", "/api/v1/retention/rules", None, 200),
+    ("POST", "/api/v1/retention/preview", {}, 200),
+    ("POST", "/api/v1/retention/run", {}, 200),
+    ("GET", "/api/v1/retention/log", None, 200),
+    ("GET", "/api/v1/holds", None, 200),
+    ("POST", "/api/v1/holds", {"glob": "a", "reason": "b"}, 201),
+    ("DELETE", "/api/v1/holds/999999", None, 404),
+]
+
 
 @pytest.fixture(scope="module")
 def fid(site: Served) -> int:
@@ -86,6 +97,18 @@ def test_each_role_gets_what_is_its_own(
     site.app.state.throttle.succeeded("127.0.0.1")  # the wrong secrets above were tried on purpose
 
 
+@pytest.mark.parametrize(("method", "path", "body", "administrator"), MANAGING)
+def test_managing_is_for_administrators(
+    site: Served, method: str, path: str, body: dict[str, Any] | None, administrator: int
+) -> None:
+    """Neither strangers nor viewers nor operators get to it."""
+    with site.new_client() as nobody:
+        assert nobody.request(method, path, json=body).status_code == STRANGER
+    assert site.as_("vera").request(method, path, json=body).status_code == FORBIDDEN
+    assert site.as_("otto", role="operator").request(method, path, json=body).status_code == FORBIDDEN
+    assert site.client.request(method, path, json=body).status_code == administrator
+
+
 def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> None:
     """A new route without a line above fails here."""
     paths = site.client.get("/api/v1/openapi.json").json()["paths"]
@@ -94,6 +117,7 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
+    tested |= {(method, path.replace("/holds/999999", "/holds/{hold_id}")) for method, path, *_ in MANAGING}
     assert there <= tested
 
 

@@ -10,6 +10,7 @@ from logferry.web.api import (
     lines,
     people,
     raw,
+    retention,
     search,
     searches,
     system,
@@ -24,6 +25,7 @@ PREFIX = "/api/v1"
 def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
-    for part in (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout):
+    parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
+    for part in (*parts, retention):
         whole.include_router(part.router)
     return whole

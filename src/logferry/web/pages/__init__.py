@@ -10,10 +10,11 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
-from logferry.web.pages import agents, folders, home, search, sign_in, view
+from logferry.web.pages import agents, folders, home, retention, search, sign_in, view
 from logferry.web.pages.assets import Assets
+from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
-from logferry.web.pages.shell import Shell
+from logferry.web.pages.shell import ADMIN_TABS, Shell
 
 __all__ = ["routes"]
 
@@ -37,6 +38,9 @@ def routes(context: WebContext) -> list[BaseRoute]:
     def form(path: str, work: Callable[[Shell, Request, sign_in.Form], Response]) -> Route:
         return Route(path, sign_in.form_endpoint(shell, work), methods=["POST"])
 
+    def own_form(path: str, work: Work) -> Route:
+        return Route(path, guarded_form(shell, work), methods=["POST"])
+
     return [
         Mount("/static", assets),
         open_page("/setup", sign_in.setup),
@@ -55,8 +59,19 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/browse/{agent}/{path:path}", folders.browse),
         page("/view/{agent}/{path:path}", view.view),
         page("/search", search.search),
+        page("/admin", _admin),
+        page("/admin/retention", retention.retention),
+        own_form("/admin/retention/run", retention.ran),
+        own_form("/admin/retention/holds", retention.held),
+        own_form("/admin/retention/holds/end", retention.released),
+        own_form("/admin/retention/quota", retention.bounded),
         page("/{path:path}", _nothing),
     ]
+
+
+def _admin(visit: Visit) -> Response:
+    visit.who.require("admin")
+    return back_to(visit, ADMIN_TABS[0][0])
 
 
 def _nothing(_visit: Visit) -> Response:

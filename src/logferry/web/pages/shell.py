@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from logferry.server.people import Identity
+from logferry.server.scope import Role
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.problem import request_id
@@ -25,6 +26,8 @@ class MenuItem:
     path: str
     label: str
     icon: str
+    needs: Role = "viewer"
+    """Who sees it."""
 
 
 MENU = (
@@ -32,7 +35,12 @@ MENU = (
     MenuItem("/agents", "Agents", "agents"),
     MenuItem("/files", "Files", "files"),
     MenuItem("/search", "Search", "search"),
+    MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
+ADMIN_TABS = (
+    ("/admin/retention", "Retention"),
+)
+"""Pages below Admin, the first is where the rail leads."""
 
 
 class Shell:
@@ -58,6 +66,7 @@ class Shell:
             duration=words.duration,
             shown=words.shown,
             menu=MENU,
+            admin_tabs=ADMIN_TABS,
         )
 
     def page(
