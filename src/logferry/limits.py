@@ -855,3 +855,10 @@ assert BACKUP_PROBLEMS_MAX * (BACKUP_PROBLEM_CHARS_MAX + 1) * 12 < BACKUP_NOTE_B
 
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
+
+# The porter of the FTP part -----------------------------------------------------------------------------------------
+PORTER_S_MAX = 5.0
+"""Whoever asks who is connected waits no longer, and whoever says nothing holds others up no longer."""
+PORTER_QUESTION_BYTES_MAX = 4 * KIB
+PORTER_ANSWER_BYTES_MAX = 64 * MIB
+"""10,000 sessions with long paths."""

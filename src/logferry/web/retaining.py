@@ -83,7 +83,9 @@ def retention_of(context: WebContext) -> Retention:
 def preview(context: WebContext, at_ns: int | None = None) -> Outcome:
     """What would go at that moment (None: now), if nothing changed until then."""
     outcome = Outcome(_whole_ms(context, at_ns))
-    _gather(outcome, ([due] for due in retention_of(context).due(outcome.at_ns)), context.clock, RETENTION_PREVIEW_S_MAX)
+    _gather(
+        outcome, ([due] for due in retention_of(context).due(outcome.at_ns)), context.clock, RETENTION_PREVIEW_S_MAX
+    )
     return outcome
 
 

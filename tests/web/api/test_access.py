@@ -67,6 +67,8 @@ MANAGING: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("GET", "/api/v1/holds", None, 200),
     ("POST", "/api/v1/holds", {"glob": "a", "reason": "b"}, 201),
     ("DELETE", "/api/v1/holds/999999", None, 404),
+    ("GET", "/api/v1/ftp/sessions", None, 503),
+    ("DELETE", "/api/v1/ftp/sessions/1", None, 503),
 ]
 
 
@@ -117,7 +119,10 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
-    tested |= {(method, path.replace("/holds/999999", "/holds/{hold_id}")) for method, path, *_ in MANAGING}
+    named = {"/holds/999999": "/holds/{hold_id}", "/ftp/sessions/1": "/ftp/sessions/{session_id}"}
+    for method, path, *_ in MANAGING:
+        tail = next((tail for tail in named if path.endswith(tail)), "")
+        tested.add((method, path.removesuffix(tail) + named.get(tail, "")))
     assert there <= tested
 
 

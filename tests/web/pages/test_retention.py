@@ -74,7 +74,9 @@ def test_a_hold_keeps_a_file_until_it_ends_and_a_click_deletes_it(visitor: TestC
     assert "<img" not in held
     number = shelf.catalog.retaining.holds()[0].id
     assert visitor.post(f"{PAGE}/holds/end", data={"csrf": csrf, "hold": str(number)}).status_code == 303
-    assert "there is no hold" in visitor.post(f"{PAGE}/holds/end", data={"csrf": csrf, "hold": str(number)}).text.lower()
+    assert (
+        "there is no hold" in visitor.post(f"{PAGE}/holds/end", data={"csrf": csrf, "hold": str(number)}).text.lower()
+    )
     at = re.search(r'name="at" value="([0-9]+)"', visitor.get(f"{PAGE}?preview=now").text)
     assert at is not None
     done = visitor.post(f"{PAGE}/run", data={"csrf": csrf, "at": at[1]})
@@ -105,7 +107,11 @@ def test_wrong_entries_are_said_on_the_page(visitor: TestClient, shelf: Fleet) -
 def test_quotas_are_set_lifted_and_given_back_to_the_settings(visitor: TestClient, shelf: Fleet) -> None:
     """A size, none, and an empty field."""
     csrf = as_person(visitor, shelf, "admin")
-    for given, own in ((("2 GB", "1,000"), (2_000_000_000, 1000)), (("none", "none"), (0, 0)), (("", ""), (None, None))):
+    for given, own in (
+        (("2 GB", "1,000"), (2_000_000_000, 1000)),
+        (("none", "none"), (0, 0)),
+        (("", ""), (None, None)),
+    ):
         form = {"csrf": csrf, "agent": "web-01", "bytes": given[0], "files": given[1]}
         assert visitor.post(f"{PAGE}/quota", data=form).headers["location"] == f"{PAGE}?done=quota"
         record = shelf.catalog.agents.get("web-01")

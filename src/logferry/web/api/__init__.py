@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from logferry.web.api import (
     agents,
+    connections,
     files,
     heartbeat,
     join,
@@ -26,6 +27,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, retention):
+    for part in (*parts, retention, connections):
         whole.include_router(part.router)
     return whole

@@ -39,6 +39,7 @@ MENU = (
 )
 ADMIN_TABS = (
     ("/admin/retention", "Retention"),
+    ("/admin/connections", "FTP connections"),
 )
 """Pages below Admin, the first is where the rail leads."""
 
