@@ -52,9 +52,12 @@ class ShiftedClock(SystemClock):
 class Fleet:
     """A data directory with a fleet in it, and the context a web application serves it from. Close it."""
 
-    def __init__(self, data_dir: Path, *, retention: tuple[RetentionConfig, ...] = ()) -> None:
+    def __init__(
+        self, data_dir: Path, *, retention: tuple[RetentionConfig, ...] = (), config: ServerConfig | None = None
+    ) -> None:
+        """``config`` instead of the usual one, of the same ``data_dir``."""
         self.clock = ShiftedClock()
-        self.config = ServerConfig(
+        self.config = config or ServerConfig(
             archive=ArchiveConfig(root=str(data_dir), min_free="0%"),
             retention=retention,
         )

@@ -69,6 +69,12 @@ MANAGING: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("DELETE", "/api/v1/holds/999999", None, 404),
     ("GET", "/api/v1/ftp/sessions", None, 503),
     ("DELETE", "/api/v1/ftp/sessions/1", None, 503),
+    ("GET", "/api/v1/system/storage", None, 200),
+    ("GET", "/api/v1/system/scrub", None, 200),
+    ("POST", "/api/v1/system/scrub", None, 202),
+    ("GET", "/api/v1/system/certificate", None, 200),
+    ("GET", "/api/v1/system/config", None, 200),
+    ("GET", "/api/v1/system/about", None, 200),
 ]
 
 

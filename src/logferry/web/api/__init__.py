@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from logferry.web.api import (
+    administration,
     agents,
     connections,
     files,
@@ -27,6 +28,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, retention, connections):
+    for part in (*parts, retention, connections, administration):
         whole.include_router(part.router)
     return whole

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
-from logferry.web.pages import agents, connections, folders, home, retention, search, sign_in, view
+from logferry.web.pages import agents, connections, folders, home, retention, search, sign_in, system, view
 from logferry.web.pages.assets import Assets
 from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
@@ -67,6 +67,8 @@ def routes(context: WebContext) -> list[BaseRoute]:
         own_form("/admin/retention/quota", retention.bounded),
         page("/admin/connections", connections.connections),
         own_form("/admin/connections/end", connections.ended),
+        page("/admin/system", system.system),
+        own_form("/admin/system/scrub", system.scrubbed),
         page("/{path:path}", _nothing),
     ]
 

@@ -40,6 +40,7 @@ MENU = (
 ADMIN_TABS = (
     ("/admin/retention", "Retention"),
     ("/admin/connections", "FTP connections"),
+    ("/admin/system", "System"),
 )
 """Pages below Admin, the first is where the rail leads."""
 
