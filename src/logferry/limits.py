@@ -495,6 +495,14 @@ TAIL_POLL_S = 0.2
 TAIL_ROWS = 500
 TAIL_ROWS_BYTES = 256 * KIB
 """What one event of a followed file holds at most."""
+TAIL_FILES_MAX = 20
+"""Files that one stream follows: each is asked for with every poll, and nobody reads more at once."""
+TAIL_PLACES_CHARS_MAX = TAIL_FILES_MAX * 57
+"""Of an event's id: three numbers of 18 digits for each file."""
+TAIL_CHOICE_MAX = 1000
+"""Files that a query may find of which those are followed that grew last."""
+TAIL_LINES_KEPT_MAX = 10_000
+"""Lines that a page which follows files keeps: what one reads back, and no burden for a browser."""
 TAIL_IDENTITY_S = 30.0
 """How often an open stream checks that its session still stands."""
 SEARCH_PIECE_S = 0.1

@@ -35,6 +35,7 @@ MENU = (
     MenuItem("/agents", "Agents", "agents"),
     MenuItem("/files", "Files", "files"),
     MenuItem("/search", "Search", "search"),
+    MenuItem("/tail", "Tail", "follow"),
     MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
 ADMIN_TABS = (
