@@ -48,6 +48,13 @@ class Identity:
         if not self.may(needed):
             raise NotPermitted(f"{self.name} is {self.role}; this takes {needed}", hint="ask an administrator")
 
+    def require_whole(self) -> None:
+        """Raises NotPermitted for somebody who sees a part of the archive: who may give rights must have all."""
+        if not self.scope.everything:
+            raise NotPermitted(
+                f"{self.name} sees only a part of the archive", hint="somebody who sees all of it may do this"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:

@@ -103,9 +103,16 @@ def administrator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
     return who
 
 
+def whole_administrator(who: Annotated[Identity, Depends(administrator)]) -> Identity:
+    """Dependency: an administrator who sees all of the archive: whoever gives rights must have them."""
+    who.require_whole()
+    return who
+
+
 Viewer = Annotated[Identity, Depends(viewer)]
 Operator = Annotated[Identity, Depends(operator)]
 Administrator = Annotated[Identity, Depends(administrator)]
+WholeAdministrator = Annotated[Identity, Depends(whole_administrator)]
 Context = Annotated[WebContext, Depends(context_of)]
 
 

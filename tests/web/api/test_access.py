@@ -109,11 +109,13 @@ def test_each_role_gets_what_is_its_own(
 def test_managing_is_for_administrators(
     site: Served, method: str, path: str, body: dict[str, Any] | None, administrator: int
 ) -> None:
-    """Neither strangers nor viewers nor operators get to it."""
+    """Neither strangers nor viewers nor operators get to it, nor one who sees only a part of the archive."""
     with site.new_client() as nobody:
         assert nobody.request(method, path, json=body).status_code == STRANGER
     assert site.as_("vera").request(method, path, json=body).status_code == FORBIDDEN
     assert site.as_("otto", role="operator").request(method, path, json=body).status_code == FORBIDDEN
+    narrow = site.as_("adele", role="admin", scope=("web-*/**",))
+    assert narrow.request(method, path, json=body).status_code == FORBIDDEN
     assert site.client.request(method, path, json=body).status_code == administrator
 
 

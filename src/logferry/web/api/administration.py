@@ -19,7 +19,7 @@ from logferry.server.certificate import certificate_of
 from logferry.server.disk import disk_room
 from logferry.server.first_run import identity, loaded_config
 from logferry.web.api.shapes import Shape
-from logferry.web.auth import Administrator, Context
+from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.context import WebContext
 
 log = structlog.get_logger("logferry.web")
@@ -100,7 +100,7 @@ class About(Shape):
 
 
 @router.get("/system/storage")
-def storage(context: Context, _who: Administrator) -> Storage:
+def storage(context: Context, _who: WholeAdministrator) -> Storage:
     """How much is where, and how much room there is."""
     room = disk_room(context.config)
     agents = context.catalog.agents.list()
@@ -127,13 +127,13 @@ def storage(context: Context, _who: Administrator) -> Storage:
 
 
 @router.get("/system/scrub")
-def scrub(context: Context, _who: Administrator) -> ScrubState:
+def scrub(context: Context, _who: WholeAdministrator) -> ScrubState:
     """How far verifying is, in the background and as somebody asked."""
     return scrub_state(context)
 
 
 @router.post("/system/scrub", status_code=202)
-def begin_scrub(context: Context, who: Administrator) -> ScrubState:
+def begin_scrub(context: Context, who: WholeAdministrator) -> ScrubState:
     """Every segment is verified anew, those first that were not for longest; it begins within a minute."""
     context.catalog.facts.put(SCRUB_ASKED, str(context.clock.now_ns()))
     log.info("a scrub was asked for", by=who.name)
@@ -157,7 +157,7 @@ def scrub_state(context: WebContext) -> ScrubState:
 
 
 @router.get("/system/certificate")
-def certificate(context: Context, _who: Administrator) -> CertificateState:
+def certificate(context: Context, _who: WholeAdministrator) -> CertificateState:
     """For whom it is, until when, and the pin by which agents know it."""
     found = certificate_of(identity(context.config))
     return CertificateState(
@@ -173,7 +173,7 @@ def certificate(context: Context, _who: Administrator) -> CertificateState:
 
 
 @router.get("/system/config")
-def settings_in_force(context: Context, _who: Administrator) -> SettingList:
+def settings_in_force(context: Context, _who: WholeAdministrator) -> SettingList:
     """Every setting with its origin, as `logferry config show --origin` prints it."""
     loaded = loaded_config(context.config)
     items = [Setting(setting=name, value=value, origin=origin) for name, value, origin in loaded.rows()]
@@ -181,7 +181,7 @@ def settings_in_force(context: Context, _who: Administrator) -> SettingList:
 
 
 @router.get("/system/about")
-def about(_who: Administrator) -> About:
+def about(_who: WholeAdministrator) -> About:
     """Versions: of this program and of what it stands on."""
     return About(
         version=logferry.__version__,

@@ -9,7 +9,7 @@ from logferry.clock import rfc3339
 from logferry.errors import Refused
 from logferry.names import shown
 from logferry.web.api.shapes import Shape
-from logferry.web.auth import Administrator, Context
+from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.callers import Caller, callers, end_caller
 
 router = APIRouter(tags=["system"])
@@ -40,13 +40,13 @@ class FtpSessionList(Shape):
 
 
 @router.get("/ftp/sessions")
-def sessions(context: Context, _who: Administrator) -> FtpSessionList:
+def sessions(context: Context, _who: WholeAdministrator) -> FtpSessionList:
     """Who is connected to the FTP part on this machine. 503 where it does not run."""
     return FtpSessionList(items=[_shape(one) for one in callers(context)])
 
 
 @router.delete("/ftp/sessions/{session_id}", status_code=204)
-def end_session(session_id: int, context: Context, who: Administrator) -> Response:
+def end_session(session_id: int, context: Context, who: WholeAdministrator) -> Response:
     """End it: the client gets 421, a transfer under way is cut. An agent connects again and goes on where it was."""
     if not 0 <= session_id < 2**63:
         raise Refused("the number of a connection is out of range", hint="take id from the list")

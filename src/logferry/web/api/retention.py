@@ -16,7 +16,7 @@ from logferry.limits import PAGE_ITEMS_MAX, SEARCH_TIME_CHARS_MAX
 from logferry.search.moments import moment
 from logferry.web import retaining
 from logferry.web.api.shapes import Shape
-from logferry.web.auth import Administrator, Context
+from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.context import WebContext
 from logferry.web.retaining import Outcome, Sum
 
@@ -126,7 +126,7 @@ class AtMoment(BaseModel):
 
 
 @router.get("/retention/rules")
-def rules(context: Context, _who: Administrator) -> RetentionRules:
+def rules(context: Context, _who: WholeAdministrator) -> RetentionRules:
     """The rules, with what deserves a warning."""
     items = [
         RetentionRule(match=one.rule.match, keep_s=one.rule.keep_s, warning=one.warning)
@@ -136,13 +136,13 @@ def rules(context: Context, _who: Administrator) -> RetentionRules:
 
 
 @router.post("/retention/preview")
-def preview(body: AtMoment, context: Context, _who: Administrator) -> RetentionOutcome:
+def preview(body: AtMoment, context: Context, _who: WholeAdministrator) -> RetentionOutcome:
     """What a run would delete at that moment, tomorrow for example, if nothing changed until then. Deletes nothing."""
     return outcome_shape(retaining.preview(context, at_of(context, body.at)))
 
 
 @router.post("/retention/run")
-def run(body: AtMoment, context: Context, who: Administrator) -> RetentionOutcome:
+def run(body: AtMoment, context: Context, who: WholeAdministrator) -> RetentionOutcome:
     """Delete what was due at that moment: with the `at` of a preview what it showed, but for what has changed since."""
     return outcome_shape(retaining.run(context, who, at_of(context, body.at)))
 
@@ -150,7 +150,7 @@ def run(body: AtMoment, context: Context, who: Administrator) -> RetentionOutcom
 @router.get("/retention/log")
 def expired(
     context: Context,
-    _who: Administrator,
+    _who: WholeAdministrator,
     limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 100,
     cursor: Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the page before")] = None,
 ) -> ExpiredList:
@@ -167,13 +167,13 @@ def expired(
 
 
 @router.get("/holds")
-def holds(context: Context, _who: Administrator) -> HoldList:
+def holds(context: Context, _who: WholeAdministrator) -> HoldList:
     """All holds, the first made first."""
     return HoldList(items=[_hold(row) for row in context.catalog.retaining.holds()])
 
 
 @router.post("/holds", status_code=201)
-def add_hold(body: NewHold, context: Context, who: Administrator) -> Hold:
+def add_hold(body: NewHold, context: Context, who: WholeAdministrator) -> Hold:
     """From now on retention deletes nothing that the glob takes in."""
     made = context.catalog.retaining.add_hold(body.glob.strip(), body.reason.strip())
     log.info("a hold was set", by=who.name, hold=made.id, glob=made.glob, reason=made.reason)
@@ -181,7 +181,7 @@ def add_hold(body: NewHold, context: Context, who: Administrator) -> Hold:
 
 
 @router.delete("/holds/{hold_id}", status_code=204)
-def remove_hold(hold_id: int, context: Context, who: Administrator) -> Response:
+def remove_hold(hold_id: int, context: Context, who: WholeAdministrator) -> Response:
     """The hold ends; what it kept may go with the next run."""
     if not 0 < hold_id < 2**63:
         raise Refused("the number of a hold is out of range", hint="take id from the list of holds")

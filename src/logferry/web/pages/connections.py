@@ -7,7 +7,7 @@ from starlette.responses import Response
 from logferry.errors import Later, LogferryError
 from logferry.web.callers import Caller, callers, end_caller
 from logferry.web.pages import words
-from logferry.web.pages.forms import back_to, whole_number
+from logferry.web.pages.forms import back_to, managed_by, whole_number
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.retention import Said
 from logferry.web.pages.sign_in import Form
@@ -17,7 +17,7 @@ PAGE = "/admin/connections"
 
 def connections(visit: Visit) -> Response:
     """The page, which goes on by itself where scripts run."""
-    visit.who.require("admin")
+    managed_by(visit)
     done = visit.asked("done") == "ended"
     return _page(
         visit, said=Said("info", "The connection is ended; an agent connects again by itself.") if done else None
@@ -44,7 +44,7 @@ def _page(visit: Visit, *, status: int = 200, said: Said | None = None) -> Respo
 
 def ended(visit: Visit, form: Form) -> Response:
     """``POST /admin/connections/end``"""
-    visit.who.require("admin")
+    managed_by(visit)
     try:
         end_caller(visit.context, visit.who, whole_number(form.get("session", ""), "session"))
     except LogferryError as error:

@@ -12,7 +12,7 @@ from logferry.errors import LogferryError
 from logferry.web import retaining
 from logferry.web.pages import words
 from logferry.web.pages.facts import Agent, agent_at
-from logferry.web.pages.forms import back_to, whole_number
+from logferry.web.pages.forms import back_to, managed_by, whole_number
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.sign_in import Form
 from logferry.web.retaining import Outcome
@@ -41,7 +41,7 @@ class Said:
 
 def retention(visit: Visit) -> Response:
     """``/admin/retention?preview=&cursor=``"""
-    visit.who.require("admin")
+    managed_by(visit)
     done = DONE.get(visit.asked("done"), "")
     return _page(visit, said=Said("info", done) if done else None)
 
@@ -78,7 +78,7 @@ def _by_need(visit: Visit) -> list[Agent]:
 
 def ran(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/run``: delete what the preview of ``at`` showed."""
-    visit.who.require("admin")
+    managed_by(visit)
     try:
         outcome = retaining.run(visit.context, visit.who, whole_number(form.get("at", ""), "at"))
     except LogferryError as error:
@@ -88,7 +88,7 @@ def ran(visit: Visit, form: Form) -> Response:
 
 def held(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/holds``"""
-    visit.who.require("admin")
+    managed_by(visit)
     try:
         made = visit.context.catalog.retaining.add_hold(form.get("glob", "").strip(), form.get("reason", "").strip())
     except LogferryError as error:
@@ -99,7 +99,7 @@ def held(visit: Visit, form: Form) -> Response:
 
 def released(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/holds/end``"""
-    visit.who.require("admin")
+    managed_by(visit)
     try:
         number = whole_number(form.get("hold", ""), "hold", least=1)
         visit.context.catalog.retaining.remove_hold(number)
@@ -111,7 +111,7 @@ def released(visit: Visit, form: Form) -> Response:
 
 def bounded(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/quota``: empty fields are the settings' bounds, ``none`` is no bound."""
-    visit.who.require("admin")
+    managed_by(visit)
     agent = form.get("agent", "")
     try:
         values = {

@@ -15,7 +15,7 @@ from logferry.server.first_run import identity, loaded_config
 from logferry.web.api import administration
 from logferry.web.api import system as api_system
 from logferry.web.pages import words
-from logferry.web.pages.forms import back_to
+from logferry.web.pages.forms import back_to, managed_by
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.retention import Said
 from logferry.web.pages.sign_in import Form
@@ -45,7 +45,7 @@ class SettingRow:
 
 def system(visit: Visit) -> Response:
     """The page."""
-    visit.who.require("admin")
+    managed_by(visit)
     context, who = visit.context, visit.who
     loaded = loaded_config(context.config)
     certificate: Card[Certificate] = _card(lambda: certificate_of(identity(context.config)))
@@ -79,6 +79,6 @@ def _card(made: Callable[[], T]) -> Card[T]:
 
 def scrubbed(visit: Visit, _form: Form) -> Response:
     """``POST /admin/system/scrub``"""
-    visit.who.require("admin")
+    managed_by(visit)
     administration.begin_scrub(visit.context, visit.who)
     return back_to(visit, PAGE, done="scrub")
