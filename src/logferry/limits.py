@@ -864,6 +864,13 @@ assert BACKUP_PROBLEMS_MAX * (BACKUP_PROBLEM_CHARS_MAX + 1) * 12 < BACKUP_NOTE_B
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
 
+# Saved --------------------------------------------------------------------------------------------------------------
+SAVED_MAX = 500
+"""Of one person: a list that is still looked through."""
+SAVED_NAME_CHARS_MAX = 100
+SAVED_ADDRESS_CHARS_MAX = 4000
+"""What every browser and proxy takes as an address."""
+
 # The porter of the FTP part -----------------------------------------------------------------------------------------
 PORTER_S_MAX = 5.0
 """Whoever asks who is connected waits no longer, and whoever says nothing holds others up no longer."""

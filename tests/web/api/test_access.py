@@ -50,6 +50,12 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/tail?f=999999", None, 401, 404, 404),
     ("POST", "/api/v1/query/parse", {"q": "x"}, 401, 200, 200),
     ("POST", "/api/v1/join-tokens", {}, 401, 403, 201),
+    ("GET", "/api/v1/saved", None, 401, 200, 200),
+    ("POST", "/api/v1/saved", {"name": "x", "address": "/nowhere"}, 401, 400, 400),
+    ("GET", "/api/v1/saved/export", None, 401, 200, 200),
+    ("POST", "/api/v1/saved/import", {"items": []}, 401, 200, 200),
+    ("PATCH", "/api/v1/saved/999999", {}, 401, 404, 404),
+    ("DELETE", "/api/v1/saved/999999", None, 401, 404, 404),
     ("GET", "/api/v1/system/jobs", None, 401, 403, 200),
     ("GET", "/api/v1/system/flaws", None, 401, 403, 200),
     ("POST", "/api/v1/agents/join", {"token": "LJ-WRONG"}, 401, 401, 401),
@@ -126,6 +132,7 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     tested = {(method, path.partition("?")[0].replace("nosuch", "{job_id}")) for method, path, *_ in MATRIX}
     tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
+    tested |= {("PATCH", "/api/v1/saved/{saved_id}"), ("DELETE", "/api/v1/saved/{saved_id}")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
     named = {"/holds/999999": "/holds/{hold_id}", "/ftp/sessions/1": "/ftp/sessions/{session_id}"}
     for method, path, *_ in MANAGING:

@@ -13,6 +13,7 @@ from logferry.web.api import (
     people,
     raw,
     retention,
+    saved,
     search,
     searches,
     system,
@@ -28,6 +29,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, retention, connections, administration):
+    for part in (*parts, retention, connections, administration, saved):
         whole.include_router(part.router)
     return whole

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
-from logferry.web.pages import agents, connections, folders, home, retention, search, sign_in, system, tail, view
+from logferry.web.pages import agents, connections, folders, home, retention, saved, search, sign_in, system, tail, view
 from logferry.web.pages.assets import Assets
 from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
@@ -60,6 +60,10 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/view/{agent}/{path:path}", view.view),
         page("/search", search.search),
         page("/tail", tail.tail),
+        page("/saved", saved.saved),
+        own_form("/saved", saved.added),
+        own_form("/saved/change", saved.changed),
+        own_form("/saved/remove", saved.removed),
         page("/admin", _admin),
         page("/admin/retention", retention.retention),
         own_form("/admin/retention/run", retention.ran),

@@ -36,6 +36,7 @@ MENU = (
     MenuItem("/files", "Files", "files"),
     MenuItem("/search", "Search", "search"),
     MenuItem("/tail", "Tail", "follow"),
+    MenuItem("/saved", "Saved", "saved"),
     MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
 ADMIN_TABS = (
@@ -82,6 +83,7 @@ class Shell:
             who=who,
             here=request.url.path.removeprefix(root) or "/",
             theme=theme if theme in THEMES else "auto",
+            here_query=_here(request, root),
             base=root,
             now_ns=self.context.clock.now_ns(),
             request_id=request_id(request),
@@ -91,6 +93,12 @@ class Shell:
             **values,
         )
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+
+def _here(request: Request, root: str) -> str:
+    """The address of this page, with its query, below the root."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{words.address('', request.url.path.removeprefix(root) or '/')}{query}"
 
 
 def root_of(request: Request) -> str:
