@@ -864,6 +864,13 @@ assert BACKUP_PROBLEMS_MAX * (BACKUP_PROBLEM_CHARS_MAX + 1) * 12 < BACKUP_NOTE_B
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
 
+# Files by other orders than their names -----------------------------------------------------------------------------
+FILES_SORTED_MAX = 5_000
+"""Files that match of which the newest or largest are shown: a query that finds more is for narrowing first."""
+NEAR_NAME_CHARS_MIN = 3
+"""A shorter part of a word is near to too much."""
+NEAR_NAMES_MAX = 8
+
 # Saved --------------------------------------------------------------------------------------------------------------
 SAVED_MAX = 500
 """Of one person: a list that is still looked through."""

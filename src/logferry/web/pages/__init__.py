@@ -10,7 +10,20 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
-from logferry.web.pages import agents, connections, folders, home, retention, saved, search, sign_in, system, tail, view
+from logferry.web.pages import (
+    agents,
+    connections,
+    files,
+    folders,
+    home,
+    retention,
+    saved,
+    search,
+    sign_in,
+    system,
+    tail,
+    view,
+)
 from logferry.web.pages.assets import Assets
 from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
@@ -54,7 +67,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/agents/add", agents.add_agent),
         form("/agents/add", sign_in.new_agent),
         page("/agents/{agent}", agents.agent),
-        page("/files", folders.files),
+        page("/files", files.files),
         page("/browse/{agent}", folders.browse),
         page("/browse/{agent}/{path:path}", folders.browse),
         page("/view/{agent}/{path:path}", view.view),
