@@ -836,6 +836,8 @@ RETENTION_PREVIEW_S_MAX = 20.0
 """A preview in the browser stops counting after so long and says "at least"; the command line counts to the end."""
 RETENTION_RUN_S_MAX = 20.0
 """A run in the browser stops after so long and says so; the next hourly run, or another click, goes on."""
+RETENTION_JUDGED_FILES_MAX = 1_000_000
+"""Files of an archive in which it is looked whether a rule takes in any, each time the rules are shown."""
 RETENTION_SAMPLE = 100
 """Generations that a preview names; the sums count all."""
 EXPIRED_KEPT_S = 366 * 86400.0

@@ -23,6 +23,7 @@ from logferry.server.config import LoadedConfig, ServerConfig, join_address
 from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment, JoinToken
 from logferry.server.people import People
+from logferry.server.porter import PORTER_FILE
 
 CONFIG_FILE = "config.json"
 ORIGINS_FILE = "origins.json"
@@ -56,6 +57,7 @@ class Prepared:
             runfiles.part_file(self.config.data_dir, "ftp"),
             runfiles.part_file(self.config.data_dir, "web"),
             runfiles.part_file(self.config.data_dir, "care"),
+            runfiles.run_path(self.config.data_dir, PORTER_FILE),
         ):
             runfiles.remove(path)
         os.close(self.lock_fd)

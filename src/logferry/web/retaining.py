@@ -16,7 +16,7 @@ import structlog
 from logferry.archive.retention import Due, Retention, Rule
 from logferry.clock import Clock
 from logferry.globs import whole
-from logferry.limits import RETENTION_PREVIEW_S_MAX, RETENTION_RUN_S_MAX, RETENTION_SAMPLE
+from logferry.limits import RETENTION_JUDGED_FILES_MAX, RETENTION_PREVIEW_S_MAX, RETENTION_RUN_S_MAX, RETENTION_SAMPLE
 from logferry.server.people import Identity
 from logferry.server.scope import Scope
 from logferry.web.context import WebContext
@@ -124,15 +124,19 @@ def _gather(outcome: Outcome, steps: Iterable[list[Due]], clock: Clock, seconds:
 
 
 def judged(context: WebContext) -> list[Judged]:
-    """The rules, with a warning about those that take in everything, nothing that is there, or nothing at all."""
+    """The rules, with a warning about those that take in everything, nothing that is there, or nothing at all.
+
+    Whether nothing is there is looked for where that is no long look: ``RETENTION_JUDGED_FILES_MAX``.
+    """
     found: list[Judged] = []
+    may_look = sum(agent.files for agent in context.catalog.agents.list()) <= RETENTION_JUDGED_FILES_MAX
     for rule in rules_of(context):
         warning = ""
         if any(one.rule.match == rule.match or whole(one.rule.match) in _ALL for one in found):
             warning = "never counts: a rule above it takes in the same files"
         elif whole(rule.match) in _ALL:
             warning = "takes in every file of every agent"
-        elif not takes_in_any(context, rule.match):
+        elif may_look and not takes_in_any(context, rule.match):
             warning = "takes in no file that is here now"
         found.append(Judged(rule, warning))
     return found
