@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from logferry.clock import SYSTEM
 from logferry.ftp import SessionInfo
 from logferry.server.config import RetentionConfig
 from logferry.server.porter import Porter
 from logferry.web.app import create_app
 from tests.browser.conftest import Site
 from tests.browser.cutting import cutting
-from tests.browser.fleet import HOUR_S, Fleet
+from tests.browser.fleet import HOSTILE_NAME, HOUR_S, Fleet
 from tests.browser.harness import serving, signed_in, visitor
 
 pytestmark = pytest.mark.browser
@@ -36,31 +38,37 @@ class Lobby:
     """An FTP server's sessions, without the server."""
 
     def __init__(self, now_ns: int) -> None:
-        self._there = [
+        self.there = [
             SessionInfo(1, "web-01", "10.0.0.8", True, now_ns, "STOR", "/var/log/nginx/access.log", 48_000),
             SessionInfo(2, "stranger", "10.0.0.9", False, now_ns, "idle", "", 0),
         ]
 
     def sessions(self) -> list[SessionInfo]:
         """Those that are there."""
-        return self._there
+        return self.there
 
     def end(self, session_id: int) -> bool:
         """Takes one away."""
-        before = len(self._there)
-        self._there = [one for one in self._there if one.id != session_id]
-        return len(self._there) < before
+        before = len(self.there)
+        self.there = [one for one in self.there if one.id != session_id]
+        return len(self.there) < before
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def lobby() -> Lobby:
+    """An agent that sends, and a stranger."""
+    return Lobby(SYSTEM.now_ns())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, lobby: Lobby) -> Iterator[Site]:
     """The usual fleet with rules, and somebody connected."""
     rules = (RetentionConfig("*/Logs/**", 9 * HOUR_S), RetentionConfig("nobody-*", HOUR_S))
     fleet = Fleet(Path(tmp_path_factory.mktemp("manage")) / "data", retention=rules)
     fleet.populate()
     fleet.add_admin()
     fleet.people.create("vera", "a calm harbour")
-    porter = Porter(Lobby(fleet.clock.now_ns()), fleet.config.data_dir)
+    porter = Porter(lobby, fleet.config.data_dir)
     porter.start()
     try:
         with serving(create_app(fleet.context)) as base:
@@ -115,16 +123,24 @@ def test_what_is_due_is_previewed_held_let_go_and_deleted(page: Page, site: Site
     assert site.fleet.catalog.files.at("plc-07", "Logs/PlcCtrl/20261122/PlcCtrl_1.txt") is None
 
 
-def test_a_connection_is_ended(page: Page) -> None:
-    """By the keyboard; the list goes on by itself until it is paused."""
+def test_connections_come_and_go_by_themselves_and_one_is_ended(page: Page, lobby: Lobby) -> None:
+    """The list goes on until it is paused; one is ended by the keyboard."""
     page.goto("/admin/connections")
-    expect(page.get_by_role("button", name="Live")).to_be_visible()
+    row = page.locator("tr[data-session='1']")
+    expect(row).to_contain_text("48.0 KB")
+    lobby.there[0] = replace(lobby.there[0], moved=96_000)
+    lobby.there.append(SessionInfo(3, HOSTILE_NAME, "10.0.0.11", False, 10**18, "RETR", "/<b>", 1))
+    expect(row).to_contain_text("96.0 KB")
+    expect(page.locator("tr[data-session='3']")).to_contain_text("<img src=x onerror=alert(1)><U+202E>gol.txt no TLS")
+    lobby.there.pop()
+    expect(page.locator("tr[data-session='3']")).to_have_count(0)
     page.get_by_role("button", name="Live").click()
     expect(page.get_by_role("button", name="Paused")).to_be_visible()
     page.get_by_role("button", name=re.compile("End connection 2 ")).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("The connection is ended")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(1)
+    assert [one.id for one in lobby.there] == [1]
 
 
 def test_picked_files_are_followed_together_and_no_cut_loses_a_line(browser: Browser, site: Site) -> None:
