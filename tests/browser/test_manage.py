@@ -146,12 +146,12 @@ def test_connections_come_and_go_by_themselves_and_one_is_ended(page: Page, lobb
 def test_picked_files_are_followed_together_and_no_cut_loses_a_line(browser: Browser, site: Site) -> None:
     """Pick two, follow; lines of both as they come, each once, in order, over cuts and a server that was away."""
     fleet = site.fleet
-    fleet.put("web-01", "live/one.log", [b"one 0\n"])
-    fleet.put("web-02", "live/two.log", [b"two 0\n"])
+    fleet.put("web-01", "pick/one.log", [b"one 0\n"])
+    fleet.put("web-02", "pick/two.log", [b"two 0\n"])
     with cutting(site.base) as proxy:
         context, page, watch = visitor(browser, proxy.base)
         signed_in(context, fleet.people, "admin", proxy.base)
-        page.goto("/files?q=live/")
+        page.goto("/files?q=pick/")
         expect(page.get_by_role("button", name="Follow")).to_be_disabled()
         page.get_by_label("Pick all on this page").check()
         expect(page.locator("[data-picked]")).to_have_text("2 picked · 12 B")
@@ -160,7 +160,7 @@ def test_picked_files_are_followed_together_and_no_cut_loses_a_line(browser: Bro
         for number in range(1, 5):
             proxy.cut(down=number == 3)
             for agent, name in (("web-01", "one"), ("web-02", "two")):
-                fleet.put(agent, f"live/{name}.log", [f"{name} {number}\n".encode()], append=True)
+                fleet.put(agent, f"pick/{name}.log", [f"{name} {number}\n".encode()], append=True)
             if number == 3:
                 expect(page.locator(".tail-status")).to_contain_text("connection lost, resuming")
                 proxy.up()
@@ -209,8 +209,8 @@ def test_a_search_is_saved_shared_and_opened_by_another(browser: Browser, page: 
     """ "Save" has the address as it is now; what is shared is in everybody's list."""
     page.goto("/search?q=error&from=now-24h")
     page.get_by_role("link", name="Save", exact=True).click()
-    page.get_by_label("Name").fill("errors of a day")
-    page.get_by_label("Everybody sees it").check()
+    page.get_by_label("Name").first.fill("errors of a day")
+    page.get_by_label("Everybody sees it").first.check()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("link", name="errors of a day")).to_be_visible()
     context, other, watch = visitor(browser, site.base)

@@ -94,7 +94,7 @@ def test_one_is_ended_and_gone(visitor: TestClient, lobby: Lobby, dock: Fleet) -
     again = visitor.post(f"{PAGE}/end", data=form)
     assert again.status_code == 404
     assert "There is no FTP connection 7 any more" in again.text
-    assert len(re.findall(r'<tr data-session=', again.text)) == 2
+    assert len(re.findall(r"<tr data-session=", again.text)) == 2
 
 
 def test_the_api_tells_and_ends_the_same(visitor: TestClient, lobby: Lobby, dock: Fleet) -> None:

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from logferry.server.config import RetentionConfig
 from logferry.web.app import create_app
+from logferry.web.pages.shell import ADMIN_TABS
 from tests.browser.fleet import HOSTILE_NAME, Fleet
 from tests.web.pages.conftest import BASE, as_person
 
@@ -49,7 +50,7 @@ def test_only_administrators_see_it(visitor: TestClient, shelf: Fleet) -> None:
         assert visitor.post(f"{PAGE}/{form}", data={"csrf": csrf}).status_code == 403
     as_person(visitor, shelf, "admin")
     assert 'href="/admin"' in visitor.get("/").text
-    assert visitor.get("/admin").headers["location"] == PAGE
+    assert visitor.get("/admin").headers["location"] == ADMIN_TABS[0][0]
 
 
 def test_forms_need_the_token_of_the_session(visitor: TestClient, shelf: Fleet) -> None:
