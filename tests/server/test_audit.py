@@ -73,8 +73,7 @@ _CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", sorted(_CHANGES))
-@pytest.mark.parametrize("at", [1, 5, 9])
+@pytest.mark.parametrize(("change", "at"), [*((change, 5) for change in sorted(_CHANGES)), ("removed", 1), ("who", 9)])
 def test_whatever_is_changed_shows_and_where(
     audit: Audit, catalog: Catalog, tmp_path: Path, change: str, at: int
 ) -> None:

@@ -138,7 +138,7 @@ def _fields(deed: Deed, now_ns: int) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    return shown(text[:AUDIT_TEXT_CHARS_MAX])
+    return shown(text[:AUDIT_TEXT_CHARS_MAX])[:AUDIT_TEXT_CHARS_MAX]
 
 
 def _short(value: Any) -> Any:

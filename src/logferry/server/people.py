@@ -173,6 +173,12 @@ class People:
             self._rows.end_sessions(row.id)
         return new
 
+    def change_own_password(self, name: str, password: str, *, keep: str) -> int:
+        """Change it and end all sessions but the one with the key hash ``keep``; how many. Raises Refused."""
+        new = replace(self.get(name), password_hash=hash_for_person(password))
+        self._rows.change_user(new, now_ns=self._clock.now_ns())
+        return self._rows.end_sessions(new.id, but=keep)
+
     def remove(self, name: str) -> None:
         """Remove a person with all sessions and tokens. Raises NotFound, Conflict for the last admin."""
         row = self.get(name)
