@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from logferry.server.audit import Audit, Deed, Kind
@@ -62,13 +63,17 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("POST", "/theme"): None,
     ("POST", "/me/looks"): None,
 }
-"""(method, path of the route) -> what it is; None: nothing that is noted."""
+"""(method, path as routes have it) -> what it is; None: nothing that is noted."""
+
+
+_KNOWN = [(method, compile_path(path)[0], rule) for (method, path), rule in DEEDS.items()]
 
 
 def rule_of(method: str, path: str) -> Rule | None:
-    """What a route is for the audit; None: it is not noted."""
-    if (method, path) in DEEDS:
-        return DEEDS[method, path]
+    """What a request is for the audit, by its path below the root of the program; None: it is not noted."""
+    for known, pattern, rule in _KNOWN:
+        if known == method and pattern.match(path):
+            return rule
     if method in _SAFE:
         return None
     return Rule("change", f"{method} {path.removeprefix(_API)}")
@@ -116,7 +121,7 @@ class AuditTrail:
 
 def _deed(scope: Scope, status: int) -> Deed | None:
     method = scope["method"]
-    rule = rule_of(method, _route_path(scope))
+    rule = rule_of(method, _path(scope))
     state = scope.get("state", {})
     told: dict[str, Any] = state.get(_NOTE, {"detail": {}})
     is_refused = status in (401, 403)
@@ -165,8 +170,5 @@ def _via(who: Identity | None) -> str:
     return f"token {who.token}" if who.token else "session"
 
 
-def _route_path(scope: Scope) -> str:
-    """The path of the route as it is written where it is declared; of pages without one the path itself."""
-    route = scope.get("route")
-    path = getattr(route, "path", "")
-    return str(path) if path else str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))

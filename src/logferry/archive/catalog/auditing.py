@@ -90,7 +90,7 @@ class Auditing:
             last = head_now(connection)
             fields = {"id": last.id + 1, **values}
             ordered = [fields[name] for name in AuditRecord.__slots__ if name != "hash"]
-            record = AuditRecord(*ordered, chained(last.hash, ordered))
+            record = AuditRecord(*[*ordered, chained(last.hash, ordered)])
             connection.execute(insert(audit).values(dict(zip(AuditRecord.__slots__, astuple(record), strict=True))))
             return record
 
