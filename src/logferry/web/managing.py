@@ -224,8 +224,8 @@ def end_session(request: Request, session_id: str, *, user_id: int | None) -> Se
 def remove_second_factor(request: Request, name: str) -> UserRecord:
     """The person signs in by password alone from now on. Raises NotFound."""
     people = context_of(request).people
+    people.second.remove(people.get(name))
     row = people.get(name)
-    people.second.remove(row)
     note(request, action="second-factor.remove", target=row.name)
     return row
 
