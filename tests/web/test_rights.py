@@ -44,7 +44,6 @@ OPEN_PAGES = {
     "/api/v1/openapi.json",
 }
 OPERATORS = {"/agents/add"}
-WHOLE = ("/admin/users", "/admin/tokens", "/admin/audit")
 VALUES = {"agent_id": "web-01", "agent": "web-01", "path": "var/log/a.log", "form": "zip", "name": "nobody"}
 LISTS = re.compile(
     r"/api/v1/(agents.*|tree|file|files|files/\{fid\}(/generations|/index)?|me.*|sessions.*|roles|users.*|tokens|version"
@@ -108,10 +107,8 @@ def _declared(method: str, path: str, dependant: Any) -> str:
 def _by_address(path: str) -> str:
     if path in OPEN_PAGES or path.startswith("/api/{"):
         return "open"
-    if path.startswith(WHOLE):
-        return "whole"
     if path == "/admin" or path.startswith("/admin/"):
-        return "admin"
+        return "admin" if path == "/admin" else "whole"
     return "operator" if path in OPERATORS else "viewer"
 
 

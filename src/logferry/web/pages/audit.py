@@ -12,6 +12,7 @@ from logferry.errors import Refused
 from logferry.search.moments import moment
 from logferry.server.audit import KINDS, AuditFilter, parse_head
 from logferry.web.pages import words
+from logferry.web.pages.forms import managed_by
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.search import TIMES, TIMES_ANY
 
@@ -34,8 +35,7 @@ class Entry:
 
 def audit(visit: Visit) -> Response:
     """``/admin/audit?who=&kind=&q=&from=&before=`` and ``?verify=1&head=``"""
-    visit.who.require("admin")
-    visit.who.require_whole()
+    managed_by(visit)
     asked = {name: visit.asked(name).strip() for name in _FIELDS}
     problem = ""
     chosen = AuditFilter()

@@ -41,6 +41,12 @@ def back_to(visit: Visit, path: str, **query: object) -> Response:
     return RedirectResponse(visit.link(path, **query), 303)
 
 
+def managed_by(visit: Visit) -> None:
+    """Raises NotPermitted unless this is an administrator who sees all of the archive."""
+    visit.who.require("admin")
+    visit.who.require_whole()
+
+
 def whole_number(text: str, what: str, *, least: int = 0, most: int = 2**63 - 1) -> int:
     """The number in a field. Raises Refused."""
     text = text.strip()

@@ -12,7 +12,7 @@ from logferry.errors import LogferryError, NotFound, Refused
 from logferry.server.people import NO_PASSWORD, session_id_of
 from logferry.web import managing
 from logferry.web.api.people_shapes import ROLES_IN_WORDS
-from logferry.web.pages.forms import back_to
+from logferry.web.pages.forms import back_to, managed_by
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.me import (
     LASTING,
@@ -39,17 +39,12 @@ SAID = {
 }
 
 
-def _allowed(visit: Visit) -> None:
-    visit.who.require("admin")
-    visit.who.require_whole()
-
-
 # All of them ---------------------------------------------------------------------------------------------------------
 
 
 def users(visit: Visit) -> Response:
     """``/admin/users``"""
-    _allowed(visit)
+    managed_by(visit)
     return _users(visit, said_of(visit, SAID))
 
 
@@ -63,7 +58,7 @@ def _users(visit: Visit, said: Said | None, *, status: int = 200, form: Form | N
 
 def add_user(visit: Visit, form: Form) -> Response:
     """``POST /admin/users``: a new person, and the link with which they set a password."""
-    _allowed(visit)
+    managed_by(visit)
     try:
         row, link = managing.add_user(
             visit.request, form.get("name", "").strip(), role=form.get("role", "viewer"), scope=scope_in(form)
@@ -78,7 +73,7 @@ def add_user(visit: Visit, form: Form) -> Response:
 
 def user(visit: Visit) -> Response:
     """``/admin/users/{name}``"""
-    _allowed(visit)
+    managed_by(visit)
     return _user(visit, visit.request.path_params["name"], said_of(visit, SAID))
 
 
@@ -108,7 +103,7 @@ def _user(
 
 def change_user(visit: Visit, form: Form) -> Response:
     """``POST /admin/users/{name}``: ``do`` says what."""
-    _allowed(visit)
+    managed_by(visit)
     row = visit.context.people.get(visit.request.path_params["name"])
     do = _DEEDS.get(form.get("do", ""))
     if do is None:
@@ -186,7 +181,7 @@ _DEEDS: dict[str, Callable[[Visit, UserRecord, Form], Response]] = {
 
 def tokens(visit: Visit) -> Response:
     """``/admin/tokens``: those of everybody."""
-    _allowed(visit)
+    managed_by(visit)
     people = visit.context.people
     names = {row.id: row.name for row in people.all()}
     rows = [ShownToken(row, names[row.user_id]) for row in people.tokens() if row.user_id in names]
@@ -195,6 +190,6 @@ def tokens(visit: Visit) -> Response:
 
 def revoke_token(visit: Visit, form: Form) -> Response:
     """``POST /admin/tokens/revoke``"""
-    _allowed(visit)
+    managed_by(visit)
     managing.revoke_token(visit.request, visit.who, token_id_in(form))
     return back_to(visit, "/admin/tokens", said="revoked")
