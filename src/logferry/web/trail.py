@@ -1,4 +1,5 @@
-"""The audit of the web: every change, and every way to read, becomes an entry here, before its answer goes out.
+"""The audit of the web: every change, and every way to read, becomes an entry here, before its answer goes out (of a
+search before its end does).
 
 One rule for all routes, so that none is forgotten: a request that may change something is a change unless ``DEEDS``
 says what else it is, a request that reads is noted if ``DEEDS`` names it. Routes that know more than their address
@@ -7,6 +8,7 @@ tells (which file, which query) add it with ``note``. A deed that was refused as
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,14 +111,26 @@ class AuditTrail:
             await self._app(scope, receive, send)
             return
 
+        writing: asyncio.Task[object] | None = None
+
         async def noted(message: Message) -> None:
+            nonlocal writing
             if message["type"] == "http.response.start":
                 deed = _deed(scope, message["status"])
-                if deed is not None:
+                if deed is not None and deed.kind == "search":
+                    # Hits are streamed as they are found, and shall not wait for a disk; the end of them does.
+                    writing = asyncio.create_task(run_in_threadpool(self._audit.note, deed))
+                elif deed is not None:
                     await run_in_threadpool(self._audit.note, deed)
+            elif writing is not None and not message.get("more_body", False):
+                await asyncio.shield(writing)
             await send(message)
 
-        await self._app(scope, receive, noted)
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            if writing is not None:
+                await asyncio.shield(writing)
 
 
 def _deed(scope: Scope, status: int) -> Deed | None:
