@@ -102,7 +102,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "holds": [{"id": 4, "glob": "web-*/**", "reason": "case 1", "created_ns": 1}],
     "audit": [
         {"id": 1, "time_ns": NS, "who": "Ann", "role": "viewer", "via": "session", "address": "10.0.0.1",
-         "kind": "read", "action": "file.read", "target": "Web-01/vär", "detail": "{}", "request_id": "r", "hash": "00" * 32}
+         "kind": "read", "action": "file.read", "target": "Web-01/vär", "detail": "{}",
+         "request_id": "r", "hash": "00" * 32}
     ],
     "expired": [
         {"id": 3, "file_id": 1, "number": 1, "agent_id": "Web-01", "path": "a.log", "size": 1, "sha256": None,

@@ -122,6 +122,12 @@ def test_the_last_administrator_stays(people: People) -> None:
         people.change("root", enabled=False)
     with pytest.raises(Conflict, match="last administrator"):
         people.change("root", role="viewer")
+    people.create("part", PASSWORD, role="admin", scope=["web-*"])
+    with pytest.raises(Conflict, match="who sees everything"):
+        people.change("root", scope=["web-*"])
+    with pytest.raises(Conflict, match="who sees everything"):
+        people.remove("root")
+    people.remove("part")
     people.create("second", PASSWORD, role="admin")
     people.remove("root")
     assert [row.name for row in people.all()] == ["second"]

@@ -166,7 +166,7 @@ class People:
             password_hash=row.password_hash if password is None else hash_for_person(password),
             enabled=row.enabled if enabled is None else enabled,
         )
-        if new.role != "admin" or not new.enabled:
+        if new.role != "admin" or not new.enabled or new.scope:
             self._keep_an_admin(row)
         self._rows.change_user(new, now_ns=self._clock.now_ns())
         if password is not None or not new.enabled:
@@ -186,8 +186,12 @@ class People:
         self._rows.remove_user(row.id)
 
     def _keep_an_admin(self, row: UserRecord) -> None:
-        others = [r for r in self.all() if r.role == "admin" and r.enabled and r.id != row.id]
-        if row.role == "admin" and row.enabled and not others:
+        """Raises Conflict where nobody else administers, or where nobody else who does sees all of the archive."""
+        admins = [r for r in self.all() if r.role == "admin" and r.enabled]
+        others = [r for r in admins if r.id != row.id]
+        if row in admins and not row.scope and not [r for r in others if not r.scope]:
+            raise Conflict(f"{row.name} is the last administrator who sees everything", hint="make another one first")
+        if row in admins and not others:
             raise Conflict(f"{row.name} is the last administrator", hint="make another one first")
 
     # Links that set a password ---------------------------------------------------------------------------------------

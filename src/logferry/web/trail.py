@@ -23,7 +23,7 @@ from logferry.server.people import Identity
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/v1"
 _NOTE = "audit"
-_QUERY_NOTED = frozenset({"q", "agent", "path", "from", "to", "case", "format", "kind", "who", "user"})
+_QUERY_NOTED = frozenset({"q", "agent", "path", "f", "fid", "from", "to", "case", "format", "kind", "who", "user"})
 """Parameters of an address that say what was asked for; none of them is a secret."""
 
 

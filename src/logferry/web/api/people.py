@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from logferry.limits import PASSWORD_CHARS_MAX
-from logferry.server.people import Identity, SignedIn
+from logferry.server.people import LOCAL_USER, Identity, SignedIn
 from logferry.server.totp import otpauth_uri
 from logferry.web import managing
 from logferry.web.api.people_shapes import (
@@ -128,7 +128,7 @@ def turn_off_second_factor(request: Request, body: OwnPassword, who: Viewer) -> 
 @router.get("/sessions")
 def own_sessions(context: Context, who: Viewer) -> SessionList:
     """Where you are signed in."""
-    rows = context.people.sessions(who.name) if context.catalog.people.user(who.name) and who.user_id else []
+    rows = [] if who.name == LOCAL_USER else context.people.sessions(who.name)
     return SessionList(items=[session_shape(row, who.name, who.session) for row in rows])
 
 
