@@ -8,8 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from logferry.clock import SYSTEM
+from logferry.server.audit import Deed
 from logferry.server.totp import step_at, totp_at
 from tests.browser.conftest import Site
+from tests.browser.fleet import HOSTILE_NAME
 from tests.browser.harness import signed_in, visitor
 
 pytestmark = pytest.mark.browser
@@ -112,7 +114,16 @@ def test_tokens_and_looks_without_script(browser: Browser, site: Site) -> None:
 
 
 def test_pages_about_people_are_for_everybody(browser: Browser, site: Site, axe: str) -> None:
-    """At 360 px nothing sticks out; light and dark nothing keeps anybody from reading (axe, WCAG 2.2 AA)."""
+    """At 360 px nothing sticks out; light and dark nothing keeps anybody from reading (axe, WCAG 2.2 AA).
+
+    What others have called things is text, however it looks.
+    """
+    for hostile in (HOSTILE_NAME, "=cmd|' /C calc'!A0 {{7*7}}", "\x1b[31mred\x07 \u202egol", "x" * 3000):
+        deed = Deed("search", "search", hostile, hostile, "viewer", "session", hostile, detail={"q": hostile})
+        site.fleet.context.audit.note(deed)
+        site.fleet.people.new_token("admin", label=hostile, scope=[hostile[:900]])
+        admin = site.fleet.people.get("admin")
+        site.fleet.people.begin_session(admin, address=hostile, browser=hostile)
     for dark in (False, True):
         context, page, watch = visitor(browser, site.base, dark=dark, phone=True)
         signed_in(context, site.fleet.people, "admin", site.base)

@@ -234,3 +234,16 @@ def test_the_audit_is_paged_downloaded_and_verified(own: Served) -> None:
     assert own.client.get("/api/v1/audit/verify", params={"head": "x"}).status_code == 400
     assert own.client.get("/api/v1/audit", params={"from": "yesterdy"}).status_code == 400
     assert own.client.get("/api/v1/audit", params={"whom": "x"}).status_code == 400
+
+
+def test_below_a_sub_path_all_of_it_is_the_same(tmp_path: Path) -> None:
+    """Links lead below it, and the audit knows what was asked."""
+    with served(tmp_path / "data", root_path="/logs") as running:
+        made = running.client.post("/logs/api/v1/users", json={"name": "ann"}).json()
+        assert made["link"].startswith(f"{running.url}/logs/reset?code=")
+        running.client.get("/logs/api/v1/search", params={"q": "x"})
+        found = running.client.get("/logs/api/v1/audit").json()["items"]
+        assert [row["action"] for row in found] == ["search", "user.add"]
+        page = running.client.get("/logs/admin/audit").text
+        assert 'href="/logs/admin/audit?who=root"' in page
+        assert 'href="/logs/api/v1/audit?format=csv"' in page
