@@ -46,6 +46,7 @@ from logferry.server.passwords import (
     waste_time,
 )
 from logferry.server.scope import ROLES, Role, Scope, at_least
+from logferry.server.second_factor import KIND as SECOND
 from logferry.server.second_factor import SecondFactor
 
 TOKEN_PREFIX = "LT-"  # noqa: S105 - what every API token begins with, so that scanners can find leaked ones
@@ -170,14 +171,20 @@ class People:
             self._keep_an_admin(row)
         self._rows.change_user(new, now_ns=self._clock.now_ns())
         if password is not None or not new.enabled:
-            self._rows.end_sessions(row.id)
+            self._shut_out(row.id)
         return new
 
     def change_own_password(self, name: str, password: str, *, keep: str) -> int:
         """Change it and end all sessions but the one with the key hash ``keep``; how many. Raises Refused."""
         new = replace(self.get(name), password_hash=hash_for_person(password))
         self._rows.change_user(new, now_ns=self._clock.now_ns())
-        return self._rows.end_sessions(new.id, but=keep)
+        return self._shut_out(new.id, but=keep)
+
+    def _shut_out(self, user_id: int, *, but: str = "") -> int:
+        """Whoever came in by what held before: sessions, half a sign-in, links. How many sessions."""
+        for kind in ("reset", SECOND):
+            self._rows.remove_codes(kind, user_id=user_id)
+        return self._rows.end_sessions(user_id, but=but)
 
     def remove(self, name: str) -> None:
         """Remove a person with all sessions and tokens. Raises NotFound, Conflict for the last admin."""
@@ -229,7 +236,7 @@ class People:
             raise NotSignedIn("this link is wrong, used or expired", hint="ask an administrator for a new one")
         new = replace(self.get(row.name), password_hash=hashed)
         self._rows.change_user(new, now_ns=self._clock.now_ns())
-        self._rows.end_sessions(row.id)
+        self._shut_out(row.id)
         return new
 
     # Sessions --------------------------------------------------------------------------------------------------------
