@@ -231,7 +231,8 @@ def test_a_link_sets_a_password_once_and_in_time(people: People, clock: ManualCl
 def test_a_sign_in_waits_for_its_code_a_few_minutes_and_tries(people: People, clock: ManualClock) -> None:
     """Then the password is asked for again."""
     row = people.create("ann", PASSWORD)
-    people.second.confirm(people.get("ann"), totp_at(people.second.begin(row), step_at(clock.now_ns())))
+    secret = people.second.begin(row)
+    people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
     waiting = people.second.wait_for(people.get("ann"))
     found, user_id = people.second.waiting(waiting.secret)
     assert user_id == row.id
