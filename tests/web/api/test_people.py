@@ -214,6 +214,8 @@ def test_the_audit_says_who_read_searched_and_downloaded(own: Served) -> None:
 
 def test_the_audit_is_paged_downloaded_and_verified(own: Served) -> None:
     """As a page with a cursor, as NDJSON, as CSV in which nothing computes; the chain holds."""
+    for number in range(4):
+        own.client.get("/api/v1/search", params={"q": f"word{number}"})
     own.client.get("/api/v1/search", params={"q": "=cmd|' /C calc'!A0"})
     first = own.client.get("/api/v1/audit", params={"limit": 2}).json()
     second = own.client.get("/api/v1/audit", params={"limit": 2, "cursor": first["next"]}).json()
