@@ -61,7 +61,8 @@ def identify(request: Request, context: WebContext) -> Identity | None:
         secret = session_secret(request)
         found = context.people.session(secret) if secret else None
     if found is not None:
-        request.scope.setdefault("state", {})["who"] = found.name
+        state = request.scope.setdefault("state", {})
+        state["who"], state["identity"] = found.name, found
     return found
 
 

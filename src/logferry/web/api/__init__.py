@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from logferry.web.api import (
     administration,
     agents,
+    audit,
     connections,
     files,
     heartbeat,
@@ -20,6 +21,7 @@ from logferry.web.api import (
     tail,
     takeout,
     tallies,
+    users,
 )
 
 PREFIX = "/api/v1"
@@ -29,6 +31,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, retention, connections, administration, saved):
+    for part in (*parts, users, audit, retention, connections, administration, saved):
         whole.include_router(part.router)
     return whole

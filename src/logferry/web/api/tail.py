@@ -37,6 +37,7 @@ from logferry.web.context import WebContext
 from logferry.web.sight import Sight
 from logferry.web.standing import Standing
 from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
+from logferry.web.trail import note
 
 router = APIRouter(tags=["files"])
 _EVENT_ID = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
@@ -85,7 +86,8 @@ async def tail(
     if len(fids) > 1 and (gen is not None or from_ is not None):
         raise Refused("gen and from are for one file", hint="say where each begins: at=<fid>:<gen>:<byte>,…")
     resumed = _places(request.headers.get("last-event-id", "") or at, fids)
-    places = await run_in_threadpool(_start, context, who, fids, gen, from_, resumed)
+    places, targets = await run_in_threadpool(_start, context, who, fids, gen, from_, resumed)
+    note(request, target=" ".join(targets), gen=places[fids[0]].gen)
     events = _events(request, streams, context, who, places)
     return StreamingResponse(events, media_type=SSE, headers=STREAM_HEADERS)
 
@@ -112,30 +114,32 @@ def _start(
     gen: int | None,
     start: int | None,
     resumed: Mapping[int, _Place],
-) -> dict[int, _Place]:
-    """Where to begin in each file. Raises NotFound, Refused.
+) -> tuple[dict[int, _Place], list[str]]:
+    """Where to begin in each file, and agent and path of each. Raises NotFound, Refused.
 
     One of several that is gone since the stream broke is no reason to end it for the others.
     """
     sight = Sight.of(context, who)
     places: dict[int, _Place] = {}
+    targets: list[str] = []
     missing: list[NotFound] = []
     for fid in fids:
         known = resumed.get(fid)
         number = known.gen if known else gen
         try:
-            _, generation = sight.generation(fid, number)
+            file, generation = sight.generation(fid, number)
         except NotFound as error:
             if known is None:
                 raise
             missing.append(error)
             places[fid] = known
             continue
+        targets.append(f"{file.agent}/{file.path}")
         byte = known.byte if known else start
         places[fid] = _Place(generation.number if number is None else number, generation.size if byte is None else byte)
     if len(missing) == len(fids):
         raise missing[0]
-    return places
+    return places, targets
 
 
 async def _events(

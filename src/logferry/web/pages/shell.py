@@ -17,6 +17,8 @@ from logferry.web.problem import request_id
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "logferry_theme"
+DENSITIES = ("comfortable", "compact")
+DENSITY_COOKIE = "logferry_density"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,12 @@ MENU = (
     MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
 ADMIN_TABS = (
+    ("/admin/users", "People"),
+    ("/admin/tokens", "Tokens"),
     ("/admin/retention", "Retention"),
     ("/admin/connections", "FTP connections"),
     ("/admin/system", "System"),
+    ("/admin/audit", "Audit"),
 )
 """Pages below Admin, the first is where the rail leads."""
 
@@ -78,11 +83,11 @@ class Shell:
     ) -> HTMLResponse:
         """The page as a response. ``who`` is None on pages for strangers."""
         root = root_of(request)
-        theme = request.cookies.get(THEME_COOKIE, "auto")
         html = self._templates.get_template(template).render(
             who=who,
             here=request.url.path.removeprefix(root) or "/",
-            theme=theme if theme in THEMES else "auto",
+            theme=_chosen(request, THEME_COOKIE, THEMES),
+            density=_chosen(request, DENSITY_COOKIE, DENSITIES),
             here_query=_here(request, root),
             base=root,
             now_ns=self.context.clock.now_ns(),
@@ -99,6 +104,12 @@ def _here(request: Request, root: str) -> str:
     """The address of this page, with its query, below the root."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{words.address('', request.url.path.removeprefix(root) or '/')}{query}"
+
+
+def _chosen(request: Request, cookie: str, allowed: tuple[str, ...]) -> str:
+    """What the browser keeps, or the first of what it may."""
+    kept = request.cookies.get(cookie, "")
+    return kept if kept in allowed else allowed[0]
 
 
 def root_of(request: Request) -> str:
