@@ -70,6 +70,10 @@ class NotSignedIn(Refused):
     ftp_reply = 530
 
 
+class SecondFactorNeeded(NotSignedIn):
+    """Name and password are right, and the person has a second factor. Send the same again with its code."""
+
+
 class NotPermitted(Refused):
     """The identity is known but may not do this. Ask an administrator."""
 

@@ -515,8 +515,41 @@ PASSWORD_CHECKS_AT_ONCE = 2
 """Password checks at the same moment: each costs tens of MiB and a core."""
 VERIFIED_PASSWORDS_MAX = 20_000
 """Agents whose right password is remembered (in memory, keyed hash), so that reconnecting is cheap."""
+RESET_LINK_S_MAX = 24 * 3600.0
+"""A link that sets a password goes by mail or chat: it shall still work tomorrow, not next week."""
+SECOND_FACTOR_S_MAX = 5 * 60.0
+"""From the right password to the one-time code: time to find the phone."""
+SECOND_FACTOR_TRIES = 5
+"""Codes that may be tried behind one right password."""
+TOTP_STEP_S = 30
+TOTP_DIGITS = 6
+"""What every authenticator app assumes (RFC 6238)."""
+TOTP_STEPS_AROUND = 1
+"""Steps before and after the present one whose codes count: clocks of phones are some seconds off (RFC 6238, 5.2)."""
+RECOVERY_CODES = 10
+TOKENS_PER_USER_MAX = 100
+"""Tokens of one person: enough for every script; a loop that makes tokens is stopped."""
+TOKEN_NAME_CHARS_MAX = 100
+SCOPE_GLOBS_MAX = 100
+SCOPE_GLOB_CHARS_MAX = 1_000
+"""A scope is checked for every file that is listed."""
+USERS_MAX = 10_000
+"""People of one server; the page lists all of them."""
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 1_024
+
+# Audit -------------------------------------------------------------------------------------------------------------
+AUDIT_KEEP_S = 730 * 86400.0
+"""Two years: longer than most rules ask for."""
+AUDIT_ROWS_MAX = 5_000_000
+"""Entries kept at most, whatever their age: some 2 GB of catalog."""
+AUDIT_PAGE_ROWS = 1_000
+AUDIT_TEXT_CHARS_MAX = 2_000
+"""Of the text of one field: a query may be longer, and its beginning tells which it was."""
+AUDIT_AGAIN_S = 600.0
+"""Reading on in a file is one entry in so long; every scroll of the viewer would be one otherwise."""
+AUDIT_KNOWN_MAX = 20_000
+"""Who reads what just now, remembered for that."""
 
 # Server ------------------------------------------------------------------------------------------------------------
 USERS_FRESH_S = 0.5

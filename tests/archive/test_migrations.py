@@ -100,6 +100,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
          "since_ns": 1, "seen_ns": 2}
     ],
     "holds": [{"id": 4, "glob": "web-*/**", "reason": "case 1", "created_ns": 1}],
+    "audit": [
+        {"id": 1, "time_ns": NS, "who": "Ann", "role": "viewer", "via": "session", "address": "10.0.0.1",
+         "kind": "read", "action": "file.read", "target": "Web-01/vär", "detail": "{}",
+         "request_id": "r", "hash": "00" * 32}
+    ],
     "expired": [
         {"id": 3, "file_id": 1, "number": 1, "agent_id": "Web-01", "path": "a.log", "size": 1, "sha256": None,
          "started_ns": 1, "changed_ns": 2, "rule": "r", "reason": "old", "expired_ns": 3}
@@ -178,6 +183,11 @@ def test_what_versions_have_added_is_right_for_old_rows(engine: Engine, database
         user = catalog.people.user("ann")
         assert user is not None
         assert user.scope == ("Web-01/*",)
+        assert (user.totp, user.totp_new, user.totp_step, user.recovery) == ("", "", 0, ())
+        assert [(token.id, token.role) for token in catalog.people.tokens()] == [(5, "")]
+        code = catalog.people.code("join", "s")
+        assert code is not None
+        assert code.user_id is None
         uids = [row["uid"] for row in rows(engine, "generations", ["uid"])]
         assert len(set(uids)) == 4
         assert all(re.fullmatch("[0-9a-f]{32}", uid) for uid in uids)

@@ -9,6 +9,7 @@ from pathlib import Path
 from logferry.archive import Archive, Catalog
 from logferry.clock import SystemClock
 from logferry.search.service import SearchService
+from logferry.server.audit import Audit
 from logferry.server.catalogs import catalog_url
 from logferry.server.config import ArchiveConfig, ServerConfig
 from logferry.server.enrolment import Enrolment
@@ -68,6 +69,7 @@ class Fleet:
             enrolment=self.enrolment,
             search=SearchService(self.archive, self.catalog),
             clock=self.clock,
+            audit=Audit(self.catalog, clock=self.clock),
             pin=identity(self.config).pin,
         )
 

@@ -75,6 +75,12 @@ def _menu(page: Page) -> None:
     page.get_by_label("admin: account").click()
 
 
+def _factor(page: Page) -> None:
+    page.locator("form[action$='/me/second-factor']").get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Set it up").click()
+    page.locator("svg.qr").wait_for()
+
+
 def _generations(page: Page) -> None:
     _lines(page)
     page.locator(".log-head details.menu summary").click()
@@ -115,6 +121,16 @@ SHOTS: tuple[Shot, ...] = (
     ("search-one", f"/search?q={NEEDLE}", _found),
     ("search-none", "/search?q=agent:web-01+zzzzzz", _found),
     ("search-wrong", "/search?q=error+(agent:web*+OR", _settled),
+    ("people", "/admin/users", _settled),
+    ("person", "/admin/users/admin", _settled),
+    ("tokens", "/admin/tokens", _settled),
+    ("audit", "/admin/audit", _settled),
+    ("audit-verified", "/admin/audit?verify=1", _settled),
+    ("audit-none", "/admin/audit?q=nosuchthing", _settled),
+    ("me", "/me", _settled),
+    ("me-second-factor", "/me", _factor),
+    ("me-tokens", "/me/tokens", _settled),
+    ("help", "/help", _settled),
     ("nothing-here", "/view/web-01/no/such/file", _settled),
     ("hostile-query", f"/search?q={HOSTILE_NAME}", _found),
 )
@@ -137,7 +153,10 @@ def main(folder: Path) -> int:
 
 
 def _strangers(browser: Browser, base: str, folder: Path, code: str) -> int:
-    shots = (("setup", f"/setup?code={code}"), ("setup-used", "/setup?code=wrong"), ("login", "/login"))
+    shots = (
+        ("setup", f"/setup?code={code}"), ("setup-used", "/setup?code=wrong"), ("login", "/login"),
+        ("reset-used", "/reset?code=wrong"),
+    )  # fmt: skip
     for mode, (dark, phone) in MODES.items():
         context, page, _watch = visitor(browser, base, dark=dark, phone=phone)
         for name, path in shots:

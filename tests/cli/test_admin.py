@@ -39,7 +39,9 @@ def test_people_are_added_changed_and_removed(site: Site, tmp_path: Path) -> Non
     rows = {
         row["name"]: row for row in map(json.loads, site.logferry("admin", "user", "list", "--json").out.splitlines())
     }
-    assert rows["ada"] == {"name": "ada", "role": "viewer", "scope": ["web-*/**"], "enabled": False}
+    assert rows["ada"] == {
+        "name": "ada", "role": "viewer", "scope": ["web-*/**"], "enabled": False, "second_factor": False,
+    }  # fmt: skip
     assert "ada" in site.logferry("admin", "user", "list").out
     assert site.logferry("admin", "user", "remove", "ada").code == 0
     assert site.logferry("admin", "user", "remove", "ada").code == 1
@@ -65,3 +67,36 @@ def test_without_an_archive_it_says_so(site: Site, tmp_path: Path) -> None:
     done = site.logferry("admin", "user", "list", LOGFERRY_ARCHIVE__ROOT=str(tmp_path / "nowhere"))
     assert done.code == 1
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_link_a_token_and_what_the_audit_says_of_them(site: Site, tmp_path: Path) -> None:
+    """What is done here works on the running server, and is in its record; an entry that was altered is named."""
+    (tmp_path / "password").write_text("correct horse battery\n")
+    site.logferry("admin", "user", "add", "bea", "--password-file", str(tmp_path / "password"))
+    link = site.logferry("admin", "user", "reset", "bea").out.strip()
+    assert link.startswith(f"{site.url}/reset?code=")
+    assert site.logferry("admin", "user", "reset", "nobody").code == 1
+    secret = site.logferry("admin", "token", "add", "bea", "--label", "for the test", "--ttl", "1h").out.strip()
+    assert site.logferry("agents", LOGFERRY_URL=site.url, LOGFERRY_TOKEN=secret).code in (0, 1)
+    (row,) = [
+        row
+        for row in map(json.loads, site.logferry("admin", "token", "list", "--json").out.splitlines())
+        if row["user"] == "bea"
+    ]
+    assert row["name"] == "for the test"
+    assert secret not in site.logferry("admin", "token", "list").out
+    assert site.logferry("admin", "token", "revoke", str(row["id"])).code == 0
+    assert site.logferry("agents", LOGFERRY_URL=site.url, LOGFERRY_TOKEN=secret).code == 3
+    assert site.logferry("admin", "user", "sign-out", "bea").code == 0
+    listed = site.logferry("audit", "list", "--json", "bea").out
+    assert [json.loads(line)["action"] for line in listed.splitlines()] == [
+        "session.end-all", "token.add", "user.reset-link", "user.add",
+    ]  # fmt: skip
+    assert link.partition("code=")[2] not in listed
+    told = json.loads(site.logferry("audit", "verify", "--json").out)
+    assert told["ok"]
+    assert site.logferry("audit", "verify", "--head", told["head"]).code == 0
+    wrong = site.logferry("audit", "verify", "--head", "1:" + "0" * 64)
+    assert wrong.code == 4
+    assert "not the one whose head was noted" in wrong.err
+    assert site.logferry("audit", "list", "--kind", "nonsense").code == 2

@@ -13,6 +13,7 @@ from logferry.server.accounts import CatalogUsers
 from logferry.server.enrolment import Enrolment
 from logferry.server.passwords import VerifiedPasswords, hash_for_agent
 from logferry.server.people import LOCAL_USER, People
+from logferry.server.totp import step_at, totp_at
 
 
 @pytest.fixture
@@ -66,6 +67,24 @@ def test_an_agent_delivers_and_does_not_read(catalog: Catalog, enrolment: Enrolm
     users.find("web-01")
     assert asked == ["web-01", "web-01"]
     assert agents == {"web-01": "web-01"}
+
+
+def test_a_second_factor_closes_ftp(catalog: Catalog, people: People, clock: ManualClock) -> None:
+    """A password alone is no way around it, from when it is confirmed; without it FTP opens again."""
+    users = CatalogUsers(catalog, clock=clock, fresh_s=0)
+    row = people.create("ann", "correct horse")
+    secret = people.second.begin(row)
+    found = users.find("ann")
+    assert found is not None
+    assert found.enabled
+    people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
+    found = users.find("ann")
+    assert found is not None
+    assert not found.enabled
+    people.second.remove(people.get("ann"))
+    found = users.find("ann")
+    assert found is not None
+    assert found.enabled
 
 
 def test_the_command_lines_user_has_no_ftp(catalog: Catalog, people: People) -> None:

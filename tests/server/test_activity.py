@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from logferry.ftp import Incomplete, Introduced, LoggedIn, LoginFailed, Received, SessionEnded
+from logferry.ftp import Incomplete, Introduced, LoggedIn, LoginFailed, Received, Sent, SessionEnded
 from logferry.server.activity import Activity
+from logferry.server.audit import Deed
 from logferry.server.watch import SessionWatch
 
 
@@ -31,11 +32,14 @@ class Told:
         self.calls.append(("gone", agent_id))
 
 
+_deeds: list[Deed] = []
+
+
 def watched() -> tuple[Told, Activity, SessionWatch]:
     """A watch that knows the agent ``web-01``."""
     told = Told()
     activity = Activity(told)
-    watch = SessionWatch(activity)
+    watch = SessionWatch(activity, _deeds.append)
     watch.is_agent("web-01", "web-01")
     return told, activity, watch
 
@@ -129,3 +133,26 @@ def test_an_agent_says_how_often_it_will_be_heard_and_when_it_goes() -> None:
     watch.event(SessionEnded(3, "web-01", "10.0.0.1"))
     activity.flush()
     assert told.calls[-1][:2] == ("heard", "web-01")
+
+
+def test_what_people_do_is_taken_down_and_what_agents_do_is_not() -> None:
+    """Coming in, fetching, whole or not, and guessing at the door."""
+    _, _, watch = watched()
+    _deeds.clear()
+    for event in (
+        LoggedIn(1, "web-01", "10.0.0.1"),
+        Received(1, "web-01", "10.0.0.1", path="/a", count=1),
+        LoginFailed(1, "web-01", "10.0.0.1", reason="wrong password"),
+        LoggedIn(2, "ann", "10.0.0.2"),
+        Sent(2, "ann", "10.0.0.2", path="/web-01/a.log", count=9),
+        Incomplete(2, "ann", "10.0.0.2", path="/web-01/b.log", count=5, direction="out", reason="reset"),
+        LoginFailed(3, "my secret password", "10.0.0.3", reason="no such user"),
+    ):
+        watch.event(event)
+    assert [(d.kind, d.action, d.who, d.target, d.via, d.address) for d in _deeds] == [
+        ("sign-in", "ftp.begin", "ann", "ann", "ftp", "10.0.0.2"),
+        ("download", "file.download", "ann", "web-01/a.log", "ftp", "10.0.0.2"),
+        ("download", "file.download", "ann", "web-01/b.log", "ftp", "10.0.0.2"),
+        ("sign-in", "ftp.begin", "", "", "ftp", "10.0.0.3"),
+    ]
+    assert _deeds[2].detail["incomplete"] is True

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from logferry.archive.catalog import Catalog
 from logferry.errors import Refused
+from logferry.server.audit import Audit
 from logferry.server.chores import Chores
 from logferry.server.config import load_config
 from logferry.server.disk import DiskRoom, disk_room, shown_bytes
@@ -47,7 +48,7 @@ def test_a_full_disk_is_said_once_and_room_again_once(tmp_path: Path, catalog: C
     said = []
     for min_free in ("99.9%", "0"):
         config = load_config(None, {}, {"archive": {"root": str(tmp_path), "min_free": min_free}})
-        chores = Chores(config, People(catalog))
+        chores = Chores(config, People(catalog), Audit(catalog))
         chores._was_full = min_free == "0"
         with capture_logs() as lines:
             chores.look_at_disk()

@@ -7,8 +7,15 @@ import pytest
 from logferry.archive.catalog import Catalog
 from logferry.clock import ManualClock
 from logferry.errors import BadName, Conflict, NotFound, NotPermitted, NotSignedIn, Refused
-from logferry.limits import SESSION_IDLE_S_MAX, SESSION_S_MAX
+from logferry.limits import (
+    RESET_LINK_S_MAX,
+    SECOND_FACTOR_S_MAX,
+    SECOND_FACTOR_TRIES,
+    SESSION_IDLE_S_MAX,
+    SESSION_S_MAX,
+)
 from logferry.server.people import LOCAL_USER, People
+from logferry.server.totp import step_at, totp_at
 
 PASSWORD = "correct horse"
 
@@ -122,6 +129,12 @@ def test_the_last_administrator_stays(people: People) -> None:
         people.change("root", enabled=False)
     with pytest.raises(Conflict, match="last administrator"):
         people.change("root", role="viewer")
+    people.create("part", PASSWORD, role="admin", scope=["web-*"])
+    with pytest.raises(Conflict, match="who sees everything"):
+        people.change("root", scope=["web-*"])
+    with pytest.raises(Conflict, match="who sees everything"):
+        people.remove("root")
+    people.remove("part")
     people.create("second", PASSWORD, role="admin")
     people.remove("root")
     assert [row.name for row in people.all()] == ["second"]
@@ -178,3 +191,58 @@ def test_what_expired_is_forgotten(people: People, clock: ManualClock) -> None:
     clock.advance(SESSION_S_MAX + 1)
     assert people.forget_expired() == 2
     assert people.token(kept) is not None
+
+
+def test_a_new_password_shuts_out_whoever_was_half_in(people: People, clock: ManualClock) -> None:
+    """A link that is still around, a sign-in that waits for its code: worthless with what they began under."""
+    row = people.create("ann", PASSWORD)
+    secret = people.second.begin(row)
+    people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
+    link, waiting = people.new_reset_code("ann"), people.second.wait_for(people.get("ann"))
+    assert people.reset_of(link).name == "ann"
+    people.second.waiting(waiting.secret)
+    people.change("ann", password="another horse")
+    with pytest.raises(NotSignedIn):
+        people.reset_of(link)
+    with pytest.raises(NotSignedIn):
+        people.second.waiting(waiting.secret)
+
+
+def test_a_link_sets_a_password_once_and_in_time(people: People, clock: ManualClock) -> None:
+    """A bad password does not use it up; a newer link makes it worthless; so does a day."""
+    people.create("ann", None)
+    with pytest.raises(NotSignedIn):
+        people.sign_in("ann", "")
+    old, new = people.new_reset_code("ann"), people.new_reset_code("ann")
+    with pytest.raises(NotSignedIn):
+        people.reset_password(old, PASSWORD)
+    with pytest.raises(Refused, match="8 to"):
+        people.reset_password(new, "short")
+    people.reset_password(f" {new.lower()} ", PASSWORD)
+    assert people.sign_in("ann", PASSWORD).identity.name == "ann"
+    with pytest.raises(NotSignedIn):
+        people.reset_password(new, PASSWORD)
+    late = people.new_reset_code("ann")
+    clock.advance(RESET_LINK_S_MAX + 1)
+    with pytest.raises(NotSignedIn):
+        people.reset_of(late)
+
+
+def test_a_sign_in_waits_for_its_code_a_few_minutes_and_tries(people: People, clock: ManualClock) -> None:
+    """Then the password is asked for again."""
+    row = people.create("ann", PASSWORD)
+    secret = people.second.begin(row)
+    people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
+    waiting = people.second.wait_for(people.get("ann"))
+    found, user_id = people.second.waiting(waiting.secret)
+    assert user_id == row.id
+    for _ in range(SECOND_FACTOR_TRIES):
+        people.second.spend_try(found)
+    with pytest.raises(NotSignedIn, match="too many tries"):
+        people.second.spend_try(found)
+    with pytest.raises(NotSignedIn):
+        people.second.waiting(waiting.secret)
+    waiting = people.second.wait_for(people.get("ann"))
+    clock.advance(SECOND_FACTOR_S_MAX + 1)
+    with pytest.raises(NotSignedIn):
+        people.second.waiting(waiting.secret)

@@ -220,6 +220,14 @@ class UserRecord:
     created_ns: int
     changed_ns: int
     signed_in_ns: int | None
+    totp: str = ""
+    """The secret of one-time codes, base32; empty: no second factor."""
+    totp_new: str = ""
+    """One that is not confirmed yet."""
+    totp_step: int = 0
+    """The last time step whose code was used: neither it nor an older one counts again."""
+    recovery: tuple[str, ...] = ()
+    """The digests of the recovery codes that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +257,16 @@ class TokenRecord:
     expires_ns: int | None
     used_ns: int | None
     used_address: str
+    role: str = ""
+    """What it may at most; empty: what its person may."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeRecord:
-    """A code that somebody may redeem until it expires or its uses are spent (``kind`` is ``setup`` or ``join``)."""
+    """A code that somebody may redeem until it expires or its uses are spent.
+
+    ``kind`` is ``setup``, ``join``, ``reset`` (sets a password) or ``second`` (the password was right).
+    """
 
     id: int
     kind: str
@@ -262,3 +275,24 @@ class CodeRecord:
     expires_ns: int
     uses_left: int
     group: str
+    user_id: int | None = None
+    """Whose."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One entry of the audit: who did what. ``hash`` goes over all of it and the hash of the entry before."""
+
+    id: int
+    time_ns: int
+    who: str
+    role: str
+    via: str
+    address: str
+    kind: str
+    action: str
+    target: str
+    detail: str
+    """A JSON object."""
+    request_id: str
+    hash: str

@@ -83,9 +83,14 @@ class Api:
         with self._http.request("PATCH", ROOT + path, body=body) as answer:
             return _row(answer.json())
 
-    def sign_in(self, name: str, password: str) -> str:
-        """Sign in. Returns the session cookie as a ``Cookie`` header carries it (``name=value``)."""
-        with self._http.request("POST", f"{ROOT}/sessions", body={"name": name, "password": password}) as answer:
+    def sign_in(self, name: str, password: str, code: str = "") -> str:
+        """Sign in. Returns the session cookie as a ``Cookie`` header carries it (``name=value``).
+
+        Raises:
+            SecondFactorNeeded: the person has a second factor, and there is no ``code``.
+        """
+        body = {"name": name, "password": password, **({"code": code} if code else {})}
+        with self._http.request("POST", f"{ROOT}/sessions", body=body) as answer:
             cookie = str(answer.headers.get("Set-Cookie", "")).partition(";")[0]
             answer.read()
         if not cookie:

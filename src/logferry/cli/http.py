@@ -212,6 +212,8 @@ def problem_error(status: int, retry_after: str | None, values: Mapping[str, Any
     if status == 429:
         wait_s = float(retry_after) if retry_after and retry_after.isdigit() else 1.0
         return errors.Busy(message, retry_after_s=wait_s, hint=hint)
+    if status == 401 and values.get("second_factor"):
+        return errors.SecondFactorNeeded(message, hint=hint)
     kinds: dict[int, type[LogferryError]] = {
         401: errors.NotSignedIn,
         403: errors.NotPermitted,

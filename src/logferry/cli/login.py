@@ -9,6 +9,7 @@ import click
 from logferry.cli import connection, failures, text
 from logferry.cli.api import Api
 from logferry.cli.connection import Connection
+from logferry.errors import SecondFactorNeeded
 
 
 @click.command()
@@ -35,8 +36,13 @@ def login(url: str, name: str | None, password_file: TextIO | None, token: str |
 def _session(api: Api, name: str | None, password_file: TextIO | None) -> str:
     who = name or str(click.prompt("name", err=True))
     if password_file:
-        return api.sign_in(who, password_file.readline().rstrip("\r\n"))
-    return api.sign_in(who, str(click.prompt("password", hide_input=True, err=True)))
+        password = password_file.readline().rstrip("\r\n")
+    else:
+        password = str(click.prompt("password", hide_input=True, err=True))
+    try:
+        return api.sign_in(who, password)
+    except SecondFactorNeeded:
+        return api.sign_in(who, password, str(click.prompt("code of your app, or a recovery code", err=True)))
 
 
 @click.command()

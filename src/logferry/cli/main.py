@@ -18,9 +18,10 @@ from logferry.cli import failures
 from logferry.errors import Refused
 
 COMMANDS = {
-    "admin": ("admin", "Set-up links, users and join tokens, on the server's machine."),
+    "admin": ("admin", "Set-up links, users, tokens and quotas, on the server's machine."),
     "agent": ("agent", "The program on a node: join, run, once, status, check."),
     "agents": ("agents", "List the agents with their state."),
+    "audit": ("audit", "Who did what, and whether that record holds; on the server's machine."),
     "backup": ("backup", "Take, list, verify and thin out backups, on the server's machine."),
     "cat": ("cat", "Write a file, or some of its lines, as it is."),
     "config": ("config", "Check settings and show where each comes from."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logferry.server.first_run import Banner
     from logferry.server.supervisor import Notice
 
-_NEEDED = ("argon2", "fastapi", "obstore", "re2", "sqlalchemy", "structlog", "uvicorn", "zstandard")
+_NEEDED = ("argon2", "fastapi", "obstore", "re2", "segno", "sqlalchemy", "structlog", "uvicorn", "zstandard")
 
 
 def need_server() -> None:

@@ -34,7 +34,12 @@ def ftp_user(record: UserRecord, connections_per_agent: int = 0) -> User:
             connections=connections_per_agent,
         )
     return User(
-        name=record.name, home="", permissions=READING, password_hash=record.password_hash, enabled=record.enabled
+        name=record.name,
+        home="",
+        permissions=READING,
+        password_hash=record.password_hash,
+        # FTP knows no second factor, and a password alone shall not be a way around it.
+        enabled=record.enabled and not record.totp,
     )
 
 

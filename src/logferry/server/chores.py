@@ -8,6 +8,7 @@ import structlog
 
 from logferry.errors import LogferryError
 from logferry.limits import CLEANUP_S, DISK_CHECK_S
+from logferry.server.audit import Audit
 from logferry.server.config import ServerConfig
 from logferry.server.disk import disk_room
 from logferry.server.people import People
@@ -18,9 +19,10 @@ log = structlog.get_logger("logferry.server")
 class Chores:
     """One thread that does them all, each in its own rhythm. A duty that fails is said and tried again."""
 
-    def __init__(self, config: ServerConfig, people: People) -> None:
+    def __init__(self, config: ServerConfig, people: People, audit: Audit) -> None:
         self._config = config
         self._people = people
+        self._audit = audit
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
         self._was_full = False
@@ -45,10 +47,13 @@ class Chores:
         self._was_full = room.full
 
     def forget_expired(self) -> None:
-        """Remove sessions, tokens and codes that are over."""
+        """Remove sessions, tokens and codes that are over, and audit entries that are too old."""
         count = self._people.forget_expired()
         if count:
             log.info("expired sessions, tokens and codes removed", count=count)
+        gone = self._audit.forget_old(self._config.audit.keep)
+        if gone:
+            log.info("old audit entries removed", count=gone)
 
     def _run(self) -> None:
         until_cleanup_s = 0.0

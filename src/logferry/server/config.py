@@ -19,6 +19,7 @@ from logferry import settings
 from logferry.errors import BadConfig, Refused
 from logferry.ftp.timetable import check_rates
 from logferry.limits import (
+    AUDIT_KEEP_S,
     DISK_RESERVE_BYTES,
     FTP_PROCESSES_MAX,
     GIB,
@@ -274,6 +275,17 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """``[audit]``: the record of who read, searched, downloaded and changed what."""
+
+    keep: float = setting(AUDIT_KEEP_S, unit="duration", doc="older entries go")
+
+    def __post_init__(self) -> None:
+        if not 86400 <= self.keep <= 36600 * 86400:
+            raise BadConfig(f"keep = {self.keep:g} s is out of range", hint='between "1d" and "36600d"')
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionConfig:
     """One rule of ``[[retention]]``; the first that matches a file counts, files that none matches stay for ever."""
 
@@ -299,6 +311,7 @@ class ServerConfig:
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     retention: tuple[RetentionConfig, ...] = setting((), doc="what is deleted when; without rules nothing ever is")
 
     @property

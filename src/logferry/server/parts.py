@@ -23,6 +23,7 @@ from logferry.limits import STOP_S_MAX
 from logferry.server import logs
 from logferry.server.accounts import CatalogUsers
 from logferry.server.activity import Activity
+from logferry.server.audit import Audit
 from logferry.server.catalogs import open_catalog
 from logferry.server.chores import Chores
 from logferry.server.config import ServerConfig, config_from_json
@@ -102,7 +103,7 @@ class FtpPart:
             activity = Activity(catalog.agents)
             stack.callback(activity.stop)
             activity.start()
-            watch = SessionWatch(activity)
+            watch = SessionWatch(activity, Audit(catalog, clock=self._clock).note)
             users = CatalogUsers(
                 catalog,
                 clock=self._clock,
@@ -120,7 +121,7 @@ class FtpPart:
             yield parts
 
     def _do_chores(self, catalog: Catalog, stack: contextlib.ExitStack) -> None:
-        chores = Chores(self._config, People(catalog, clock=self._clock))
+        chores = Chores(self._config, People(catalog, clock=self._clock), Audit(catalog, clock=self._clock))
         stack.callback(chores.stop)
         chores.start()
         archive = Archive(self._config.data_dir, catalog, clock=self._clock)

@@ -14,12 +14,44 @@ from typing import Literal, cast
 from logferry.archive.catalog import Catalog
 from logferry.archive.records import SessionRecord, TokenRecord, UserRecord
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import BadName, Conflict, NotFound, NotPermitted, NotSignedIn
-from logferry.limits import SESSION_IDLE_S_MAX, SESSION_S_MAX, SESSION_TOUCH_S, USER_NAME_CHARS_MAX
-from logferry.server.passwords import digest, hash_for_person, new_secret, verify_password, waste_time
+from logferry.errors import (
+    BadName,
+    Conflict,
+    NotFound,
+    NotPermitted,
+    NotSignedIn,
+    Refused,
+    SecondFactorNeeded,
+    TooLarge,
+)
+from logferry.limits import (
+    RESET_LINK_S_MAX,
+    SCOPE_GLOB_CHARS_MAX,
+    SCOPE_GLOBS_MAX,
+    SESSION_IDLE_S_MAX,
+    SESSION_S_MAX,
+    SESSION_TOUCH_S,
+    TOKEN_NAME_CHARS_MAX,
+    TOKENS_PER_USER_MAX,
+    USER_NAME_CHARS_MAX,
+    USERS_MAX,
+)
+from logferry.server.passwords import (
+    digest,
+    hash_for_person,
+    new_code,
+    new_secret,
+    normal_code,
+    verify_password,
+    waste_time,
+)
 from logferry.server.scope import ROLES, Role, Scope, at_least
+from logferry.server.second_factor import KIND as SECOND
+from logferry.server.second_factor import SecondFactor
 
 TOKEN_PREFIX = "LT-"  # noqa: S105 - what every API token begins with, so that scanners can find leaked ones
+NO_PASSWORD = ""
+"""As a hash that no password has."""
 LOCAL_USER = "@local"
 """Who the command line on the server's own machine is; has no password and is no person."""
 _USER_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@+-]{{0,{USER_NAME_CHARS_MAX - 1}}}")
@@ -38,6 +70,8 @@ class Identity:
     csrf: str = ""
     session: str = ""
     """The digest of the session's secret, to end this very session; empty for tokens."""
+    token: int = 0
+    """Which token; 0 for sessions."""
 
     def may(self, needed: Role) -> bool:
         """Whether the role includes the rights of ``needed``."""
@@ -47,6 +81,13 @@ class Identity:
         """Raises NotPermitted when the role is too low."""
         if not self.may(needed):
             raise NotPermitted(f"{self.name} is {self.role}; this takes {needed}", hint="ask an administrator")
+
+    def require_whole(self) -> None:
+        """Raises NotPermitted for somebody who sees a part of the archive: who may give rights must have all."""
+        if not self.scope.everything:
+            raise NotPermitted(
+                f"{self.name} sees only a part of the archive", hint="somebody who sees all of it may do this"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +106,7 @@ class People:
         self._rows = catalog.people
         self._clock = clock
         self._session_s = session_s
+        self.second = SecondFactor(catalog, clock=clock)
 
     # Users -----------------------------------------------------------------------------------------------------------
 
@@ -83,19 +125,22 @@ class People:
         """Whether a person can administer this server."""
         return any(row.role == "admin" and row.enabled for row in self.all())
 
-    def create(self, name: str, password: str, *, role: str = "viewer", scope: Iterable[str] = ()) -> UserRecord:
-        """Add a person.
+    def create(self, name: str, password: str | None, *, role: str = "viewer", scope: Iterable[str] = ()) -> UserRecord:
+        """Add a person. Without a password nobody signs in by it: give a link (``new_reset_link``) or tokens.
 
         Raises:
             BadName: name, role or scope are not allowed.
             Refused: the password is too short.
             Conflict: the name is taken (upper and lower case count as the same).
+            TooLarge: there are too many.
         """
+        if len(self.all()) >= USERS_MAX:
+            raise TooLarge(f"there are {USERS_MAX:,} people already", hint="remove some")
         return self._rows.add_user(
             checked_user_name(name),
             role=checked_role(role),
-            scope=Scope(tuple(scope)).globs,
-            password_hash=hash_for_person(password),
+            scope=checked_scope(scope),
+            password_hash=NO_PASSWORD if password is None else hash_for_person(password),
             now_ns=self._clock.now_ns(),
         )
 
@@ -118,16 +163,28 @@ class People:
         new = replace(
             row,
             role=row.role if role is None else checked_role(role),
-            scope=row.scope if scope is None else Scope(tuple(scope)).globs,
+            scope=row.scope if scope is None else checked_scope(scope),
             password_hash=row.password_hash if password is None else hash_for_person(password),
             enabled=row.enabled if enabled is None else enabled,
         )
-        if new.role != "admin" or not new.enabled:
+        if new.role != "admin" or not new.enabled or new.scope:
             self._keep_an_admin(row)
         self._rows.change_user(new, now_ns=self._clock.now_ns())
         if password is not None or not new.enabled:
-            self._rows.end_sessions(row.id)
+            self._shut_out(row.id)
         return new
+
+    def change_own_password(self, name: str, password: str, *, keep: str) -> int:
+        """Change it and end all sessions but the one with the key hash ``keep``; how many. Raises Refused."""
+        new = replace(self.get(name), password_hash=hash_for_person(password))
+        self._rows.change_user(new, now_ns=self._clock.now_ns())
+        return self._shut_out(new.id, but=keep)
+
+    def _shut_out(self, user_id: int, *, but: str = "") -> int:
+        """Whoever came in by what held before: sessions, half a sign-in, links. How many sessions."""
+        for kind in ("reset", SECOND):
+            self._rows.remove_codes(kind, user_id=user_id)
+        return self._rows.end_sessions(user_id, but=but)
 
     def remove(self, name: str) -> None:
         """Remove a person with all sessions and tokens. Raises NotFound, Conflict for the last admin."""
@@ -136,25 +193,81 @@ class People:
         self._rows.remove_user(row.id)
 
     def _keep_an_admin(self, row: UserRecord) -> None:
-        others = [r for r in self.all() if r.role == "admin" and r.enabled and r.id != row.id]
-        if row.role == "admin" and row.enabled and not others:
+        """Raises Conflict where nobody else administers, or where nobody else who does sees all of the archive."""
+        admins = [r for r in self.all() if r.role == "admin" and r.enabled]
+        others = [r for r in admins if r.id != row.id]
+        if row in admins and not row.scope and not [r for r in others if not r.scope]:
+            raise Conflict(f"{row.name} is the last administrator who sees everything", hint="make another one first")
+        if row in admins and not others:
             raise Conflict(f"{row.name} is the last administrator", hint="make another one first")
+
+    # Links that set a password ---------------------------------------------------------------------------------------
+
+    def new_reset_code(self, name: str, *, ttl_s: float = RESET_LINK_S_MAX) -> str:
+        """A code with which the person sets a password, once. Older ones become worthless. Raises NotFound."""
+        row = self.get(name)
+        self._rows.remove_codes("reset", user_id=row.id)
+        now_ns, code = self._clock.now_ns(), new_code()
+        self._rows.add_code(
+            "reset", secret_hash=digest(code), now_ns=now_ns, expires_ns=now_ns + int(ttl_s * 1e9), uses=1,
+            user_id=row.id,
+        )  # fmt: skip
+        return code
+
+    def reset_of(self, code: str) -> UserRecord:
+        """Whose password the code sets; it stays unused. Raises NotSignedIn."""
+        found = self._rows.code("reset", digest(normal_code(code)))
+        row = None if found is None else next((r for r in self.all() if r.id == found.user_id), None)
+        if found is None or row is None or found.uses_left < 1 or found.expires_ns <= self._clock.now_ns():
+            raise NotSignedIn("this link is wrong, used or expired", hint="ask an administrator for a new one")
+        return row
+
+    def reset_password(self, code: str, password: str) -> UserRecord:
+        """Set the password and end all sessions. The code is spent only when that succeeds.
+
+        Raises:
+            NotSignedIn: the code is wrong, used or expired.
+            Refused: the password is not allowed; the code can be used again.
+        """
+        row = self.reset_of(code)
+        hashed = hash_for_person(password)
+        found = self._rows.code("reset", digest(normal_code(code)))
+        if found is None or not self._rows.use_code(found.id, self._clock.now_ns()):
+            raise NotSignedIn("this link is wrong, used or expired", hint="ask an administrator for a new one")
+        new = replace(self.get(row.name), password_hash=hashed)
+        self._rows.change_user(new, now_ns=self._clock.now_ns())
+        self._shut_out(row.id)
+        return new
 
     # Sessions --------------------------------------------------------------------------------------------------------
 
-    def sign_in(self, name: str, password: str, *, address: str = "", browser: str = "") -> SignedIn:
-        """Check a person's password and begin a session. Slow on purpose.
+    def sign_in(self, name: str, password: str, *, code: str = "", address: str = "", browser: str = "") -> SignedIn:
+        """Check a person's password, and the code of a second factor, and begin a session. Slow on purpose.
+
+        Raises:
+            SecondFactorNeeded: the password is right, and there is no code.
+            NotSignedIn: with the same words whatever was wrong.
+        """
+        row = self.check_password(name, password)
+        if row.totp:
+            if not code:
+                raise SecondFactorNeeded("this takes a code of your app as well", hint="send it as code")
+            self.second.check(row, code)
+        return self.begin_session(row, address=address, browser=browser)
+
+    def check_password(self, name: str, password: str) -> UserRecord:
+        """Who that is. Slow on purpose.
 
         Raises:
             NotSignedIn: with the same words whatever was wrong.
         """
         row = self._rows.user(name)
-        if row is None or not is_person(row) or not row.enabled:
+        if row is None or not is_person(row) or not row.enabled or row.password_hash == NO_PASSWORD:
             waste_time(password)
             raise NotSignedIn(_WRONG, hint="try again, or ask an administrator for a new password")
         if not verify_password(row.password_hash, password):
             raise NotSignedIn(_WRONG, hint="try again, or ask an administrator for a new password")
-        return self.begin_session(row, address=address, browser=browser)
+        return row
 
     def begin_session(self, row: UserRecord, *, address: str = "", browser: str = "") -> SignedIn:
         """A session for a person who has proved to be ``row``."""
@@ -181,7 +294,7 @@ class People:
         session, row = found
         now_ns = self._clock.now_ns()
         idle_s = (now_ns - session.used_ns) / 1e9
-        if not row.enabled or now_ns >= session.expires_ns or idle_s > SESSION_IDLE_S_MAX:
+        if not row.enabled or _is_over(session, now_ns):
             return None
         if idle_s > SESSION_TOUCH_S:
             self._rows.touch_session(session.key_hash, now_ns)
@@ -191,30 +304,68 @@ class People:
         """End a session now. Nothing happens when it is over already."""
         self._rows.end_session(digest(secret))
 
-    def sign_out_everywhere(self, name: str) -> None:
-        """End all sessions of a person."""
-        self._rows.end_sessions(self.get(name).id)
+    def sign_out_everywhere(self, name: str, *, but: str = "") -> int:
+        """End all sessions of a person, except the one with the key hash ``but``; how many."""
+        return self._rows.end_sessions(self.get(name).id, but=but)
+
+    def sessions(self, name: str | None = None) -> list[SessionRecord]:
+        """The sessions of a person (None: of everybody) that are not over, the last used first."""
+        now_ns = self._clock.now_ns()
+        rows = self._rows.sessions(None if name is None else self.get(name).id)
+        return [row for row in rows if not _is_over(row, now_ns)]
+
+    def end_session(self, session_id: str, *, user_id: int | None = None) -> SessionRecord:
+        """End the session that ``session_id_of`` named, of this user. Raises NotFound."""
+        for row in self._rows.sessions(user_id):
+            if session_id_of(row) == session_id:
+                self._rows.end_session(row.key_hash)
+                return row
+        raise NotFound("there is no such session", hint="it may have ended by itself")
 
     # Tokens ----------------------------------------------------------------------------------------------------------
 
     def new_token(
-        self, name: str, *, label: str = "", scope: Iterable[str] = (), ttl_s: float | None = None
+        self,
+        name: str,
+        *,
+        label: str = "",
+        scope: Iterable[str] = (),
+        ttl_s: float | None = None,
+        role: str = "",
     ) -> tuple[str, TokenRecord]:
-        """An API token of a person: the secret (shown once) and its row. ``ttl_s`` None: until revoked."""
-        return self._new_token(self.get(name), label, Scope(tuple(scope)).globs, ttl_s)
+        """An API token of a person: the secret (shown once) and its row.
+
+        Args:
+            scope: what it sees of what the person sees.
+            ttl_s: None: until revoked.
+            role: what it may at most; empty: what the person may.
+
+        Raises:
+            NotFound, BadName: there is no such person, role or scope.
+            TooLarge: the person has too many tokens.
+        """
+        row = self.get(name)
+        if len(self._rows.tokens(row.id)) >= TOKENS_PER_USER_MAX:
+            raise TooLarge(f"{row.name} has {TOKENS_PER_USER_MAX} tokens already", hint="revoke some")
+        if ttl_s is not None and not 1 <= ttl_s <= 3660 * 86400:
+            raise Refused(f"a token cannot last {ttl_s:g} s", hint="between a second and ten years, or without an end")
+        if role and not at_least(row.role, checked_role(role)):
+            raise Refused(f"{row.name} is {row.role}, so a token of theirs cannot be {role}", hint="a lower role")
+        return self._new_token(row, label, checked_scope(scope), ttl_s, role)
 
     def _new_token(
-        self, row: UserRecord, label: str, scope: tuple[str, ...], ttl_s: float | None
+        self, row: UserRecord, label: str, scope: tuple[str, ...], ttl_s: float | None, role: str = ""
     ) -> tuple[str, TokenRecord]:
         now_ns = self._clock.now_ns()
         secret = new_secret(TOKEN_PREFIX)
         token = self._rows.add_token(
             user_id=row.id,
-            name=label[:100],
+            name=label.strip()[:TOKEN_NAME_CHARS_MAX],
             secret_hash=digest(secret),
             scope=scope,
             now_ns=now_ns,
             expires_ns=None if ttl_s is None else now_ns + int(ttl_s * 1e9),
+            role=role,
         )
         return secret, token
 
@@ -229,16 +380,21 @@ class People:
             return None
         if token.used_ns is None or (now_ns - token.used_ns) / 1e9 > SESSION_TOUCH_S:
             self._rows.touch_token(token.id, now_ns, address[:64])
-        return _identity(row, "token", narrowed=token.scope)
+        return _identity(row, "token", token=token)
 
-    def tokens(self, name: str) -> list[TokenRecord]:
-        """The tokens of a person."""
-        return self._rows.tokens(self.get(name).id)
+    def tokens(self, name: str | None = None) -> list[TokenRecord]:
+        """The tokens of a person, or of all people."""
+        if name is not None:
+            return self._rows.tokens(self.get(name).id)
+        people = {row.id for row in self.all()}
+        return [token for token in self._rows.tokens() if token.user_id in people]
 
-    def revoke_token(self, token_id: int) -> None:
-        """Make a token worthless. Raises NotFound."""
-        if not self._rows.remove_token(token_id):
-            raise NotFound(f"no token {token_id}")
+    def revoke_token(self, token_id: int, *, user_id: int | None = None) -> TokenRecord:
+        """Make a token worthless, if it is this user's (None: anybody's). Raises NotFound."""
+        found = next((token for token in self._rows.tokens(user_id) if token.id == token_id), None)
+        if found is None or not self._rows.remove_token(token_id):
+            raise NotFound(f"no token {token_id}", hint="it may be revoked already")
+        return found
 
     def new_local_token(self) -> str:
         """The token for the command line on this machine; every older one is revoked."""
@@ -271,6 +427,25 @@ def checked_user_name(name: str) -> str:
     return name
 
 
+def checked_scope(scope: Iterable[str]) -> tuple[str, ...]:
+    """Return the globs of ``scope``, without blanks around them and without empty ones twice. Raises BadName."""
+    globs = tuple(dict.fromkeys(glob.strip() for glob in scope))
+    if len(globs) > SCOPE_GLOBS_MAX or any(len(glob) > SCOPE_GLOB_CHARS_MAX for glob in globs):
+        raise BadName(
+            "the scope is too large", hint=f"{SCOPE_GLOBS_MAX} globs of {SCOPE_GLOB_CHARS_MAX:,} characters at most"
+        )
+    return Scope(globs).globs
+
+
+def session_id_of(session: SessionRecord) -> str:
+    """What a session is called where it can be ended: it tells nothing of its secret."""
+    return session.key_hash[:16]
+
+
+def _is_over(session: SessionRecord, now_ns: int) -> bool:
+    return now_ns >= session.expires_ns or (now_ns - session.used_ns) / 1e9 > SESSION_IDLE_S_MAX
+
+
 def checked_role(role: str) -> Role:
     """Return ``role`` if a person may have it. Raises BadName."""
     if role not in ROLES or role == "agent":
@@ -283,14 +458,18 @@ def _identity(
     via: Literal["session", "token"],
     *,
     session: SessionRecord | None = None,
-    narrowed: tuple[str, ...] = (),
+    token: TokenRecord | None = None,
 ) -> Identity:
+    role = row.role
+    if token is not None and token.role and at_least(role, cast("Role", token.role)):
+        role = token.role  # a person who may less by now takes the token along
     return Identity(
         user_id=row.id,
         name=row.name,
-        role=cast("Role", row.role),
-        scope=Scope(row.scope, narrowed),
+        role=cast("Role", role),
+        scope=Scope(row.scope, token.scope if token else ()),
         via=via,
         csrf=session.csrf if session else "",
         session=session.key_hash if session else "",
+        token=token.id if token else 0,
     )

@@ -1,15 +1,18 @@
-"""What the FTP sessions tell: which agents live, what arrived, what went wrong."""
+"""What the FTP sessions tell: which agents live, what arrived, what went wrong; and what people read, for the audit."""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
 from logferry.ftp import Banned, Event, Incomplete, Introduced, LoggedIn, LoginFailed, Received, Sent, SessionEnded
 from logferry.names import folded
 from logferry.server.activity import Activity
+from logferry.server.audit import Deed
 
 log = structlog.get_logger("logferry.server")
 
@@ -26,8 +29,10 @@ class SessionWatch:
     dictionary look-ups.
     """
 
-    def __init__(self, activity: Activity) -> None:
+    def __init__(self, activity: Activity, audit: Callable[[Deed], object]) -> None:
+        """``audit`` takes down what people do."""
         self._activity = activity
+        self._audit = audit
         self._lock = threading.Lock()
         self._sessions: dict[int, str] = {}
         self._online: dict[str, int] = {}
@@ -47,6 +52,8 @@ class SessionWatch:
     def event(self, event: Event) -> None:
         """Take one event of the FTP server."""
         agent = self._agents.get(folded(event.user), "")
+        if not agent:
+            self._read(event)
         if isinstance(event, LoggedIn):
             self._logged_in(event, agent)
         elif isinstance(event, Introduced):
@@ -61,6 +68,24 @@ class SessionWatch:
             log.info("sent", user=event.user, address=event.address, path=event.path, bytes=event.count)
         elif agent:
             self._delivered(event, agent)
+
+    def _read(self, event: Event) -> None:
+        """People come in, fetch files and go. What an agent delivers is told by the archive itself."""
+        if isinstance(event, LoggedIn):
+            self._note(event, Deed("sign-in", "ftp.begin", event.user))
+        elif isinstance(event, LoginFailed):
+            # Once for each address: guesses must not fill the audit. The name may be a password that slipped.
+            self._note(event, Deed("sign-in", "ftp.begin", detail={"refused": event.reason}, again="refused"), who="")
+        elif isinstance(event, Sent):
+            part = {"offset": event.offset} if event.offset else {}
+            self._note(event, Deed("download", "file.download", event.path.lstrip("/"), detail=part))
+        elif isinstance(event, Incomplete) and event.direction == "out" and event.count:
+            told = {"offset": event.offset, "bytes": event.count, "incomplete": True}
+            self._note(event, Deed("download", "file.download", event.path.lstrip("/"), detail=told))
+
+    def _note(self, event: Event, deed: Deed, who: str | None = None) -> None:
+        known = event.user if who is None else who
+        self._audit(replace(deed, who=known, via="ftp", address=event.address))
 
     def _delivered(self, event: Event, agent: str) -> None:
         if isinstance(event, Received):

@@ -28,6 +28,7 @@ from logferry.web.searching import Slots
 from logferry.web.security import BodyLimit, RequestLog, SecurityHeaders
 from logferry.web.streams import Streams
 from logferry.web.throttle import SignInThrottle
+from logferry.web.trail import AuditTrail
 
 _DESCRIPTION = (
     "Files, lines, search and live tails of the archive. Sign in for a session cookie (changes then need X-CSRF-Token) "
@@ -51,6 +52,7 @@ def create_app(context: WebContext) -> FastAPI:
             Middleware(RequestLog),
             Middleware(SecurityHeaders, https=context.config.web.secure),
             Middleware(BodyLimit),
+            Middleware(AuditTrail, audit=context.audit),
         ],
         exception_handlers={
             LogferryError: problem.on_logferry_error,
@@ -62,6 +64,7 @@ def create_app(context: WebContext) -> FastAPI:
     )
     app.state.context = context
     app.state.throttle = SignInThrottle(context.clock)
+    app.state.code_throttle = SignInThrottle(context.clock)
     app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
     app.state.searches = slots = Slots()
     app.state.jobs = Jobs(context.search, slots, context.clock)

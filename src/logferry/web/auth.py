@@ -61,7 +61,8 @@ def identify(request: Request, context: WebContext) -> Identity | None:
         secret = session_secret(request)
         found = context.people.session(secret) if secret else None
     if found is not None:
-        request.scope.setdefault("state", {})["who"] = found.name
+        state = request.scope.setdefault("state", {})
+        state["who"], state["identity"] = found.name, found
     return found
 
 
@@ -97,8 +98,22 @@ def operator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
     return who
 
 
+def administrator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
+    """Dependency: an administrator."""
+    who.require("admin")
+    return who
+
+
+def whole_administrator(who: Annotated[Identity, Depends(administrator)]) -> Identity:
+    """Dependency: an administrator who sees all of the archive: whoever gives rights must have them."""
+    who.require_whole()
+    return who
+
+
 Viewer = Annotated[Identity, Depends(viewer)]
 Operator = Annotated[Identity, Depends(operator)]
+Administrator = Annotated[Identity, Depends(administrator)]
+WholeAdministrator = Annotated[Identity, Depends(whole_administrator)]
 Context = Annotated[WebContext, Depends(context_of)]
 
 

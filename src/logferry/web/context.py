@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from logferry.archive import Archive, Catalog
 from logferry.clock import Clock
 from logferry.search.service import SearchService
+from logferry.server.audit import Audit
 from logferry.server.config import ServerConfig
 from logferry.server.enrolment import Enrolment
 from logferry.server.people import People
@@ -23,5 +24,6 @@ class WebContext:
     enrolment: Enrolment
     search: SearchService
     clock: Clock
+    audit: Audit
     pin: str = ""
     """Of the server's certificate, for the commands that nodes are given."""

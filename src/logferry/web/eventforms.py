@@ -106,7 +106,7 @@ class EventWriter:
 
     def _remarks(self, told: list[str]) -> bytes:
         if self._form == "csv":
-            return b"".join(_csv_row(("#", *[""] * (len(CSV_COLUMNS) - 2), text)) for text in told)
+            return b"".join(csv_row(("#", *[""] * (len(CSV_COLUMNS) - 2), text)) for text in told)
         return "".join(f"# {shown(text)}\n" for text in told).encode()
 
     # CSV -------------------------------------------------------------------------------------------------------------
@@ -115,11 +115,11 @@ class EventWriter:
         made: list[bytes] = []
         if not self._begun:
             self._begun = True
-            made.append(_csv_row(CSV_COLUMNS))
+            made.append(csv_row(CSV_COLUMNS))
         for event in events:
             if isinstance(event, Hit):
                 number = "" if event.number is None else event.number
-                made.append(_csv_row((event.agent, event.path, event.generation, number, event.byte, _whole(event))))
+                made.append(csv_row((event.agent, event.path, event.generation, number, event.byte, _whole(event))))
             elif isinstance(event, Done):
                 made.append(self._remarks(missing(event, limited=self._limited)))
         return b"".join(made)
@@ -183,7 +183,7 @@ _CUT = re.compile(r"""([;\t\r\n]"*)(?=[=+\-@＝＋－＠])""")
 quotes around it, begins another one with something to compute."""
 
 
-def _csv_row(cells: Iterable[str | int]) -> bytes:
+def csv_row(cells: Iterable[str | int]) -> bytes:
     """One row (RFC 4180). Where a spreadsheet would compute, ``'`` stands in front; numbers are what they are."""
     line = io.StringIO()
     csv.writer(line).writerow([_inert(cell) if isinstance(cell, str) else cell for cell in cells])

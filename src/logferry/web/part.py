@@ -19,6 +19,7 @@ from logferry.errors import Refused
 from logferry.ftp import TlsIdentity
 from logferry.limits import STOP_S_MAX
 from logferry.search.service import SearchService
+from logferry.server.audit import Audit
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
 from logferry.server.crew import crew_of
@@ -67,6 +68,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
             enrolment=Enrolment(catalog, people, clock=clock),
             search=SearchService(archive, catalog, clock=clock, crew=crew),
             clock=clock,
+            audit=Audit(catalog, clock=clock),
             pin=identity(config).pin,
         )
 

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from logferry.errors import BadQuery, Busy, LogferryError, NotSignedIn
+from logferry.errors import BadQuery, Busy, LogferryError, NotSignedIn, SecondFactorNeeded
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -58,13 +58,16 @@ def _title(status: int) -> str:
 
 
 def from_error(request: Request, error: LogferryError) -> Response:
-    """The problem for one of our own errors; a query error also has its ``column`` (1-based)."""
+    """The problem for one of our own errors; a query error also has its ``column`` (1-based),
+    a sign-in that lacks the code of a second factor ``second_factor``."""
     headers: dict[str, str] = {}
     more: dict[str, Any] = {}
     if isinstance(error, BadQuery):
         more["column"] = error.column
     if isinstance(error, Busy):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, SecondFactorNeeded):
+        more["second_factor"] = True
     if isinstance(error, NotSignedIn):
         headers["WWW-Authenticate"] = 'Bearer realm="logferry"'
     return problem(request, error.http_status, error.message, hint=error.hint, headers=headers, **more)

@@ -1,7 +1,7 @@
 """Middleware around every request: request id and log line, security headers, body limit. Plain ASGI, in one order.
 
-The order is fixed in ``app.create_app``: log (outermost) -> headers -> body limit -> routes. Streams pass
-through untouched.
+The order is fixed in ``app.create_app``: log (outermost) -> headers -> body limit -> audit (``trail``) -> routes.
+Streams pass through untouched.
 """
 
 from __future__ import annotations

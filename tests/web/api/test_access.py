@@ -59,6 +59,10 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
 ]
 
 
+OF_PEOPLE = tuple(f"/api/v1/{name}" for name in ("users", "roles", "tokens", "sessions", "me/", "audit"))
+"""What ``test_people`` and ``test_rights`` ask."""
+
+
 @pytest.fixture(scope="module")
 def fid(site: Served) -> int:
     """A file anybody with a scope over everything may see."""
@@ -94,6 +98,7 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
+    tested |= {(method, path) for method, path in there if path.startswith(OF_PEOPLE)}
     assert there <= tested
 
 

@@ -13,6 +13,7 @@ from typing import Self
 from sqlalchemy import Engine, make_url
 
 from logferry.archive.catalog.agents import Agents
+from logferry.archive.catalog.auditing import Auditing
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
 from logferry.archive.catalog.engine import Place, explaining, opened, sqlite_url
@@ -61,6 +62,7 @@ class Catalog:
         self.facts = Facts(engine, self.writer)
         self.retaining = Retaining(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
+        self.auditing = Auditing(engine, self.writer)
 
     @classmethod
     def open(

@@ -72,7 +72,7 @@ class People:
         values = {
             "name": name, "folded": folded(name), "role": role, "scope": json.dumps(scope), "enabled": 1,
             "password_hash": password_hash, "agent_id": agent_id, "created_ns": now_ns, "changed_ns": now_ns,
-            "signed_in_ns": None,
+            "signed_in_ns": None, "totp": "", "totp_new": "", "totp_step": 0, "recovery": "[]",
         }  # fmt: skip
 
         def work(connection: Connection) -> UserRecord:
@@ -112,16 +112,68 @@ class People:
         def work(connection: Connection) -> None:
             connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+            connection.execute(delete(codes).where(codes.c.user_id == user_id))
             connection.execute(delete(users).where(users.c.id == user_id))
             note_users_changed(connection)
 
         self._writer.run(Rows(work))
 
+    # The second factor -----------------------------------------------------------------------------------------------
+
+    def set_totp(
+        self,
+        user_id: int,
+        *,
+        totp: str | None = None,
+        totp_new: str | None = None,
+        recovery: tuple[str, ...] | None = None,
+    ) -> None:
+        """Set the secrets of one-time codes and the digests of recovery codes; what is None stays. Raises NotFound."""
+        values: dict[str, Any] = {"totp": totp, "totp_new": totp_new}
+        values = {name: value for name, value in values.items() if value is not None}
+        if recovery is not None:
+            values["recovery"] = json.dumps(recovery)
+        if self._change_users(update(users).where(users.c.id == user_id).values(values)) == 0:
+            raise NotFound(f"there is no user {user_id}")
+
+    def use_totp_step(self, user_id: int, step: int) -> bool:
+        """A code of this time step is used. False when it, or a later one, was used before, by whichever process."""
+        unused = (users.c.id == user_id) & (users.c.totp_step < step)
+        return self._run(update(users).where(unused).values(totp_step=step)) > 0
+
+    def use_recovery_code(self, user_id: int, code_hash: str) -> bool:
+        """Spend a recovery code. False when the user has no such code (any more)."""
+
+        def work(connection: Connection) -> bool:
+            found = connection.execute(select(users.c.recovery).where(users.c.id == user_id)).scalar()
+            left = json.loads(found or "[]")
+            if code_hash not in left:
+                return False
+            left.remove(code_hash)
+            connection.execute(update(users).where(users.c.id == user_id).values(recovery=json.dumps(left)))
+            return True
+
+        return self._writer.run(Rows(work))
+
     # Sessions --------------------------------------------------------------------------------------------------------
 
     def add_session(self, session: SessionRecord) -> None:
-        """Begin a session."""
-        self._run(insert(sessions).values({name: getattr(session, name) for name in SessionRecord.__slots__}))
+        """Begin a session; the user has signed in now."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(sessions).values({n: getattr(session, n) for n in SessionRecord.__slots__}))
+            signed_in = update(users).where(users.c.id == session.user_id)
+            connection.execute(signed_in.values(signed_in_ns=session.created_ns))
+
+        self._writer.run(Rows(work))
+
+    def sessions(self, user_id: int | None = None) -> list[SessionRecord]:
+        """The sessions of a user, or of everybody, the last used first. Some may be over."""
+        query = select(*_SESSION).order_by(sessions.c.used_ns.desc())
+        if user_id is not None:
+            query = query.where(sessions.c.user_id == user_id)
+        with self._engine.connect() as connection:
+            return [SessionRecord(*row) for row in connection.execute(query)]
 
     def session(self, key_hash: str) -> tuple[SessionRecord, UserRecord] | None:
         """A session with its user, or None. Whether it is over is for the caller to say."""
@@ -138,19 +190,28 @@ class People:
         """End one session. That it is over is no error."""
         self._run(delete(sessions).where(sessions.c.key_hash == key_hash))
 
-    def end_sessions(self, user_id: int) -> None:
-        """End all sessions of a user."""
-        self._run(delete(sessions).where(sessions.c.user_id == user_id))
+    def end_sessions(self, user_id: int, *, but: str = "") -> int:
+        """End all sessions of a user, except the one with the key hash ``but``; how many."""
+        ended = (sessions.c.user_id == user_id) & (sessions.c.key_hash != but)
+        return self._run(delete(sessions).where(ended))
 
     # Tokens ----------------------------------------------------------------------------------------------------------
 
     def add_token(
-        self, *, user_id: int, name: str, secret_hash: str, scope: tuple[str, ...], now_ns: int, expires_ns: int | None
+        self,
+        *,
+        user_id: int,
+        name: str,
+        secret_hash: str,
+        scope: tuple[str, ...],
+        now_ns: int,
+        expires_ns: int | None,
+        role: str = "",
     ) -> TokenRecord:
         """Add an API token."""
         values = {
             "user_id": user_id, "name": name, "secret_hash": secret_hash, "scope": json.dumps(scope),
-            "created_ns": now_ns, "expires_ns": expires_ns, "used_ns": None, "used_address": "",
+            "created_ns": now_ns, "expires_ns": expires_ns, "used_ns": None, "used_address": "", "role": role,
         }  # fmt: skip
         statement = insert(tokens).values(values).returning(*_TOKEN)
         return self._writer.run(Rows(lambda connection: _token(connection.execute(statement).one())))
@@ -162,9 +223,11 @@ class People:
             row = connection.execute(query).first()
         return (_token(row[: len(_TOKEN)]), _user(row[len(_TOKEN) :])) if row else None
 
-    def tokens(self, user_id: int) -> list[TokenRecord]:
-        """The tokens of a user, oldest first."""
-        query = select(*_TOKEN).where(tokens.c.user_id == user_id).order_by(tokens.c.id)
+    def tokens(self, user_id: int | None = None) -> list[TokenRecord]:
+        """The tokens of a user, or of everybody, oldest first."""
+        query = select(*_TOKEN).order_by(tokens.c.id)
+        if user_id is not None:
+            query = query.where(tokens.c.user_id == user_id)
         with self._engine.connect() as connection:
             return [_token(row) for row in connection.execute(query)]
 
@@ -179,12 +242,20 @@ class People:
     # Codes -----------------------------------------------------------------------------------------------------------
 
     def add_code(
-        self, kind: str, *, secret_hash: str, now_ns: int, expires_ns: int, uses: int, group: str = ""
+        self,
+        kind: str,
+        *,
+        secret_hash: str,
+        now_ns: int,
+        expires_ns: int,
+        uses: int,
+        group: str = "",
+        user_id: int | None = None,
     ) -> CodeRecord:
-        """Add a code of ``kind`` (``setup``, ``join``) that can be redeemed ``uses`` times."""
+        """Add a code of ``kind`` (``CodeRecord``) that can be redeemed ``uses`` times."""
         values = {
             "kind": kind, "secret_hash": secret_hash, "created_ns": now_ns, "expires_ns": expires_ns,
-            "uses_left": uses, "group": group,
+            "uses_left": uses, "group": group, "user_id": user_id,
         }  # fmt: skip
         statement = insert(codes).values(values).returning(*_CODE)
         return self._writer.run(Rows(lambda connection: CodeRecord(*connection.execute(statement).one())))
@@ -201,9 +272,10 @@ class People:
         usable = (codes.c.id == code_id) & (codes.c.uses_left > 0) & (codes.c.expires_ns > now_ns)
         return self._run(update(codes).where(usable).values(uses_left=codes.c.uses_left - 1)) > 0
 
-    def remove_codes(self, kind: str) -> None:
-        """Make all codes of ``kind`` worthless."""
-        self._run(delete(codes).where(codes.c.kind == kind))
+    def remove_codes(self, kind: str, *, user_id: int | None = None) -> None:
+        """Make all codes of ``kind`` worthless, or those of one user."""
+        chosen = codes.c.kind == kind
+        self._run(delete(codes).where(chosen if user_id is None else chosen & (codes.c.user_id == user_id)))
 
     def forget_expired(self, now_ns: int, *, idle_before_ns: int) -> int:
         """Remove sessions, tokens and codes that are over, and sessions unused since ``idle_before_ns``; how many."""
@@ -241,6 +313,7 @@ def _user(row: Row[Any] | Any) -> UserRecord:
     values = dict(zip(UserRecord.__slots__, row, strict=True))
     values["scope"] = tuple(json.loads(values["scope"]))
     values["enabled"] = bool(values["enabled"])
+    values["recovery"] = tuple(json.loads(values["recovery"]))
     return UserRecord(**values)
 
 

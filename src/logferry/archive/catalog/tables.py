@@ -292,6 +292,12 @@ users = Table(
     _ns("created_ns"),
     _ns("changed_ns"),
     _ns("signed_in_ns", nullable=True),
+    # The secret of one-time codes (empty: none), one that is not confirmed yet, the last time step that was used, and
+    # the digests of the recovery codes that are left.
+    _text("totp"),
+    _text("totp_new"),
+    Column("totp_step", BigInteger, nullable=False),
+    _text("recovery"),
     sqlite_autoincrement=True,
 )
 
@@ -321,6 +327,8 @@ tokens = Table(
     _ns("expires_ns", nullable=True),
     _ns("used_ns", nullable=True),
     _text("used_address"),
+    # What it may at most (empty: what its person may).
+    _text("role"),
     Index("tokens_by_user", "user_id"),
     sqlite_autoincrement=True,
 )
@@ -335,7 +343,29 @@ codes = Table(
     _ns("expires_ns"),
     Column("uses_left", BigInteger, nullable=False),
     _text("group"),
+    # Whose (NULL: nobody's). Codes go with their user, who may go first.
+    Column("user_id", _ID, nullable=True),
     sqlite_autoincrement=True,
+)
+
+# Who did what. ``hash`` goes over the row and the hash of the row before it; ids have no gaps. See ``auditing``.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    _ns("time_ns"),
+    _text("who"),
+    _text("role"),
+    _text("via"),
+    _text("address"),
+    _text("kind"),
+    _text("action"),
+    _text("target"),
+    _text("detail"),
+    _text("request_id"),
+    _text("hash"),
+    Index("audit_by_who", "who", "id"),
+    Index("audit_by_kind", "kind", "id"),
 )
 
 facts = Table(

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from logferry.web.api import (
     agents,
+    audit,
     files,
     heartbeat,
     join,
@@ -16,6 +17,7 @@ from logferry.web.api import (
     tail,
     takeout,
     tallies,
+    users,
 )
 
 PREFIX = "/api/v1"
@@ -24,6 +26,7 @@ PREFIX = "/api/v1"
 def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
-    for part in (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout):
+    parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
+    for part in (*parts, users, audit):
         whole.include_router(part.router)
     return whole

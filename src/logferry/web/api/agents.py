@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import structlog
 from fastapi import APIRouter
+from starlette.requests import Request
 
 from logferry.errors import NotPermitted
 from logferry.web.api.shapes import Agent, AgentChange, AgentList, agent_shape
 from logferry.web.auth import Context, Operator, Viewer
 from logferry.web.sight import Sight
+from logferry.web.trail import note
 
 log = structlog.get_logger("logferry.web")
 router = APIRouter(tags=["agents"])
@@ -28,7 +30,7 @@ def get_agent(agent_id: str, context: Context, who: Viewer) -> Agent:
 
 
 @router.patch("/agents/{agent_id}")
-def change_agent(agent_id: str, body: AgentChange, context: Context, who: Operator) -> Agent:
+def change_agent(request: Request, agent_id: str, body: AgentChange, context: Context, who: Operator) -> Agent:
     """Change its quotas or its zone, for operators who may see all of it. Quotas hold at once; a zone for what is
     indexed from now on (`logferry reindex` reads older times anew).
     """
@@ -37,6 +39,7 @@ def change_agent(agent_id: str, body: AgentChange, context: Context, who: Operat
     if not sight.scope.covers(agent_id, ""):
         raise NotPermitted(f"you see only a part of {agent_id}", hint="somebody who sees all of it may change it")
     values = body.model_dump(exclude_unset=True)
+    note(request, action="agent.change", skip=not values, **values)
     if values:
         context.catalog.agents.change(agent_id, **values)
         log.info("an agent was changed", agent=agent_id, by=who.name, **values)

@@ -13,10 +13,12 @@ from logferry.limits import JOIN_TOKEN_S_MAX, JOIN_TOKEN_USES, JOIN_TOKEN_USES_M
 from logferry.server import runfiles
 from logferry.server.config import is_loopback, join_address
 from logferry.server.first_run import join_command, shown_host
-from logferry.web.api.people import Throttle, guarded
+from logferry.web.api.people import Throttle
 from logferry.web.api.shapes import FtpAccess, Joined, JoinToken
 from logferry.web.auth import Context, Operator, client_address
 from logferry.web.context import WebContext
+from logferry.web.managing import guarded
+from logferry.web.trail import note
 
 router = APIRouter(tags=["agents"])
 
@@ -42,6 +44,7 @@ class Join(BaseModel):
 def new_join_token(request: Request, context: Context, _who: Operator, body: NewToken | None = None) -> JoinToken:
     """A token for new agents; it is shown this once."""
     wanted = body or NewToken()
+    note(request, action="join-token.add", uses=wanted.uses, ttl_s=wanted.ttl_s, group=wanted.group)
     token = context.enrolment.new_join_token(uses=wanted.uses, ttl_s=wanted.ttl_s, group=wanted.group)
     return JoinToken(
         token=token.secret,
@@ -56,6 +59,7 @@ def join(request: Request, body: Join, context: Context, throttle: Throttle) -> 
     """Become an agent: the token is the proof. The password is shown this once."""
     with guarded(throttle, client_address(request)):
         joined = context.enrolment.join(body.token, agent_id=body.id, hostname=body.hostname, group=body.group)
+    note(request, action="agent.join", target=joined.id, who=joined.user, group=joined.group)
     return Joined(
         id=joined.id,
         user=joined.user,

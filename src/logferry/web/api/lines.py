@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from logferry.archive import LineRow
@@ -15,6 +16,7 @@ from logferry.web.api.files import Generation, checked_id
 from logferry.web.api.shapes import LineIndex, LinePage
 from logferry.web.auth import Context, Viewer
 from logferry.web.sight import Sight
+from logferry.web.trail import note
 
 router = APIRouter(tags=["files"])
 _NUMBER_MAX = 2**62
@@ -22,6 +24,7 @@ _NUMBER_MAX = 2**62
 
 @router.get("/files/{fid}/lines", responses={200: {"model": LinePage}})
 def lines(
+    request: Request,
     fid: int,
     context: Context,
     who: Viewer,
@@ -35,7 +38,8 @@ def lines(
     """Lines by number, by byte or from the end; by default from the start."""
     if sum(choice is not None for choice in (from_line, at_byte, tail)) > 1:
         raise Refused("from_line, at_byte and tail exclude one another", hint="keep one")
-    _, generation = Sight.of(context, who).generation(checked_id(fid), gen)
+    file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
+    note(request, target=f"{file.agent}/{file.path}", gen=generation.number)
     with context.archive.lines(generation.id) as found:
         if tail is not None:
             page = found.tail(tail, max_bytes)

@@ -1,10 +1,7 @@
-"""``/sessions``, ``/me``, ``/setup``: signing in and out, and the first administrator."""
+"""``/sessions``, ``/me``, ``/setup``: signing in and out, the first administrator, and what is one's own."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -12,106 +9,65 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from logferry.errors import Busy, NotSignedIn
-from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHECKS_AT_ONCE
-from logferry.server.people import Identity, SignedIn
+from logferry.limits import PASSWORD_CHARS_MAX
+from logferry.server.people import LOCAL_USER, Identity, SignedIn
+from logferry.server.totp import otpauth_uri
+from logferry.web import managing
+from logferry.web.api.people_shapes import (
+    Code,
+    Ended,
+    NewSecondFactor,
+    OwnPassword,
+    PasswordChange,
+    RecoveryCodes,
+    SecondFactorState,
+    Session,
+    SessionList,
+    session_shape,
+)
 from logferry.web.api.shapes import Me
 from logferry.web.auth import (
     Context,
     Viewer,
     clear_session_cookie,
-    client_address,
-    refuse_cross_site,
     session_secret,
     set_session_cookie,
     signed_in,
 )
 from logferry.web.context import WebContext
-from logferry.web.metrics import SIGN_INS
+from logferry.web.managing import throttle_of
 from logferry.web.throttle import SignInThrottle
 
 router = APIRouter(tags=["people"])
-_checks = threading.BoundedSemaphore(PASSWORD_CHECKS_AT_ONCE)
-_CHECK_WAIT_S = 5.0
-
-
-class SignIn(BaseModel):
-    """Name and password."""
-
-    name: str = Field(max_length=256)
-    password: str = Field(max_length=PASSWORD_CHARS_MAX)
-
-
-class SetUp(SignIn):
-    """The first administrator, with the code of the set-up link."""
-
-    code: str = Field(max_length=256)
-
-
-def throttle_of(request: Request) -> SignInThrottle:
-    """The table of failed sign-ins of this program."""
-    throttle: SignInThrottle = request.app.state.throttle
-    return throttle
-
-
 Throttle = Annotated[SignInThrottle, Depends(throttle_of)]
 
 
-@contextmanager
-def guarded(throttle: SignInThrottle, address: str) -> Iterator[None]:
-    """Around everything that looks at a secret somebody typed: slows guessing, bounds how many checks run at once.
+class SignIn(BaseModel):
+    """Name and password, and of who has a second factor the code of the app or a recovery code."""
 
-    Raises:
-        Busy: the address must wait, or too many checks run.
-    """
-    throttle.check(address)
-    if not _checks.acquire(timeout=_CHECK_WAIT_S):
-        raise Busy("too many sign-ins at this moment", retry_after_s=2.0, hint="try again in a moment")
-    try:
-        yield
-    except NotSignedIn:
-        throttle.failed(address)
-        SIGN_INS.labels("refused").inc()
-        raise
-    finally:
-        _checks.release()
-    throttle.succeeded(address)
-    SIGN_INS.labels("ok").inc()
+    name: str = Field(max_length=256)
+    password: str = Field(max_length=PASSWORD_CHARS_MAX)
+    code: str = Field("", max_length=64)
 
 
-def sign_in(request: Request, context: WebContext, throttle: SignInThrottle, name: str, password: str) -> SignedIn:
-    """Check name and password and begin a session; the form and the API both come here. Raises NotSignedIn, Busy."""
-    refuse_cross_site(request)
-    address = client_address(request)
-    with guarded(throttle, address):
-        session = context.people.sign_in(name, password, address=address, browser=request.headers.get("user-agent", ""))
-    old = session_secret(request)
-    if old:  # a new session for every sign-in: nobody can plant one beforehand
-        context.people.sign_out(old)
-    return session
+class SetUp(BaseModel):
+    """The first administrator, with the code of the set-up link."""
 
-
-def set_up(
-    request: Request, context: WebContext, throttle: SignInThrottle, code: str, name: str, password: str
-) -> SignedIn:
-    """Make the first administrator and sign them in. Raises NotSignedIn for a bad code, Refused for a bad password."""
-    refuse_cross_site(request)
-    address = client_address(request)
-    with guarded(throttle, address):
-        row = context.enrolment.set_up(code, name, password)
-    return context.people.begin_session(row, address=address, browser=request.headers.get("user-agent", ""))
+    name: str = Field(max_length=256)
+    password: str = Field(max_length=PASSWORD_CHARS_MAX)
+    code: str = Field(max_length=256)
 
 
 @router.post("/sessions", status_code=201, responses={201: {"model": Me}})
 def begin_session(request: Request, body: SignIn, context: Context, throttle: Throttle) -> Response:
-    """Sign in; the answer sets the session cookie."""
-    return _begun(request, context, sign_in(request, context, throttle, body.name, body.password))
+    """Sign in; the answer sets the session cookie. 401 with `second_factor`: the same again with `code`."""
+    return _begun(request, context, managing.sign_in(request, context, throttle, body.name, body.password, body.code))
 
 
 @router.post("/setup", status_code=201, responses={201: {"model": Me}})
 def first_administrator(request: Request, body: SetUp, context: Context, throttle: Throttle) -> Response:
     """Make the first administrator with the code of the set-up link, and sign in."""
-    return _begun(request, context, set_up(request, context, throttle, body.code, body.name, body.password))
+    return _begun(request, context, managing.set_up(request, context, throttle, body.code, body.name, body.password))
 
 
 @router.delete("/sessions/current", status_code=204)
@@ -129,6 +85,65 @@ def end_session(request: Request, context: Context, _who: Annotated[Identity, De
 def me(who: Viewer) -> Me:
     """Who you are, and the token that changes need."""
     return _me(who)
+
+
+@router.post("/me/password")
+def change_password(request: Request, body: PasswordChange, who: Viewer) -> Ended:
+    """Change your password. Your other sessions end; how many is told."""
+    return Ended(ended=managing.change_own_password(request, who, body.current, body.new))
+
+
+@router.get("/me/second-factor")
+def second_factor(context: Context, who: Viewer) -> SecondFactorState:
+    """Whether you sign in with a code, too."""
+    row = context.catalog.people.user(who.name)
+    return SecondFactorState(enabled=bool(row and row.totp), recovery_codes_left=len(row.recovery) if row else 0)
+
+
+@router.post("/me/second-factor", status_code=201)
+def begin_second_factor(request: Request, body: OwnPassword, who: Viewer) -> NewSecondFactor:
+    """A secret for your authenticator app. It counts when you confirm that the app shows the right code."""
+    secret = managing.begin_second_factor(request, who, body.password)
+    return NewSecondFactor(secret=secret, uri=otpauth_uri(secret, name=who.name, server=request.url.netloc))
+
+
+@router.post("/me/second-factor/confirm")
+def confirm_second_factor(request: Request, body: Code, who: Viewer) -> RecoveryCodes:
+    """From now on signing in takes a code. The recovery codes are shown this once."""
+    return RecoveryCodes(recovery_codes=managing.confirm_second_factor(request, who, body.code))
+
+
+@router.post("/me/second-factor/recovery-codes")
+def recovery_codes(request: Request, body: OwnPassword, who: Viewer) -> RecoveryCodes:
+    """Other recovery codes; the ones before are worthless."""
+    return RecoveryCodes(recovery_codes=managing.new_recovery_codes(request, who, body.password))
+
+
+@router.post("/me/second-factor/off", status_code=204)
+def turn_off_second_factor(request: Request, body: OwnPassword, who: Viewer) -> None:
+    """From now on your password alone is enough."""
+    managing.turn_off_second_factor(request, who, body.password)
+
+
+@router.get("/sessions")
+def own_sessions(context: Context, who: Viewer) -> SessionList:
+    """Where you are signed in."""
+    rows = [] if who.name == LOCAL_USER else context.people.sessions(who.name)
+    return SessionList(items=[session_shape(row, who.name, who.session) for row in rows])
+
+
+@router.delete("/sessions")
+def end_other_sessions(request: Request, who: Viewer) -> Ended:
+    """End all your sessions but this one."""
+    return Ended(ended=managing.end_sessions(request, who.name, but=who.session))
+
+
+@router.delete("/sessions/{session_id}")
+def end_own_session(request: Request, session_id: str, who: Viewer) -> Session:
+    """End one of your sessions, or as an administrator anybody's."""
+    is_all = who.may("admin") and who.scope.everything
+    ended = managing.end_session(request, session_id, user_id=None if is_all else who.user_id)
+    return session_shape(ended, "", who.session)
 
 
 def _begun(request: Request, context: WebContext, session: SignedIn) -> Response:

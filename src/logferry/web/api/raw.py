@@ -20,6 +20,7 @@ from logferry.web.problem import problem
 from logferry.web.ranges import ByteRange, Unsatisfiable, disposition, none_match, range_stands, requested_range
 from logferry.web.security import RAW_SECURITY_POLICY
 from logferry.web.sight import Sight
+from logferry.web.trail import note
 
 router = APIRouter(tags=["files"])
 
@@ -44,6 +45,13 @@ def raw(
 ) -> Response:
     """The bytes as they arrived; `Range`, `If-Range`, `If-None-Match` are understood. Never rendered as a page."""
     file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
+    note(
+        request,
+        target=f"{file.agent}/{file.path}",
+        gen=generation.number,
+        range=request.headers.get("range", ""),
+        skip=request.method == "HEAD",
+    )
     with _opened(context.archive, generation.id, text=text) as reader:  # what cannot be read is told first
         size = reader.size
     headers = _headers(file, generation, size, download=download, text=text)

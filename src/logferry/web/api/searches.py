@@ -26,6 +26,7 @@ from logferry.web.eventforms import event_json
 from logferry.web.jobs import Job, Jobs
 from logferry.web.standing import Standing
 from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
+from logferry.web.trail import note
 
 router = APIRouter(tags=["search"])
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -52,6 +53,7 @@ def jobs_of(request: Request) -> Jobs:
 def start(request: Request, response: Response, context: Context, who: Viewer, body: NewSearch) -> Search:
     """Start a search that goes on by itself. It is cancelled when nobody asks about it for a few minutes."""
     asked = body.model_dump(by_alias=True, exclude_unset=True)
+    note(request, **{"q": "", **asked})
     wanted = body.request(context, who, threading.Event())
     job = jobs_of(request).start(who, wanted, {"q": "", **asked})
     response.headers["Location"] = f"{request.scope.get('root_path', '')}/api/v1/searches/{job.id}"

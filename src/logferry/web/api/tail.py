@@ -30,6 +30,7 @@ from logferry.web.context import WebContext
 from logferry.web.sight import Sight
 from logferry.web.standing import Standing
 from logferry.web.streams import SSE, STREAM_HEADERS, Streams, problem_event, sse
+from logferry.web.trail import note
 
 router = APIRouter(tags=["files"])
 _EVENT_ID = re.compile(r"([0-9]{1,18}):([0-9]{1,18})")
@@ -65,20 +66,24 @@ async def tail(
     streams: Streams = request.app.state.streams
     streams.check_room(who.name)
     last_id = request.headers.get("last-event-id", "")
-    start = await run_in_threadpool(_start, context, who, checked_id(f), gen, from_, last_id)
+    start, target = await run_in_threadpool(_start, context, who, checked_id(f), gen, from_, last_id)
+    note(request, target=target, gen=start.gen)
     events = _events(request, streams, context, who, f, start)
     return StreamingResponse(events, media_type=SSE, headers=STREAM_HEADERS)
 
 
-def _start(context: WebContext, who: Identity, fid: int, gen: int | None, start: int | None, last_id: str) -> _Place:
-    """The place to begin. Raises NotFound, Refused."""
+def _start(
+    context: WebContext, who: Identity, fid: int, gen: int | None, start: int | None, last_id: str
+) -> tuple[_Place, str]:
+    """The place to begin, and agent and path of the file. Raises NotFound, Refused."""
     if last_id:
         found = _EVENT_ID.fullmatch(last_id)
         if not found:
             raise Refused("Last-Event-ID is not one of ours", hint="leave it out to begin at the end of the file")
         gen, start = int(found[1]), int(found[2])
-    _, generation = Sight.of(context, who).generation(fid, gen)
-    return _Place(generation.number if gen is None else gen, generation.size if start is None else start)
+    file, generation = Sight.of(context, who).generation(fid, gen)
+    place = _Place(generation.number if gen is None else gen, generation.size if start is None else start)
+    return place, f"{file.agent}/{file.path}"
 
 
 async def _events(

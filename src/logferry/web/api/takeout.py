@@ -20,6 +20,7 @@ from logferry.web.picks import Picks, Taking
 from logferry.web.ranges import disposition
 from logferry.web.sending import Sending
 from logferry.web.streams import NDJSON, STREAM_HEADERS, Streams
+from logferry.web.trail import note
 
 router = APIRouter(tags=["take out"])
 PARQUET = "application/vnd.apache.parquet"
@@ -87,6 +88,7 @@ async def archive_of(request: Request, form: Form, picked: Picked, context: Cont
 async def _archive(request: Request, form: Form, context: Context, who: Viewer, picks: Picks) -> StreamingResponse:
     streams: Streams = request.app.state.streams
     streams.check_room(who.name)
+    _note(request, picks)
 
     def begun() -> Iterator[bytes]:
         taking = Taking(context, who, picks)
@@ -120,6 +122,7 @@ async def export(
     streams: Streams = request.app.state.streams
     streams.check_room(who.name)
     picks = _picks(agent, path, fid, q)
+    _note(request, picks)
 
     def begun() -> Iterator[bytes]:
         rows = rows_of(Taking(context, who, picks).sources(text=text), time_of)
@@ -130,6 +133,12 @@ async def export(
     pieces = await run_in_threadpool(begun)
     headers = _headers(NDJSON if form == "ndjson" else PARQUET, f"{picks.name}.{form}")
     return Sending(streams, "export", who.name, pieces, headers)
+
+
+def _note(request: Request, picks: Picks) -> None:
+    places = [f"{agent}/{path}" for agent, path in picks.places]
+    target = places[0] if len(places) == 1 and not picks.fids else picks.query or "several"
+    note(request, target=target, places=places[1:] and places, fids=list(picks.fids))
 
 
 def _headers(media_type: str, name: str) -> dict[str, str]:

@@ -10,10 +10,11 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
-from logferry.web.pages import agents, folders, home, search, sign_in, view
+from logferry.web.pages import agents, audit, folders, guide, home, me, search, sign_in, users, view
 from logferry.web.pages.assets import Assets
+from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
-from logferry.web.pages.shell import Shell
+from logferry.web.pages.shell import ADMIN_TABS, Shell
 
 __all__ = ["routes"]
 
@@ -37,12 +38,19 @@ def routes(context: WebContext) -> list[BaseRoute]:
     def form(path: str, work: Callable[[Shell, Request, sign_in.Form], Response]) -> Route:
         return Route(path, sign_in.form_endpoint(shell, work), methods=["POST"])
 
+    def own_form(path: str, work: Work) -> Route:
+        return Route(path, guarded_form(shell, work), methods=["POST"])
+
     return [
         Mount("/static", assets),
         open_page("/setup", sign_in.setup),
         form("/setup", sign_in.set_up),
         open_page("/login", sign_in.login),
         form("/login", sign_in.logged_in),
+        open_page("/login/code", sign_in.no_code_yet),
+        form("/login/code", sign_in.code_given),
+        open_page("/reset", sign_in.reset),
+        form("/reset", sign_in.reset_done),
         form("/logout", sign_in.logged_out),
         form("/theme", sign_in.theme),
         page("/", home.home),
@@ -55,8 +63,33 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/browse/{agent}/{path:path}", folders.browse),
         page("/view/{agent}/{path:path}", view.view),
         page("/search", search.search),
+        page("/admin", _admin),
+        page("/me", me.me),
+        form("/me/looks", sign_in.looks),
+        own_form("/me/password", me.new_password),
+        own_form("/me/sessions/end", me.end_session),
+        own_form("/me/second-factor", me.second_factor),
+        own_form("/me/second-factor/confirm", me.confirmed),
+        own_form("/me/second-factor/recovery-codes", me.other_codes),
+        own_form("/me/second-factor/off", me.turned_off),
+        page("/me/tokens", me.tokens),
+        own_form("/me/tokens", me.add_token),
+        own_form("/me/tokens/revoke", me.revoke_token),
+        page("/help", guide.guide),
+        page("/admin/users", users.users),
+        own_form("/admin/users", users.add_user),
+        page("/admin/users/{name}", users.user),
+        own_form("/admin/users/{name}", users.change_user),
+        page("/admin/tokens", users.tokens),
+        own_form("/admin/tokens/revoke", users.revoke_token),
+        page("/admin/audit", audit.audit),
         page("/{path:path}", _nothing),
     ]
+
+
+def _admin(visit: Visit) -> Response:
+    visit.who.require("admin")
+    return back_to(visit, ADMIN_TABS[0][0])
 
 
 def _nothing(_visit: Visit) -> Response:

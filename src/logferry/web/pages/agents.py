@@ -18,6 +18,7 @@ from logferry.web.pages import words
 from logferry.web.pages.facts import agent_at
 from logferry.web.pages.folders import folder_page
 from logferry.web.pages.guard import Visit
+from logferry.web.trail import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def added_agent(visit: Visit, form: dict[str, str]) -> Response:
     try:
         uses, hours = _number(form.get("uses", "10")), _number(form.get("hours", "24"))
         token = visit.context.enrolment.new_join_token(uses=uses, ttl_s=hours * 3600.0, group=form.get("group", ""))
+        note(visit.request, action="join-token.add", uses=uses, ttl_s=hours * 3600, group=token.group)
     except LogferryError as error:
         return visit.page(
             "add_agent.html",

@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from logferry.server.people import Identity
+from logferry.server.scope import Role
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.problem import request_id
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "logferry_theme"
+DENSITIES = ("comfortable", "compact")
+DENSITY_COOKIE = "logferry_density"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class MenuItem:
     path: str
     label: str
     icon: str
+    needs: Role = "viewer"
+    """Who sees it."""
 
 
 MENU = (
@@ -32,7 +37,14 @@ MENU = (
     MenuItem("/agents", "Agents", "agents"),
     MenuItem("/files", "Files", "files"),
     MenuItem("/search", "Search", "search"),
+    MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
+ADMIN_TABS = (
+    ("/admin/users", "People"),
+    ("/admin/tokens", "Tokens"),
+    ("/admin/audit", "Audit"),
+)
+"""Pages below Admin, the first is where the rail leads."""
 
 
 class Shell:
@@ -58,6 +70,7 @@ class Shell:
             duration=words.duration,
             shown=words.shown,
             menu=MENU,
+            admin_tabs=ADMIN_TABS,
         )
 
     def page(
@@ -65,11 +78,11 @@ class Shell:
     ) -> HTMLResponse:
         """The page as a response. ``who`` is None on pages for strangers."""
         root = root_of(request)
-        theme = request.cookies.get(THEME_COOKIE, "auto")
         html = self._templates.get_template(template).render(
             who=who,
             here=request.url.path.removeprefix(root) or "/",
-            theme=theme if theme in THEMES else "auto",
+            theme=_chosen(request, THEME_COOKIE, THEMES),
+            density=_chosen(request, DENSITY_COOKIE, DENSITIES),
             base=root,
             now_ns=self.context.clock.now_ns(),
             request_id=request_id(request),
@@ -79,6 +92,12 @@ class Shell:
             **values,
         )
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+
+def _chosen(request: Request, cookie: str, allowed: tuple[str, ...]) -> str:
+    """What the browser keeps, or the first of what it may."""
+    kept = request.cookies.get(cookie, "")
+    return kept if kept in allowed else allowed[0]
 
 
 def root_of(request: Request) -> str:

@@ -12,16 +12,16 @@ from starlette.responses import RedirectResponse, Response
 from logferry.errors import Busy, LogferryError, NotSignedIn, Refused
 from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from logferry.server.people import SignedIn
-from logferry.web import auth
-from logferry.web.api import people
+from logferry.web import auth, managing
 from logferry.web.pages import words
 from logferry.web.pages.agents import added_agent, join_command
 from logferry.web.pages.guard import Visit, answered, to_sign_in
-from logferry.web.pages.shell import THEME_COOKIE, THEMES, Shell, root_of
+from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, THEMES, Shell, root_of
+from logferry.web.trail import note
 
 Form = dict[str, str]
 FormEndpoint = Callable[[Request], Awaitable[Response]]
-_FIELD_CHARS_MAX = 4 * PASSWORD_CHARS_MAX
+FIELD_CHARS_MAX = 4 * PASSWORD_CHARS_MAX
 _YEAR_S = 365 * 86400
 
 
@@ -30,7 +30,7 @@ def form_endpoint(shell: Shell, work: Callable[[Shell, Request, Form], Response]
 
     async def endpoint(request: Request) -> Response:
         async with request.form(max_files=0, max_fields=20) as fields:
-            form = {name: value[:_FIELD_CHARS_MAX] for name, value in fields.items() if isinstance(value, str)}
+            form = {name: value[:FIELD_CHARS_MAX] for name, value in fields.items() if isinstance(value, str)}
 
         def checked() -> Response:
             auth.refuse_cross_site(request)
@@ -88,13 +88,46 @@ def logged_in(shell: Shell, request: Request, form: Form) -> Response:
     """``POST /login``: one text for any wrong sign-in; a wait after too many."""
     target, name = own_page(form.get("next", "/")), form.get("name", "")
     try:
-        session = people.sign_in(request, shell.context, people.throttle_of(request), name, form.get("password", ""))
+        throttle = managing.throttle_of(request)
+        row = managing.check_password(request, shell.context, throttle, name, form.get("password", ""))
+        if row.totp:
+            note(request, skip=True)
+            return code_page(shell, request, managing.wait_for_code(shell.context, row).secret, target)
+        session = managing.begun(request, shell.context, row)
     except (NotSignedIn, Busy) as error:
         text = words.sentence(error.message)
         return _login_page(
             shell, request, target, status=error.http_status, name=name, error=text, hint=words.sentence(error.hint)
         )
     return _with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
+
+
+def code_page(
+    shell: Shell, request: Request, waiting: str, target: str, *, status: int = 200, error: str = "", hint: str = ""
+) -> Response:
+    """The second step: the code of the app, for whoever has just shown the right password."""
+    return shell.page(request, "login_code.html", status=status, waiting=waiting, next=target, error=error, hint=hint)
+
+
+def code_given(shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /login/code``"""
+    target, waiting = own_page(form.get("next", "/")), form.get("waiting", "")
+    try:
+        session = managing.sign_in_with_code(request, shell.context, waiting, form.get("code", ""))
+    except (NotSignedIn, Busy) as error:
+        text, hint = words.sentence(error.message), words.sentence(error.hint)
+        try:
+            shell.context.people.second.waiting(waiting)
+        except NotSignedIn as over:
+            text, hint = words.sentence(over.message), words.sentence(over.hint)
+            return _login_page(shell, request, target, status=over.http_status, error=text, hint=hint)
+        return code_page(shell, request, waiting, target, status=error.http_status, error=text, hint=hint)
+    return _with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
+
+
+def no_code_yet(_shell: Shell, request: Request) -> Response:
+    """``/login/code``, opened or loaded again without the first step."""
+    return RedirectResponse(words.address(root_of(request), "/login"), 303)
 
 
 def _with_session(shell: Shell, request: Request, session: SignedIn, response: Response) -> Response:
@@ -105,7 +138,7 @@ def _with_session(shell: Shell, request: Request, session: SignedIn, response: R
 def logged_out(shell: Shell, request: Request, form: Form) -> Response:
     """``POST /logout``: the session ends on the server at once."""
     secret = auth.session_secret(request)
-    who = shell.context.people.session(secret) if secret else None
+    who = auth.identify(request, shell.context) if secret else None
     if who is not None:
         auth.check_csrf(who, form.get("csrf", ""))
         shell.context.people.sign_out(secret)
@@ -158,7 +191,7 @@ def set_up(shell: Shell, request: Request, form: Form) -> Response:
     try:
         if password != form.get("again", ""):
             raise Refused("The two passwords differ", hint="Type the same one twice.")
-        session = people.set_up(request, context, people.throttle_of(request), code, name, password)
+        session = managing.set_up(request, context, managing.throttle_of(request), code, name, password)
     except NotSignedIn as error:
         return shell.page(
             request,
@@ -183,17 +216,69 @@ def set_up(shell: Shell, request: Request, form: Form) -> Response:
     return _with_session(shell, request, session, page)
 
 
+# A link that sets a password ------------------------------------------------------------------------------------------
+
+
+def reset(shell: Shell, request: Request) -> Response:
+    """``/reset?code=``"""
+    code = request.query_params.get("code", "")[:200]
+    try:
+        row = shell.context.people.reset_of(code)
+    except NotSignedIn as error:
+        return _reset_page(shell, request, "", status=error.http_status, error=error.message, hint=error.hint)
+    return _reset_page(shell, request, code, name=row.name)
+
+
+def _reset_page(
+    shell: Shell, request: Request, code: str, *, status: int = 200, name: str = "", error: str = "", hint: str = ""
+) -> Response:
+    return shell.page(
+        request, "reset.html", status=status, code=code, name=name, error=words.sentence(error),
+        hint=words.sentence(hint), password_min=PASSWORD_CHARS_MIN,
+    )  # fmt: skip
+
+
+def reset_done(shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /reset``: sets the password; signing in with it comes next."""
+    code, password = form.get("code", ""), form.get("password", "")
+    name = ""
+    try:
+        name = shell.context.people.reset_of(code).name
+        if password != form.get("again", ""):
+            raise Refused("The two passwords differ", hint="Type the same one twice.")
+        row = managing.set_password_by_link(request, shell.context, code, password)
+    except NotSignedIn as error:
+        return _reset_page(shell, request, "", status=error.http_status, error=error.message, hint=error.hint)
+    except LogferryError as error:
+        return _reset_page(
+            shell, request, code, status=error.http_status, name=name, error=error.message, hint=error.hint
+        )
+    return _login_page(shell, request, "/", name=row.name, reason="The password is set: sign in with it.")
+
+
 # Forms for people who are signed in ----------------------------------------------------------------------------------
 
 
 def new_agent(shell: Shell, request: Request, form: Form) -> Response:
     """``POST /agents/add``"""
-    secret = auth.session_secret(request)
-    who = shell.context.people.session(secret) if secret else None
+    try:
+        who = auth.identify(request, shell.context)
+    except NotSignedIn:
+        who = None
     if who is None:
         return to_sign_in(request)
     auth.check_csrf(who, form.get("csrf", ""))
     return answered(shell, request, who, lambda: added_agent(Visit(request, who, shell), form))
+
+
+def looks(_shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /me/looks``: theme and density, kept by the browser."""
+    root = root_of(request)
+    response = RedirectResponse(words.address(root, "/me", said="looks"), 303)
+    for cookie, allowed, field in ((THEME_COOKIE, THEMES, "theme"), (DENSITY_COOKIE, DENSITIES, "density")):
+        if form.get(field, "") in allowed:
+            response.set_cookie(cookie, form[field], max_age=_YEAR_S, path=f"{root}/", samesite="lax")
+    return response
 
 
 def theme(_shell: Shell, request: Request, form: Form) -> Response:
