@@ -64,6 +64,11 @@ generation aside. It is recorded as begun before it is asked for and as done aft
 disk, no other file gets one of its names. Where the server announces pipelining, the commands of a slice travel
 together (`REST + STOR + SIZE + MFMT` is one step). Small new files go as one bundle.
 
+A first upload whose reply was lost may have arrived. If meanwhile another file has taken the log's name and only an
+open handle has its bytes, the agent looks under that name first: what is there is gone on with and filed as a generation
+of it, and the file that has the name now waits for that. A file that a dying server has published, but not yet entered
+in its catalog, is entered as soon as anybody asks for its path, so the answer to such a question is always true.
+
 When a connection ends, everything known about sizes on the server is asked again. A server that is away is tried again
 after up to 60 s (full jitter, so a fleet does not come back at once), one without room (`452`, or
 `552` in our quota) after at most 4 s, one that refuses the password after a minute and more.
