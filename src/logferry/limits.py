@@ -495,6 +495,14 @@ TAIL_POLL_S = 0.2
 TAIL_ROWS = 500
 TAIL_ROWS_BYTES = 256 * KIB
 """What one event of a followed file holds at most."""
+TAIL_FILES_MAX = 20
+"""Files that one stream follows: each is asked for with every poll, and nobody reads more at once."""
+TAIL_PLACES_CHARS_MAX = TAIL_FILES_MAX * 57
+"""Of an event's id: three numbers of 18 digits for each file."""
+TAIL_CHOICE_MAX = 1000
+"""Files that a query may find of which those are followed that grew last."""
+TAIL_LINES_KEPT_MAX = 10_000
+"""Lines that a page which follows files keeps: what one reads back, and no burden for a browser."""
 TAIL_IDENTITY_S = 30.0
 """How often an open stream checks that its session still stands."""
 SEARCH_PIECE_S = 0.1
@@ -857,6 +865,14 @@ RETENTION_GRACE_S = 3600.0
 """Bytes stay on the disk for so long after their rows are gone: somebody may be reading them."""
 RETENTION_BATCH = 200
 """Generations deleted by one commit."""
+RETENTION_PREVIEW_S_MAX = 20.0
+"""A preview in the browser stops counting after so long and says "at least"; the command line counts to the end."""
+RETENTION_RUN_S_MAX = 20.0
+"""A run in the browser stops after so long and says so; the next hourly run, or another click, goes on."""
+RETENTION_JUDGED_FILES_MAX = 1_000_000
+"""Files of an archive in which it is looked whether a rule takes in any, each time the rules are shown."""
+RETENTION_SAMPLE = 100
+"""Generations that a preview names; the sums count all."""
 EXPIRED_KEPT_S = 366 * 86400.0
 """How long the catalog remembers what retention deleted, for whoever asks where a file is."""
 
@@ -882,3 +898,24 @@ assert BACKUP_PROBLEMS_MAX * (BACKUP_PROBLEM_CHARS_MAX + 1) * 12 < BACKUP_NOTE_B
 
 assert SCAN_WATCHED_CPU_SHARE < SCAN_CPU_SHARE
 assert BACKOFF_S_MIN < FULL_RETRY_S_MAX < BACKOFF_S_MAX <= FILE_BACKOFF_S_MAX
+
+# Files by other orders than their names -----------------------------------------------------------------------------
+FILES_SORTED_MAX = 5_000
+"""Files that match of which the newest or largest are shown: a query that finds more is for narrowing first."""
+NEAR_NAME_CHARS_MIN = 3
+"""A shorter part of a word is near to too much."""
+NEAR_NAMES_MAX = 8
+
+# Saved --------------------------------------------------------------------------------------------------------------
+SAVED_MAX = 500
+"""Of one person: a list that is still looked through."""
+SAVED_NAME_CHARS_MAX = 100
+SAVED_ADDRESS_CHARS_MAX = 4000
+"""What every browser and proxy takes as an address."""
+
+# The porter of the FTP part -----------------------------------------------------------------------------------------
+PORTER_S_MAX = 5.0
+"""Whoever asks who is connected waits no longer, and whoever says nothing holds others up no longer."""
+PORTER_QUESTION_BYTES_MAX = 4 * KIB
+PORTER_ANSWER_BYTES_MAX = 64 * MIB
+"""10,000 sessions with long paths."""

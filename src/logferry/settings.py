@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from logferry.errors import BadConfig
@@ -214,6 +214,30 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             old = merged.get(key)
             merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of every setting in a settings object; rows of a list are numbered from 1."""
+    for each in dataclasses.fields(value):
+        item, name = getattr(value, each.name), f"{prefix}{each.name}"
+        if dataclasses.is_dataclass(item):
+            yield from flat(item, f"{name}.")
+        elif isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0]):
+            for number, row in enumerate(item, 1):
+                yield from flat(row, f"{name}[{number}].")
+        else:
+            yield name, item
+
+
+def toml_text(value: Any) -> str:
+    """A value as a settings file has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(toml_text(v) for v in value)}]"
+    if isinstance(value, (int, float)):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def origins(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

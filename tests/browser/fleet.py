@@ -11,7 +11,7 @@ from logferry.clock import SystemClock
 from logferry.search.service import SearchService
 from logferry.server.audit import Audit
 from logferry.server.catalogs import catalog_url
-from logferry.server.config import ArchiveConfig, ServerConfig
+from logferry.server.config import ArchiveConfig, RetentionConfig, ServerConfig
 from logferry.server.enrolment import Enrolment
 from logferry.server.first_run import identity
 from logferry.server.people import People
@@ -53,9 +53,15 @@ class ShiftedClock(SystemClock):
 class Fleet:
     """A data directory with a fleet in it, and the context a web application serves it from. Close it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(
+        self, data_dir: Path, *, retention: tuple[RetentionConfig, ...] = (), config: ServerConfig | None = None
+    ) -> None:
+        """``config`` instead of the usual one, of the same ``data_dir``."""
         self.clock = ShiftedClock()
-        self.config = ServerConfig(archive=ArchiveConfig(root=str(data_dir), min_free="0%"))
+        self.config = config or ServerConfig(
+            archive=ArchiveConfig(root=str(data_dir), min_free="0%"),
+            retention=retention,
+        )
         data_dir.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog.open(catalog_url(str(data_dir)), self.clock)
         self.archive = Archive(str(data_dir), self.catalog, clock=self.clock)

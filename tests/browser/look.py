@@ -12,8 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
+from logferry.server.config import RetentionConfig
 from logferry.web.app import create_app
-from tests.browser.fleet import HOSTILE_NAME, NEEDLE, PASSWORD, Fleet
+from tests.browser.fleet import HOSTILE_NAME, HOUR_S, NEEDLE, PASSWORD, Fleet
 from tests.browser.harness import chromium, serving, sign_in, visitor
 
 MODES = {"light": (False, False), "dark": (True, False), "phone": (False, True), "phone-dark": (True, True)}
@@ -86,6 +87,10 @@ def _generations(page: Page) -> None:
     page.locator(".log-head details.menu summary").click()
 
 
+def _followed(page: Page) -> None:
+    page.locator(".tail-status", has_text="waiting").wait_for()
+
+
 ACCESS = "/view/web-01/var/log/nginx/access.log"
 SHOTS: tuple[Shot, ...] = (
     ("home", "/", _settled),
@@ -121,6 +126,14 @@ SHOTS: tuple[Shot, ...] = (
     ("search-one", f"/search?q={NEEDLE}", _found),
     ("search-none", "/search?q=agent:web-01+zzzzzz", _found),
     ("search-wrong", "/search?q=error+(agent:web*+OR", _settled),
+    ("retention", "/admin/retention?preview=now", _settled),
+    ("connections", "/admin/connections", _settled),
+    ("system", "/admin/system", _settled),
+    ("files-near", "/files?q=hostileX", _settled),
+    ("tail-pick", "/tail", _settled),
+    ("tail", "/tail?q=agent:web-*", _followed),
+    ("tail-one", "/tail?q=hostile.log", _followed),
+    ("saved", "/saved", _settled),
     ("people", "/admin/users", _settled),
     ("person", "/admin/users/admin", _settled),
     ("tokens", "/admin/tokens", _settled),
@@ -140,7 +153,8 @@ def main(folder: Path) -> int:
     """Write all pictures into ``folder``; how many."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="logferry-look-") as data_dir:
-        fleet = Fleet(Path(data_dir) / "data")
+        rules = (RetentionConfig("*/Logs/**", 9 * HOUR_S), RetentionConfig("lab-*", 336 * HOUR_S))
+        fleet = Fleet(Path(data_dir) / "data", retention=rules)
         try:
             fleet.populate()
             code = fleet.enrolment.new_setup_code()

@@ -50,6 +50,8 @@ ADDRESSES = (
     "/agents/{}",
     "/view/web-01/{}",
     "/login?next={}",
+    "/tail?q=({}",
+    "/saved?add={}",
 )
 
 

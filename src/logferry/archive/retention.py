@@ -29,7 +29,7 @@ from logferry.archive.reader import held
 from logferry.archive.rooms import Rooms, place_of
 from logferry.archive.tails import Tail, release
 from logferry.clock import rfc3339
-from logferry.errors import Busy, Conflict, Damaged, NotFound
+from logferry.errors import Busy, Conflict, Damaged, NotFound, Refused
 from logferry.globs import matches
 from logferry.limits import EXPIRED_KEPT_S, RETENTION_BATCH, RETENTION_GRACE_S
 
@@ -62,11 +62,15 @@ class Retention:
         self._rules = tuple(rules)
         self._grace_s = grace_s
 
-    def due(self) -> Iterator[Due]:
-        """Exactly what ``run`` would delete now, by id. Held files are left out."""
+    def due(self, at_ns: int | None = None) -> Iterator[Due]:
+        """Exactly what ``run`` would delete now, by id. Held files are left out.
+
+        Args:
+            at_ns: what would be due at that moment instead, if nothing changed until then.
+        """
         if not self._rules:
             return
-        now_ns = self._rooms.clock.now_ns()
+        now_ns = self._rooms.clock.now_ns() if at_ns is None else at_ns
         retaining = self._rooms.catalog.retaining
         holds = retaining.holds()
         for old in retaining.old(now_ns - int(min(rule.keep_s for rule in self._rules) * 1e9)):
@@ -77,16 +81,22 @@ class Retention:
                 continue
             yield Due(old, str(rule), f"its last byte came at {rfc3339(old.changed_ns)}")
 
-    def run(self) -> Iterator[list[Due]]:
+    def run(self, at_ns: int | None = None) -> Iterator[list[Due]]:
         """Delete what is due; yields what each commit deleted.
 
         What is being written to waits for the next run.
 
+        Args:
+            at_ns: delete what was due at that moment, which is not to come: what a preview showed then.
+
         Raises:
             Busy: a backup is being taken; so everything waits.
+            Refused: ``at_ns`` is in the future.
         """
+        if at_ns is not None and at_ns > self._rooms.clock.now_ns():
+            raise Refused("that moment has not come yet", hint="leave it out to delete what is due now")
         batch: list[Due] = []
-        for due in self.due():
+        for due in self.due(at_ns):
             batch.append(due)
             if len(batch) >= RETENTION_BATCH:
                 yield self._expire(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,9 +53,9 @@ def show(file: str | None, of_agent: bool, origin: bool, as_json: bool) -> int:
         for name, value, where in rows:
             text.out_json({"setting": name, "value": value, "origin": where})
         return failures.OK
-    width = max(len(f"{name} = {_toml(value)}") for name, value, _ in rows)
+    width = max(len(f"{name} = {settings.toml_text(value)}") for name, value, _ in rows)
     for name, value, where in rows:
-        given = f"{name} = {_toml(value)}"
+        given = f"{name} = {settings.toml_text(value)}"
         text.out(text.line(f"{given:{width}}  # {where}" if origin else given))
     return failures.OK
 
@@ -76,28 +75,5 @@ def _agent_rows(file: str | None) -> Iterator[tuple[str, Any, str]]:
         layers = {f"file {path}": settings.read_toml(opened.read(), path)}
     layers["environment"] = settings.from_environment(AgentConfig, for_agent())
     origins = settings.origins(layers)
-    for name, value in flat(values):
+    for name, value in settings.flat(values):
         yield name, value, origins.get(name, f"file {path}" if name.startswith("sources") else "default")
-
-
-def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of every setting in a settings object; rows of a list are numbered from 1."""
-    for each in dataclasses.fields(value):
-        item, name = getattr(value, each.name), f"{prefix}{each.name}"
-        if dataclasses.is_dataclass(item):
-            yield from flat(item, f"{name}.")
-        elif isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0]):
-            for number, row in enumerate(item, 1):
-                yield from flat(row, f"{name}[{number}].")
-        else:
-            yield name, item
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(v) for v in value)}]"
-    if isinstance(value, (int, float)):
-        return str(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -63,14 +63,15 @@ def serve(file: str | None, data: str | None, listen: str | None, ftp_listen: st
     need_server()
     from logferry import __version__
     from logferry.server import first_run
-    from logferry.server.config import load_config
+    from logferry.server.config import load_config_with_origins
     from logferry.server.crew import check_crew
     from logferry.server.supervisor import Part, Supervisor
 
     flags = overrides(archive__root=data, web__listen=listen, ftp__listen=ftp_listen, ftp__tls=tls)
-    config = load_config(file, for_server(), flags)
+    loaded = load_config_with_origins(file, for_server(), flags)
+    config = loaded.config
     check_crew(config)
-    prepared = first_run.prepare(config)
+    prepared = first_run.prepare(config, loaded=loaded)
 
     def ready(parts: dict[str, dict[str, Any]]) -> None:
         first_run.write_local(prepared, parts["web"])

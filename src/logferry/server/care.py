@@ -15,6 +15,7 @@ from types import FrameType
 import structlog
 
 from logferry.archive import Archive
+from logferry.archive.catalog.facts import SCRUB_ASKED
 from logferry.archive.compact import Compacted
 from logferry.archive.index_making import IndexMaker, MakerApart
 from logferry.archive.retention import Rule
@@ -65,6 +66,7 @@ class Care:
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
         self._naming = archive.catalog.naming
+        self._facts = archive.catalog.facts
         self._unindexed: dict[str, str] = {}
         """Segments without an index of whom that was said, and why."""
         self._sweep_s = clock.monotonic_s()
@@ -97,7 +99,7 @@ class Care:
             (bool(self._config.retention), self._retain),
             (True, self._tidy),
             (True, self._name),
-            (bool(archive.scrub_every), self._scrub),
+            (True, self._scrub),
         )
         for is_wanted, duty in duties:
             if is_wanted:
@@ -228,10 +230,18 @@ class Care:
                 break
 
     def _scrub(self) -> None:
-        """Verify segments, those first that were verified longest ago; where it stops, the next turn goes on."""
+        """Verify segments, those first that were verified longest ago; where it stops, the next turn goes on.
+
+        Due is what was not verified for ``scrub_every``, or since somebody asked for all of it.
+        """
+        asked_ns = int(self._facts.get(SCRUB_ASKED) or 0)
+        every_s = self._config.archive.scrub_every
+        if not every_s and not asked_ns:
+            return
         until_s = self._clock.monotonic_s() + SCRUB_TURN_S_MAX
         now_ns = self._clock.now_ns()
-        due_ns, again_ns = now_ns - int(self._config.archive.scrub_every * 1e9), now_ns - int(FLAW_AGAIN_S * 1e9)
+        due_ns = max(now_ns - int(every_s * 1e9) if every_s else 0, asked_ns)
+        again_ns = max(now_ns - int(FLAW_AGAIN_S * 1e9), asked_ns)
         while due := self._care.least_verified(due_ns, flawed_before_ns=again_ns, limit=SCRUB_BATCH):
             for record in due:
                 try:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -359,11 +359,9 @@ class LoadedConfig:
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """(dotted name, value, origin) of every setting, in the order of the classes above; no password among them."""
-        for name, value in _flat(self.config, ""):
-            if name == "catalog.url":
-                yield name, self.config.catalog.shown_url, self.origins.get(name, "default")
-                continue
-            yield name, value, self.origins.get(name, "default")
+        for name, value in settings.flat(self.config):
+            told = self.config.catalog.shown_url if name == "catalog.url" else value
+            yield name, told, self.origins.get(name.partition("[")[0], "default")
 
 
 def load_config(
@@ -512,12 +510,3 @@ def _read(path: str) -> bytes:
         raise BadConfig(
             f"cannot read {path}: {error.strerror}", hint="name another file with --config, or none for the defaults"
         ) from error
-
-
-def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for each in fields(value):
-        item = getattr(value, each.name)
-        if is_dataclass(item):
-            yield from _flat(item, f"{prefix}{each.name}.")
-        else:
-            yield prefix + each.name, item

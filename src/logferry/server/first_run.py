@@ -19,12 +19,15 @@ from logferry.errors import Conflict
 from logferry.ftp import TlsIdentity
 from logferry.server import runfiles
 from logferry.server.catalogs import has_catalog, open_catalog
-from logferry.server.config import ServerConfig, join_address
+from logferry.server.config import LoadedConfig, ServerConfig, join_address
 from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment, JoinToken
 from logferry.server.people import People
+from logferry.server.porter import PORTER_FILE
 
 CONFIG_FILE = "config.json"
+ORIGINS_FILE = "origins.json"
+"""Where each of the settings in ``CONFIG_FILE`` comes from."""
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
@@ -54,6 +57,7 @@ class Prepared:
             runfiles.part_file(self.config.data_dir, "ftp"),
             runfiles.part_file(self.config.data_dir, "web"),
             runfiles.part_file(self.config.data_dir, "care"),
+            runfiles.run_path(self.config.data_dir, PORTER_FILE),
         ):
             runfiles.remove(path)
         os.close(self.lock_fd)
@@ -84,8 +88,11 @@ def identity(config: ServerConfig) -> TlsIdentity:
     )
 
 
-def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
+def prepare(config: ServerConfig, *, clock: Clock = SYSTEM, loaded: LoadedConfig | None = None) -> Prepared:
     """Make the archive ready to be served.
+
+    Args:
+        loaded: the same settings with their origins, which the parts tell whoever asks.
 
     Raises:
         Refused: the folder cannot be written.
@@ -123,10 +130,18 @@ def prepare(config: ServerConfig, *, clock: Clock = SYSTEM) -> Prepared:
         finally:
             catalog.close()
         runfiles.write_private(prepared.config_path, config.to_json())
+        origins = {} if loaded is None else {"path": loaded.path, "origins": dict(loaded.origins)}
+        runfiles.write_json(runfiles.run_path(data_dir, ORIGINS_FILE), origins)
     except BaseException:
         os.close(lock_fd)
         raise
     return prepared
+
+
+def loaded_config(config: ServerConfig) -> LoadedConfig:
+    """The settings of a running server with their origins, as ``prepare`` has left them; without: all are defaults."""
+    told = runfiles.read_json(runfiles.run_path(config.data_dir, ORIGINS_FILE)) or {}
+    return LoadedConfig(config, str(told.get("path", "")), told.get("origins", {}))
 
 
 def _refuse_orphans(config: ServerConfig) -> None:

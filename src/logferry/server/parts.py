@@ -33,6 +33,7 @@ from logferry.server.first_run import identity
 from logferry.server.ingest import filesystems
 from logferry.server.lifeline import announce
 from logferry.server.people import People
+from logferry.server.porter import Porter
 from logferry.server.runfiles import cannot_listen
 from logferry.server.store import store_of
 from logferry.server.watch import SessionWatch
@@ -68,6 +69,9 @@ class FtpPart:
                 server = self._server(None)
                 self._listen(server, stack)
                 self._do_chores(stack.enter_context(self._catalog()), stack)
+            porter = Porter(server, self._config.data_dir)
+            stack.callback(porter.stop)
+            porter.start()
             self.address = server.address
             self._open = stack.pop_all()
 

@@ -59,6 +59,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("POST", "/logout"): Rule("sign-in", "session.end"),
     # Not of the archive, or of nobody.
     ("POST", f"{_API}/query/parse"): None,
+    ("POST", f"{_API}/retention/preview"): None,
     ("POST", f"{_API}/agents/{{agent_id}}/heartbeat"): None,
     ("DELETE", f"{_API}/searches/{{job_id}}"): None,
     ("POST", f"{_API}/searches/{{job_id}}/cancel"): None,

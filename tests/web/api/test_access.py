@@ -50,12 +50,37 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/tail?f=999999", None, 401, 404, 404),
     ("POST", "/api/v1/query/parse", {"q": "x"}, 401, 200, 200),
     ("POST", "/api/v1/join-tokens", {}, 401, 403, 201),
+    ("GET", "/api/v1/saved", None, 401, 200, 200),
+    ("POST", "/api/v1/saved", {"name": "x", "address": "/nowhere"}, 401, 400, 400),
+    ("GET", "/api/v1/saved/export", None, 401, 200, 200),
+    ("POST", "/api/v1/saved/import", {"items": []}, 401, 200, 200),
+    ("PATCH", "/api/v1/saved/999999", {}, 401, 404, 404),
+    ("DELETE", "/api/v1/saved/999999", None, 401, 404, 404),
     ("GET", "/api/v1/system/jobs", None, 401, 403, 200),
     ("GET", "/api/v1/system/flaws", None, 401, 403, 200),
     ("POST", "/api/v1/agents/join", {"token": "LJ-WRONG"}, 401, 401, 401),
     ("POST", "/api/v1/setup", {"code": "no", "name": "x", "password": "y"}, 401, 401, 401),
     ("POST", "/api/v1/sessions", {"name": "no", "password": "no"}, 401, 401, 401),
     ("DELETE", "/api/v1/sessions/current", None, 401, 204, 204),
+]
+
+MANAGING: list[tuple[str, str, dict[str, Any] | None, int]] = [
+    # method, path, body, administrator: strangers are asked to sign in, everybody else may not
+    ("GET", "/api/v1/retention/rules", None, 200),
+    ("POST", "/api/v1/retention/preview", {}, 200),
+    ("POST", "/api/v1/retention/run", {}, 200),
+    ("GET", "/api/v1/retention/log", None, 200),
+    ("GET", "/api/v1/holds", None, 200),
+    ("POST", "/api/v1/holds", {"glob": "a", "reason": "b"}, 201),
+    ("DELETE", "/api/v1/holds/999999", None, 404),
+    ("GET", "/api/v1/ftp/sessions", None, 503),
+    ("DELETE", "/api/v1/ftp/sessions/1", None, 503),
+    ("GET", "/api/v1/system/storage", None, 200),
+    ("GET", "/api/v1/system/scrub", None, 200),
+    ("POST", "/api/v1/system/scrub", None, 202),
+    ("GET", "/api/v1/system/certificate", None, 200),
+    ("GET", "/api/v1/system/config", None, 200),
+    ("GET", "/api/v1/system/about", None, 200),
 ]
 
 
@@ -90,6 +115,20 @@ def test_each_role_gets_what_is_its_own(
     site.app.state.throttle.succeeded("127.0.0.1")  # the wrong secrets above were tried on purpose
 
 
+@pytest.mark.parametrize(("method", "path", "body", "administrator"), MANAGING)
+def test_managing_is_for_administrators(
+    site: Served, method: str, path: str, body: dict[str, Any] | None, administrator: int
+) -> None:
+    """Neither strangers nor viewers nor operators get to it, nor one who sees only a part of the archive."""
+    with site.new_client() as nobody:
+        assert nobody.request(method, path, json=body).status_code == STRANGER
+    assert site.as_("vera").request(method, path, json=body).status_code == FORBIDDEN
+    assert site.as_("otto", role="operator").request(method, path, json=body).status_code == FORBIDDEN
+    narrow = site.as_("adele", role="admin", scope=("web-*/**",))
+    assert narrow.request(method, path, json=body).status_code == FORBIDDEN
+    assert site.client.request(method, path, json=body).status_code == administrator
+
+
 def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> None:
     """A new route without a line above fails here."""
     paths = site.client.get("/api/v1/openapi.json").json()["paths"]
@@ -97,7 +136,12 @@ def test_every_endpoint_of_the_documentation_is_in_the_matrix(site: Served) -> N
     tested = {(method, path.partition("?")[0].replace("nosuch", "{job_id}")) for method, path, *_ in MATRIX}
     tested |= {("GET", "/api/v1/agents/{agent_id}"), ("PATCH", "/api/v1/agents/{agent_id}"), ("GET", "/metrics")}
     tested |= {("GET", "/api/v1/agents/{agent_id}/health"), ("POST", "/api/v1/agents/{agent_id}/heartbeat")}
+    tested |= {("PATCH", "/api/v1/saved/{saved_id}"), ("DELETE", "/api/v1/saved/{saved_id}")}
     tested |= {("GET", "/api/v1/archive.{form}"), ("POST", "/api/v1/archive.{form}")}
+    named = {"/holds/999999": "/holds/{hold_id}", "/ftp/sessions/1": "/ftp/sessions/{session_id}"}
+    for method, path, *_ in MANAGING:
+        tail = next((tail for tail in named if path.endswith(tail)), "")
+        tested.add((method, path.removesuffix(tail) + named.get(tail, "")))
     tested |= {(method, path) for method, path in there if path.startswith(OF_PEOPLE)}
     assert there <= tested
 

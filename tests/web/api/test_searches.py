@@ -370,7 +370,7 @@ def test_a_stream_that_finds_no_room_says_so(site: Served, kind: str) -> None:
         if kind == "job":
             parts = searches_module._events(request, site.context, who(1), streams, job, 0)
         else:
-            parts = tail_module._events(request, streams, site.context, who(1), fid, tail_module._Place(1, 0))
+            parts = tail_module._events(request, streams, site.context, who(1), {fid: tail_module._Place(1, 0)})
         return b"".join([part async for part in parts])
 
     (event, _, data) = next(events(httpx.Response(200, content=asyncio.run(told()))))

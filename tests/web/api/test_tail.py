@@ -174,3 +174,61 @@ def test_many_followers_leave_room_for_others(site: Served) -> None:
     finally:
         for stream in opened:
             stream.__exit__(None, None, None)
+
+
+@contextmanager
+def following_all(site: Served, fids: list[int], at: str = "", last_id: str = "") -> Iterator[Events]:
+    """An open stream of several files."""
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    with site.client.stream("GET", "/api/v1/tail", params={"f": fids, "at": at}, headers=headers) as answer:
+        answer.raise_for_status()
+        lines = answer.iter_lines()
+        assert next(lines).startswith(":")
+        yield Events(lines)
+
+
+def test_several_files_are_one_stream_that_continues_for_each(site: Served) -> None:
+    """Lines of all as they come; the id of any event says where every file goes on."""
+    one, two = site.put("m", "one.log", b"old\n"), site.put("m", "two.log", b"old\n")
+    with following_all(site, [one, two, one]) as events:
+        site.append("m", "one.log", b"1\n")
+        first = events.next()
+        assert (first["data"]["fid"], texts(first), first["id"]) == (one, ["1"], f"{one}:1:6,{two}:1:4")
+        site.append("m", "two.log", b"2\nunfinished")
+        second = events.next()
+        assert (second["data"]["fid"], texts(second), second["id"]) == (two, ["2"], f"{one}:1:6,{two}:1:6")
+    site.append("m", "one.log", b"while away\n")
+    site.append("m", "two.log", b" and done\n")
+    for resume in ({"last_id": second["id"]}, {"at": second["id"]}):
+        with following_all(site, [one, two], **resume) as events:
+            got = {event["data"]["fid"]: texts(event) for event in (events.next(), events.next())}
+        assert got == {one: ["while away"], two: ["unfinished and done"]}
+
+
+def test_of_several_each_has_its_own_generations(site: Served) -> None:
+    """One is replaced, the other grows on."""
+    one, two = site.put("m", "rot.log", b"old\n"), site.put("m", "stays.log", b"old\n")
+    with following_all(site, [one, two]) as events:
+        site.put("m", "rot.log", b"new life\n")
+        assert events.next()["data"] == {"fid": one, "gen": 2}
+        assert texts(events.next()) == ["new life"]
+        site.append("m", "stays.log", b"on\n")
+        event = events.next()
+        assert (texts(event), event["id"]) == (["on"], f"{one}:2:9,{two}:1:7")
+
+
+def test_places_that_are_none_of_ours_are_refused(site: Served) -> None:
+    """Also too many files, and a place for one given for several."""
+    one, two = site.put("m", "x.log", b"x\n"), site.put("m", "y.log", b"y\n")
+    wrong: tuple[dict[str, Any], ...] = (
+        {"f": [one, two], "at": "1:2"},
+        {"f": [one, two], "at": f"{one}:1:0,{two}"},
+        {"f": [one, two], "at": ",".join(f"{n}:1:0" for n in range(30))},
+        {"f": [one, two], "from": 0},
+        {"f": [one, two], "gen": 1},
+        {"f": list(range(1, 23))},
+        {"f": []},
+    )
+    for params in wrong:
+        assert site.client.get("/api/v1/tail", params=params).status_code in (400, 422), params
+    assert site.client.get("/api/v1/tail", params={"f": [one, 10**9]}).status_code == 404

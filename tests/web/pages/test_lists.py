@@ -63,6 +63,38 @@ def test_files_are_found_by_name_in_the_query_language(admin: TestClient) -> Non
     assert "No file has" in admin.get("/files?q=nosuchfile").text
 
 
+def test_files_are_narrowed_sorted_picked_and_taken_out_without_script(admin: TestClient) -> None:
+    """Fields become part of the query; an order says what it leaves out; picks go to zip or tail as plain forms."""
+    narrowed = admin.get("/files?q=log&agent=web-01&size=%3E1MB&modified=%3E%3Dtoday&sort=largest")
+    assert narrowed.headers["location"] == (
+        "/files?q=log+agent%3Aweb-01+size%3A%3E1MB+modified%3A%3E%3Dtoday&sort=largest"
+    )
+    assert admin.get("/files?q=log&agent=%22+OR+x").status_code == 200  # no id, and so no part of the query
+    text = admin.get("/files?q=agent:web-01+nginx&sort=largest").text
+    assert text.index("nginx/access.log</span>") < text.index("nginx/error.log</span>") < text.index("access.log.8")
+    assert text.count('name="fid"') == 10
+    assert "/api/v1/archive.zip?q=agent%3Aweb-01+nginx" in text
+    newest = admin.get("/files?q=agent:web-01&sort=newest").text
+    assert newest.index("nginx/access.log</span>") < newest.index("nginx/error.log</span>")
+
+
+def test_a_misspelt_name_leads_to_near_ones(admin: TestClient) -> None:
+    """A word that nothing has, but for an end of it."""
+    text = admin.get("/files?q=hostileX").text
+    assert "No file has" in text
+    assert "/view/web-01/var/log/hostile.log" in text[text.index("Near") :]
+    assert "Near" not in admin.get("/files?q=zzzqqqxxx").text
+
+
+def test_the_api_sorts_files_too(admin: TestClient) -> None:
+    """One page, and of how many."""
+    told = admin.get("/api/v1/files?q=agent:web-01+nginx&sort=largest&limit=2").json()
+    assert [one["name"] for one in told["items"]] == ["access.log", "error.log"]
+    assert (told["matching"], told["complete"], told["next"]) == (10, True, None)
+    assert admin.get("/api/v1/files?q=nginx&sort=largest&cursor=x").status_code == 400
+    assert "matching" not in admin.get("/api/v1/files?q=nginx").json()
+
+
 @pytest.mark.parametrize(
     "path",
     ["/nosuch", "/agents/nosuch", "/browse/web-01/nosuch", "/view/web-01/nosuch", "/view/web-01/var/log/syslog?gen=99",

@@ -28,6 +28,7 @@ from logferry.archive.catalog.people import People
 from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
+from logferry.archive.catalog.saving import Saved
 from logferry.archive.catalog.sealing import Sealing
 from logferry.archive.catalog.snapshot import snapshot_bytes, take_snapshot
 from logferry.archive.catalog.sums import FolderSums
@@ -61,6 +62,7 @@ class Catalog:
         self.care = Caring(engine, self.writer)
         self.facts = Facts(engine, self.writer)
         self.retaining = Retaining(engine, self.writer, clock)
+        self.saved = Saved(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
         self.auditing = Auditing(engine, self.writer)
 

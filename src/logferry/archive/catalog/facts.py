@@ -21,6 +21,9 @@ STORE_SINCE = "store_since_ns"
 BACKED_UP = "backed_up_ns"
 """The moment that the last whole backup shows, nanoseconds since 1970."""
 
+SCRUB_ASKED = "scrub_asked_ns"
+"""When somebody last asked for every segment to be verified again, nanoseconds since 1970."""
+
 
 class Facts:
     """What the catalog knows of the archive itself. Thread-safe."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
-from logferry.archive.catalog.tables import codes, facts, sessions, tokens, users
+from logferry.archive.catalog.tables import codes, facts, saved, sessions, tokens, users
 from logferry.archive.catalog.writer import Rows, Writer
 from logferry.archive.records import CodeRecord, SessionRecord, TokenRecord, UserRecord
 from logferry.errors import Conflict, NotFound
@@ -112,6 +112,7 @@ class People:
         def work(connection: Connection) -> None:
             connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+            connection.execute(delete(saved).where(saved.c.user_id == user_id))
             connection.execute(delete(codes).where(codes.c.user_id == user_id))
             connection.execute(delete(users).where(users.c.id == user_id))
             note_users_changed(connection)

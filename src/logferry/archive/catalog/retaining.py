@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Engine
@@ -87,12 +87,12 @@ class Retaining:
         """From now on retention deletes nothing that ``glob`` takes in. Raises Refused without a glob or a reason."""
         if not glob.strip("/ ") or not reason.strip():
             raise Refused("a hold needs a glob and a reason", hint='for example "web-01/var/log/**", case 4711')
-        values = {"glob": glob, "reason": reason, "created_ns": self._clock.now_ns()}
+        values: dict[str, Any] = {"glob": glob, "reason": reason, "created_ns": self._clock.now_ns()}
 
         def work(connection: Connection) -> int:
             return int(connection.execute(insert(holds).values(**values).returning(_H.id)).scalar_one())
 
-        return HoldRecord(self._writer.run(Rows(work)), glob, reason, self._clock.now_ns())
+        return HoldRecord(id=self._writer.run(Rows(work)), **values)
 
     def remove_hold(self, hold_id: int) -> None:
         """The hold ends. Raises NotFound."""
@@ -167,9 +167,13 @@ class Retaining:
         )  # fmt: skip
         return segments
 
-    def expired(self, *, since_ns: int = 0, limit: int = CARE_PAGE_ROWS) -> list[ExpiredRecord]:
-        """What was deleted since then, the latest first."""
+    def expired(
+        self, *, since_ns: int = 0, before_id: int | None = None, limit: int = CARE_PAGE_ROWS
+    ) -> list[ExpiredRecord]:
+        """What was deleted since then, the latest first; ``before_id``: what comes behind that one."""
         query = select(expired).where(_E.expired_ns >= since_ns).order_by(_E.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(_E.id < before_id)
         with self._engine.connect() as connection:
             return [ExpiredRecord(*row) for row in connection.execute(query)]
 

@@ -333,6 +333,20 @@ tokens = Table(
     sqlite_autoincrement=True,
 )
 
+saved = Table(
+    "saved",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", _ID, ForeignKey("users.id"), nullable=False),
+    _text("name"),
+    _text("address"),
+    _flag("shared"),
+    _ns("created_ns"),
+    _ns("changed_ns"),
+    Index("saved_by_user", "user_id", "name", unique=True),
+    sqlite_autoincrement=True,
+)
+
 codes = Table(
     "codes",
     metadata,

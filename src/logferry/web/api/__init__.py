@@ -3,14 +3,18 @@
 from fastapi import APIRouter
 
 from logferry.web.api import (
+    administration,
     agents,
     audit,
+    connections,
     files,
     heartbeat,
     join,
     lines,
     people,
     raw,
+    retention,
+    saved,
     search,
     searches,
     system,
@@ -27,6 +31,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, users, audit):
+    for part in (*parts, users, audit, retention, connections, administration, saved):
         whole.include_router(part.router)
     return whole

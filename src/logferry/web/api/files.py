@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query
 from logferry.archive.records import FileRecord
 from logferry.errors import Refused
 from logferry.limits import FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
+from logferry.server.people import Identity
 from logferry.web.api.shapes import (
     File,
     FileList,
@@ -19,6 +21,7 @@ from logferry.web.api.shapes import (
     generation_shape,
 )
 from logferry.web.auth import Context, Viewer
+from logferry.web.choosing import Order, sorted_files
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
 
@@ -77,13 +80,30 @@ def find_files(
     agent: Annotated[str, Query(max_length=64, description="glob over agents")] = "",
     limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 100,
     cursor: Cursor = None,
+    sort: Annotated[Order, Query(description="`newest` and `largest` give one page, of at most 5,000 that match")] = (
+        "name"
+    ),
 ) -> FileList:
     """Files by name, size, time and the like; fields of lines are refused."""
+    if sort != "name":
+        return _sorted_files(context, who, q, agent, limit, cursor, sort)
     page = context.search.find_files(q, agent=agent, scope=who.scope, cursor=cursor, limit=limit)
+    return FileList(items=_shapes(context, who, page.files), next=page.next)
+
+
+def _sorted_files(
+    context: WebContext, who: Identity, q: str, agent: str, limit: int, cursor: str | None, sort: Order
+) -> FileList:
+    if cursor is not None:
+        raise Refused(f"sort={sort} has one page", hint="leave cursor out, or sort by name")
+    found = sorted_files(context, who, q, sort, limit, agent=agent)
+    return FileList(items=_shapes(context, who, found.files), next=None, matching=found.count, complete=found.complete)
+
+
+def _shapes(context: WebContext, who: Identity, records: Sequence[FileRecord]) -> list[File]:
     now_ns = context.clock.now_ns()
-    originals = Sight.of(context, who).originals(page.files)
-    items = [file_shape(record, now_ns, originals.get(record.generation_id)) for record in page.files]
-    return FileList(items=items, next=page.next)
+    originals = Sight.of(context, who).originals(records)
+    return [file_shape(record, now_ns, originals.get(record.generation_id)) for record in records]
 
 
 @router.get("/files/{fid}", response_model_exclude_unset=True)

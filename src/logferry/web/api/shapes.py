@@ -169,6 +169,10 @@ class FileList(Shape):
 
     items: list[File]
     next: str | None
+    matching: int | None = Field(default=None, description="with `sort`: of how many that match these are the first")
+    complete: bool | None = Field(
+        default=None, description="with `sort`: false where more match, which were not looked at"
+    )
 
 
 class Generation(Shape):

@@ -10,7 +10,24 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
-from logferry.web.pages import agents, audit, folders, guide, home, me, search, sign_in, users, view
+from logferry.web.pages import (
+    agents,
+    audit,
+    connections,
+    files,
+    folders,
+    guide,
+    home,
+    me,
+    retention,
+    saved,
+    search,
+    sign_in,
+    system,
+    tail,
+    users,
+    view,
+)
 from logferry.web.pages.assets import Assets
 from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
@@ -58,12 +75,26 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/agents/add", agents.add_agent),
         form("/agents/add", sign_in.new_agent),
         page("/agents/{agent}", agents.agent),
-        page("/files", folders.files),
+        page("/files", files.files),
         page("/browse/{agent}", folders.browse),
         page("/browse/{agent}/{path:path}", folders.browse),
         page("/view/{agent}/{path:path}", view.view),
         page("/search", search.search),
+        page("/tail", tail.tail),
+        page("/saved", saved.saved),
+        own_form("/saved", saved.added),
+        own_form("/saved/change", saved.changed),
+        own_form("/saved/remove", saved.removed),
         page("/admin", _admin),
+        page("/admin/retention", retention.retention),
+        own_form("/admin/retention/run", retention.ran),
+        own_form("/admin/retention/holds", retention.held),
+        own_form("/admin/retention/holds/end", retention.released),
+        own_form("/admin/retention/quota", retention.bounded),
+        page("/admin/connections", connections.connections),
+        own_form("/admin/connections/end", connections.ended),
+        page("/admin/system", system.system),
+        own_form("/admin/system/scrub", system.scrubbed),
         page("/me", me.me),
         form("/me/looks", sign_in.looks),
         own_form("/me/password", me.new_password),

@@ -29,12 +29,27 @@ class Agent:
         return self.health.reason
 
     @property
-    def quota_used(self) -> str:
-        """The share of its quota that it holds, of bytes or files, whichever is larger; empty where it has none."""
+    def quota_share(self) -> float:
+        """The share of its quota that it holds, of bytes or files, whichever is larger; 0 where it has none."""
         held = self.record
         pairs = ((held.held_bytes, held.quota_bytes), (held.held_files, held.quota_files))
-        shares = [used / bound for used, bound in pairs if bound]
-        return f"{int(100 * max(shares))} %" if shares else ""
+        return max((used / bound for used, bound in pairs if bound), default=0.0)
+
+    @property
+    def quota_used(self) -> str:
+        """The same in percent; empty where it has none."""
+        bounded = self.record.quota_bytes or self.record.quota_files
+        return f"{int(100 * self.quota_share)} %" if bounded else ""
+
+    @property
+    def own_quota_bytes_text(self) -> str:
+        """Its own bound as a form has it; empty where it has none of its own, ``none`` where nothing bounds it."""
+        return _bound(self.record.own_quota_bytes)
+
+    @property
+    def own_quota_files_text(self) -> str:
+        """The same for files."""
+        return _bound(self.record.own_quota_files)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.record, name)
@@ -59,6 +74,10 @@ class Crumb:
 
     name: str
     link: str
+
+
+def _bound(own: int | None) -> str:
+    return "" if own is None else str(own or "none")
 
 
 def agent_at(record: AgentRecord, now_ns: int) -> Agent:

@@ -1,4 +1,4 @@
-"""Folders: one page of what lies in a folder, the tree beside it, and files found by name."""
+"""Folders: one page of what lies in a folder, and the tree beside it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from logferry.archive.records import FolderRecord
-from logferry.errors import BadQuery, NotFound
+from logferry.errors import NotFound
 from logferry.web.pages.facts import File, crumbs, file_at, parent_of
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.shell import root_of
-from logferry.web.pages.wrong import wrong
 
 TREE_NODES_PER_LEVEL = 60
 TREE_DEPTH_MAX = 6
-FOUND_PER_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +126,3 @@ def _children(visit: Visit, agent: str, folder: str, path: str) -> list[FolderRe
     if inside and all(child.path != on_way for child in found):
         found.append(visit.sight.folder(agent, on_way, limit=1)[0])
     return found
-
-
-def files(visit: Visit) -> Response:
-    """``/files?q=``: agents to open, or files whose path holds ``q``."""
-    q = visit.asked("q").strip()[:400]
-    if not q:
-        return visit.page("files.html", q="", agents=visit.sight.agents(), found=[], next="", problem=None)
-    try:
-        page = visit.context.search.find_files(
-            q, agent="", scope=visit.who.scope, cursor=visit.asked("cursor") or None, limit=FOUND_PER_PAGE
-        )
-    except BadQuery as error:
-        return visit.page("files.html", status=400, q=q, agents=[], found=[], next="", problem=wrong(q, error))
-    found = [file_at(file, visit.now_ns) for file in page.files]
-    following = visit.link("/files", q=q, cursor=page.next) if page.next else ""
-    return visit.page("files.html", q=q, agents=[], found=found, next=following, problem=None)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from logferry.archive.records import AgentRecord
+from logferry.archive.records import AgentRecord, FileRecord
 from logferry.errors import LogferryError, NotFound
 from logferry.server.disk import disk_room
 from logferry.server.health import STATES
-from logferry.web.pages.facts import File, agent_at, file_at
+from logferry.web.pages.facts import agent_at, file_at
 from logferry.web.pages.guard import Visit
 
 ARRIVALS = 10
@@ -48,7 +48,7 @@ def home(visit: Visit) -> Response:
         files=sum(record.files for record in records),
         bytes=sum(record.bytes for record in records),
         disk=_disk(visit) if visit.who.may("operator") else None,
-        arrivals=_arrivals(visit, records, now_ns),
+        arrivals=[file_at(file, now_ns) for file in arrivals(visit, records)],
     )
 
 
@@ -60,16 +60,16 @@ def _disk(visit: Visit) -> Disk:
     return Disk(room.total, room.free, room.full, room.message)
 
 
-def _arrivals(visit: Visit, records: list[AgentRecord], now_ns: int) -> list[File]:
+def arrivals(visit: Visit, records: list[AgentRecord]) -> list[FileRecord]:
     """The last file of each agent, newest first."""
-    found: list[File] = []
+    found: list[FileRecord] = []
     for record in sorted(records, key=lambda r: r.uploaded_ns or 0, reverse=True):
         if len(found) == ARRIVALS or not record.uploaded_ns:
             break
         if not record.last_path:
             continue
         try:
-            found.append(file_at(visit.sight.file_at(record.id, record.last_path), now_ns))
+            found.append(visit.sight.file_at(record.id, record.last_path))
         except NotFound:  # renamed since, by rotation: the next upload names the new path
             continue
     return found

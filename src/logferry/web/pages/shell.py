@@ -37,11 +37,16 @@ MENU = (
     MenuItem("/agents", "Agents", "agents"),
     MenuItem("/files", "Files", "files"),
     MenuItem("/search", "Search", "search"),
+    MenuItem("/tail", "Tail", "follow"),
+    MenuItem("/saved", "Saved", "saved"),
     MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
 ADMIN_TABS = (
     ("/admin/users", "People"),
     ("/admin/tokens", "Tokens"),
+    ("/admin/retention", "Retention"),
+    ("/admin/connections", "FTP connections"),
+    ("/admin/system", "System"),
     ("/admin/audit", "Audit"),
 )
 """Pages below Admin, the first is where the rail leads."""
@@ -83,6 +88,7 @@ class Shell:
             here=request.url.path.removeprefix(root) or "/",
             theme=_chosen(request, THEME_COOKIE, THEMES),
             density=_chosen(request, DENSITY_COOKIE, DENSITIES),
+            here_query=_here(request, root),
             base=root,
             now_ns=self.context.clock.now_ns(),
             request_id=request_id(request),
@@ -92,6 +98,12 @@ class Shell:
             **values,
         )
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+
+def _here(request: Request, root: str) -> str:
+    """The address of this page, with its query, below the root."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{words.address('', request.url.path.removeprefix(root) or '/')}{query}"
 
 
 def _chosen(request: Request, cookie: str, allowed: tuple[str, ...]) -> str:
