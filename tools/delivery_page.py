@@ -65,9 +65,10 @@ disk, no other file gets one of its names. Where the server announces pipelining
 together (`REST + STOR + SIZE + MFMT` is one step). Small new files go as one bundle.
 
 A first upload whose reply was lost may have arrived. If meanwhile another file has taken the log's name and only an
-open handle has its bytes, the agent looks under that name first: what is there is gone on with and filed as a generation
-of it, and the file that has the name now waits for that. A file that a dying server has published, but not yet entered
-in its catalog, is entered as soon as anybody asks for its path, so the answer to such a question is always true.
+open handle has its bytes, the agent looks under that name first: what is there is gone on with and filed as a
+generation of it, and the file that has the name now waits for that. A file that a dying server has published, but not
+yet entered in its catalog, is entered as soon as anybody asks for its path, so the answer to such a question is always
+true.
 
 When a connection ends, everything known about sizes on the server is asked again. A server that is away is tried again
 after up to 60 s (full jitter, so a fleet does not come back at once), one without room (`452`, or
