@@ -57,7 +57,7 @@ _32, _LOW32 = np.uint64(32), np.uint64(0xFFFFFFFF)
 _SEVEN, _56, _GATHER = np.uint64(7), np.uint64(56), np.uint64(0x0102040810204080)
 GRAMS_ALL = _GRAM_SYMBOLS**3
 DIGITS_FROM = 7
-"""Runs of so many digits or more, in any word, also note each four digits of theirs: three say too little of numbers."""
+"""Of runs of so many digits or more, in any word, each four are noted, too: three say too little of long numbers."""
 NOTED_ALL = GRAMS_ALL + 10_000
 """Trigrams, then four digits: what is noted of words."""
 _SEEN_TWO = (NOTED_ALL + 63) // 64

@@ -6,7 +6,8 @@ looks only at the lines that are still undecided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,16 @@ _FEW = 4
 
 
 class Lines:
-    """The lines of ``data``: line ``i`` is ``data[starts[i]:ends[i]]``, without its line end."""
+    """The lines of ``data``: line ``i`` is ``data[starts[i]:ends[i]]``, without its line end.
 
-    __slots__ = ("_lowered", "data", "ends", "padded", "starts")
+    ``known``: terms of which it is known which of the lines they take, whatever their text says.
+    """
 
-    def __init__(self, data: bytes) -> None:
+    __slots__ = ("_lowered", "data", "ends", "known", "padded", "starts")
+
+    def __init__(self, data: bytes, known: Mapping[Leaf, Bools] | None = None) -> None:
         self.data = data
+        self.known: Mapping[Leaf, Bools] = known or {}
         self.padded = np.empty(len(data) + PADDING, np.uint8)
         self.padded[: len(data)] = np.frombuffer(data, np.uint8)
         self.padded[len(data) :] = 10
@@ -51,7 +56,8 @@ class Lines:
         """Some of the lines."""
         data = self.data
         starts, ends = self.starts[rows].tolist(), self.ends[rows].tolist()
-        return Lines(b"".join([data[start : end + 1] for start, end in zip(starts, ends, strict=True)]))
+        known = {leaf: marks[rows] for leaf, marks in self.known.items()}
+        return Lines(b"".join([data[start : end + 1] for start, end in zip(starts, ends, strict=True)]), known)
 
 
 class Matching:
@@ -77,7 +83,7 @@ class Matching:
 
     def _all_or_any(self, node: And | Or, lines: Lines, check: Callable[[], None]) -> Bools:
         is_and = isinstance(node, And)
-        children = sorted(node.children, key=self._cost)
+        children = sorted(node.children, key=partial(self._cost, lines))
         found = self._of(children[0], lines, check)
         for child in children[1:]:
             undecided = found if is_and else ~found
@@ -93,17 +99,20 @@ class Matching:
                 found |= self._of(child, lines, check)
         return found
 
-    def _cost(self, node: Node) -> int:
+    def _cost(self, lines: Lines, node: Node) -> int:
         """What is asked first: what takes least time."""
         if isinstance(node, Not):
-            return self._cost(node.child)
+            return self._cost(lines, node.child)
         if isinstance(node, (And, Or)):
-            return max(map(self._cost, node.children))
+            return max(self._cost(lines, child) for child in node.children)
         if isinstance(node, Text):
-            return 0 if isinstance(self._term(node), _Literal) else 2 if isinstance(node.value, Regex) else 1
-        return 3
+            return 1 if isinstance(self._term(node), _Literal) else 3 if isinstance(node.value, Regex) else 2
+        return 0 if node in lines.known else 4
 
     def _leaf(self, leaf: Leaf, lines: Lines, check: Callable[[], None]) -> Bools:
+        known = lines.known.get(leaf)
+        if known is not None:
+            return known.copy()
         term = self._term(leaf)
         return np.ones(len(lines), np.bool_) if term is None else term.marks(lines, check)
 
