@@ -171,13 +171,12 @@ class Tallying(Running):
         if view is None:
             return None
         selection = self.selection
-        if self._times is None and self._levels is None and self._lines_of is None:
-            try:
-                if self._sum(lookup, view):
-                    return []
-            except UNREADABLE as error:
-                lookup.lost(view, error)
-                return None
+        try:
+            if self._summed(lookup, view):
+                return []
+        except UNREADABLE as error:
+            lookup.lost(view, error)
+            return None
         ranks = view.ranks(selection.snapshot)
         node_of = np.where(ranks >= 0, selection.node_of[ranks], -1)
         packed = selection.snapshot.packed
@@ -204,8 +203,9 @@ class Tallying(Running):
         self._read_runs(view, odd)
         return found
 
-    def _sum(self, lookup: Lookup, view: View) -> bool:
-        """Count a segment of which all lines are searched for the same, if none has to be read. Raises Damaged."""
+    def _summed(self, lookup: Lookup, view: View) -> bool:
+        """Count a segment of which all lines are searched for the same, if no line of it has to be told apart from
+        others. Whether that is so. Raises Damaged."""
         selection = self.selection
         numbers = lookup.numbers(view)
         if len(numbers) != 1 or not view.is_all_of(selection.snapshot):
@@ -215,9 +215,11 @@ class Tallying(Running):
         if (selection.node_of[ranks] < 0).any() or (packed and np.isin(ranks, packed).any()):
             return False
         answer = lookup.answer(view, selection.nodes[numbers[0]])
-        if not answer.is_nothing and answer.maybe.any():
-            return False
-        self.found += int(answer.sure.sum())
+        if not answer.is_nothing:
+            asks_more = self._times is not None or self._levels is not None or self._lines_of is not None
+            if asks_more or answer.maybe.any():
+                return False
+            self.found += int(answer.sure.sum())
         self.scanned_bytes += view.bytes
         return True
 

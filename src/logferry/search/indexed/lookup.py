@@ -12,6 +12,7 @@ from logferry.archive import Archive
 from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import TIMES_TRUSTED_FROM_BYTES
+from logferry.search.filters import Candidate
 from logferry.search.indexed.answers import Answer, candidates
 from logferry.search.indexed.timing import since
 from logferry.search.indexed.trust import agree
@@ -57,6 +58,7 @@ class Lookup:
         self._asked: dict[int, _Asked] = {}
         """By the identity of a node: the selection holds them as long as this lives."""
         self._trust: dict[int, Bools] = {}
+        self._zones: dict[str, str] | None = None
         self._learned: dict[tuple[int, Node], Learned] = {}
 
     def view(self, segment_id: int) -> View | None:
@@ -111,10 +113,19 @@ class Lookup:
             chosen = np.unique(ranks[ranks >= 0])
             is_large = snapshot.sizes[chosen] >= TIMES_TRUSTED_FROM_BYTES
             chosen = chosen[is_large & (self._selection.node_of[chosen] >= 0)]
-            same = [rank for rank in chosen.tolist() if agree(self._archive, view, snapshot.files[rank])]
+            same = [rank for rank in chosen.tolist() if self._agree(view, snapshot.files[rank])]
             trusted = view.granule[np.isin(ranks, same)]
             self._trust[view.id] = np.bincount(trusted, minlength=len(view.runs_in)) == view.runs_in
         return self._trust[view.id]
+
+    def _agree(self, view: View, file: Candidate) -> bool:
+        return agree(self._archive, view, file, self._zone_of(file.agent))
+
+    def _zone_of(self, agent: str) -> str:
+        zones = self._archive.catalog.zones
+        if self._zones is None:
+            self._zones = zones.own()
+        return self._zones.get(agent, zones.default)
 
     def timely(self, view: View) -> Bools:
         """The runs that are searched and whose times in the index are those of their text today.
@@ -127,9 +138,9 @@ class Lookup:
         known: list[int] = []
         for rank in np.unique(ranks[ranks >= 0]).tolist():
             file = snapshot.files[rank]
-            if self._selection.node_of[rank] < 0 or view.segment.zone != self._archive.zone_of(file.agent):
+            if self._selection.node_of[rank] < 0 or view.segment.zone != self._zone_of(file.agent):
                 continue
-            if held[rank] == file.size or agree(self._archive, view, file):
+            if held[rank] == file.size or self._agree(view, file):
                 known.append(rank)
         return np.isin(ranks, known)
 
