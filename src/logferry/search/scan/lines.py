@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index.lines import find_lines
+from logferry.limits import SCAN_REGEX_BYTES
 from logferry.search.query.nodes import And, Everything, Leaf, Literal, Node, Not, Or, Regex, Text
 from logferry.search.scan.cursors import END, Block, Cursor, cursor
 from logferry.search.scan.kernels import PADDING, lowered, mark_lines
@@ -65,7 +66,7 @@ class Matching:
 
     def __init__(self, node: Node, *, exact_case: bool) -> None:
         self._node = node
-        self._terms: dict[Leaf, _Literal | _Other | None] = {}
+        self._terms: dict[Leaf, _Literal | _Pattern | _Other | None] = {}
         self._exact_case = exact_case
 
     def __call__(self, lines: Lines, check: Callable[[], None]) -> Bools:
@@ -116,7 +117,7 @@ class Matching:
         term = self._term(leaf)
         return np.ones(len(lines), np.bool_) if term is None else term.marks(lines, check)
 
-    def _term(self, leaf: Leaf) -> _Literal | _Other | None:
+    def _term(self, leaf: Leaf) -> _Literal | _Pattern | _Other | None:
         if leaf not in self._terms:
             self._terms[leaf] = _term(leaf, exact_case=self._exact_case)
         return self._terms[leaf]
@@ -138,6 +139,36 @@ class _Literal:
             data = lines.lowered if self._any_case else lines.padded
             mark_lines(data, lines.starts, lines.ends, self._wanted, self._length, found)
         return found
+
+
+class _Pattern:
+    """A regular expression, or a glob. Run over stretches of whole lines so that a slow one can be stopped between."""
+
+    def __init__(self, program: Program) -> None:
+        self._search = program.search
+
+    def marks(self, lines: Lines, check: Callable[[], None]) -> Bools:
+        """Which lines match."""
+        data, search = lines.data, self._search
+        found: list[int] = []
+        at, size = 0, len(data)
+        while at < size:
+            check()
+            end = data.find(b"\n", at + SCAN_REGEX_BYTES)
+            end = size if end < 0 else end
+            while at <= end:
+                place = search(data, at, end)[0]
+                if place < 0 or place == size:  # an empty match behind the last line is none
+                    break
+                found.append(place)
+                newline = data.find(b"\n", place)
+                at = size + 1 if newline < 0 else newline + 1
+            else:
+                continue  # the next stretch begins where the line of the last match ends
+            at = end + 1
+        marks = np.zeros(len(lines), np.bool_)
+        marks[np.searchsorted(lines.starts, np.array(found, np.int32), "right") - 1] = True
+        return marks
 
 
 class _Other:
@@ -169,7 +200,7 @@ def rows_of(starts: I32, places: Sequence[int]) -> npt.NDArray[np.intp]:
     return np.searchsorted(starts, np.array(places, np.int32))
 
 
-def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Other | None:
+def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Pattern | _Other | None:
     if isinstance(leaf, Text):
         found = matcher(leaf.value, exact_case=exact_case)
         if found is None:
@@ -180,4 +211,6 @@ def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Other | None:
                 return _Literal(found.exact, any_case=False)
             if found.lowered is not None:
                 return _Literal(found.exact, any_case=True)
+        if isinstance(found, Program):
+            return _Pattern(found)
     return _Other(cursor(leaf, exact_case=exact_case))
