@@ -807,6 +807,8 @@ INDEX_CACHE_BYTES = 192 * MIB
 """Expanded blocks that all open indexes of a process keep together: the columns of some six whole segments."""
 INDEXES_OPEN_MAX = 16
 """Indexes that one process keeps open beside those that searches use."""
+INDEX_RARE_WORDS_BYTES_MAX = 2 * MIB
+"""Static words of rare lines that an index tells by name: languages have fewer, random letters are not worth it."""
 INDEX_SOUGHT_KEPT = 256
 """Texts that were looked up lately, told apart into words: a search asks each of all its segments."""
 INDEX_TABLES_MAX = 64

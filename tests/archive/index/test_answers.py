@@ -161,6 +161,23 @@ def test_where_log_types_explode_lines_post_their_words() -> None:
     assert absent.is_empty
 
 
+def test_a_part_of_a_rare_word_of_prose_is_read_in_few_granules() -> None:
+    """All trigrams of a language stand everywhere; the names of its words tell where a part of one may be."""
+    dice = random.Random(5)
+    lines = prose(dice, 3_000).split(b"\n")
+    lines[1_700] += b" Isolderathen shod 42 holidshort"
+    there = made([b"\n".join(lines)], frame_bytes=65_536, granule_bytes=8_192)
+    assert there.index.facts.granules > 10
+    for literal in (b"Isolderathen", b"solderath", b" isolderat", b"derathen ", b"rathen shod 4", b"d 42 holidsh"):
+        for starts in (False, True):
+            for exact in (False, True):
+                found, truth = _ask(there, literal, exact, starts, False)
+                check(there, found, truth, literal)
+                assert len(found.to_verify()) <= 2, literal
+    for literal in (b"rathenisolde", b"solderathens"):
+        assert there.index.literal(literal).is_empty
+
+
 def test_binary_content_is_never_ruled_out_and_its_neighbours_are_not_touched() -> None:
     dice = random.Random(9)
     noise = dice.randbytes(20_000)

@@ -62,6 +62,11 @@ class Dictionary:
         )  # fmt: skip
         return sum(array.nbytes for array in arrays)
 
+    def words(self) -> set[bytes]:
+        """All static words, in lower case."""
+        data = self._lowered.tobytes()
+        return {data[start:end] for start, end in self._places.tolist()}
+
     def text_of(self, number: int) -> bytes:
         """The text of a log type, with ``VARIABLE`` where a variable stands."""
         return self._text[self._starts[number] : self._starts[number + 1]].tobytes()

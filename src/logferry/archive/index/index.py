@@ -28,6 +28,7 @@ from logferry.archive.index.layout import BLOCK_GRANULES, Blocks, Facts, Kind
 from logferry.archive.index.pairs import unpack_pairs
 from logferry.archive.index.planes import unpack
 from logferry.archive.index.postings import PostingBlock, unpack_postings
+from logferry.archive.index.rarewords import RareWords
 from logferry.archive.index.runs import RunTable, runs_of
 from logferry.archive.index.sought import noted_of, sought
 from logferry.archive.index.timecolumn import Spans, unpack_spans, unpack_times
@@ -182,7 +183,7 @@ class SegmentIndex:
                 else:
                     parts.append((types, mask))
             if self._has_type(RARE):
-                parts.append((np.array([RARE]), self._all_of(wanted.words, wanted.dotted)))
+                parts.append((np.array([RARE]), self._all_of(wanted.words, wanted.dotted, rare=True)))
         if self._has_type(OPAQUE):
             parts.append((np.array([OPAQUE]), None))
         return joined(self.shape, sure, parts)
@@ -199,6 +200,8 @@ class SegmentIndex:
         marks = np.zeros((NOTED_ALL + 7) // 8 * 8, np.bool_)
         marks[self._gram_ids] = True
         marks[: len(self.dictionary.grams)] |= self.dictionary.grams
+        if self._rare_words is not None:
+            marks[: len(self._rare_words.grams)] |= self._rare_words.grams
         return np.packbits(marks, bitorder="little")
 
     def _types_matching(self, pattern: bytes, exact_case: bool, starts_word: bool, ends_word: bool) -> I64:
@@ -212,10 +215,11 @@ class SegmentIndex:
 
     # Words that are posted -------------------------------------------------------------------------------------------
 
-    def _all_of(self, words: Sequence[Word], dotted: Sequence[bytes]) -> Mask | None:
-        """The granules that may hold all of these words and dotted pairs; None: any may."""
+    def _all_of(self, words: Sequence[Word], dotted: Sequence[bytes], *, rare: bool = False) -> Mask | None:
+        """The granules that may hold all of these words and dotted pairs; None: any may. ``rare``: in rare lines."""
         found: Mask | None = None
-        for mask in chain(map(self._holding, words), map(self._posting, dotted)):
+        holding = self._holding_rare if rare and self._rare_words is not None else self._holding
+        for mask in chain(map(holding, words), map(self._posting, dotted)):
             if mask is not None:
                 found = mask if found is None else found & mask
                 if not found.any():
@@ -238,6 +242,29 @@ class SegmentIndex:
         if longer.any():
             longer &= self._in_rows(places)
         return whole | longer
+
+    def _holding_rare(self, word: Word) -> Mask | None:
+        """The same, where the word may be a static one, of which the names alone are noted."""
+        assert self._rare_words is not None
+        if len(word.text) < POSTED_BYTES_MIN:
+            return None
+        found = self._holding(word)
+        if word.is_whole or word.has_digit:
+            return found
+        names = self._rare_words.holding(word)
+        if names is None or found is None:
+            return None
+        found |= self._posting(word.text)
+        for name in names:
+            found |= self._posting(name)
+        return found
+
+    @cached_property
+    def _rare_words(self) -> RareWords | None:
+        """The static words of rare lines by name; None where there are none, or they are noted as variables are."""
+        if not self._blocks.has(Kind.RARE_WORDS, 0):
+            return None
+        return RareWords(self._blocks.read(Kind.RARE_WORDS, 0), self._key, where=f"{self._blocks.where} rare words")
 
     def _with_longer(self, length: int, digits: bool) -> Mask:
         """The granules with words of more than ``length`` bytes that can hold such text."""

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     GRAM_ROWS = 7
     SPANS = 8
     TIMES = 9
+    RARE_WORDS = 10
 
 
 @dataclass(frozen=True, slots=True)
