@@ -13,7 +13,7 @@ from logferry.archive.index.words import I64, POSTED_BYTES_MIN, U8, U64, Word
 from logferry.errors import Damaged
 from logferry.limits import INDEX_RARE_WORDS_BYTES_MAX
 
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 4 * 1024 * 1024
 _WORDS_MAX = 256
 """More words that hold a text stand nearly everywhere."""
 
