@@ -6,7 +6,8 @@ are drawn by seed. ``BENCH_SEARCH_MB`` says how many megabytes of it (2,000; wit
 
 *engine* is the search service called in a process that has it open, *http* the API of a running server. Before each
 question the engine forgets what it found for any; ``-again`` and the API remember it, as they do for users.
-``-cold`` is the first question after the process has started, opening everything included.
+``-cold`` is the first question after the process has started, opening everything included. ``prose-``: an archive of
+its own, of sentences, which log types say nothing about.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from bench.archive.spent import told
 from bench.archive.trees import CORPUS, Part, generate
 from bench.figures import Figure, Options
 from bench.search.asking import Child, Http, Ripgrep, chdb_here, duckdb_here, ripgrep_here
-from bench.search.questions import NEEDLE, Question, questions
+from bench.search.prose import write_prose
+from bench.search.questions import NEEDLE, Question, prose_questions, questions
 
 MEGABYTES, QUICK_MEGABYTES = 2_000, 200
+PROSE_SHARE = 20
+"""Prose is one in so many bytes of what is measured."""
 ROUNDS = 7
 HTTP_MORE_MS = 13.0
 """How much the API may add to a search."""
@@ -48,7 +52,7 @@ class Bench:
 
 
 def measure(
-    folder: Path, options: Options, wanted: Sequence[str] = ("queries",)
+    folder: Path, options: Options, wanted: Sequence[str] = ("queries", "prose")
 ) -> tuple[list[Figure], dict[str, Any]]:
     """Measure in ``folder`` (empty). Returns the figures and every single result."""
     bench = Bench(folder, options)
@@ -108,13 +112,14 @@ def _measure_queries(bench: Bench) -> None:
 
 
 def _ask_all(
-    bench: Bench, asked: Sequence[Question], engine: Child, http: Http, peers: Mapping[str, Child | Ripgrep]
+    bench: Bench, asked: Sequence[Question], engine: Child, http: Http | None, peers: Mapping[str, Child | Ripgrep]
 ) -> None:
     found: dict[str, dict[str, list[float]]] = {}
     counts: dict[str, dict[str, int]] = {}
+    everybody: dict[str, Child | Http | Ripgrep] = {"engine": engine, **({"http": http} if http else {}), **peers}
     for number in range(bench.rounds + 1):
         for question in asked:
-            for name, one in {"engine": engine, "http": http, **peers}.items():
+            for name, one in everybody.items():
                 if not one.can(question):
                     continue
                 ms, count = one.ask(question)
@@ -124,7 +129,8 @@ def _ask_all(
                 if one is engine and number:
                     results.setdefault("again", []).append(engine.ask(question, again=True)[0])
                 counts.setdefault(question.name, {})[name] = count
-    bench.raw["ms"], bench.raw["counts"] = found, counts
+    bench.raw.setdefault("ms", {}).update(found)
+    bench.raw.setdefault("counts", {}).update(counts)
     for question in asked:
         middle = {name: statistics.median(values) for name, values in found[question.name].items()}
         beside = {name: middle[name] for name in peers if name in middle}
@@ -149,4 +155,20 @@ def _ask_cold(bench: Bench, asked: Sequence[Question], data: Path) -> None:
         bench.figure(f"{question.name}-cold", statistics.median(times), {}, 1_500.0)
 
 
-PARTS = {"queries": _measure_queries}
+def _measure_prose(bench: Bench) -> None:
+    """Sentences of many different words, beside ripgrep alone."""
+    root, data = bench.folder / "prose", bench.folder / "prose-data"
+    part = Part("prose", root, write_prose(root, bench.part.bytes // PROSE_SHARE))
+    archives.fill(data, part)
+    sealed = told("bench.archive.ours", "seal", data)
+    print(f"  sealed {part.bytes / 1e6:.0f} MB: {sealed['bytes'] / 1e6:.1f} + {sealed['index_bytes'] / 1e6:.1f} MB")
+    asked = prose_questions(root)
+    bench.raw["prose_questions"] = {question.name: question.as_json() for question in asked}
+    engine = Child("bench.search.ours", data)
+    try:
+        _ask_all(bench, asked, engine, None, {"ripgrep": Ripgrep(root)} if ripgrep_here() else {})
+    finally:
+        engine.close()
+
+
+PARTS = {"queries": _measure_queries, "prose": _measure_prose}

@@ -50,6 +50,7 @@ def questions(root: Path) -> list[Question]:
     number = _first(lines[::-1], rb"(?<![0-9.])\d{7,}(?![0-9.])")
     shown = common.decode()
     across = re.escape(part.decode()) + r"[^0-9]{0,40}[0-9]+"
+    before, behind = _around(lines)
     return [
         Question("rare-word", "hits", NEEDLE, 2, words=(NEEDLE,), literal=NEEDLE),
         Question("absent-word", "hits", "zzqqyxabsent", 1, words=("zzqqyxabsent",), literal="zzqqyxabsent"),
@@ -63,10 +64,30 @@ def questions(root: Path) -> list[Question]:
         Question("histogram", "histogram", shown, 12, words=(shown,)),
         Question("regex-many", "count", f"/{across}/", 120, pattern=across, any_case=True),
         Question("regex-one", "hits", "/needleq[0-9a-f]+41e2z/", 30, pattern="needleq[0-9a-f]+41e2z"),
+        Question("regex-across", "count", f"/{before}[0-9]+{behind}/c", 120, pattern=f"{before}[0-9]+{behind}"),
         Question("rare-id", "hits", number, 10, words=(number,), literal=number),
         Question("address", "count", address, 30, literal=address),
         Question("two-variables", "count", f"{address} {number}", 30, words=(address, number)),
         Question("time-range", "newest", f"{shown} time:2026-10-10T00..2026-10-10T05", 6),
+    ]
+
+
+def prose_questions(root: Path) -> list[Question]:
+    """What is asked of prose, which has hardly two lines alike: log types say nothing of it."""
+    lines = [line for sample in _samples(root) for line in sample.splitlines()]
+    words = Counter(word.lower() for line in lines for word in set(_WORD.findall(line)))
+    common = _near(words, 0.02 * len(lines)).decode()
+    rare = min(word for word, count in words.items() if count == min(words.values())).decode()
+    line = next(line for line in lines[len(lines) // 3 :] if common.encode() in line.lower().split()[:-1])
+    at = line.lower().split().index(common.encode())
+    phrase = b" ".join(line.split()[at : at + 2]).decode()
+    return [
+        Question("prose-rare-word", "hits", rare, 30, literal=rare, any_case=True),
+        Question("prose-absent-word", "hits", "zzqqyxabsent", 1, literal="zzqqyxabsent", any_case=True),
+        Question("prose-count-word", "count", common, 120, literal=common, any_case=True),
+        Question("prose-newest-100", "newest", common, 8, literal=common, any_case=True),
+        Question("prose-phrase", "count", f'"{phrase}"', 60, literal=phrase, any_case=True),
+        Question("prose-two-words", "count", f"{common} {rare}", 30, words=(common, rare)),
     ]
 
 
@@ -89,6 +110,15 @@ def _part(lines: list[bytes], wanted: float) -> bytes:
         word[1:-1].lower() for line in some for word in set(_WORD.findall(line)) if len(word) >= 6
     )  # its first and last letter left out
     return _near(parts, wanted * len(some) / len(lines))
+
+
+def _around(lines: list[bytes]) -> tuple[str, str]:
+    """The text on both sides of the number that stands between the same two texts most often."""
+    found = Counter(re.findall(rb"([A-Za-z]{4,16}[ :=\[(])[0-9]+([\])]?[ ,:;][ A-Za-z]{3,12})", b"\n".join(lines)))
+    if not found:
+        return "no ", " "
+    before, behind = min(found, key=lambda pair: (-found[pair], pair))
+    return re.escape(before.decode()), re.escape(behind.decode())
 
 
 def _first(lines: list[bytes], pattern: bytes) -> str:

@@ -815,6 +815,10 @@ INDEX_CACHE_BYTES = 192 * MIB
 """Expanded blocks that all open indexes of a process keep together: the columns of some six whole segments."""
 INDEXES_OPEN_MAX = 16
 """Indexes that one process keeps open beside those that searches use."""
+INDEX_RARE_WORDS_BYTES_MAX = 2 * MIB
+"""Static words of rare lines that an index tells by name: languages have fewer, random letters are not worth it."""
+INDEX_SOUGHT_KEPT = 256
+"""Texts that were looked up lately, told apart into words: a search asks each of all its segments."""
 INDEX_TABLES_MAX = 64
 """Tables of lines that one process keeps: some 20 KB each, 300 KB for a segment of 20,000 small files."""
 INDEX_AGAIN_S = 3600.0

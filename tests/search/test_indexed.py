@@ -18,6 +18,9 @@ from logferry.clock import ManualClock
 from logferry.errors import Later
 from logferry.limits import FRAME_BYTES
 from logferry.search.events import Done, Hit
+from logferry.search.indexed.lookup import Bools, Lookup
+from logferry.search.indexed.view import View
+from logferry.search.query import Leaf, Node
 from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets, FacetField, Tally
 from logferry.server.scope import Scope
@@ -222,6 +225,40 @@ def test_random_queries_give_the_same_with_and_without_indexes(grown: Grown) -> 
         paths = Counter(f"{hit.agent}/{hit.path}" for hit in wanted)
         assert counted.facets[1].top == tuple(sorted(paths.items(), key=lambda item: (-item[1], item[0])))[:20]
         assert sum(count for _, count in counted.facets[1].top) + counted.facets[1].other == len(wanted)
+
+
+def moment(rng: random.Random) -> str:
+    """A time in the span of ``big.log``, now and then to the fraction of a second."""
+    second = 1_700_000_000 + rng.randrange(6 * 86_400)
+    return time_text(second).decode().replace(" ", "T") + rng.choice(["", "", ".5", ".000000001"])
+
+
+def test_text_at_some_time_is_found_in_bulk_and_none_is_missed(grown: Grown, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Granules at the edges of a time are matched by the times of the index, to the second and to the fraction."""
+    rng = random.Random(SEED)
+    indexed, read = both(grown)
+    known: list[bool] = []
+    times = Lookup.times
+
+    def noted(self: Lookup, view: View, node: Node, run: int) -> dict[Leaf, Bools] | None:
+        found = times(self, view, node, run)
+        known.append(found is not None)
+        return found
+
+    monkeypatch.setattr(Lookup, "times", noted)
+    for shape in (
+        "error time:{}..{}", "session -time:{}..{}", "/[0-9]7/ time:>={} time:<{}", "(error OR time:>{}) time:<={} 7",
+    ) * 2:  # fmt: skip
+        asked = shape.format(*sorted((moment(rng), moment(rng))))
+        request = SearchRequest(asked, EVERYTHING, path="big.log", newest_first=rng.random() < 0.5, limit=10**6)
+        wanted = hits(read, request)
+        counted = tally(indexed, request, Buckets(3600))
+        assert (counted.lines, counted.exact) == (len(wanted), True), (SEED, asked)
+        assert counted.histogram == tally(read, request, Buckets(3600)).histogram, (SEED, asked)
+        indexed.forget_answers()
+        assert hits(indexed, request) == wanted, (SEED, asked)
+        assert hits(indexed, request) == wanted, (SEED, asked, "again")
+    assert any(known)
 
 
 def test_a_limit_gives_the_first_hits_and_asks_few_segments(grown: Grown) -> None:

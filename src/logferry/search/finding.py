@@ -165,14 +165,19 @@ class Finding(Running):
         if view is None or not view.is_plain[run]:
             return None
         known = lookup.known(view, unit.node, run)
+        times = None
         if known is None and not is_text_only(unit.node):
-            return None
+            times = lookup.times(view, unit.node, run)
+            if times is None:
+                return None
         try:
-            lines = Lines(view.content(run))
+            lines = Lines(view.content(run), times)
         except UNREADABLE:
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         if known is not None:
             return (lines, known) if len(known) == len(lines) else None
+        if any(len(marks) != len(lines) for marks in lines.known.values()):
+            return None
         return lines, self.matching(unit.node)(lines, self.check)
 
     def _run(self, lines: Lines, marks: Bools, piece: Piece, maker: HitMaker) -> Iterator[Hit]:

@@ -75,6 +75,8 @@ class Planner:
         self.root = _restricted(parse(query).root, agent, path, from_ns, until_ns)
         self.needed = _needed(self.root) if in_files else ()
         """Texts that ``agent/path`` of every file found has in it, in any case."""
+        self._asks_of_agents = any(isinstance(leaf, Filter) and leaf.name == "agent" for leaf in leaves(self.root))
+        self._for_any = simplify(self.root, lambda _: None)
         self._tests: dict[Text | Filter, Test] = {}
         self._too_old: dict[Filter, Test] = {}
         for leaf in leaves(self.root):
@@ -97,6 +99,8 @@ class Planner:
 
     def for_agent(self, agent: str) -> Node | bool:
         """What remains of the query for any file of ``agent``."""
+        if not self._asks_of_agents:
+            return self._for_any
         nobody = Candidate(agent, "", 0, 0, 0, 0, 0, 0, 0, None)
         return simplify(
             self.root,

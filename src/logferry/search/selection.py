@@ -27,17 +27,21 @@ class Selection:
         """Compressed copies that are left out, by the id of their original."""
         self.left_out = 0
         self._numbers: dict[Node, int] = {}
+        self._last: tuple[Node | bool, int] = False, -1
+        """What was added last: mostly that comes again."""
 
     def add(self, ranks: int | npt.NDArray[np.int64], node: Node | bool) -> None:
         """Search these for ``node``; of no use if it is False."""
         if node is False:
             return
-        wanted: Node = Everything() if node is True else node
-        number = self._numbers.get(wanted)
-        if number is None:
-            number = self._numbers[wanted] = len(self.nodes)
-            self.nodes.append(wanted)
-        self.node_of[ranks] = number
+        if node is not self._last[0]:
+            wanted: Node = Everything() if node is True else node
+            number = self._numbers.get(wanted)
+            if number is None:
+                number = self._numbers[wanted] = len(self.nodes)
+                self.nodes.append(wanted)
+            self._last = node, number
+        self.node_of[ranks] = self._last[1]
 
     @property
     def files(self) -> int:
@@ -73,12 +77,16 @@ class Selection:
 def select(snapshot: Snapshot, planner: Planner, scope: Seen, check: Callable[[], None]) -> Selection:
     """All that the query and the scope leave. ``check`` is called now and then."""
     made = Selection(snapshot)
+    last: Node | bool = True
+    asks_of_files = False
     for agent, ranks in snapshot.by_agent.items():
         check()
         node = planner.for_agent(agent)
         if node is False or not scope.may_hold(agent, ""):
             continue
-        if scope.covers(agent, "") and not _asks_of_files(node):
+        if node is not last:
+            last, asks_of_files = node, _asks_of_files(node)
+        if scope.covers(agent, "") and not asks_of_files:
             made.add(ranks, node)
             continue
         for i, rank in enumerate(ranks.tolist()):

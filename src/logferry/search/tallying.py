@@ -171,6 +171,12 @@ class Tallying(Running):
         if view is None:
             return None
         selection = self.selection
+        try:
+            if self._summed(lookup, view):
+                return []
+        except UNREADABLE as error:
+            lookup.lost(view, error)
+            return None
         ranks = view.ranks(selection.snapshot)
         node_of = np.where(ranks >= 0, selection.node_of[ranks], -1)
         packed = selection.snapshot.packed
@@ -197,6 +203,26 @@ class Tallying(Running):
         self._read_runs(view, odd)
         return found
 
+    def _summed(self, lookup: Lookup, view: View) -> bool:
+        """Count a segment of which all lines are searched for the same, if no line of it has to be told apart from
+        others. Whether that is so. Raises Damaged."""
+        selection = self.selection
+        numbers = lookup.numbers(view)
+        if len(numbers) != 1 or not view.is_all_of(selection.snapshot):
+            return False
+        ranks = selection.snapshot.ranks_in[view.id]
+        packed = selection.snapshot.packed
+        if (selection.node_of[ranks] < 0).any() or (packed and np.isin(ranks, packed).any()):
+            return False
+        answer = lookup.answer(view, selection.nodes[numbers[0]])
+        if not answer.is_nothing:
+            asks_more = self._times is not None or self._levels is not None or self._lines_of is not None
+            if asks_more or answer.maybe.any():
+                return False
+            self.found += int(answer.sure.sum())
+        self.scanned_bytes += view.bytes
+        return True
+
     # One segment -----------------------------------------------------------------------------------------------------
 
     def _begin(self, lookup: Lookup, asked: _Asked) -> I64 | None:
@@ -217,7 +243,7 @@ class Tallying(Running):
     def _segment(self, lookup: Lookup, asked: _Asked, runs: I64) -> Iterator[Progress]:
         """Look through runs, here."""
         learned = Learned(asked.view, asked.mine)
-        for run, found in ahead(self.pool, partial(self._look, asked), runs.tolist(), SEARCH_RUNS_AHEAD):
+        for run, found in ahead(self.pool, partial(self._look, lookup, asked), runs.tolist(), SEARCH_RUNS_AHEAD):
             marks = None
             if found is not None:
                 lines, marks = found
@@ -348,16 +374,21 @@ class Tallying(Running):
             wanted[first:last] &= run_counts(view, asked.answer, granule, least=MAYBE) > 0
         return np.flatnonzero(wanted)
 
-    def _look(self, asked: _Asked, run: int) -> tuple[Lines, Bools] | None:
+    def _look(self, lookup: Lookup, asked: _Asked, run: int) -> tuple[Lines, Bools] | None:
         """Which lines of a run match, by its text; None: the generation's reader has to be asked. In any thread."""
-        view = asked.view
-        if not view.is_plain[run] or not asked.is_text_only:
+        view, node = asked.view, self.selection.nodes[asked.node]
+        if not view.is_plain[run]:
+            return None
+        times = None if asked.is_text_only else lookup.times(view, node, run)
+        if not asked.is_text_only and times is None:
             return None
         try:
-            lines = Lines(view.content(run))
+            lines = Lines(view.content(run), times)
         except UNREADABLE:
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
-        return lines, self.matching(self.selection.nodes[asked.node])(lines, self.check)
+        if any(len(marks) != len(lines) for marks in lines.known.values()):
+            return None
+        return lines, self.matching(node)(lines, self.check)
 
     def _count_run(self, asked: _Asked, run: int, marks: Bools) -> Bools | None:
         """Count the lines of a run that match. None: the generation's reader has to be asked for their times."""

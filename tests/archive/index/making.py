@@ -132,6 +132,7 @@ def check(made: Made, found: Candidates, truth: Sequence[bool], what: object) ->
 
 VOCABULARY = [
     b"get", b"GET", b"Error", b"error42", b"4error", b"failed", b"a", b"b7", b"7", b"42", b"1234", b"123456",
+    b"1234567", b"30845400101", b"id308454001016x", b"x9308454y1234567",
     b"10.0.3.11", b"1.10.0.3.112", b"192.168.0.1", b"deadbeef01", b"needle7f3a9c41e2", b"caf\xc3\xa9",
     b"\xc3\x89t\xc3\xa92", b"\xff\xfe9",
     b"x" * 40, b"1" * 30, b"y9" * 40, b"@", b"[", b"`", b"{", b"/", b":", b"\x7f", b"\x1b[0m",

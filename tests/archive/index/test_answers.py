@@ -122,6 +122,24 @@ def test_a_rare_id_is_read_in_one_granule_alone() -> None:
         assert not len(found.to_verify()), literal
 
 
+def test_a_part_of_a_long_number_is_read_in_few_granules() -> None:
+    """Thousands of long numbers hold every three digits in each granule, but not every four side by side."""
+    dice = random.Random(7)
+    rows = [b"block blk_-%d of job9x%dz" % (dice.randrange(10**18, 10**19), dice.randrange(10**9)) for _ in range(3000)]
+    planted = rows[1500] = b"block blk_-7718273645546372819 of job9x918273645z"
+    there = made([b"\n".join(rows) + b"\n"], frame_bytes=32_768, granule_bytes=16_384)
+    granules = there.index.facts.granules
+    for literal in (b"18273645546", b"blk_-771827364", b"2736455463728", b"x918273645", b"91827364", b"1827364"):
+        found, truth = _ask(there, literal, False, False, False)
+        check(there, found, truth, literal)
+        assert literal in planted
+        assert sum(truth) == 1
+        assert 1 <= len(found.to_verify()) <= granules // 2, literal
+    found, truth = _ask(there, b"273645546373", False, False, False)
+    assert not any(truth)
+    assert len(found.to_verify()) <= granules // 4
+
+
 def test_where_log_types_explode_lines_post_their_words() -> None:
     """Prose makes no dictionary as large as itself, and is found all the same."""
     dice = random.Random(4)
@@ -141,6 +159,23 @@ def test_where_log_types_explode_lines_post_their_words() -> None:
     check(there, found, truth, b"took")
     absent, _ = _ask(there, b"zqzqzq", False, False, False)
     assert absent.is_empty
+
+
+def test_a_part_of_a_rare_word_of_prose_is_read_in_few_granules() -> None:
+    """All trigrams of a language stand everywhere; the names of its words tell where a part of one may be."""
+    dice = random.Random(5)
+    lines = prose(dice, 3_000).split(b"\n")
+    lines[1_700] += b" Isolderathen shod 42 holidshort"
+    there = made([b"\n".join(lines)], frame_bytes=65_536, granule_bytes=8_192)
+    assert there.index.facts.granules > 10
+    for literal in (b"Isolderathen", b"solderath", b" isolderat", b"derathen ", b"rathen shod 4", b"d 42 holidsh"):
+        for starts in (False, True):
+            for exact in (False, True):
+                found, truth = _ask(there, literal, exact, starts, False)
+                check(there, found, truth, literal)
+                assert len(found.to_verify()) <= 2, literal
+    for literal in (b"rathenisolde", b"solderathens"):
+        assert there.index.literal(literal).is_empty
 
 
 def test_binary_content_is_never_ruled_out_and_its_neighbours_are_not_touched() -> None:

@@ -15,10 +15,11 @@ from logferry.archive.index import Buckets, SegmentIndex
 from logferry.archive.index.layout import Facts, Kind, Writer
 from logferry.archive.index.planes import pack
 from logferry.errors import Damaged
-from tests.archive.index.making import made
+from tests.archive.index.making import made, prose
 from tests.archive.segment.making import log_text
 
 SMALL = made([log_text(2_500), b"words of prose without end or number\n"], frame_bytes=2_048, granule_bytes=512).data
+PROSE = made([prose(random.Random(2), 2_200)], frame_bytes=65_536, granule_bytes=32_768).data
 
 
 def _use(data: bytes) -> None:
@@ -59,8 +60,9 @@ def test_a_cut_index_is_refused() -> None:
 
 
 def _with_block(kind: Kind, change: Callable[[bytes], bytes]) -> bytes:
-    """The small index with the contents of one kind of block changed, all checksums right."""
-    index = SegmentIndex.open(SMALL, where="x")
+    """A small index with the contents of one kind of block changed, all checksums right."""
+    index = SegmentIndex.open(PROSE if kind is Kind.RARE_WORDS else SMALL, where="x")
+    assert index._blocks.has(kind, 0)
     writer = Writer(3)
     blocks = index._blocks
     for found, number in blocks.names():
@@ -98,7 +100,7 @@ def test_bombs_stop_at_their_limit() -> None:
     writer = Writer(3)
     writer.add(Kind.GRANULES, 0, pack([np.zeros(1 << 27, np.uint8)] * 7))  # numbers that take no bytes
     with pytest.raises(Damaged, match="make no sense"):
-        _use(writer.finish(facts))
+        _ = SegmentIndex.open(writer.finish(facts), where="x").runs
     data = bytearray(SMALL)
     struct.pack_into("<I", data, 60 + 20, 1 << 31)  # the first block claims to be 2 GiB
     struct.pack_into("<I", data, 56, _crc_of_head(data))

@@ -16,6 +16,7 @@ from logferry.archive.index.pairs import Pairs, pack_pairs
 from logferry.archive.index.planes import pack
 from logferry.archive.index.postings import key_bits, pack_postings
 from logferry.archive.index.rare import post_types, rare_types
+from logferry.archive.index.rarewords import pack_rare_words, rare_words
 from logferry.archive.index.runs import Runs, pack_runs
 from logferry.archive.index.stamps import StampFinder, no_stamps
 from logferry.archive.index.text import is_binary
@@ -172,9 +173,16 @@ class IndexBuilder:
         rare = rare_types(pairs.totals(), self._table.lengths, budget)
         if rare.any():
             posts, grams, lengths = post_types(self._table, rare, pairs, self.granules)
-            noted[:, 2] |= lengths
             self._posts.add(posts)
-            self._grams.add(grams)
+            # Where other lines posted theirs, too, not all are known by name.
+            words = None
+            if not pairs.totals()[RARE]:
+                words = rare_words(self._table.text, self._table.lengths, rare, self._key)
+            if words is None:
+                noted[:, 2] |= lengths
+                self._grams.add(grams)
+            else:
+                writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
         numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32)
         kept = np.flatnonzero(~rare)
         for number, block in enumerate(pack_texts(self._table.text, self._table.lengths, kept)):

@@ -42,8 +42,9 @@ class Dictionary:
         self._slots = np.zeros(1 << max(4, (2 * occurrences).bit_length()), np.int32)
         places = np.zeros((occurrences, 2), np.int64)
         words_of_types, types = np.zeros(occurrences, np.int32), np.zeros(occurrences, np.int32)
-        self._grams = np.zeros(GRAMS_ALL, np.bool_)
-        words, used = _intern(self._lowered, starts, key, self._slots, places, words_of_types, types, self._grams)
+        self.grams = np.zeros(GRAMS_ALL, np.bool_)
+        """Which trigrams occur inside of words."""
+        words, used = _intern(self._lowered, starts, key, self._slots, places, words_of_types, types, self.grams)
         self._places = places[:words].copy()
         self._first = np.zeros(words + 1, np.int64)
         self._types = np.zeros(used, np.int32)
@@ -57,9 +58,14 @@ class Dictionary:
         """Memory it takes."""
         arrays = (
             self._text, self._lowered, self._starts, self._slots, self._places, self._first, self._types,
-            self._word_text, self._word_starts, self._grams, self.has_variable,
+            self._word_text, self._word_starts, self.grams, self.has_variable,
         )  # fmt: skip
         return sum(array.nbytes for array in arrays)
+
+    def words(self) -> set[bytes]:
+        """All static words, in lower case."""
+        data = self._lowered.tobytes()
+        return {data[start:end] for start, end in self._places.tolist()}
 
     def text_of(self, number: int) -> bytes:
         """The text of a log type, with ``VARIABLE`` where a variable stands."""
@@ -99,7 +105,7 @@ class Dictionary:
         return held
 
     def _with_part(self, part: bytes, where: int) -> I64:
-        if not all(self._grams[gram] for gram in grams_of(part)):
+        if not all(self.grams[gram] for gram in grams_of(part)):
             return self._types[:0].astype(np.int64)
         marks = np.zeros(len(self._starts) - 1, np.bool_)
         _mark_types(

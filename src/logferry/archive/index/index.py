@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cached_property, partial
-from itertools import chain, product
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -14,22 +14,34 @@ from logferry.archive.index.blockcache import BlockCache
 from logferry.archive.index.candidates import YES, Candidates, Mask, Shape, everything, joined, nothing
 from logferry.archive.index.dictionary import Dictionary
 from logferry.archive.index.histogram import Buckets, count_rows, count_spans
-from logferry.archive.index.kernel import LENGTH_BIT_MAX, MIXED, NO_TIME, OPAQUE, RARE, STAMP_BYTES_MAX, STAMP_BYTES_MIN
+from logferry.archive.index.kernel import (
+    LENGTH_BIT_MAX,
+    MIXED,
+    NO_TIME,
+    NOTED_ALL,
+    OPAQUE,
+    RARE,
+    STAMP_BYTES_MAX,
+    STAMP_BYTES_MIN,
+)
 from logferry.archive.index.layout import BLOCK_GRANULES, Blocks, Facts, Kind
 from logferry.archive.index.pairs import unpack_pairs
 from logferry.archive.index.planes import unpack
 from logferry.archive.index.postings import PostingBlock, unpack_postings
+from logferry.archive.index.rarewords import RareWords
 from logferry.archive.index.runs import RunTable, runs_of
+from logferry.archive.index.sought import noted_of, sought
 from logferry.archive.index.timecolumn import Spans, unpack_spans, unpack_times
-from logferry.archive.index.trigrams import grams_of, granule_mask, rows_per_block, unpack_ids, unpack_rows
+from logferry.archive.index.trigrams import granule_mask, rows_per_block, unpack_ids, unpack_rows
 from logferry.archive.index.typetext import unpack_texts
-from logferry.archive.index.words import I64, POSTED_BYTES_MIN, VARIABLE, Word, dotted_pairs, hash_of, key_of, words_of
+from logferry.archive.index.words import I64, POSTED_BYTES_MIN, VARIABLE, Word, hash_of, key_of
 from logferry.errors import Damaged
 from logferry.limits import INDEX_CACHE_BYTES
 
 U32 = npt.NDArray[np.uint32]
 T = TypeVar("T")
 
+_NO_TYPES: I64 = np.zeros(0, np.int64)
 _EPOCH_UNITS_NS = {10: 1_000_000_000, 13: 1_000_000, 16: 1_000, 19: 1}
 
 
@@ -157,24 +169,40 @@ class SegmentIndex:
             return self.everything()
         if b"\n" in text:
             return self.nothing()
-        words = words_of(text, starts_word=starts_word, ends_word=ends_word)
-        dotted = dotted_pairs(text, words)
-        sure: I64 = np.zeros(0, np.int64)
+        wanted = sought(text, starts_word, ends_word)
+        sure: I64 = _NO_TYPES
         parts: list[tuple[I64, Mask | None]] = []
-        for pattern, variables in _readings(text, words):
-            mask = self._all_of(variables, dotted)
-            if mask is not None and not mask.any():
-                continue
-            types = self._types_matching(pattern, exact_case, starts_word, ends_word)
-            if not variables:
-                sure = types
-            else:
-                parts.append((types, mask))
-        if self._has_type(RARE):
-            parts.append((np.array([RARE]), self._all_of(words, dotted)))
+        if not len(wanted.grams) or self._occur(wanted.grams):
+            for pattern, variables in wanted.readings:
+                mask = self._all_of(variables, wanted.dotted)
+                if mask is not None and not mask.any():
+                    continue
+                types = self._types_matching(pattern, exact_case, starts_word, ends_word)
+                if not variables:
+                    sure = types
+                else:
+                    parts.append((types, mask))
+            if self._has_type(RARE):
+                parts.append((np.array([RARE]), self._all_of(wanted.words, wanted.dotted, rare=True)))
         if self._has_type(OPAQUE):
             parts.append((np.array([OPAQUE]), None))
         return joined(self.shape, sure, parts)
+
+    def _occur(self, grams: I64) -> bool:
+        """Whether the segment has words with all of these trigrams: static ones or posted ones. Else no row has them,
+        but for opaque ones."""
+        bits = self._all_grams
+        return bool((bits[grams >> 3] >> (grams & 7).astype(np.uint8) & 1).all())
+
+    @cached_property
+    def _all_grams(self) -> npt.NDArray[np.uint8]:
+        """One bit per trigram: whether static or posted words have it."""
+        marks = np.zeros((NOTED_ALL + 7) // 8 * 8, np.bool_)
+        marks[self._gram_ids] = True
+        marks[: len(self.dictionary.grams)] |= self.dictionary.grams
+        if self._rare_words is not None:
+            marks[: len(self._rare_words.grams)] |= self._rare_words.grams
+        return np.packbits(marks, bitorder="little")
 
     def _types_matching(self, pattern: bytes, exact_case: bool, starts_word: bool, ends_word: bool) -> I64:
         if pattern == VARIABLE:
@@ -187,10 +215,11 @@ class SegmentIndex:
 
     # Words that are posted -------------------------------------------------------------------------------------------
 
-    def _all_of(self, words: list[Word], dotted: list[bytes]) -> Mask | None:
-        """The granules that may hold all of these words and dotted pairs; None: any may."""
+    def _all_of(self, words: Sequence[Word], dotted: Sequence[bytes], *, rare: bool = False) -> Mask | None:
+        """The granules that may hold all of these words and dotted pairs; None: any may. ``rare``: in rare lines."""
         found: Mask | None = None
-        for mask in chain(map(self._holding, words), map(self._posting, dotted)):
+        holding = self._holding_rare if rare and self._rare_words is not None else self._holding
+        for mask in chain(map(holding, words), map(self._posting, dotted)):
             if mask is not None:
                 found = mask if found is None else found & mask
                 if not found.any():
@@ -200,16 +229,42 @@ class SegmentIndex:
     def _holding(self, word: Word) -> Mask | None:
         """The granules that may hold a word, or one that it is a part of."""
         text = word.text
+        if word.is_whole and len(text) >= POSTED_BYTES_MIN:
+            return self._posting(text)
+        grams = noted_of(word)
         if len(text) < POSTED_BYTES_MIN:
-            grams = grams_of(text, starts=word.starts, ends=word.ends) if len(text) > 1 else []
-            return self._with_grams(grams) if grams else None
+            return self._with_grams(grams) if len(grams) else None
+        places = self._places_of(grams)
+        if places is None:  # of the whole word, too, all of that would be noted
+            return np.zeros(self.facts.granules, np.bool_)
         whole = self._posting(text)
-        if word.is_whole:
-            return whole
         longer = self._with_longer(len(text), text.isdigit())
         if longer.any():
-            longer &= self._with_grams(grams_of(text, starts=word.starts, ends=word.ends))
+            longer &= self._in_rows(places)
         return whole | longer
+
+    def _holding_rare(self, word: Word) -> Mask | None:
+        """The same, where the word may be a static one, of which the names alone are noted."""
+        assert self._rare_words is not None
+        if len(word.text) < POSTED_BYTES_MIN:
+            return None
+        found = self._holding(word)
+        if word.is_whole or word.has_digit:
+            return found
+        names = self._rare_words.holding(word)
+        if names is None or found is None:
+            return None
+        found |= self._posting(word.text)
+        for name in names:
+            found |= self._posting(name)
+        return found
+
+    @cached_property
+    def _rare_words(self) -> RareWords | None:
+        """The static words of rare lines by name; None where there are none, or they are noted as variables are."""
+        if not self._blocks.has(Kind.RARE_WORDS, 0):
+            return None
+        return RareWords(self._blocks.read(Kind.RARE_WORDS, 0), self._key, where=f"{self._blocks.where} rare words")
 
     def _with_longer(self, length: int, digits: bool) -> Mask:
         """The granules with words of more than ``length`` bytes that can hold such text."""
@@ -252,16 +307,24 @@ class SegmentIndex:
     def _gram_ids(self) -> I64:
         return unpack_ids(self._blocks.read(Kind.GRAM_IDS), where=self._blocks.where)
 
-    def _with_grams(self, grams: list[int]) -> Mask:
+    def _with_grams(self, grams: I64) -> Mask:
         """The granules that post words with all of these trigrams."""
+        places = self._places_of(grams)
+        return np.zeros(self.facts.granules, np.bool_) if places is None else self._in_rows(places)
+
+    def _places_of(self, grams: I64) -> I64 | None:
+        """The rows of trigrams; None if one of them has none: no granule has it."""
+        ids = self._gram_ids
+        places = ids.searchsorted(grams)
+        if not len(ids) or int(places[-1]) == len(ids) or not np.array_equal(ids[places], grams):
+            return None
+        return places
+
+    def _in_rows(self, places: I64) -> Mask:
+        """The granules that all of these rows mark."""
         granules = self.facts.granules
         step = rows_per_block(granules)
         bits: npt.NDArray[np.uint8] | None = None
-        wanted = np.array(grams)
-        places = self._gram_ids.searchsorted(wanted)
-        for gram, place in zip(wanted.tolist(), places.tolist(), strict=True):
-            if place == len(self._gram_ids) or self._gram_ids[place] != gram:
-                return np.zeros(granules, np.bool_)
         for place in places.tolist():
             number = place // step
             rows = self._cache.get((self._own, Kind.GRAM_ROWS, number), partial(self._gram_block, number))
@@ -360,19 +423,3 @@ class SegmentIndex:
             count_rows(self.row_types(granule), self.row_seconds(granule), wanted, buckets, counts)
             wanted[types] = False
         return counts
-
-
-def _readings(text: bytes, words: list[Word]) -> Iterator[tuple[bytes, list[Word]]]:
-    """The ways in which lines can hold ``text``: what stands in the text of the log type, and which words in variables.
-
-    A word with a digit lies in a variable. A whole one without a digit does not. One that may go on in the line may.
-    """
-    choices = [(True,) if word.has_digit else (False,) if word.is_whole else (False, True) for word in words]
-    for chosen in product(*choices):
-        pattern = bytearray()
-        at = 0
-        variables = [word for word, is_variable in zip(words, chosen, strict=True) if is_variable]
-        for word in variables:
-            pattern += text[at : word.start] + VARIABLE
-            at = word.end
-        yield bytes(pattern + text[at:]), variables

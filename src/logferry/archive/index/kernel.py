@@ -56,8 +56,13 @@ DOT = 46
 _32, _LOW32 = np.uint64(32), np.uint64(0xFFFFFFFF)
 _SEVEN, _56, _GATHER = np.uint64(7), np.uint64(56), np.uint64(0x0102040810204080)
 GRAMS_ALL = _GRAM_SYMBOLS**3
-SEEN_WORDS = (GRAMS_ALL + (1 << 16)) // 64
-"""Of 64 bits, in which the kernel remembers trigrams and words of two bytes of a granule."""
+DIGITS_FROM = 7
+"""Of runs of so many digits or more, in any word, each four are noted, too: three say too little of long numbers."""
+NOTED_ALL = GRAMS_ALL + 10_000
+"""Trigrams, then four digits: what is noted of words."""
+_SEEN_TWO = (NOTED_ALL + 63) // 64
+SEEN_WORDS = _SEEN_TWO + (1 << 16) // 64
+"""Of 64 bits, in which the kernel remembers trigrams, four digits and words of two bytes of a granule."""
 SEEN_BITS = 14
 
 SYMBOL = np.zeros(256, np.uint32)
@@ -89,10 +94,33 @@ def set_grams(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64)
 
 
 @inlined
+def set_fours(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64) -> None:
+    """Note each four digits of the long runs of digits in a word; new ones go to ``grams``."""
+    count = state[GRAMS]
+    at = start
+    while at < end:
+        stop = at
+        while stop < end and 48 <= data[stop] <= 57:
+            stop += 1
+        if stop - at >= DIGITS_FROM:
+            four = (np.int64(data[at]) * 10 + np.int64(data[at + 1])) * 10 + np.int64(data[at + 2]) - 48 * 111
+            for i in range(at + 3, stop):
+                four = (four % 1000) * 10 + np.int64(data[i]) - 48
+                gram = GRAMS_ALL + four
+                place, bit = gram >> 6, np.uint64(1) << np.uint64(gram & 63)
+                if not bits[place] & bit:
+                    bits[place] |= bit
+                    grams[count] = np.uint32(gram)
+                    count += 1
+        at = stop + 1
+    state[GRAMS] = count
+
+
+@inlined
 def unseen_two(data: U8, start: int, bits: U64) -> bool:
     """Whether a word of these two bytes is new in the granule; it is remembered, behind the bits of the trigrams."""
     two = (np.int64(data[start]) << 8) | np.int64(data[start + 1])
-    place, bit = (GRAMS_ALL >> 6) + (two >> 6), np.uint64(1) << np.uint64(two & 63)
+    place, bit = _SEEN_TWO + (two >> 6), np.uint64(1) << np.uint64(two & 63)
     if bits[place] & bit:
         return False
     bits[place] |= bit
@@ -101,8 +129,10 @@ def unseen_two(data: U8, start: int, bits: U64) -> bool:
 
 @inlined
 def note_word(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64) -> bool:
-    """Note trigrams and length of a word. Whether it is digits alone."""
+    """Note trigrams, four digits and length of a word. Whether it is digits alone."""
     set_grams(data, start, end, bits, grams, state)
+    if end - start >= DIGITS_FROM:
+        set_fours(data, start, end, bits, grams, state)
     digits = True
     for i in range(start, end):
         digits = digits and 48 <= data[i] <= 57

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,7 @@ class Kind(enum.IntEnum):
     GRAM_ROWS = 7
     SPANS = 8
     TIMES = 9
+    RARE_WORDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Blocks:
             (int(e["kind"]), int(e["number"])): (int(e["offset"]), int(e["stored"]), int(e["raw"]), int(e["crc32"]))
             for e in table
         }
+        self._counts = Counter(table["kind"].tolist())
 
     def sizes(self) -> dict[Kind, tuple[int, int]]:
         """Per kind of block: bytes stored and expanded."""
@@ -143,7 +146,7 @@ class Blocks:
 
     def count(self, kind: Kind) -> int:
         """How many blocks of a kind there are, if they are numbered without gaps."""
-        return sum(1 for found, _ in self._entries if found == kind)
+        return self._counts.get(int(kind), 0)
 
     def names(self) -> list[tuple[Kind, int]]:
         """The blocks in the order in which they lie there."""

@@ -1,24 +1,30 @@
 """Trigrams of the words that are posted, and the granules that hold them: one row of bits per trigram, if any is set.
 
 A trigram stands for three bytes, case folded, or two and an end of a word; bytes beyond ASCII share 27 symbols. Parts
-of words are found by it.
+of words are found by it. Long numbers have all of a thousand trigrams somewhere in a granule: of them each four digits
+are noted, too, with numbers behind those of all trigrams.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index.compiled import kernel
-from logferry.archive.index.kernel import BORDER, GRAMS_ALL, GRANULE_BITS, SYMBOL
+from logferry.archive.index.kernel import BORDER, DIGITS_FROM, GRAMS_ALL, GRANULE_BITS, NOTED_ALL, SYMBOL
 from logferry.archive.index.planes import pack, unpack
 from logferry.archive.index.radix import sorted_by
 from logferry.archive.index.words import I64, U8, U64
 from logferry.errors import Damaged
 
 _BLOCK_BYTES = 64 * 1024
+_LONG_NUMBER = re.compile(rb"[0-9]{%d,}" % DIGITS_FROM)
+
+
+_SYMBOLS: list[int] = SYMBOL.tolist()
 
 
 def row_bytes(granules: int) -> int:
@@ -38,7 +44,7 @@ def pack_grams(found: U64, granules: int) -> tuple[bytes, Iterator[bytes]]:
         found: trigram times 2**GRANULE_BITS, and granule, in any order. Overwritten.
         granules: how many there are.
     """
-    found = sorted_by(found, GRANULE_BITS, GRANULE_BITS + 18)
+    found = sorted_by(found, GRANULE_BITS, GRANULE_BITS + NOTED_ALL.bit_length())
     grams = (found >> np.uint64(GRANULE_BITS)).astype(np.int64)
     starts = np.flatnonzero(np.diff(grams, prepend=-1))
     ids = grams[starts]
@@ -67,7 +73,7 @@ def unpack_ids(data: bytes, *, where: str) -> I64:
     """The trigrams that have rows, ascending. Raises Damaged."""
     (steps,) = unpack(data, 1, where=where)
     ids = np.cumsum(steps.astype(np.int64))
-    if len(ids) and (int(ids[-1]) >= GRAMS_ALL or len(ids) > GRAMS_ALL):
+    if len(ids) and (int(ids[-1]) >= NOTED_ALL or len(ids) > NOTED_ALL):
         raise Damaged(f"{where}: trigrams that make no sense", where=where)
     return ids
 
@@ -81,9 +87,15 @@ def unpack_rows(data: bytes, granules: int, *, where: str) -> npt.NDArray[np.uin
 
 
 def grams_of(word: bytes, *, starts: bool = False, ends: bool = False) -> list[int]:
-    """The trigrams of a word or a part of one. ``starts``, ``ends``: whether a word begins or ends there."""
-    symbols = [BORDER] * starts + [int(SYMBOL[byte]) for byte in word] + [BORDER] * ends
-    return sorted({a << 12 | b << 6 | c for a, b, c in zip(symbols, symbols[1:], symbols[2:], strict=False)})
+    """What is noted of a word or a part of one: trigrams, and each four digits of its long numbers.
+
+    ``starts``, ``ends``: whether a word begins or ends there.
+    """
+    symbols = [BORDER] * starts + [_SYMBOLS[byte] for byte in word] + [BORDER] * ends
+    found = {a << 12 | b << 6 | c for a, b, c in zip(symbols, symbols[1:], symbols[2:], strict=False)}
+    for number in _LONG_NUMBER.findall(word):
+        found.update(GRAMS_ALL + int(number[at : at + 4]) for at in range(len(number) - 3))
+    return sorted(found)
 
 
 def granule_mask(bits: U8, granules: int) -> npt.NDArray[np.bool_]:

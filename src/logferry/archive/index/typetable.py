@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from logferry.archive.index import kernel
-from logferry.archive.index.kernel import FIRST_TYPE, GRAMS_ALL, I32, SEEN_BITS, SEEN_WORDS, STATE, U32
+from logferry.archive.index.kernel import FIRST_TYPE, I32, NOTED_ALL, SEEN_BITS, SEEN_WORDS, STATE, U32
 from logferry.archive.index.words import I64, U8, U64
 from logferry.limits import INDEX_TYPE_BYTES_MAX, INDEX_TYPES_MAX
 
@@ -43,7 +43,7 @@ class TypeTable:
         self._state[kernel.TYPES] = FIRST_TYPE
         self._seen = np.zeros(1 << SEEN_BITS, np.uint64)
         self._bits = np.zeros(SEEN_WORDS, np.uint64)
-        self._grams = np.zeros(GRAMS_ALL, np.uint32)
+        self._grams = np.zeros(NOTED_ALL, np.uint32)
         self._room = -1
 
     @property

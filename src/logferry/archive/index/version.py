@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT = 1
+FORMAT = 2
 """How the blocks are laid out: ``layout``."""
 TOKENIZER = 1
 """What a word and a timestamp is: ``words``, and the recognised formats of times."""

@@ -15,12 +15,15 @@ R = TypeVar("R")
 def ahead(pool: Executor, work: Callable[[T], R], items: Iterable[T], most: int) -> Iterator[tuple[T, R]]:
     """Each item with its result, in order. The first ones are worked on alone, later ones up to ``most`` ahead.
 
-    So whoever soon has enough has wasted little. What ``work`` raises comes out where its result is due.
+    So whoever soon has enough has wasted little, and waits for no other thread. What ``work`` raises comes out where
+    its result is due.
     """
     left = iter(items)
     running: deque[tuple[T, Future[R]]] = deque()
-    window = 1
+    window = 2
     try:
+        for item in islice(left, 1):
+            yield item, work(item)
         while True:
             for item in islice(left, window - len(running)):
                 running.append((item, pool.submit(work, item)))

@@ -65,6 +65,8 @@ class Answer:
         self.known: dict[int, U8] = {}
         """Bits of the rows of granules whose text was read."""
         self.is_known: Bools = np.zeros(shape.granules, np.bool_)
+        self.is_nothing = not self.hot.any()
+        """Whether no line can match."""
         self.matches_all = found.types is not None and len(found.types) == len(pairs.starts) - 1
 
     @property
@@ -82,6 +84,7 @@ class Answer:
         for granule, marks in known.items():
             made.sure[granule], made.maybe[granule] = np.count_nonzero(marks), False
         made.hot = made.maybe | (made.sure > 0)
+        made.is_nothing = not made.hot.any()
         made.is_known = self.is_known.copy()
         made.is_known[list(known)] = True
         return made

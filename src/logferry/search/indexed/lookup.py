@@ -12,11 +12,13 @@ from logferry.archive import Archive
 from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import TIMES_TRUSTED_FROM_BYTES
+from logferry.search.filters import Candidate
 from logferry.search.indexed.answers import Answer, candidates
+from logferry.search.indexed.timing import since
 from logferry.search.indexed.trust import agree
 from logferry.search.indexed.view import View
 from logferry.search.indexed.views import Views
-from logferry.search.query import Filter, Node, leaves
+from logferry.search.query import Filter, Leaf, Node, leaves
 from logferry.search.query.values import bounds
 from logferry.search.scan.pruning import needed_texts
 from logferry.search.selection import Selection
@@ -24,6 +26,7 @@ from logferry.search.selection import Selection
 Bools = npt.NDArray[np.bool_]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
+_NO_RUNS: I64 = np.zeros(0, np.int64)
 _ROWS_FROM = 4
 """From so many runs in a granule on it is worth while to ask the index for each row which runs have to be read."""
 
@@ -52,9 +55,10 @@ class Lookup:
         self._exact_case = exact_case
         self._note = note
         self._opened: dict[int, View | None] = {}
-        self._node_of: dict[int, npt.NDArray[np.int32]] = {}
-        """By segment: which of the selection's nodes each run is searched for, -1: none."""
+        self._asked: dict[int, _Asked] = {}
+        """By the identity of a node: the selection holds them as long as this lives."""
         self._trust: dict[int, Bools] = {}
+        self._zones: dict[str, str] | None = None
         self._learned: dict[tuple[int, Node], Learned] = {}
 
     def view(self, segment_id: int) -> View | None:
@@ -86,24 +90,20 @@ class Lookup:
 
     def answer(self, view: View, node: Node) -> Answer:
         """What the index says. Raises Damaged, NotFound."""
-        key = self._key(view, node)
+        asked = self._asked.get(id(node))
+        if asked is None:
+            asked = self._asked[id(node)] = _Asked(node, self._exact_case, self._now_ns)
+        key = (asked, self._trusted(view).tobytes()) if asked.times else asked
         known = view.peek(key)
         if known is not None:
             return known
-
-        def make() -> Answer:
+        with view.lock:
             found = candidates(view.index, node, exact_case=self._exact_case, of_filter=partial(self._of_filter, view))
-            return Answer(view.index, found)
-
-        return view.kept(key, make)
-
-    def _key(self, view: View, node: Node) -> tuple[object, ...]:
-        """What an answer depends on: of times, on what ``now`` means and where they are trusted, too."""
-        filters = (leaf for leaf in leaves(node) if isinstance(leaf, Filter) and leaf.name == "time")
-        times = [bounds(leaf, self._now_ns) for leaf in filters]
-        if not times:
-            return node, self._exact_case
-        return node, self._exact_case, *times, self._trusted(view).tobytes()
+            if found.types is not None and not len(found.types):
+                return view.nothing  # to find that out again takes no longer than to keep it
+            made = Answer(view.index, found)
+        view.keep(key, made)
+        return made
 
     def _trusted(self, view: View) -> Bools:
         """The granules whose times are surely those of their text. Raises Damaged."""
@@ -113,10 +113,19 @@ class Lookup:
             chosen = np.unique(ranks[ranks >= 0])
             is_large = snapshot.sizes[chosen] >= TIMES_TRUSTED_FROM_BYTES
             chosen = chosen[is_large & (self._selection.node_of[chosen] >= 0)]
-            same = [rank for rank in chosen.tolist() if agree(self._archive, view, snapshot.files[rank])]
+            same = [rank for rank in chosen.tolist() if self._agree(view, snapshot.files[rank])]
             trusted = view.granule[np.isin(ranks, same)]
             self._trust[view.id] = np.bincount(trusted, minlength=len(view.runs_in)) == view.runs_in
         return self._trust[view.id]
+
+    def _agree(self, view: View, file: Candidate) -> bool:
+        return agree(self._archive, view, file, self._zone_of(file.agent))
+
+    def _zone_of(self, agent: str) -> str:
+        zones = self._archive.catalog.zones
+        if self._zones is None:
+            self._zones = zones.own()
+        return self._zones.get(agent, zones.default)
 
     def timely(self, view: View) -> Bools:
         """The runs that are searched and whose times in the index are those of their text today.
@@ -129,9 +138,9 @@ class Lookup:
         known: list[int] = []
         for rank in np.unique(ranks[ranks >= 0]).tolist():
             file = snapshot.files[rank]
-            if self._selection.node_of[rank] < 0 or view.segment.zone != self._archive.zone_of(file.agent):
+            if self._selection.node_of[rank] < 0 or view.segment.zone != self._zone_of(file.agent):
                 continue
-            if held[rank] == file.size or agree(self._archive, view, file):
+            if held[rank] == file.size or self._agree(view, file):
                 known.append(rank)
         return np.isin(ranks, known)
 
@@ -169,7 +178,9 @@ class Lookup:
             self.lost(view, error)
             return
         if known:
-            view.keep(self._key(view, node), found.settled(known))
+            asked = self._asked[id(node)]
+            key = (asked, self._trusted(view).tobytes()) if asked.times else asked
+            view.keep(key, found.settled(known))
 
     def learn(self, view: View, node: Node, run: int, marks: npt.NDArray[np.bool_]) -> None:
         """The text of a run was read: these of its lines match. It is kept by ``remember``."""
@@ -181,7 +192,7 @@ class Lookup:
         if is_news:
             key = (view.id, node)
             if key not in self._learned:
-                mine = self._node_of[view.id] == self._selection.nodes.index(node)
+                mine = self._node_of(view) == self._selection.nodes.index(node)
                 self._learned[key] = Learned(view, mine)
             self._learned[key].add(run, marks)
 
@@ -206,19 +217,59 @@ class Lookup:
         marks: npt.NDArray[np.bool_] = states[first : first + view.rows[run]] == YES
         return marks
 
+    def times(self, view: View, node: Node, run: int) -> dict[Leaf, Bools] | None:
+        """Of each term that asks for a time, which lines of a run it takes, as the index has their times.
+
+        None where it does not know that surely, or the query asks for other fields, too. In any thread.
+        """
+        asked = self._asked.get(id(node))
+        granule = int(view.granule[run])
+        if asked is None or not asked.is_of_times or not self._trust[view.id][granule]:
+            return None
+        try:
+            with view.lock:
+                if view.index.spans.untimed[granule]:  # such lines have the time of one before
+                    return None
+                seconds = view.index.row_seconds(granule)
+        except UNREADABLE:
+            return None  # whoever asks the index next says so
+        before = view.runs.rows[view.runs.granules[granule]]
+        seconds = seconds[view.runs.rows[run] - before : view.runs.rows[run + 1] - before]
+        found: dict[Leaf, Bools] = {}
+        for leaf, (low, end) in zip(asked.filters, asked.times, strict=True):
+            from_low, from_end = since(seconds, low), since(seconds, end)
+            if from_low is None or from_end is None:
+                return None
+            found[leaf] = from_low & ~from_end if end is not None else from_low
+        return found
+
     def hot_runs(self, view: View) -> tuple[I64, I64]:
         """The runs that hold lines which match or may, and their ranks. Raises Damaged, NotFound."""
-        ranks = view.ranks(self._selection.snapshot)
-        node_of = np.where(ranks >= 0, self._selection.node_of[ranks], -1)
+        answers = [(number, self.answer(view, self._selection.nodes[number])) for number in self.numbers(view)]
+        answers = [(number, found) for number, found in answers if not found.is_nothing]
+        if not answers:
+            return _NO_RUNS, _NO_RUNS
+        node_of = self._node_of(view)
         hot = np.zeros(view.count, np.bool_)
-        for number in np.unique(node_of[node_of >= 0]).tolist():
-            found = self.answer(view, self._selection.nodes[number])
+        for number, found in answers:
             mine = node_of == number
             hot |= mine & found.hot[view.granule]
             self._narrow(view, found, hot, mine)
         runs = np.flatnonzero(hot)
-        self._node_of[view.id] = node_of
-        return runs, ranks[runs]
+        return runs, view.ranks(self._selection.snapshot)[runs]
+
+    def numbers(self, view: View) -> list[int]:
+        """The nodes of the selection that the segment is searched for, by number."""
+        node_of = self._selection.node_of[self._selection.snapshot.ranks_in[view.id]]
+        first = int(node_of[0]) if len(node_of) else -1
+        if len(node_of) < 2 or (node_of == first).all():
+            return [first] if first >= 0 else []
+        return [int(number) for number in np.unique(node_of[node_of >= 0])]
+
+    def _node_of(self, view: View) -> npt.NDArray[np.int32]:
+        """Which of the selection's nodes each run is searched for, -1: none."""
+        ranks = view.ranks(self._selection.snapshot)
+        return np.where(ranks >= 0, self._selection.node_of[ranks], -1)
 
     def covered(self, generation_id: int) -> list[tuple[int, int]]:
         """The bytes of a generation that the indexes tell of: (from, to), in order."""
@@ -253,6 +304,32 @@ class Lookup:
         for granule in np.flatnonzero(counts >= _ROWS_FROM).tolist():
             first, last = int(view.runs.granules[granule]), int(view.runs.granules[granule + 1])
             hot[first:last] &= ~mine[first:last] | (run_counts(view, found, granule, least=MAYBE) > 0)
+
+
+class _Asked:
+    """What answers depend on, its hash at hand: of times, on what ``now`` means, too."""
+
+    __slots__ = ("_hash", "exact_case", "filters", "is_of_times", "node", "times")
+
+    def __init__(self, node: Node, exact_case: bool, now_ns: int) -> None:
+        self.node = node
+        self.exact_case = exact_case
+        fields = [leaf for leaf in leaves(node) if isinstance(leaf, Filter)]
+        self.filters = tuple(leaf for leaf in fields if leaf.name == "time")
+        self.times = tuple(bounds(leaf, now_ns) for leaf in self.filters)
+        self.is_of_times = len(fields) == len(self.filters) > 0
+        """Whether times are all that it asks for beside text."""
+        self._hash = hash((node, exact_case, self.times))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Asked)
+            and self._hash == other._hash
+            and (self.exact_case, self.times, self.node) == (other.exact_case, other.times, other.node)
+        )
 
 
 class Learned:

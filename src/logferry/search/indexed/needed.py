@@ -7,9 +7,10 @@ whatever is not plain is passed over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
-from logferry.limits import QUERY_DEPTH_MAX
+from logferry.limits import INDEX_SOUGHT_KEPT, QUERY_DEPTH_MAX
 from logferry.search.query import Glob, Literal, Regex, Value
 from logferry.search.scan.patterns import letter_forms, pattern_token, runs_over_bytes
 
@@ -41,6 +42,7 @@ Needed: TypeAlias = "Part | All | Any"
 UNKNOWN = All(())
 
 
+@lru_cache(maxsize=INDEX_SOUGHT_KEPT)
 def needed(value: Value, *, exact_case: bool) -> Needed:
     """What a line has in it that matches ``value``."""
     if isinstance(value, Literal):

@@ -18,6 +18,18 @@ Bools = npt.NDArray[np.bool_]
 _SECOND_NS = 1_000_000_000
 
 
+def since(seconds: I64, bound_ns: int | None) -> Bools | None:
+    """Which of times that are known to the second lie at ``bound_ns`` (None: long ago) or behind; None where a time
+    within the second of the bound could be either."""
+    if bound_ns is None:
+        return np.ones(len(seconds), np.bool_)
+    second, rest = divmod(bound_ns, _SECOND_NS)
+    if rest and (seconds == second).any():
+        return None
+    found: Bools = seconds >= second
+    return found
+
+
 @kernel
 def _count_rows(
     types: npt.NDArray[np.uint32],

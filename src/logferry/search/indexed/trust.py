@@ -19,13 +19,13 @@ from logferry.search.linefacts import facts_of
 from logferry.search.scan.lines import Lines
 
 
-def agree(archive: Archive, view: View, file: Candidate) -> bool:
-    """Whether they are the same, as far as a sample shows. What cannot be read does not agree.
+def agree(archive: Archive, view: View, file: Candidate, zone: str) -> bool:
+    """Whether they are the same, as far as a sample shows. What cannot be read does not agree. ``zone``: the agent's.
 
     Raises:
         Damaged: the index is.
     """
-    if view.segment.zone != archive.zone_of(file.agent):
+    if view.segment.zone != zone:
         return False
     runs = np.flatnonzero((view.generation == file.generation_id) & view.is_plain)
     if not len(runs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,9 @@ class View:
         """Begins the names of our answers."""
         self.trusted: dict[int, tuple[int, bool]] = {}
         """By generation, as of its last change: whether the times of the index are those of its text."""
-        self._ranks: tuple[Snapshot, I64] | None = None
+        self._ranks: tuple[Snapshot, I64, bool] | None = None
+        self.bytes = int(runs.at[-1])
+        """Of content."""
 
     def _place(self) -> bool:
         at = self.runs.at
@@ -72,25 +74,28 @@ class View:
 
     def ranks(self, snapshot: Snapshot) -> I64:
         """The rank of each run's generation, -1 where there is none."""
+        return self._ranks_now(snapshot)[1]
+
+    def _ranks_now(self, snapshot: Snapshot) -> tuple[Snapshot, I64, bool]:
         found = self._ranks
         if found is None or found[0] is not snapshot:
-            found = (snapshot, snapshot.ranks(self.generation))
-            self._ranks = found
-        return found[1]
+            ranks = snapshot.ranks(self.generation)
+            found = self._ranks = (snapshot, ranks, bool((ranks >= 0).all()))
+        return found
 
     def content(self, run: int) -> bytes:
         """The bytes of a run. Raises Damaged."""
         at = self.runs.at
         return self.segment.content(int(at[run]), int(at[run + 1] - at[run]))
 
-    def kept(self, key: object, make: Callable[[], Answer]) -> Answer:
-        """What was made under ``key`` lately, or else is made now, with the index to itself."""
-        found = self.peek(key)
-        if found is None:
-            with self.lock:
-                found = make()
-            self.keep(key, found)
-        return found
+    @cached_property
+    def nothing(self) -> Answer:
+        """That no line matches. Hold ``lock``. Raises Damaged."""
+        return Answer(self.index, self.index.nothing())
+
+    def is_all_of(self, snapshot: Snapshot) -> bool:
+        """Whether each run belongs to a generation of the snapshot."""
+        return self._ranks_now(snapshot)[2]
 
     def forget_answers(self) -> None:
         """Nothing is kept any more."""

@@ -6,12 +6,14 @@ looks only at the lines that are still undecided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index.lines import find_lines
+from logferry.limits import SCAN_REGEX_BYTES
 from logferry.search.query.nodes import And, Everything, Leaf, Literal, Node, Not, Or, Regex, Text
 from logferry.search.scan.cursors import END, Block, Cursor, cursor
 from logferry.search.scan.kernels import PADDING, lowered, mark_lines
@@ -25,12 +27,16 @@ _FEW = 4
 
 
 class Lines:
-    """The lines of ``data``: line ``i`` is ``data[starts[i]:ends[i]]``, without its line end."""
+    """The lines of ``data``: line ``i`` is ``data[starts[i]:ends[i]]``, without its line end.
 
-    __slots__ = ("_lowered", "data", "ends", "padded", "starts")
+    ``known``: terms of which it is known which of the lines they take, whatever their text says.
+    """
 
-    def __init__(self, data: bytes) -> None:
+    __slots__ = ("_lowered", "data", "ends", "known", "padded", "starts")
+
+    def __init__(self, data: bytes, known: Mapping[Leaf, Bools] | None = None) -> None:
         self.data = data
+        self.known: Mapping[Leaf, Bools] = known or {}
         self.padded = np.empty(len(data) + PADDING, np.uint8)
         self.padded[: len(data)] = np.frombuffer(data, np.uint8)
         self.padded[len(data) :] = 10
@@ -51,7 +57,8 @@ class Lines:
         """Some of the lines."""
         data = self.data
         starts, ends = self.starts[rows].tolist(), self.ends[rows].tolist()
-        return Lines(b"".join([data[start : end + 1] for start, end in zip(starts, ends, strict=True)]))
+        known = {leaf: marks[rows] for leaf, marks in self.known.items()}
+        return Lines(b"".join([data[start : end + 1] for start, end in zip(starts, ends, strict=True)]), known)
 
 
 class Matching:
@@ -59,7 +66,7 @@ class Matching:
 
     def __init__(self, node: Node, *, exact_case: bool) -> None:
         self._node = node
-        self._terms: dict[Leaf, _Literal | _Other | None] = {}
+        self._terms: dict[Leaf, _Literal | _Pattern | _Other | None] = {}
         self._exact_case = exact_case
 
     def __call__(self, lines: Lines, check: Callable[[], None]) -> Bools:
@@ -77,7 +84,7 @@ class Matching:
 
     def _all_or_any(self, node: And | Or, lines: Lines, check: Callable[[], None]) -> Bools:
         is_and = isinstance(node, And)
-        children = sorted(node.children, key=self._cost)
+        children = sorted(node.children, key=partial(self._cost, lines))
         found = self._of(children[0], lines, check)
         for child in children[1:]:
             undecided = found if is_and else ~found
@@ -93,21 +100,24 @@ class Matching:
                 found |= self._of(child, lines, check)
         return found
 
-    def _cost(self, node: Node) -> int:
+    def _cost(self, lines: Lines, node: Node) -> int:
         """What is asked first: what takes least time."""
         if isinstance(node, Not):
-            return self._cost(node.child)
+            return self._cost(lines, node.child)
         if isinstance(node, (And, Or)):
-            return max(map(self._cost, node.children))
+            return max(self._cost(lines, child) for child in node.children)
         if isinstance(node, Text):
-            return 0 if isinstance(self._term(node), _Literal) else 2 if isinstance(node.value, Regex) else 1
-        return 3
+            return 1 if isinstance(self._term(node), _Literal) else 3 if isinstance(node.value, Regex) else 2
+        return 0 if node in lines.known else 4
 
     def _leaf(self, leaf: Leaf, lines: Lines, check: Callable[[], None]) -> Bools:
+        known = lines.known.get(leaf)
+        if known is not None:
+            return known.copy()
         term = self._term(leaf)
         return np.ones(len(lines), np.bool_) if term is None else term.marks(lines, check)
 
-    def _term(self, leaf: Leaf) -> _Literal | _Other | None:
+    def _term(self, leaf: Leaf) -> _Literal | _Pattern | _Other | None:
         if leaf not in self._terms:
             self._terms[leaf] = _term(leaf, exact_case=self._exact_case)
         return self._terms[leaf]
@@ -129,6 +139,36 @@ class _Literal:
             data = lines.lowered if self._any_case else lines.padded
             mark_lines(data, lines.starts, lines.ends, self._wanted, self._length, found)
         return found
+
+
+class _Pattern:
+    """A regular expression, or a glob. Run over stretches of whole lines so that a slow one can be stopped between."""
+
+    def __init__(self, program: Program) -> None:
+        self._search = program.search
+
+    def marks(self, lines: Lines, check: Callable[[], None]) -> Bools:
+        """Which lines match."""
+        data, search = lines.data, self._search
+        found: list[int] = []
+        at, size = 0, len(data)
+        while at < size:
+            check()
+            end = data.find(b"\n", at + SCAN_REGEX_BYTES)
+            end = size if end < 0 else end
+            while at <= end:
+                place = search(data, at, end)[0]
+                if place < 0 or place == size:  # an empty match behind the last line is none
+                    break
+                found.append(place)
+                newline = data.find(b"\n", place)
+                at = size + 1 if newline < 0 else newline + 1
+            else:
+                continue  # the next stretch begins where the line of the last match ends
+            at = end + 1
+        marks = np.zeros(len(lines), np.bool_)
+        marks[np.searchsorted(lines.starts, np.array(found, np.int32), "right") - 1] = True
+        return marks
 
 
 class _Other:
@@ -160,7 +200,7 @@ def rows_of(starts: I32, places: Sequence[int]) -> npt.NDArray[np.intp]:
     return np.searchsorted(starts, np.array(places, np.int32))
 
 
-def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Other | None:
+def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Pattern | _Other | None:
     if isinstance(leaf, Text):
         found = matcher(leaf.value, exact_case=exact_case)
         if found is None:
@@ -171,4 +211,6 @@ def _term(leaf: Leaf, *, exact_case: bool) -> _Literal | _Other | None:
                 return _Literal(found.exact, any_case=False)
             if found.lowered is not None:
                 return _Literal(found.exact, any_case=True)
+        if isinstance(found, Program):
+            return _Pattern(found)
     return _Other(cursor(leaf, exact_case=exact_case))
