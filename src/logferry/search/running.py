@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from logferry.clock import Clock
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
 from logferry.search.events import Progress, Reason
+from logferry.search.executor import Crew
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
@@ -27,6 +29,7 @@ from logferry.search.snapshot import Snapshot, Snapshots
 
 I64 = npt.NDArray[np.int64]
 T = TypeVar("T")
+_Why: TypeAlias = Reason | Literal["running"]
 
 
 class Stop(Exception):
@@ -37,29 +40,33 @@ class Stop(Exception):
         self.reason: Reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What all searches of one service work with; each of it may be used from many threads."""
+
+    archive: Archive
+    catalog: Catalog
+    clock: Clock
+    snapshots: Snapshots
+    views: Views
+    pool: Executor
+    """Where text is looked through."""
+    crew: Crew | None
+    """Who looks through much text."""
+
+
 class Running:
     """What hits and tallies have in common."""
 
-    def __init__(
-        self,
-        archive: Archive,
-        catalog: Catalog,
-        clock: Clock,
-        request: SearchRequest,
-        planner: Planner,
-        snapshots: Snapshots,
-        views: Views,
-        pool: Executor,
-    ) -> None:
-        self.archive = archive
-        self.catalog = catalog
-        self.clock = clock
+    def __init__(self, equipment: Equipment, request: SearchRequest, planner: Planner) -> None:
+        self.archive = equipment.archive
+        self.catalog = equipment.catalog
+        self.clock = equipment.clock
         self.request = request
         self.planner = planner
-        self.views = views
-        self.pool = pool
-        """Where text is looked through."""
-        self.started_s = clock.monotonic_s()
+        self.views = equipment.views
+        self.pool = equipment.pool
+        self.started_s = self.clock.monotonic_s()
         self.found = 0
         """Matching lines so far."""
         self.scanned_bytes = 0
@@ -71,7 +78,7 @@ class Running:
         self.takes_all = False
         """Whether every generation is selected."""
         self.selection: Selection
-        self._snapshots = snapshots
+        self._snapshots = equipment.snapshots
         self._told_s = self.started_s
         self._errors = Noted()
         self._remarks = Noted()
@@ -248,13 +255,19 @@ class Running:
         """Whether something could not be read."""
         return self._errors.count > 0
 
-    def account(self) -> tuple[str, ...]:
-        """What could not be read."""
-        return self._errors.told("and {more:,} more files could not be read")
-
-    def remarks(self) -> tuple[str, ...]:
-        """What is wrong, though everything is found."""
-        return self._remarks.told("and {more:,} more remarks")
+    def account(self, reason: _Why) -> tuple[_Why, int, int, int, int, float, tuple[str, ...], int, tuple[str, ...]]:
+        """The values of an ``Account``, in order."""
+        return (
+            reason,
+            self.scanned_bytes,
+            self.total_bytes,
+            self.files_done,
+            self.files_total,
+            self.seconds,
+            self._errors.told("and {more:,} more files could not be read"),
+            self.left_out,
+            self._remarks.told("and {more:,} more remarks"),
+        )
 
 
 class Noted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from copy import deepcopy
 from functools import partial
 from typing import Literal
@@ -12,16 +11,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive import Archive, Catalog, GenerationReader
+from logferry.archive import GenerationReader
 from logferry.archive.index import MAYBE, YES
 from logferry.archive.index.timecolumn import seconds_of
-from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES, TALLY_SO_FAR_S
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
-from logferry.search.executor import Crew, Found, Task
+from logferry.search.executor import Found, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
@@ -30,15 +28,14 @@ from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.timing import count_times, expect_times
 from logferry.search.indexed.view import View
-from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.query.values import LEVELS
 from logferry.search.request import SearchRequest
-from logferry.search.running import Running, Stop, named
+from logferry.search.running import Equipment, Running, Stop, named
 from logferry.search.scan import Encoding, FileFacts, Match, utf16_text
 from logferry.search.scan.level_kernel import NO_LEVEL
 from logferry.search.scan.lines import Lines
-from logferry.search.snapshot import Snapshots, gaps
+from logferry.search.snapshot import gaps
 from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
 
 I64 = npt.NDArray[np.int64]
@@ -51,22 +48,16 @@ class Tallying(Running):
 
     def __init__(
         self,
-        archive: Archive,
-        catalog: Catalog,
-        clock: Clock,
+        equipment: Equipment,
         request: SearchRequest,
         planner: Planner,
-        snapshots: Snapshots,
-        views: Views,
-        pool: Executor,
-        crew: Crew | None,
         *,
         histogram: Buckets | None,
         facets: Sequence[FacetField],
     ) -> None:
-        super().__init__(archive, catalog, clock, request, planner, snapshots, views, pool)
+        super().__init__(equipment, request, planner)
         self._times = None if histogram is None else TimeCounter(histogram)
-        self._crew = crew
+        self._crew = equipment.crew
         self._facets = facet_counters(facets)
         self._levels: Counter[str] | None = None
         """Lines of each level, where anybody asks for them: they are in the text alone."""
@@ -106,19 +97,11 @@ class Tallying(Running):
                         continue
                     counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
         return Tally(
-            reason,
-            self.found,
-            reason == "complete" and not self.has_failed,
-            None if self._times is None else self._times.told(),
-            tuple(counter.told() for counter in facets),
-            self.scanned_bytes,
-            self.total_bytes,
-            self.files_done,
-            self.files_total,
-            self.seconds,
-            self.account(),
-            self.left_out,
-            self.remarks(),
+            *self.account(reason),
+            lines=self.found,
+            exact=reason == "complete" and not self.has_failed,
+            histogram=None if self._times is None else self._times.told(),
+            facets=tuple(counter.told() for counter in facets),
         )
 
     # What there is ---------------------------------------------------------------------------------------------------
