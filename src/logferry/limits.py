@@ -447,6 +447,8 @@ SEARCH_SEGMENTS_KEPT = 128
 """Segments of which a search keeps the index open, and what it found in it, for the next one."""
 SEARCH_ANSWERS_BYTES_MAX = 64 * MIB
 """What the indexes said of terms that were asked lately, of all segments together."""
+SEARCH_LEARNED_BYTES_MAX = 4 * MIB
+"""What one search holds of what it read, a bit per line, before it puts it with the answers for the next one."""
 PROGRAMS_KEPT = 16
 """Compiled patterns that are kept for the next search, each at most ``REGEX_MEMORY_BYTES_MAX``."""
 TIMES_TRUSTED_FROM_BYTES = 64 * KIB
