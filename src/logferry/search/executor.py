@@ -51,10 +51,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Which lines of a run match: their numbers in it, 4 bytes each, little-endian. ``why``: it could not be read."""
+    """Which lines of a run match: their numbers in it, 4 bytes each, little-endian. ``why``: nobody looked.
+
+    ``is_unreadable``: because of its bytes.
+    """
 
     rows: bytes = b""
     why: str = ""
+    is_unreadable: bool = False
 
     def marks(self, lines: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """One truth value a line."""
@@ -121,7 +125,7 @@ def _look(segments: Segments, task: Task, run: tuple[int, int], matching: Matchi
     except _Late:
         return Found(why="the time was over")
     except (LogferryError, OSError) as error:
-        return Found(why=str(error))
+        return Found(why=str(error), is_unreadable=True)
     return Found(np.flatnonzero(marks).astype("<i4").tobytes())
 
 

@@ -140,20 +140,26 @@ class Running:
 
     def each(self, unit: Unit, work: Callable[[Unit], Iterator[T]]) -> Iterator[T]:
         """Do the work of one unit; what cannot be read is noted and left. Then a copy of it is read in its place."""
-        before, found = self.scanned_bytes, self.found
+        before, found, why = self.scanned_bytes, self.found, ""
         try:
             yield from work(unit)
         except NotFound:
             self.total_bytes -= unit.file.size  # removed since it was planned: nothing to look at
         except (LogferryError, OSError) as error:
-            self.note(f"{named(unit)}: {error}")
+            why = f"{named(unit)}: {error}"
         else:
             self.scanned_bytes = before + unit.file.size
             return
         self._lost_bytes += unit.file.size
         copies = self.selection.copies
         instead = copies.pop(unit.file.generation_id, [])
-        if instead and self.found == found:  # else some of its lines were told already
+        if self.found > found:  # some of its lines were told already
+            instead = []
+        if why and instead:
+            self.remark(f"{why}; its copy {named(instead[0])} was read instead")
+        elif why:
+            self.note(why)
+        if instead:
             copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
             self.left_out -= 1
             self.files_total += 1
@@ -245,6 +251,10 @@ class Running:
     def note(self, text: str) -> None:
         """Something could not be read."""
         self._errors.add(text)
+
+    def forget_notes(self) -> None:
+        """It begins anew."""
+        self._errors = Noted()
 
     def remark(self, text: str) -> None:
         """Something is wrong, but everything is found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -16,7 +17,14 @@ from logferry.archive.index import MAYBE, YES
 from logferry.archive.index.timecolumn import seconds_of
 from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound
-from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES, TALLY_SO_FAR_S
+from logferry.limits import (
+    COPIES_TRIED_MAX,
+    LINE_HEAD_BYTES,
+    SCAN_BLOCK_BYTES,
+    SEARCH_RUNS_AHEAD,
+    SEARCH_SPREAD_BYTES,
+    TALLY_SO_FAR_S,
+)
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
 from logferry.search.executor import Found, Task
@@ -56,11 +64,24 @@ class Tallying(Running):
         facets: Sequence[FacetField],
     ) -> None:
         super().__init__(equipment, request, planner)
-        self._times = None if histogram is None else TimeCounter(histogram)
         self._crew = equipment.crew
+        self._wanted = histogram, facets
+        self._failed: dict[int, str] = {}
+        """Ranks that could not be read and of which there is a copy, and why."""
+        self._before: Tally | None = None
+        """What was counted before it was begun anew."""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        histogram, facets = self._wanted
+        self.found = self.scanned_bytes = self.files_done = 0
+        self._times = None if histogram is None else TimeCounter(histogram)
         self._facets = facet_counters(facets)
         self._levels: Counter[str] | None = None
         """Lines of each level, where anybody asks for them: they are in the text alone."""
+        for counter in self._facets:
+            if counter.field == "level":
+                self._levels = counter.counts
         self._lines_of: I64 | None = None
         """Lines of each rank, where anybody asks for them."""
         self._unread: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -72,20 +93,48 @@ class Tallying(Running):
         told_s = self.started_s
         try:
             self.plan()
-            for counter in self._facets:
-                if counter.field == "level":
-                    self._levels = counter.counts
-            if self._facets:
-                self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
-            yield self.progress()
-            for progress in self._all():
-                yield progress
-                if self.clock.monotonic_s() - told_s >= TALLY_SO_FAR_S:
-                    yield self._told("running")
-                    told_s = self.clock.monotonic_s()
+            is_over = False
+            while not is_over:
+                if self._facets:
+                    self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
+                yield self.progress()
+                for progress in self._all():
+                    yield progress
+                    if self.clock.monotonic_s() - told_s >= TALLY_SO_FAR_S:
+                        yield self._told("running")
+                        told_s = self.clock.monotonic_s()
+                is_over = not self._stand_in()
         except Stop as stop:
             reason = stop.reason
+            self._note_failed()
         yield self._told(reason)
+
+    def _stand_in(self) -> bool:
+        """Begin anew with copies in the place of what could not be read, if there is any: in the counts nobody can tell
+        any more which lines were its."""
+        if not self._failed:
+            return False
+        selection, failed = self.selection, self._failed
+        self._note_failed()
+        self._before = self._told("running")
+        self.forget_notes()
+        for rank, why in failed.items():
+            copies = selection.copies.pop(selection.snapshot.files[rank].generation_id)
+            unit = copies[0].file
+            self.remark(f"{why}; its copy {unit.agent}/{unit.path} generation {unit.number} was counted instead")
+            selection.copies[unit.generation_id] = copies[1:COPIES_TRIED_MAX]
+            other = int(selection.snapshot.ranks(np.array([unit.generation_id]))[0])
+            selection.node_of[other] = selection.node_of[rank]
+            selection.node_of[rank] = -1
+        self.left_out -= len(failed)
+        self.total_bytes = selection.bytes
+        self._begin_anew()
+        return True
+
+    def _note_failed(self) -> None:
+        for why in self._failed.values():
+            self.note(why)
+        self._failed = {}
 
     def _told(self, reason: Reason | Literal["running"]) -> Tally:
         facets = deepcopy(self._facets)  # more may come
@@ -96,6 +145,9 @@ class Tallying(Running):
                     if counter.field == "level":
                         continue
                     counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
+        before = self._before
+        if before is not None and reason != "complete" and self.found < before.lines:  # not so far yet as it was
+            return replace(before, reason=reason, seconds=self.seconds)
         return Tally(
             *self.account(reason),
             lines=self.found,
@@ -247,6 +299,9 @@ class Tallying(Running):
         """A worker has looked through runs."""
         learned = Learned(asked.view, asked.mine)
         for run, one in zip(chosen, found, strict=True):
+            if one.is_unreadable:
+                self._done(asked, run, None, None)  # whoever reads the generation says what is wrong
+                continue
             if one.why:
                 self.note(f"a part of store/{task.segment} was not looked through: {one.why}")
                 continue
@@ -379,25 +434,16 @@ class Tallying(Running):
     # One generation --------------------------------------------------------------------------------------------------
 
     def _generation(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
-        """Read bytes of a generation; what cannot be read is noted and left. Then a copy of it is read in its place."""
-        found = self.found
+        """Read bytes of a generation; what cannot be read is noted and left, or has a copy that can be counted."""
         try:
             yield from self._read(unit, rank, pieces)
-        except NotFound:
-            self.total_bytes -= sum(end - start for start, end in pieces)
         except (LogferryError, OSError) as error:
-            self.note(f"{named(unit)}: {error}")
-        else:
-            return
-        copies = self.selection.copies
-        instead = copies.pop(unit.file.generation_id, [])
-        if instead and self.found == found and pieces == [(0, unit.file.size)]:
-            copies[instead[0].file.generation_id] = instead[1:]
-            self.left_out -= 1
-            self.files_total += 1
-            self.total_bytes += instead[0].file.size
-            other = int(self.selection.snapshot.ranks(np.array([instead[0].file.generation_id]))[0])
-            yield from self._generation(instead[0], other, [(0, instead[0].file.size)])
+            if self.selection.copies.get(unit.file.generation_id):
+                self._failed[rank] = f"{named(unit)}: {error}"
+            elif isinstance(error, NotFound):
+                self.total_bytes -= sum(end - start for start, end in pieces)
+            else:
+                self.note(f"{named(unit)}: {error}")
 
     def _read(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
         before = self.scanned_bytes
