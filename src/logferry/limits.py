@@ -462,10 +462,14 @@ SEARCH_BATCH_BYTES = 64 * MIB
 SEARCH_PROCESSES_MAX = 64
 SEARCH_CLUSTER_S_MAX = 5.0
 """How long a search waits for the scheduler of its cluster, before it does the work itself."""
+SEARCH_CLUSTER_BUSY_S_MAX = 20.0
+"""How long the scheduler may say nothing while workers work: it loads the program when it gets the first batch."""
 SEARCH_CLUSTER_REST_S = 30.0
 """For so long after an attempt that failed, searches do the work themselves without trying again."""
 SEARCH_WAIT_S = 0.05
 """How often a search looks whether it is to stop while workers work for it."""
+SEARCH_ASK_S = 1.0
+"""While workers work for a search and nothing comes, it asks so often whether any of them is left."""
 HISTOGRAM_BUCKETS_SHOWN = 120
 """How many buckets a histogram whose width nobody asked for has at most: as wide as a page or a terminal."""
 HISTOGRAM_BUCKETS_MAX = 10_000
