@@ -441,8 +441,14 @@ HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
 SNAPSHOT_FACTS_S_MAX = 10.0
 """How late a search may see corrections of single facts of files that are otherwise as they were."""
+SNAPSHOT_AT_ONCE_MAX = 20_000
+"""Of more generations than this, such facts are read in the background: a search would wait for a second or more."""
+SNAPSHOT_REST = 20
+"""So many times as long as that takes it is not done again."""
 SNAPSHOT_GENERATIONS_MAX = 500_000
-"""Generations of which a search keeps the facts for the next one: some 500 bytes each."""
+"""Generations of which the facts are kept for the next search, however late it comes: some 500 bytes each."""
+SNAPSHOT_IDLE_S = 60.0
+"""For so long after the last search those of more generations are kept."""
 SEARCH_SEGMENTS_KEPT = 128
 """Segments of which a search keeps the index open, and what it found in it, for the next one."""
 SEARCH_ANSWERS_BYTES_MAX = 64 * MIB

@@ -25,7 +25,8 @@ from logferry.search.request import SearchRequest
 from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16
 from logferry.search.scan.lines import Matching
 from logferry.search.selection import Selection, select, select_generations
-from logferry.search.snapshot import Snapshot, Snapshots
+from logferry.search.snapshot import Snapshot
+from logferry.search.snapshots import Snapshots
 
 I64 = npt.NDArray[np.int64]
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Seen
 from logferry.search.request import SearchRequest
 from logferry.search.running import Equipment
-from logferry.search.snapshot import Snapshots
+from logferry.search.snapshots import Snapshots
 from logferry.search.tally import FACETS, Buckets, FacetField, TallyEvent
 from logferry.search.tallying import Tallying
 
