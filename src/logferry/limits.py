@@ -441,12 +441,20 @@ HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
 SNAPSHOT_FACTS_S_MAX = 10.0
 """How late a search may see corrections of single facts of files that are otherwise as they were."""
+SNAPSHOT_AT_ONCE_MAX = 20_000
+"""Of more generations than this, such facts are read in the background: a search would wait for a second or more."""
+SNAPSHOT_REST = 20
+"""So many times as long as that takes it is not done again."""
 SNAPSHOT_GENERATIONS_MAX = 500_000
-"""Generations of which a search keeps the facts for the next one: some 500 bytes each."""
+"""Generations of which the facts are kept for the next search, however late it comes: some 500 bytes each."""
+SNAPSHOT_IDLE_S = 60.0
+"""For so long after the last search those of more generations are kept."""
 SEARCH_SEGMENTS_KEPT = 128
 """Segments of which a search keeps the index open, and what it found in it, for the next one."""
 SEARCH_ANSWERS_BYTES_MAX = 64 * MIB
 """What the indexes said of terms that were asked lately, of all segments together."""
+SEARCH_LEARNED_BYTES_MAX = 4 * MIB
+"""What one search holds of what it read, a bit per line, before it puts it with the answers for the next one."""
 PROGRAMS_KEPT = 16
 """Compiled patterns that are kept for the next search, each at most ``REGEX_MEMORY_BYTES_MAX``."""
 TIMES_TRUSTED_FROM_BYTES = 64 * KIB
@@ -460,10 +468,14 @@ SEARCH_BATCH_BYTES = 64 * MIB
 SEARCH_PROCESSES_MAX = 64
 SEARCH_CLUSTER_S_MAX = 5.0
 """How long a search waits for the scheduler of its cluster, before it does the work itself."""
+SEARCH_CLUSTER_BUSY_S_MAX = 20.0
+"""How long the scheduler may say nothing while workers work: it loads the program when it gets the first batch."""
 SEARCH_CLUSTER_REST_S = 30.0
 """For so long after an attempt that failed, searches do the work themselves without trying again."""
 SEARCH_WAIT_S = 0.05
 """How often a search looks whether it is to stop while workers work for it."""
+SEARCH_ASK_S = 1.0
+"""While workers work for a search and nothing comes, it asks so often whether any of them is left."""
 HISTOGRAM_BUCKETS_SHOWN = 120
 """How many buckets a histogram whose width nobody asked for has at most: as wide as a page or a terminal."""
 HISTOGRAM_BUCKETS_MAX = 10_000

@@ -135,13 +135,27 @@ class Drawer:
             if row.own_ns is None:
                 return Literal("2026-11-20")
             moment = datetime.fromtimestamp(row.own_ns // 10**9, UTC)
-            return Literal(f"{moment:%Y-%m-%dT%H:%M:%S}"[: self._dice.choice((7, 10, 13, 16, 16, 19))])
+            text = f"{moment:%Y-%m-%dT%H:%M:%S}"
+            if self._dice.random() < 0.2:
+                return Literal(text[11 : self._dice.choice((16, 19))])
+            return Literal(text[: self._dice.choice((7, 10, 13, 16, 16, 19))])
 
         roll = self._dice.random()
         if roll < 0.4:
             low, high = value(), value()
             return Filter("time", "..", low, high if roll < 0.3 else None)
         return Filter("time", self._dice.choice(ORDERS) if roll < 0.75 else "", value())
+
+    def ranges(self) -> Node:
+        """Ranges of times and levels, upside down as often as not, most of them negated."""
+        made: list[Node] = []
+        for _ in range(self._dice.randint(1, 3)):
+            node = self._time() if self._dice.random() < 0.5 else self._level()
+            made.append(negated(node) if self._dice.random() < 0.7 else node)
+        if self._dice.random() < 0.2:
+            made.append(self.node(2))
+        node = all_of(made) if self._dice.random() < 0.8 else any_of(made)
+        return negated(node) if self._dice.random() < 0.2 else node
 
     def _field(self) -> Node:
         name, texts = self._dice.choice(FIELDS)

@@ -209,6 +209,8 @@ def _span(name: str, value: Value | None, now_ns: int) -> tuple[int, int] | None
     if ago := re.fullmatch(r"now-([0-9]+)([smhd])", text):
         low = now_ns - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[ago[2]] * NS
         return low, low + 1
+    if re.fullmatch(r"[0-9]{2}(:[0-9]{2}){1,2}", text):  # of today
+        text = f"{datetime.datetime.fromtimestamp(now_ns // NS, datetime.UTC):%Y-%m-%d}T{text}"
     parts = [int(part) for part in re.split(r"[-T:]", text)]
     year, month, *rest = parts
     day, hour, minute, second = rest + [0] * (4 - len(rest))

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.index_making import MakerHere
 from logferry.clock import ManualClock
 from logferry.limits import COPIES_QUIET_S, MIB
-from logferry.search.events import Hit
+from logferry.search.events import Hit, Progress
+from logferry.search.service import SearchRequest, SearchService
+from logferry.search.tally import Buckets, Tally
 from logferry.server.scope import Scope
-from tests.search.test_service import Stored, done
+from tests.search.test_service import EVERYTHING, Stored, done
 
 LOG = b"".join(b"%05d something with needle\n" % n for n in range(50)) + b"00050 the end\n"
 
@@ -40,6 +43,12 @@ def look(stored: Stored) -> None:
     stored.clock.advance(COPIES_QUIET_S)
     for seen in stored.catalog.copies.due(stored.clock.now_ns()):
         stored.archive.siblings(lambda count: None).look_into(seen)
+
+
+def seal(stored: Stored) -> None:
+    """Seal all there is."""
+    for _ in stored.archive.sealer(level=1, segment_bytes=1 << 20, maker=MakerHere()).seal(stored.clock.now_ns() + 1):
+        pass
 
 
 def found(stored: Stored, query: str, **values: object) -> tuple[dict[str, int], int]:
@@ -115,8 +124,90 @@ def test_an_original_that_cannot_be_read_is_replaced_by_its_copy(stored: Stored,
     events = stored.search("something needle")
     assert {event.path for event in events if isinstance(event, Hit)} == {"logs/app.log.1.gz"}
     account = done(events)
-    assert (account.hits, account.copies, len(account.errors)) == (50, 0, 1)
-    assert "app.log.1 generation 1" in account.errors[0]
+    assert (account.hits, account.copies, account.errors, len(account.remarks)) == (50, 0, (), 1)
+    assert "app.log.1 generation 1" in account.remarks[0]
+    assert "app.log.1.gz generation 1 was read instead" in account.remarks[0]
+
+
+def counted(stored: Stored, query: str, **values: object) -> Tally:
+    """How many, by minute, path and level."""
+    service = SearchService(stored.archive, stored.catalog, clock=stored.clock)
+    request = SearchRequest(query, EVERYTHING, **values)  # type: ignore[arg-type]
+    *_, last = service.tally(request, histogram=Buckets(60), facets=("path", "level"))
+    assert isinstance(last, Tally)
+    return last
+
+
+def test_an_original_that_cannot_be_read_is_counted_by_its_copy(stored: Stored, tmp_path: Path) -> None:
+    """As hits are told: all its lines, once, by the copy's path; it was damaged, but nothing is missing."""
+    before = counted(stored, "something needle")
+    (tmp_path / "live/web-01/logs/app.log.1").unlink()
+    found = counted(stored, "something needle")
+    assert (found.lines, found.exact, found.errors, found.copies) == (50, True, (), 0)
+    assert (found.scanned_bytes, found.files_done) == (found.total_bytes, found.files_total)
+    assert dict(found.facets[0].top) == {"web-01/logs/app.log.1.gz": 50}
+    assert found.histogram == before.histogram
+    assert len(found.remarks) == 1
+    assert "app.log.1.gz generation 1 was counted instead" in found.remarks[0]
+
+
+TIMED = b"".join(b"2026-11-20 08:%02d:00 %s needle\n" % (n % 60, b"ERROR" if n % 3 else b"info:") for n in range(300))
+
+
+@pytest.mark.parametrize("ending", [".zst", "tail"])
+def test_what_was_counted_of_a_damaged_original_counts_once(stored: Stored, tmp_path: Path, ending: str) -> None:
+    """Though the index of its sealed beginning told it, and whatever else was counted; by time, path and level, too."""
+    path = "logs/grown.log"
+    stored.put("web-01", path, TIMED[:5000])
+    seal(stored)
+    incoming = stored.archive.begin("web-01", path, append=True)
+    incoming.write(TIMED[5000:])
+    incoming.commit()
+    stored.put("web-01", "logs/grown.log.1.gz", gzip.compress(TIMED))
+    stored.put("web-01", "logs/other.log", b"2026-11-20 08:01:00 ERROR needle of this\n")
+    look(stored)
+    before = counted(stored, "needle -something -other")
+    assert (before.lines, before.exact, before.copies) == (301, True, 2)
+    if ending == "tail":
+        (tail,) = (tmp_path / "tails/web-01").iterdir()
+        tail.unlink()
+    else:
+        (segment,) = tmp_path.rglob("store/**/*.zst")
+        segment.write_bytes(segment.read_bytes()[:600] + bytes(100) + segment.read_bytes()[700:])
+        stored.archive = Archive(str(tmp_path), stored.catalog, clock=stored.clock)  # has nothing of it in memory
+    for query in ("needle -something -other", "/nee[d]le/ -something -other"):
+        found = counted(stored, query)
+        assert found.lines == 301, query
+        assert dict(found.facets[0].top)["web-01/logs/grown.log.1.gz"] == 300
+        assert found.facets[1] == before.facets[1]
+        assert found.histogram == before.histogram
+        assert any("grown.log.1.gz generation 1 was counted instead" in remark for remark in found.remarks)
+
+
+def test_a_copy_that_cannot_be_read_either_is_named(stored: Stored, tmp_path: Path) -> None:
+    """Then the count is a lower bound."""
+    (tmp_path / "live/web-01/logs/app.log.1").unlink()
+    (tmp_path / "live/web-01/logs/app.log.1.gz").unlink()
+    found = counted(stored, "needle")
+    assert (found.lines, found.exact, len(found.errors), len(found.remarks)) == (50, False, 1, 1)
+    assert "app.log.1.gz generation 1" in found.errors[0]
+
+
+def test_a_count_that_was_begun_anew_and_cut_short_tells_the_better_one(stored: Stored, tmp_path: Path) -> None:
+    """What is already known is not forgotten for what could not be finished."""
+    stored.put("web-01", "logs/many.log", b"needle\n" * 1000)
+    (tmp_path / "live/web-01/logs/app.log.1").unlink()
+    service = SearchService(stored.archive, stored.catalog, clock=stored.clock)
+    request = SearchRequest("needle", EVERYTHING)
+    begun = 0
+    for event in service.tally(request):
+        if isinstance(event, Progress):
+            begun += event.scanned_bytes == 0
+            if begun == 2:
+                request.cancel.set()
+        else:
+            last = event
+    assert (last.reason, last.lines, last.exact, len(last.errors)) == ("cancelled", 1050, False, 1)
 
 
 def test_two_copies_without_an_original_in_sight_count_once(stored: Stored) -> None:

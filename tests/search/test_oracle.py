@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from logferry.archive import Archive, Catalog
 from logferry.archive.index_making import MakerHere
 from logferry.clock import ManualClock
 from logferry.search.events import Done, Hit
-from logferry.search.query import canonical, parse
+from logferry.search.query import Node, canonical, parse
 from logferry.search.service import SearchRequest, SearchService
+from logferry.search.tally import Buckets, Tally
 from logferry.server.scope import Scope
 from tests.search import corpus
 from tests.search.draw import Drawer
@@ -25,18 +27,25 @@ EVERYTHING = Scope()
 LARGE_LINES = 1_800
 """Of one file that several blocks of an index, and several segments, hold."""
 QUERIES = amount("search_queries", 200, 20_000)
+RANGES = amount("search_ranges", 40, 4_000)
+COMPACTED = amount("search_compacted", 50, 5_000)
 
 
 class Mixed:
     """An archive with files in every state, and what the oracle knows of them."""
 
-    def __init__(self, folder: Path, random_: random.Random, lines: int) -> None:
+    def __init__(
+        self, folder: Path, random_: random.Random, lines: int, *, large: int = LARGE_LINES, hours: int = 24
+    ) -> None:
+        """``lines`` of each file, ``large`` of the large one; they begin ``hours`` ago."""
         self.dice = random_
-        self.clock = ManualClock(int(corpus.BEGIN.timestamp() * 1e9) + 86_400 * 10**9)
+        self.folder = folder
+        self.clock = ManualClock(int(corpus.BEGIN.timestamp() * 1e9) + hours * 3600 * 10**9)
+        folder.mkdir(exist_ok=True)
         self.catalog = Catalog.open(f"sqlite:///{folder}/catalog.db", self.clock)
         self.archive = Archive(str(folder), self.catalog, clock=self.clock)
         self.held: dict[tuple[str, str, int], bytes] = {}
-        self._lines = lines
+        self._lines, self._large = lines, large
         for agent in ("web-01", "web-02", "db"):
             self.catalog.agents.add(agent)
         self._fill()
@@ -45,7 +54,7 @@ class Mixed:
         kinds = list(corpus.KINDS)
         for number, kind in enumerate(kinds):
             self.put(("web-01", "web-02", "db")[number % 3], f"var/{kind.__name__}.log", self._text(kind))
-        self.put("db", "large/java.log", corpus.text(corpus.java, self.dice, LARGE_LINES, corpus.BEGIN))
+        self.put("db", "large/java.log", corpus.text(corpus.java, self.dice, self._large, corpus.BEGIN))
         self.put("db", "win.log", ("\ufeff" + self._readable(corpus.java)).encode("utf-16-le"))
         self.put("web-01", "old/win.txt", ("\ufeff" + self._readable(corpus.syslog)).encode("utf-16-be"))
         self.put("db", "old/nested.log.2.gz", gzip.compress(self._text(corpus.nested)))
@@ -86,6 +95,16 @@ class Mixed:
         for _ in self.archive.sealer(level=1, segment_bytes=1 << 16, maker=MakerHere()).seal(self.clock.now_ns() + 1):
             pass
 
+    def compact(self) -> None:
+        """Small segments become few, at another level."""
+        list(self.archive.compactor(level=3, maker=MakerHere(), segment_bytes=1 << 20).compact(self.clock.now_ns()))
+
+    def reindex(self) -> None:
+        """All indexes are built anew."""
+        reindexer = self.archive.reindexer(MakerHere())
+        for record in list(reindexer.due(all_of_them=True)):
+            assert reindexer.build(record).problem == ""
+
     def files(self) -> list[File]:
         """Everything that is held, with the catalog's facts."""
         found = []
@@ -115,9 +134,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mixed]:
 Found = tuple[str, str, int, int, int]
 
 
-def engine(mixed: Mixed, query: str, **values: object) -> list[Found]:
+def engine(mixed: Mixed, query: str, service: SearchService | None = None, **values: object) -> list[Found]:
     """What the search finds."""
-    service = SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
+    service = service or SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
     request = SearchRequest(query, EVERYTHING, limit=10**9, deadline_s=10**9, **values)  # type: ignore[arg-type]
     found: list[Found] = []
     ended = None
@@ -138,11 +157,18 @@ def test_every_random_query_finds_what_the_oracle_finds(mixed: Mixed) -> None:
     ``HEAVY_SEARCH_QUERIES=n`` asks n of them, ``FUZZ_SEED`` repeats a run.
     """
     random_ = dice("random queries")
+    drawer = Drawer(random_, mixed.files())
+    compare(mixed, random_, QUERIES, drawer.node)
+
+
+def compare(
+    mixed: Mixed, random_: random.Random, queries: int, draw: Callable[[], Node], service: SearchService | None = None
+) -> None:
+    """So many queries find what the oracle finds, and a tally counts as many, by time and level, too."""
     files = mixed.files()
-    drawer = Drawer(random_, files)
     found_some = 0
-    for number in range(QUERIES):
-        node = drawer.node()
+    for number in range(queries):
+        node = draw()
         query = canonical(node)
         assert parse(query).root == node, query
         exact_case, entries, newest = (random_.random() < p for p in (0.3, 0.3, 0.5))
@@ -151,7 +177,39 @@ def test_every_random_query_finds_what_the_oracle_finds(mixed: Mixed) -> None:
             for file in files
             for byte, length in file.found(node, exact_case=exact_case, now_ns=mixed.clock.now_ns(), entries=entries)
         )
-        got = engine(mixed, query, exact_case=exact_case, entries=entries, newest_first=newest)
+        got = engine(mixed, query, service, exact_case=exact_case, entries=entries, newest_first=newest)
         assert got == wanted, (number, query, exact_case, entries)
         found_some += len(wanted) > 0
-    assert found_some > QUERIES // 4
+        if random_.random() < 0.25:
+            request = SearchRequest(query, EVERYTHING, exact_case=exact_case, entries=entries, deadline_s=10**9)
+            counting = service or SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
+            *_, counted = counting.tally(request, histogram=Buckets(60), facets=("agent", "level"))
+            assert isinstance(counted, Tally)
+            assert (counted.lines, counted.exact) == (len(wanted), True), (number, query, exact_case, entries)
+            assert counted.histogram is not None
+            assert sum(count for _, count in counted.histogram.counts) + counted.histogram.untimed == len(wanted)
+            assert [sum(count for _, count in facet.top) for facet in counted.facets] == [len(wanted)] * 2
+    assert found_some > queries // 4
+
+
+def test_ranges_upside_down_and_negated_find_what_the_oracle_finds(tmp_path: Path) -> None:
+    """Of times of day and levels, in files of few lines, with and without times, live and sealed."""
+    random_ = dice("ranges")
+    for number in range(RANGES // 20):
+        small = Mixed(tmp_path / str(number), random_, random_.choice((1, 1, 2, 3, 5, 8)), large=40, hours=6)
+        with closing(small):
+            compare(small, random_, 20, Drawer(random_, small.files()).ranges)
+
+
+def test_compaction_and_indexes_built_anew_change_no_answer(tmp_path: Path) -> None:
+    """One service, before and after each: nothing that it remembers is wrong then."""
+    random_ = dice("compacted")
+    mixed = Mixed(
+        tmp_path, random_, amount("search_lines", 10, 100), large=amount("search_large_lines", 300, LARGE_LINES)
+    )
+    with closing(mixed):
+        service = SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
+        for change in (mixed.seal, mixed.compact, mixed.reindex, lambda: mixed.grow("java")):
+            compare(mixed, random_, COMPACTED // 5, Drawer(random_, mixed.files()).node, service)
+            change()
+        compare(mixed, random_, COMPACTED // 5, Drawer(random_, mixed.files()).node, service)

@@ -76,6 +76,9 @@ class Away:
         """One."""
         return 1
 
+    def check(self) -> None:
+        """It is there."""
+
     def executor(self, lane: int) -> Executor:
         """The same for all."""
         assert lane == 0

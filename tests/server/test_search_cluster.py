@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from logferry.clock import SYSTEM
 from logferry.errors import BadConfig
 from logferry.search import cluster as clusters
 from logferry.search import tallying
 from logferry.search.cluster import Cluster
 from logferry.search.executor import Crew
 from logferry.search.service import SearchRequest, SearchService
-from logferry.search.tally import Buckets
+from logferry.search.tally import Buckets, Tally
 from logferry.server.config import SearchConfig, ServerConfig
 from logferry.server.crew import check_crew
 from tests.search.test_indexed import EVERYTHING, Grown, tally
@@ -117,7 +119,7 @@ def test_a_search_is_done_here_whatever_is_wrong_with_the_cluster(
             found = tally(helped, request, Buckets(3600))
             assert (found.lines, found.histogram, found.facets) == (wanted.lines, wanted.histogram, wanted.facets)
             assert (found.exact, found.errors) == (True, ())
-            assert any("it was done here" in remark for remark in found.remarks) is is_remarked
+            assert any("it was done here" in remark for remark in found.remarks) is is_remarked, found.remarks
 
         same()  # nobody was ever there
         with running(*scheduler):
@@ -129,6 +131,43 @@ def test_a_search_is_done_here_whatever_is_wrong_with_the_cluster(
         with running(*scheduler), running(*worker, LOGFERRY_ARCHIVE__ROOT=str(tmp_path)):
             wait_for_workers(cluster, 1)
             same(is_remarked=False)
+
+
+@pytest.mark.timeout(180)
+def test_a_cluster_that_loses_its_last_worker_in_the_middle_of_a_batch_holds_nobody(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scheduler would keep the batch until another worker comes; the server does it, long before the deadline."""
+    monkeypatch.setattr(tallying, "SEARCH_SPREAD_BYTES", 1)
+    grown = Grown(tmp_path, random.Random(seed("cluster-lost")))
+    grown.put("web-01", "app.log", grown.text(2000))
+    grown.seal(128 << 10)
+    address = f"tcp://127.0.0.1:{free_port}"
+    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
+    worker = ("logferry.cli", "worker", "--scheduler", address)
+    cluster = Cluster(address)
+    request = SearchRequest("10.2", EVERYTHING, deadline_s=3600.0)
+    wanted = tally(SearchService(grown.archive, grown.catalog, clock=grown.clock), request)
+    with (
+        running(*scheduler),
+        running(*worker, LOGFERRY_ARCHIVE__ROOT=str(tmp_path)) as only,
+        closing(Crew(cluster)) as crew,
+        closing(grown),
+    ):
+        wait_for_workers(cluster, 1)
+        service = SearchService(grown.archive, grown.catalog, clock=SYSTEM, crew=crew)
+        only.send_signal(signal.SIGSTOP)  # it takes the batch and does not come to it
+        events = iter(service.tally(request))
+        event = next(events)
+        while not (isinstance(event, Tally) and event.reason != "running"):
+            if only.poll() is None and any(cluster._client.processing().values()):
+                only.kill()
+                only.wait(READY_S_MAX)
+            event = next(events)
+        assert only.poll() is not None
+        assert isinstance(event, Tally)
+        assert (event.lines, event.exact, event.errors) == (wanted.lines, True, ())
+        assert any("it was done here" in remark for remark in event.remarks)
 
 
 def wait_for(why: str, cluster: Cluster) -> None:

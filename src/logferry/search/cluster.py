@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from typing import Any, ParamSpec, TypeVar
 
-from logferry.limits import SEARCH_CLUSTER_REST_S, SEARCH_CLUSTER_S_MAX
+from logferry.limits import SEARCH_CLUSTER_BUSY_S_MAX, SEARCH_CLUSTER_REST_S, SEARCH_CLUSTER_S_MAX
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +50,22 @@ class Cluster:
         if not found:
             raise ConnectionError("no worker is connected to the scheduler")
         return found
+
+    def check(self) -> None:
+        """See ``Place``. A scheduler keeps what it was given for workers that may come: it has to be asked.
+
+        It may be busy, as when it sees our code for the first time: it is waited for longer than one that is idle.
+        """
+        with self._lock:
+            client = self._client
+        if client is None:  # what was given to it is broken off, and whoever gave it knows
+            return
+        asked = _in_thread(lambda: client.scheduler_info(n_workers=-1)["workers"])
+        if not wait([asked], timeout=SEARCH_CLUSTER_BUSY_S_MAX).done:
+            _in_thread(client.close)
+            raise self._rest(f"the scheduler said nothing for {SEARCH_CLUSTER_BUSY_S_MAX:g} s")
+        if asked.exception() is None and not asked.result() and client.status == "running":
+            raise ConnectionError("no worker is left")
 
     def executor(self, lane: int) -> Executor:
         """See ``Place``."""

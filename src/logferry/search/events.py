@@ -55,23 +55,31 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Why it ended and what it looked at. ``errors`` names each file that could not be read, with the reason.
+class Account:
+    """What a search or a tally looked at, and why it ended. ``errors`` names each file that could not be read, with the
+    reason.
 
     ``copies`` is how many compressed copies of files that were searched anyway were left out, so that no line counts
     twice. ``remarks`` tell what is wrong though nothing was missed by it.
     """
 
-    reason: Reason
-    hits: int
+    reason: Reason | Literal["running"]
+    """"running": it goes on, this is how far it is."""
     scanned_bytes: int
     total_bytes: int
     files_done: int
     files_total: int
     seconds: float
     errors: tuple[str, ...]
-    copies: int = 0
-    remarks: tuple[str, ...] = ()
+    copies: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Account):
+    """The end of a search."""
+
+    hits: int
 
 
 Event: TypeAlias = Hit | Progress | Done

@@ -16,17 +16,18 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from logferry.archive.sealed import Segments
 from logferry.archive.store import Store
 from logferry.errors import LogferryError
-from logferry.limits import SEARCH_BATCH_BYTES, SEARCH_WAIT_S
+from logferry.limits import SEARCH_ASK_S, SEARCH_BATCH_BYTES, SEARCH_WAIT_S
 from logferry.search.query import Node
 from logferry.search.scan.lines import Lines, Matching
 
+A = TypeVar("A")
 Opener: TypeAlias = Callable[[], Store]
 """Opens the store in another process; can be pickled."""
 
@@ -51,10 +52,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Which lines of a run match: their numbers in it, 4 bytes each, little-endian. ``why``: it could not be read."""
+    """Which lines of a run match: their numbers in it, 4 bytes each, little-endian. ``why``: nobody looked.
+
+    ``is_unreadable``: because of its bytes.
+    """
 
     rows: bytes = b""
     why: str = ""
+    is_unreadable: bool = False
 
     def marks(self, lines: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """One truth value a line."""
@@ -121,7 +126,7 @@ def _look(segments: Segments, task: Task, run: tuple[int, int], matching: Matchi
     except _Late:
         return Found(why="the time was over")
     except (LogferryError, OSError) as error:
-        return Found(why=str(error))
+        return Found(why=str(error), is_unreadable=True)
     return Found(np.flatnonzero(marks).astype("<i4").tobytes())
 
 
@@ -150,6 +155,10 @@ class Place(Protocol):
         """How many there are, at least one; may take seconds. Raises OSError when nobody answers."""
         ...
 
+    def check(self) -> None:
+        """Whether anybody is left who works on what was given; may take seconds. Raises OSError when nobody is."""
+        ...
+
     def executor(self, lane: int) -> Executor:
         """What the worker of this number works behind, made anew. Raises OSError when nobody answers."""
         ...
@@ -169,6 +178,9 @@ class Processes:
     def count(self) -> int:
         """See ``Place``."""
         return self._count
+
+    def check(self) -> None:
+        """See ``Place``. A process that ends breaks its executor, which says so."""
 
     def executor(self, lane: int) -> Executor:  # noqa: ARG002 - they are all alike
         """See ``Place``."""
@@ -196,7 +208,7 @@ class Crew:
         once; then it is told as not read.
 
         Raises:
-            OSError: nobody is there.
+            OSError: nobody is there, or nobody is left.
         """
         count = yield from self._count(check)
         waiting = self._batches(tasks, count)
@@ -204,10 +216,17 @@ class Crew:
         try:
             for lane in range(count):
                 self._next(lane, waiting, running, seconds)
+            asked_s = time.monotonic()
             while running:
                 check()
                 done, _ = wait(running, timeout=SEARCH_WAIT_S, return_when=FIRST_COMPLETED)
-                if not done:
+                if done:
+                    asked_s = time.monotonic()
+                elif time.monotonic() - asked_s >= SEARCH_ASK_S:
+                    # A cluster keeps the batches of workers that died for those that may come: nobody would tell.
+                    yield from self._asked(self._place.check, check)
+                    asked_s = time.monotonic()
+                else:
                     yield None
                 for future in done:
                     lane, batch, is_second = running.pop(future)
@@ -233,12 +252,17 @@ class Crew:
         self._place.close()
 
     def _count(self, check: Callable[[], None]) -> Generator[None, None, int]:
-        """How many there are. Asked in a thread, so that a scheduler that does not answer holds nobody."""
-        asked: Future[int] = Future()
+        """How many there are."""
+        return (yield from self._asked(self._place.count, check))
+
+    @staticmethod
+    def _asked(question: Callable[[], A], check: Callable[[], None]) -> Generator[None, None, A]:
+        """What the place says. Asked in a thread, so that a scheduler that does not answer holds nobody."""
+        asked: Future[A] = Future()
 
         def ask() -> None:
             try:
-                asked.set_result(self._place.count())
+                asked.set_result(question())
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 asked.set_exception(error)
 

@@ -55,18 +55,7 @@ class Finding(Running):
             yield from self._all()
         except Stop as stop:
             reason = stop.reason
-        yield Done(
-            reason,
-            self.found,
-            self.scanned_bytes,
-            self.total_bytes,
-            self.files_done,
-            self.files_total,
-            self.seconds,
-            self.account(),
-            self.left_out,
-            self.remarks(),
-        )
+        yield Done(*self.account(reason), hits=self.found)
 
     # Which generation is next ----------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from logferry.clock import Clock
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
 from logferry.search.events import Progress, Reason
+from logferry.search.executor import Crew
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
@@ -23,10 +25,12 @@ from logferry.search.request import SearchRequest
 from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16
 from logferry.search.scan.lines import Matching
 from logferry.search.selection import Selection, select, select_generations
-from logferry.search.snapshot import Snapshot, Snapshots
+from logferry.search.snapshot import Snapshot
+from logferry.search.snapshots import Snapshots
 
 I64 = npt.NDArray[np.int64]
 T = TypeVar("T")
+_Why: TypeAlias = Reason | Literal["running"]
 
 
 class Stop(Exception):
@@ -37,29 +41,33 @@ class Stop(Exception):
         self.reason: Reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What all searches of one service work with; each of it may be used from many threads."""
+
+    archive: Archive
+    catalog: Catalog
+    clock: Clock
+    snapshots: Snapshots
+    views: Views
+    pool: Executor
+    """Where text is looked through."""
+    crew: Crew | None
+    """Who looks through much text."""
+
+
 class Running:
     """What hits and tallies have in common."""
 
-    def __init__(
-        self,
-        archive: Archive,
-        catalog: Catalog,
-        clock: Clock,
-        request: SearchRequest,
-        planner: Planner,
-        snapshots: Snapshots,
-        views: Views,
-        pool: Executor,
-    ) -> None:
-        self.archive = archive
-        self.catalog = catalog
-        self.clock = clock
+    def __init__(self, equipment: Equipment, request: SearchRequest, planner: Planner) -> None:
+        self.archive = equipment.archive
+        self.catalog = equipment.catalog
+        self.clock = equipment.clock
         self.request = request
         self.planner = planner
-        self.views = views
-        self.pool = pool
-        """Where text is looked through."""
-        self.started_s = clock.monotonic_s()
+        self.views = equipment.views
+        self.pool = equipment.pool
+        self.started_s = self.clock.monotonic_s()
         self.found = 0
         """Matching lines so far."""
         self.scanned_bytes = 0
@@ -71,7 +79,7 @@ class Running:
         self.takes_all = False
         """Whether every generation is selected."""
         self.selection: Selection
-        self._snapshots = snapshots
+        self._snapshots = equipment.snapshots
         self._told_s = self.started_s
         self._errors = Noted()
         self._remarks = Noted()
@@ -133,20 +141,26 @@ class Running:
 
     def each(self, unit: Unit, work: Callable[[Unit], Iterator[T]]) -> Iterator[T]:
         """Do the work of one unit; what cannot be read is noted and left. Then a copy of it is read in its place."""
-        before, found = self.scanned_bytes, self.found
+        before, found, why = self.scanned_bytes, self.found, ""
         try:
             yield from work(unit)
         except NotFound:
             self.total_bytes -= unit.file.size  # removed since it was planned: nothing to look at
         except (LogferryError, OSError) as error:
-            self.note(f"{named(unit)}: {error}")
+            why = f"{named(unit)}: {error}"
         else:
             self.scanned_bytes = before + unit.file.size
             return
         self._lost_bytes += unit.file.size
         copies = self.selection.copies
         instead = copies.pop(unit.file.generation_id, [])
-        if instead and self.found == found:  # else some of its lines were told already
+        if self.found > found:  # some of its lines were told already
+            instead = []
+        if why and instead:
+            self.remark(f"{why}; its copy {named(instead[0])} was read instead")
+        elif why:
+            self.note(why)
+        if instead:
             copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
             self.left_out -= 1
             self.files_total += 1
@@ -239,6 +253,10 @@ class Running:
         """Something could not be read."""
         self._errors.add(text)
 
+    def forget_notes(self) -> None:
+        """It begins anew."""
+        self._errors = Noted()
+
     def remark(self, text: str) -> None:
         """Something is wrong, but everything is found."""
         self._remarks.add(text)
@@ -248,13 +266,19 @@ class Running:
         """Whether something could not be read."""
         return self._errors.count > 0
 
-    def account(self) -> tuple[str, ...]:
-        """What could not be read."""
-        return self._errors.told("and {more:,} more files could not be read")
-
-    def remarks(self) -> tuple[str, ...]:
-        """What is wrong, though everything is found."""
-        return self._remarks.told("and {more:,} more remarks")
+    def account(self, reason: _Why) -> tuple[_Why, int, int, int, int, float, tuple[str, ...], int, tuple[str, ...]]:
+        """The values of an ``Account``, in order."""
+        return (
+            reason,
+            self.scanned_bytes,
+            self.total_bytes,
+            self.files_done,
+            self.files_total,
+            self.seconds,
+            self._errors.told("and {more:,} more files could not be read"),
+            self.left_out,
+            self._remarks.told("and {more:,} more remarks"),
+        )
 
 
 class Noted:

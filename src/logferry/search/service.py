@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.records import FilePage, FileRecord
@@ -22,7 +22,8 @@ from logferry.search.finding import Finding
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Seen
 from logferry.search.request import SearchRequest
-from logferry.search.snapshot import Snapshots
+from logferry.search.running import Equipment
+from logferry.search.snapshots import Snapshots
 from logferry.search.tally import FACETS, Buckets, FacetField, TallyEvent
 from logferry.search.tallying import Tallying
 
@@ -42,13 +43,18 @@ class SearchService:
         crew: Crew | None = None,
     ) -> None:
         """``indexed`` False: everything is read. ``crew`` looks through much text. The answers are the same."""
-        self._archive = archive
-        self._crew = crew
         self._catalog = catalog
         self._clock = clock
-        self._snapshots = Snapshots(catalog, clock, indexed=indexed)
         self._views = Views(archive)
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search")
+        self._equipment = Equipment(
+            archive,
+            catalog,
+            clock,
+            Snapshots(catalog, clock, indexed=indexed),
+            self._views,
+            ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search"),
+            crew,
+        )
 
     def run(self, request: SearchRequest) -> Iterator[Event]:
         """The events of a search: hits and progress, at last ``Done``. Close it to stop early.
@@ -56,7 +62,7 @@ class SearchService:
         Raises:
             BadQuery: at once, not when the first event is asked for.
         """
-        return Finding(*self._rooms, request, self._planner(request), *self._warm).events()
+        return Finding(self._equipment, request, self._planner(request)).events()
 
     def tally(
         self, request: SearchRequest, *, histogram: Buckets | None = None, facets: Sequence[FacetField] = ()
@@ -74,18 +80,7 @@ class SearchService:
             if facet not in FACETS:
                 raise BadQuery(f"lines cannot be counted by {facet}", column=1, hint=f"one of {', '.join(FACETS)}")
         planner = self._planner(request)
-        return Tallying(
-            *self._rooms, request, planner, *self._warm, self._crew, histogram=histogram, facets=facets
-        ).events()
-
-    @property
-    def _rooms(self) -> tuple[Archive, Catalog, Clock]:
-        return self._archive, self._catalog, self._clock
-
-    @property
-    def _warm(self) -> tuple[Snapshots, Views, Executor]:
-        """What is kept from one search to the next."""
-        return self._snapshots, self._views, self._pool
+        return Tallying(self._equipment, request, planner, histogram=histogram, facets=facets).events()
 
     def forget_answers(self) -> None:
         """Open indexes stay, but nothing is remembered of what was found: as if all queries were new."""

@@ -1,27 +1,16 @@
-"""What the catalog holds, kept in memory from one search to the next and never older than its last commit.
-
-A search would else walk over all files. Whether anything was committed since is asked each time and costs
-microseconds; then what is not sealed is read anew, or all if files came, were named anew, sealed or deleted.
-"""
+"""What the catalog holds, in memory: all generations with bytes, where their sealed bytes lie, and columns of facts."""
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive import Catalog
-from logferry.archive.catalog.looking import LookedAt
 from logferry.archive.catalog.sealing import HeldExtent
-from logferry.archive.index.version import VERSION
-from logferry.clock import Clock
 from logferry.compressed import form_by_name
-from logferry.limits import SNAPSHOT_FACTS_S_MAX, SNAPSHOT_GENERATIONS_MAX
 from logferry.search.filters import Candidate
 
 I64 = npt.NDArray[np.int64]
@@ -32,23 +21,46 @@ Place = tuple[int, int, int, int]
 class Snapshot:
     """All generations with bytes, ordered by their last arrival. A *rank* is a place in this order. Never changed."""
 
-    def __init__(self, files: list[Candidate], places: dict[int, list[Place]], indexes: dict[int, str]) -> None:
-        """``places``: of the sealed bytes of each generation, in order. ``indexes``: their names, by segment."""
-        files.sort(key=lambda file: (file.changed_ns, file.generation_id))
+    def __init__(
+        self,
+        files: list[Candidate],
+        places: dict[int, list[Place]],
+        indexes: dict[int, str],
+        columns: Columns | None = None,
+    ) -> None:
+        """``places``: of the sealed bytes of each generation, in order. ``indexes``: their names, by segment.
+        ``columns``: of ``files``, where they are known."""
+        columns = columns or Columns.of(files)
+        order = np.lexsort((columns.ids, columns.changed_ns))
+        if len(order) and (np.diff(order) != 1).any():
+            held = np.empty(len(files), object)
+            held[:] = files
+            files, columns = held[order].tolist(), columns.at(order)
         self.files = files
         self.places = places
         self.indexes = indexes
-        self.ids = np.array([file.generation_id for file in files], np.int64)
-        self.sizes = np.array([file.size for file in files], np.int64)
-        self.packed = [rank for rank, file in enumerate(files) if form_by_name(file.name)]
+        self._columns = columns
+        self.ids, self.sizes = columns.ids, columns.sizes
+        self.packed: list[int] = np.flatnonzero(columns.is_packed).tolist()
         """Ranks of those whose names say that they are compressed."""
         self._by_id = np.argsort(self.ids)
         self._sorted = self.ids[self._by_id]
-        by_agent: dict[str, list[int]] = defaultdict(list)
-        for rank, file in enumerate(files):
-            by_agent[file.agent].append(rank)
-        self.by_agent = {agent: np.array(ranks, np.int64) for agent, ranks in by_agent.items()}
+        ordered = np.argsort(columns.agents, kind="stable")
+        firsts = np.searchsorted(columns.agents[ordered], np.arange(len(columns.names) + 1))
+        self.by_agent = {name: ordered[firsts[i] : firsts[i + 1]] for i, name in enumerate(columns.names)}
         """Ranks of each agent."""
+
+    def changed(self, changed: Mapping[int, Candidate], new: Sequence[Candidate], indexes: dict[int, str]) -> Snapshot:
+        """The same with other files at some ranks, and more files. Costs little where these are few."""
+        files = [*self.files, *new]
+        columns = self._columns.also(new) if new else self._columns.copy()
+        for rank, file in changed.items():
+            files[rank] = file
+            columns.sizes[rank], columns.changed_ns[rank] = file.size, file.changed_ns
+        made = Snapshot(files, self.places, indexes, columns)
+        if indexes == self.indexes:  # nothing was sealed: no need to order it again
+            made.__dict__.update({name: getattr(self, name) for name in ("held", "_ids_in", "_covered")})
+        return made
 
     def ranks(self, generation_ids: I64) -> I64:
         """The ranks of generations, -1 for those that are not there."""
@@ -60,7 +72,7 @@ class Snapshot:
     @cached_property
     def unindexed(self) -> Snapshot:
         """The same, as if no segment had an index."""
-        return Snapshot(self.files, self.places, {})
+        return Snapshot(self.files, self.places, {}, self._columns)
 
     @cached_property
     def held(self) -> dict[int, tuple[HeldExtent, ...]]:
@@ -76,127 +88,89 @@ class Snapshot:
     def ranks_in(self) -> dict[int, I64]:
         """The ranks with bytes in each of these segments, ascending."""
         found: dict[int, I64] = {}
-        for segment, extents in self.held.items():
-            ranks = self.ranks(np.array([extent.generation_id for extent in extents], np.int64))
-            found[segment] = np.unique(ranks[ranks >= 0])
+        for segment, ids in self._ids_in.items():
+            ranks = self.ranks(ids)
+            found[segment] = np.sort(ranks[ranks >= 0])
         return found
+
+    @cached_property
+    def _ids_in(self) -> dict[int, I64]:
+        """The generations with bytes in each of these segments."""
+        return {
+            segment: np.unique(np.array([extent.generation_id for extent in extents], np.int64))
+            for segment, extents in self.held.items()
+        }
+
+    @cached_property
+    def _covered(self) -> tuple[I64, I64]:
+        """Generations, and how many bytes of each lie in these segments."""
+        extents = [extent for of in self.held.values() for extent in of]
+        ids, which = np.unique(np.array([e.generation_id for e in extents], np.int64), return_inverse=True)
+        lengths = np.array([extent.length for extent in extents], np.int64)
+        return ids, np.bincount(which, lengths, len(ids)).astype(np.int64)
 
     @cached_property
     def is_in_part(self) -> npt.NDArray[np.bool_]:
         """By rank: whether bytes of it lie in no segment whose index can be used, or it is compressed itself."""
-        covered = dict.fromkeys(self.ids.tolist(), 0)
-        for extents in self.held.values():
-            for extent in extents:
-                if extent.generation_id in covered:
-                    covered[extent.generation_id] += extent.length
-        found = np.array([covered[file.generation_id] for file in self.files], np.int64) < self.sizes
-        found[self.packed] = True
+        ids, lengths = self._covered
+        ranks = self.ranks(ids)
+        covered = np.zeros(len(self.files), np.int64)
+        covered[ranks[ranks >= 0]] = lengths[ranks >= 0]
+        found: npt.NDArray[np.bool_] = (covered < self.sizes) | self._columns.is_packed
         return found
 
 
-class Snapshots:
-    """The present snapshot of one catalog. Thread-safe."""
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is asked of many files at once, one value for each. ``agents``: which of ``names``."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, *, indexed: bool = True) -> None:
-        """``indexed`` False: as if no segment had an index."""
-        self._indexed = indexed
-        self._looking = catalog.looking
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._now: Snapshot | None = None
-        self._version: object = None
-        self._stamp: object = None
-        self._full_s = 0.0
-        self._is_exact = False
-        """Whether every fact is as new as ``_version``."""
+    ids: I64
+    sizes: I64
+    changed_ns: I64
+    is_packed: npt.NDArray[np.bool_]
+    agents: I64
+    names: tuple[str, ...]
 
-    def now(self, *, exact_facts: bool = False) -> Snapshot:
-        """All that is committed when this is called, or later.
+    @classmethod
+    def of(cls, files: Sequence[Candidate], names: Sequence[str] = ()) -> Columns:
+        """``names``: agents that have numbers already."""
+        numbers = {name: number for number, name in enumerate(names)}
+        agents = [numbers.setdefault(file.agent, len(numbers)) for file in files]
+        return cls(
+            np.array([file.generation_id for file in files], np.int64),
+            np.array([file.size for file in files], np.int64),
+            np.array([file.changed_ns for file in files], np.int64),
+            np.array([bool(form_by_name(file.name)) for file in files], np.bool_),
+            np.array(agents, np.int64),
+            tuple(numbers),
+        )
 
-        ``exact_facts``: so are corrections of single facts (checksums, times of the node), which else may be some
-        seconds late.
-        """
-        with self._lock:
-            version = self._looking.version()
-            is_old = exact_facts or self._clock.monotonic_s() - self._full_s > SNAPSHOT_FACTS_S_MAX
-            if self._now is not None and version == self._version and (self._is_exact or not is_old):
-                return self._now
-            stamp = self._looking.stamp()
-            found = None
-            if self._now is not None and stamp is not None and stamp == self._stamp and not is_old:
-                found = self._refreshed(self._now)
-                # What was sealed while that was read is not among the unsealed any more, and may have grown before.
-                found = found if self._looking.stamp() == stamp else None
-            self._is_exact = found is None
-            if found is None:
-                found = self._read()
-                self._full_s = self._clock.monotonic_s()
-            self._stamp, self._version = stamp, version
-            self._now = found
-            if len(found.files) > SNAPSHOT_GENERATIONS_MAX:
-                self._now = None  # too large to be kept: read for each search
-            return found
+    def at(self, order: I64) -> Columns:
+        """In another order."""
+        return Columns(
+            self.ids[order], self.sizes[order], self.changed_ns[order], self.is_packed[order], self.agents[order],
+            self.names,
+        )  # fmt: skip
 
-    def _read(self) -> Snapshot:
-        # Places first: what is sealed after that is read where it lay before.
-        places: dict[int, list[Place]] = defaultdict(list)
-        for generation, offset, length, segment, raw_offset in self._looking.extents():
-            places[generation].append((offset, length, segment, raw_offset))
-        indexes = self._indexes()
-        rows = self._looking.generations()
-        return Snapshot([_candidate(row) for row in rows], dict(places), indexes)
+    def copy(self) -> Columns:
+        """To be changed."""
+        return self.at(np.arange(len(self.ids)))
 
-    def _indexes(self) -> dict[int, str]:
-        return dict(self._looking.indexed(VERSION)) if self._indexed else {}
-
-    def _refreshed(self, before: Snapshot) -> Snapshot:
-        """The same generations, some of them longer."""
-        indexes = self._indexes()
-        rows = self._looking.unsealed()
-        ranks = before.ranks(np.array([row.id for row in rows], np.int64)).tolist()
-        files = before.files
-        changed: list[tuple[int, LookedAt]] = [
-            (rank, row) for rank, row in zip(ranks, rows, strict=True) if rank < 0 or _differs(files[rank], row)
-        ]
-        if not changed and indexes == before.indexes:
-            return before
-        files = list(files)
-        new: list[Candidate] = []
-        for rank, row in changed:
-            if rank < 0:  # it was empty
-                new.append(_candidate(row))
-            else:
-                files[rank] = replace(
-                    files[rank],
-                    size=row.size,
-                    changed_ns=row.changed_ns,
-                    modified_ns=row.modified_ns,
-                    sha256=row.sha256,
-                )
-        made = Snapshot(files + new, before.places, indexes)
-        if indexes == before.indexes:
-            made.__dict__["held"] = before.held  # nothing was sealed: no need to order it again
-        return made
+    def also(self, new: Sequence[Candidate]) -> Columns:
+        """And more files behind these."""
+        more = Columns.of(new, self.names)
+        return Columns(
+            np.concatenate((self.ids, more.ids)),
+            np.concatenate((self.sizes, more.sizes)),
+            np.concatenate((self.changed_ns, more.changed_ns)),
+            np.concatenate((self.is_packed, more.is_packed)),
+            np.concatenate((self.agents, more.agents)),
+            more.names,
+        )
 
 
 def _by_content(extent: HeldExtent) -> int:
     return extent.raw_offset
-
-
-def _candidate(row: LookedAt) -> Candidate:
-    return Candidate(
-        row.agent, row.path, row.file_id, row.number, row.id, row.size, row.modified_ns, row.received_ns,
-        row.changed_ns, row.sha256,
-    )  # fmt: skip
-
-
-def _differs(file: Candidate, row: LookedAt) -> bool:
-    return (file.size, file.changed_ns, file.modified_ns, file.sha256) != (
-        row.size,
-        row.changed_ns,
-        row.modified_ns,
-        row.sha256,
-    )
 
 
 def gaps(covered: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:

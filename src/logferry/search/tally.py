@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from logferry.limits import HISTOGRAM_BUCKETS_MAX, HISTOGRAM_BUCKETS_SHOWN
-from logferry.search.events import Progress, Reason
+from logferry.search.events import Account, Progress
 
 FacetField: TypeAlias = Literal["agent", "path", "file", "ext", "level"]
 FACETS: tuple[FacetField, ...] = ("agent", "path", "file", "ext", "level")
@@ -65,26 +65,17 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Account):
     """What was counted, and of what; with ``reason`` "running" what was so far.
 
     ``lines`` is how many lines match; if not ``exact`` at least so many do: it was cut short (``reason``) or something
-    could not be read (``errors``). ``histogram`` and ``facets`` tell of those lines. The rest is as in ``Done``.
+    could not be read (``errors``). ``histogram`` and ``facets`` tell of those lines.
     """
 
-    reason: Reason | Literal["running"]
     lines: int
     exact: bool
     histogram: Histogram | None
     facets: tuple[Facet, ...]
-    scanned_bytes: int
-    total_bytes: int
-    files_done: int
-    files_total: int
-    seconds: float
-    errors: tuple[str, ...]
-    copies: int = 0
-    remarks: tuple[str, ...] = ()
 
 
 TallyEvent: TypeAlias = Progress | Tally

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive import Archive, Catalog, GenerationReader
+from logferry.archive import GenerationReader
 from logferry.archive.index import MAYBE, YES
 from logferry.archive.index.timecolumn import seconds_of
-from logferry.clock import Clock
 from logferry.compressed import form_by_name
 from logferry.errors import LogferryError, NotFound
-from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD, SEARCH_SPREAD_BYTES, TALLY_SO_FAR_S
+from logferry.limits import (
+    COPIES_TRIED_MAX,
+    LINE_HEAD_BYTES,
+    SCAN_BLOCK_BYTES,
+    SEARCH_RUNS_AHEAD,
+    SEARCH_SPREAD_BYTES,
+    TALLY_SO_FAR_S,
+)
 from logferry.search.counters import TimeCounter, facet_counters
 from logferry.search.events import Progress, Reason
-from logferry.search.executor import Crew, Found, Task
+from logferry.search.executor import Found, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
@@ -30,15 +36,14 @@ from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.timing import count_times, expect_times
 from logferry.search.indexed.view import View
-from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.query.values import LEVELS
 from logferry.search.request import SearchRequest
-from logferry.search.running import Running, Stop, named
+from logferry.search.running import Equipment, Running, Stop, named
 from logferry.search.scan import Encoding, FileFacts, Match, utf16_text
 from logferry.search.scan.level_kernel import NO_LEVEL
 from logferry.search.scan.lines import Lines
-from logferry.search.snapshot import Snapshots, gaps
+from logferry.search.snapshot import gaps
 from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
 
 I64 = npt.NDArray[np.int64]
@@ -51,25 +56,32 @@ class Tallying(Running):
 
     def __init__(
         self,
-        archive: Archive,
-        catalog: Catalog,
-        clock: Clock,
+        equipment: Equipment,
         request: SearchRequest,
         planner: Planner,
-        snapshots: Snapshots,
-        views: Views,
-        pool: Executor,
-        crew: Crew | None,
         *,
         histogram: Buckets | None,
         facets: Sequence[FacetField],
     ) -> None:
-        super().__init__(archive, catalog, clock, request, planner, snapshots, views, pool)
+        super().__init__(equipment, request, planner)
+        self._crew = equipment.crew
+        self._wanted = histogram, facets
+        self._failed: dict[int, str] = {}
+        """Ranks that could not be read and of which there is a copy, and why."""
+        self._before: Tally | None = None
+        """What was counted before it was begun anew."""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        histogram, facets = self._wanted
+        self.found = self.scanned_bytes = self.files_done = 0
         self._times = None if histogram is None else TimeCounter(histogram)
-        self._crew = crew
         self._facets = facet_counters(facets)
         self._levels: Counter[str] | None = None
         """Lines of each level, where anybody asks for them: they are in the text alone."""
+        for counter in self._facets:
+            if counter.field == "level":
+                self._levels = counter.counts
         self._lines_of: I64 | None = None
         """Lines of each rank, where anybody asks for them."""
         self._unread: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -81,20 +93,48 @@ class Tallying(Running):
         told_s = self.started_s
         try:
             self.plan()
-            for counter in self._facets:
-                if counter.field == "level":
-                    self._levels = counter.counts
-            if self._facets:
-                self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
-            yield self.progress()
-            for progress in self._all():
-                yield progress
-                if self.clock.monotonic_s() - told_s >= TALLY_SO_FAR_S:
-                    yield self._told("running")
-                    told_s = self.clock.monotonic_s()
+            is_over = False
+            while not is_over:
+                if self._facets:
+                    self._lines_of = np.zeros(len(self.selection.snapshot.files), np.int64)
+                yield self.progress()
+                for progress in self._all():
+                    yield progress
+                    if self.clock.monotonic_s() - told_s >= TALLY_SO_FAR_S:
+                        yield self._told("running")
+                        told_s = self.clock.monotonic_s()
+                is_over = not self._stand_in()
         except Stop as stop:
             reason = stop.reason
+            self._note_failed()
         yield self._told(reason)
+
+    def _stand_in(self) -> bool:
+        """Begin anew with copies in the place of what could not be read, if there is any: in the counts nobody can tell
+        any more which lines were its."""
+        if not self._failed:
+            return False
+        selection, failed = self.selection, self._failed
+        self._note_failed()
+        self._before = self._told("running")
+        self.forget_notes()
+        for rank, why in failed.items():
+            copies = selection.copies.pop(selection.snapshot.files[rank].generation_id)
+            unit = copies[0].file
+            self.remark(f"{why}; its copy {unit.agent}/{unit.path} generation {unit.number} was counted instead")
+            selection.copies[unit.generation_id] = copies[1:COPIES_TRIED_MAX]
+            other = int(selection.snapshot.ranks(np.array([unit.generation_id]))[0])
+            selection.node_of[other] = selection.node_of[rank]
+            selection.node_of[rank] = -1
+        self.left_out -= len(failed)
+        self.total_bytes = selection.bytes
+        self._begin_anew()
+        return True
+
+    def _note_failed(self) -> None:
+        for why in self._failed.values():
+            self.note(why)
+        self._failed = {}
 
     def _told(self, reason: Reason | Literal["running"]) -> Tally:
         facets = deepcopy(self._facets)  # more may come
@@ -105,20 +145,15 @@ class Tallying(Running):
                     if counter.field == "level":
                         continue
                     counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
+        before = self._before
+        if before is not None and reason != "complete" and self.found < before.lines:  # not so far yet as it was
+            return replace(before, reason=reason, seconds=self.seconds)
         return Tally(
-            reason,
-            self.found,
-            reason == "complete" and not self.has_failed,
-            None if self._times is None else self._times.told(),
-            tuple(counter.told() for counter in facets),
-            self.scanned_bytes,
-            self.total_bytes,
-            self.files_done,
-            self.files_total,
-            self.seconds,
-            self.account(),
-            self.left_out,
-            self.remarks(),
+            *self.account(reason),
+            lines=self.found,
+            exact=reason == "complete" and not self.has_failed,
+            histogram=None if self._times is None else self._times.told(),
+            facets=tuple(counter.told() for counter in facets),
         )
 
     # What there is ---------------------------------------------------------------------------------------------------
@@ -290,6 +325,9 @@ class Tallying(Running):
         """A worker has looked through runs."""
         learned = Learned(asked.view, asked.mine)
         for run, one in zip(chosen, found, strict=True):
+            if one.is_unreadable:
+                self._done(asked, run, None, None)  # whoever reads the generation says what is wrong
+                continue
             if one.why:
                 self.note(f"a part of store/{task.segment} was not looked through: {one.why}")
                 continue
@@ -427,25 +465,16 @@ class Tallying(Running):
     # One generation --------------------------------------------------------------------------------------------------
 
     def _generation(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
-        """Read bytes of a generation; what cannot be read is noted and left. Then a copy of it is read in its place."""
-        found = self.found
+        """Read bytes of a generation; what cannot be read is noted and left, or has a copy that can be counted."""
         try:
             yield from self._read(unit, rank, pieces)
-        except NotFound:
-            self.total_bytes -= sum(end - start for start, end in pieces)
         except (LogferryError, OSError) as error:
-            self.note(f"{named(unit)}: {error}")
-        else:
-            return
-        copies = self.selection.copies
-        instead = copies.pop(unit.file.generation_id, [])
-        if instead and self.found == found and pieces == [(0, unit.file.size)]:
-            copies[instead[0].file.generation_id] = instead[1:]
-            self.left_out -= 1
-            self.files_total += 1
-            self.total_bytes += instead[0].file.size
-            other = int(self.selection.snapshot.ranks(np.array([instead[0].file.generation_id]))[0])
-            yield from self._generation(instead[0], other, [(0, instead[0].file.size)])
+            if self.selection.copies.get(unit.file.generation_id):
+                self._failed[rank] = f"{named(unit)}: {error}"
+            elif isinstance(error, NotFound):
+                self.total_bytes -= sum(end - start for start, end in pieces)
+            else:
+                self.note(f"{named(unit)}: {error}")
 
     def _read(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
         before = self.scanned_bytes

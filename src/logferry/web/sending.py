@@ -1,4 +1,7 @@
-"""Large answers that are made while they are sent: a thread for each piece, none between the pieces."""
+"""Large answers that are made while they are sent: a thread for each piece, none between the pieces.
+
+Whoever asked is looked at again while they are sent, as for every long answer (``standing``).
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,49 @@ import threading
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 
 import structlog
+from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from logferry.errors import Later
+from logferry.errors import Later, NotSignedIn
+from logferry.web.standing import Standing
 from logferry.web.streams import Streams
 
 log = structlog.get_logger("logferry.web")
 
 
-class Sending(StreamingResponse):
+class Breaking(StreamingResponse):
     """An answer of pieces. Where the server has to end it early, the connection breaks off within the answer: nobody
     takes it for a whole one."""
 
-    def __init__(
-        self, streams: Streams, kind: str, who: str, pieces: Iterator[bytes], headers: Mapping[str, str]
-    ) -> None:
-        super().__init__(_sent(streams, kind, who, pieces), 200, headers)
+    def __init__(self, kind: str, pieces: AsyncIterator[bytes], status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(pieces, status, headers)
         self._kind = kind
 
     async def stream_response(self, send: Send) -> None:
         """Send head and pieces; the end only if all of them came."""
         try:
             await super().stream_response(send)
-        except Later as error:
+        except (Later, NotSignedIn) as error:
             log.warning("answer cut", kind=self._kind, reason=error.message)
+
+
+class Sending(Breaking):
+    """One that is made for it: it counts among the streams of who asked."""
+
+    def __init__(
+        self, streams: Streams, kind: str, standing: Standing, pieces: Iterator[bytes], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(kind, _sent(streams, kind, standing, pieces), 200, headers)
+
+
+class Copying(Breaking):
+    """Bytes as they are archived, part by part."""
+
+    def __init__(
+        self, streams: Streams, standing: Standing, blocks: Iterator[bytes], status: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__("raw", _checked(streams, standing, blocks), status, headers)
 
 
 class _Pieces:
@@ -53,14 +74,23 @@ class _Pieces:
                 self._pieces.close()
 
 
-async def _sent(streams: Streams, kind: str, who: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces. Raises Busy when too many streams are open, Later when the server ends."""
+async def _checked(streams: Streams, standing: Standing, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The blocks. Raises NotSignedIn when whoever asked may see no more."""
+    async for block in iterate_in_threadpool(blocks):
+        await standing.check(streams)
+        yield block
+
+
+async def _sent(streams: Streams, kind: str, standing: Standing, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces. Raises Busy when too many streams are open, Later when the server ends, NotSignedIn when whoever
+    asked may see no more."""
     taken = _Pieces(pieces)
     try:
-        async with streams.opened(kind, who):
+        async with streams.opened(kind, standing.who.name):
             while (piece := await streams.run(taken.next)) is not None:
                 if streams.stopping:
                     raise Later("the server is being stopped", hint="fetch it again")
+                await standing.check(streams)
                 if piece:
                     yield piece
     finally:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from logferry.takeout import FORMS, Fault, Form, LineRow, from_ndjson
+from logferry.web import standing
 from tests.takeout.packs import contents, manifest
 from tests.web.served import Served, served
 
@@ -194,6 +195,25 @@ def test_an_archive_that_is_cut_by_the_end_of_the_server_is_seen_as_cut(tmp_path
             site.app.state.streams.stop()
             with pytest.raises(httpx.RemoteProtocolError):
                 list(pieces)
+
+
+def test_a_download_ends_with_the_right_to_see_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who is disabled gets no more of it, and it never looks whole; whoever stays gets all."""
+    monkeypatch.setattr(standing, "TAIL_IDENTITY_S", 0.01)
+    data = RNG.randbytes(24_000_000)
+    with served(tmp_path / "data") as site:
+        number = site.put("web-01", "long.bin", data)
+        raw = f"files/{number}/raw"
+        for at, way in enumerate(("archive.zip?agent=web-01", "archive.tar?agent=web-01", "export?agent=web-01", raw)):
+            name = f"leaver-{at}"
+            with site.as_(name).stream("GET", f"{API}/{way}") as answer:
+                assert answer.status_code == 200
+                pieces = answer.iter_raw()
+                next(pieces)
+                site.context.people.change(name, enabled=False)
+                with pytest.raises(httpx.RemoteProtocolError):
+                    list(pieces)
+        assert site.as_("stayer").get(f"{API}/{raw}").content == data
 
 
 def test_a_folder_page_links_zip_and_tar(site: Served) -> None:

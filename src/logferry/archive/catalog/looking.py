@@ -18,9 +18,15 @@ _LOOKED_AT = (
     _G.id, _G.file_id, _G.number, _G.size, _G.modified_ns, _G.started_ns, _G.changed_ns, _SHA, _G.sealed,
     files.c.agent_id, files.c.path,
 )  # fmt: skip
-_STAMP = (
+_STAMP_SQLITE = (
     "SELECT (SELECT group_concat(seq) FROM (SELECT seq FROM sqlite_sequence WHERE name IN "
-    "('files', 'generations', 'segments', 'expired') ORDER BY name)), (SELECT max(rowid) FROM former_names)"
+    "('segments', 'expired') ORDER BY name)), (SELECT max(rowid) FROM former_names)"
+)
+# Numbers are not given out in the order in which they are committed there: so sums, not the last ones.
+_STAMP_POSTGRESQL = (
+    "SELECT (SELECT (count(*), sum(id), count(gone_ns))::text FROM segments), "
+    "(SELECT (count(*), sum(id))::text FROM expired), "
+    "(SELECT (count(*), sum(file_id), sum(number), sum(generation_id))::text FROM former_names)"
 )
 
 
@@ -84,15 +90,15 @@ class Looking:
             cursor.execute("SELECT CAST(pg_current_snapshot() AS text)")
             return cursor.fetchone()[0]
 
-    def stamp(self) -> object | None:
-        """The same as before if no file came, was named anew, sealed or deleted since; None: nobody knows.
+    def stamp(self) -> object:
+        """The same as before if no file was named anew, sealed or deleted since.
 
-        Then only what is not sealed has other sizes and times, and single facts of files may have been corrected.
+        Then only what is not sealed came, or has other sizes and times, and single facts of files may have been
+        corrected.
         """
-        if not self._is_sqlite:
-            return None
         with self._readers.cursor() as cursor:
-            return tuple(cursor.execute(_STAMP).fetchone())
+            cursor.execute(_STAMP_SQLITE if self._is_sqlite else _STAMP_POSTGRESQL)
+            return tuple(cursor.fetchone())
 
     def generations(self) -> list[LookedAt]:
         """All that hold bytes."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from logferry.archive import Archive
 from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, LogferryError, NotFound
-from logferry.limits import TIMES_TRUSTED_FROM_BYTES
+from logferry.limits import SEARCH_LEARNED_BYTES_MAX, TIMES_TRUSTED_FROM_BYTES
 from logferry.search.filters import Candidate
 from logferry.search.indexed.answers import Answer, candidates
 from logferry.search.indexed.timing import since
@@ -29,6 +29,9 @@ U8 = npt.NDArray[np.uint8]
 _NO_RUNS: I64 = np.zeros(0, np.int64)
 _ROWS_FROM = 4
 """From so many runs in a granule on it is worth while to ask the index for each row which runs have to be read."""
+
+_RUN_BYTES = 200
+"""What Python's own objects take beside the bits of a run."""
 
 UNREADABLE = (LogferryError, OSError)
 """What reading an index may raise: it is damaged, or its store does not answer."""
@@ -60,6 +63,8 @@ class Lookup:
         self._trust: dict[int, Bools] = {}
         self._zones: dict[str, str] | None = None
         self._learned: dict[tuple[int, Node], Learned] = {}
+        self.learned_bytes = 0
+        """The memory of what was learned and is not kept yet."""
 
     def view(self, segment_id: int) -> View | None:
         """A segment; None where its index cannot be used: then its bytes have to be read."""
@@ -194,13 +199,16 @@ class Lookup:
             if key not in self._learned:
                 mine = self._node_of(view) == self._selection.nodes.index(node)
                 self._learned[key] = Learned(view, mine)
-            self._learned[key].add(run, marks)
+            self.learned_bytes += self._learned[key].add(run, marks)
+            if self.learned_bytes > SEARCH_LEARNED_BYTES_MAX:
+                self.remember()
 
     def remember(self) -> None:
-        """Keep what was learned for the next search."""
+        """Keep what was learned for the next search: of granules of which all is known."""
         for (_, node), learned in self._learned.items():
             self.settle(learned.view, node, learned)
         self._learned.clear()
+        self.learned_bytes = 0
 
     def known(self, view: View, node: Node, run: int) -> npt.NDArray[np.bool_] | None:
         """Which lines of a run match, where that is known without its text."""
@@ -339,29 +347,35 @@ class Learned:
         """``mine``: the runs that are searched."""
         self.view = view
         self._mine = mine
-        self._marks: dict[int, npt.NDArray[np.bool_]] = {}
+        self._bits: dict[int, U8] = {}
 
-    def add(self, run: int, marks: npt.NDArray[np.bool_]) -> None:
-        """Of a run it is known which of its rows match."""
-        self._marks[run] = marks
+    def add(self, run: int, marks: npt.NDArray[np.bool_]) -> int:
+        """Of a run it is known which of its rows match. Gives the memory that this takes."""
+        bits = self._bits[run] = np.packbits(marks)
+        return bits.nbytes + _RUN_BYTES
+
+    def _marks(self, run: int) -> npt.NDArray[np.bool_]:
+        """Of a run that was not read: none."""
+        rows = int(self.view.rows[run])
+        bits = self._bits.get(run)
+        return np.zeros(rows, np.bool_) if bits is None else np.unpackbits(bits, count=rows).astype(np.bool_)
 
     def whole(self, answer: Answer) -> dict[int, npt.NDArray[np.bool_]]:
         """The granules of which each run was read, or has no row that may match."""
         view, found = self.view, {}
-        for granule in {int(view.granule[run]) for run in self._marks}:
+        for granule in {int(view.granule[run]) for run in self._bits}:
             runs = range(int(view.runs.granules[granule]), int(view.runs.granules[granule + 1]))
             if (
                 answer.is_known[granule]
                 or not (self._mine[runs.start : runs.stop] & view.is_plain[runs.start : runs.stop]).all()
             ):
                 continue
-            missing = [run for run in runs if run not in self._marks]
+            missing = [run for run in runs if run not in self._bits]
             if missing:
                 counts = run_counts(view, answer, granule, least=MAYBE)
                 if any(counts[run - runs.start] for run in missing):
                     continue
-            none = {run: np.zeros(int(view.rows[run]), np.bool_) for run in missing}
-            found[granule] = np.concatenate([self._marks.get(run, none.get(run)) for run in runs])
+            found[granule] = np.concatenate([self._marks(run) for run in runs])
         return found
 
 

@@ -23,6 +23,7 @@ from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.eventforms import CSV, csv_row
 from logferry.web.ranges import disposition
 from logferry.web.sending import Sending
+from logferry.web.standing import Standing
 from logferry.web.streams import NDJSON, STREAM_HEADERS, Streams
 from logferry.web.trail import note
 
@@ -88,7 +89,7 @@ async def audit(
         "Content-Type": kind,
         "Content-Disposition": disposition("attachment", f"audit.{form}"),
     }
-    return Sending(streams, "export", who.name, pieces, headers)
+    return Sending(streams, "export", Standing(request, context, who), pieces, headers)
 
 
 @router.get("/audit/verify")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from logferry.archive import Archive, GenerationReader
 from logferry.archive.records import FileRecord, GenerationRecord
@@ -19,7 +19,10 @@ from logferry.web.auth import Context, Viewer
 from logferry.web.problem import problem
 from logferry.web.ranges import ByteRange, Unsatisfiable, disposition, none_match, range_stands, requested_range
 from logferry.web.security import RAW_SECURITY_POLICY
+from logferry.web.sending import Copying
 from logferry.web.sight import Sight
+from logferry.web.standing import Standing
+from logferry.web.streams import Streams
 from logferry.web.trail import note
 
 router = APIRouter(tags=["files"])
@@ -72,7 +75,9 @@ def raw(
     status = 206 if wanted else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_blocks(context.archive, generation.id, part, text=text), status, headers)
+    streams: Streams = request.app.state.streams
+    blocks = _blocks(context.archive, generation.id, part, text=text)
+    return Copying(streams, Standing(request, context, who), blocks, status, headers)
 
 
 def _opened(archive: Archive, generation_id: int, *, text: bool) -> GenerationReader:

@@ -19,6 +19,7 @@ from logferry.web.auth import Context, Viewer
 from logferry.web.picks import Picks, Taking
 from logferry.web.ranges import disposition
 from logferry.web.sending import Sending
+from logferry.web.standing import Standing
 from logferry.web.streams import NDJSON, STREAM_HEADERS, Streams
 from logferry.web.trail import note
 
@@ -95,7 +96,9 @@ async def _archive(request: Request, form: Form, context: Context, who: Viewer, 
         return packed(form, taking.members(), agents=taking.agents(), made_ns=context.clock.now_ns())
 
     pieces = await run_in_threadpool(begun)
-    return Sending(streams, "archive", who.name, pieces, _headers(MEDIA_TYPES[form], f"{picks.name}.{form}"))
+    return Sending(
+        streams, "archive", Standing(request, context, who), pieces, _headers(MEDIA_TYPES[form], f"{picks.name}.{form}")
+    )
 
 
 @router.get(
@@ -132,7 +135,7 @@ async def export(
 
     pieces = await run_in_threadpool(begun)
     headers = _headers(NDJSON if form == "ndjson" else PARQUET, f"{picks.name}.{form}")
-    return Sending(streams, "export", who.name, pieces, headers)
+    return Sending(streams, "export", Standing(request, context, who), pieces, headers)
 
 
 def _note(request: Request, picks: Picks) -> None:
