@@ -322,6 +322,10 @@ FIND_WALK_ROWS = 1_000
 """Files that finding by name goes through in their order before it asks the blocks of names."""
 FIND_WALK_ROWS_MAX = 50_000
 """The same where so many have the name that a page of them should be among these (about 0.1 s)."""
+FIND_AGENTS_MAX = 64
+"""So many agents that a query names are gone through one by one, if they have no more files than the line above."""
+FIND_BLOCK_ROWS = 1_000
+"""Files that can be gone through in the time in which one block of names is read and looked through."""
 FIND_SAMPLE_BLOCKS = 4
 """Blocks of names from which it is guessed how many have it."""
 FIND_PAGE_ROWS_MAX = 16_000
