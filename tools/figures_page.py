@@ -53,6 +53,8 @@ WHAT = {
 ARCHIVE = {
     "disk-sealed": "disk, data and index, as sealed",
     "disk": "disk, data and index, compacted",
+    "disk-sealed-share": "as sealed, of what plain files of zstd -3 take (design: 290 of 233 MB)",
+    "disk-share": "compacted, of what plain files of zstd -3 take (design: 265 of 233 MB)",
     "disk-data": "of that data alone",
     "disk-index": "of that the index alone",
     "seal": "sealing: compressing, reading back, indexing",
@@ -62,6 +64,7 @@ ARCHIVE = {
     "read-p50": "64 KiB anywhere, store in the page cache: median",
     "read-p99": "the same: 99 of 100",
     "read-cpu": "the same: CPU, on average",
+    "read-cpu-p99": "the same: CPU, 99 of 100",
     "cold-p50": "64 KiB anywhere, nothing in memory: median",
     "cold-p99": "the same: 99 of 100",
     "seek-p50": "64 KiB anywhere of the largest file, its segment not open yet: median",

@@ -6,7 +6,6 @@ Each goes off in a child process. What it took is printed (``pytest -s``); only 
 from __future__ import annotations
 
 import bz2
-import dataclasses
 import gzip
 import io
 import json
@@ -224,8 +223,7 @@ def test_a_sparse_object_with_a_huge_frame(where: str) -> None:
         RAW,
         change=stretch,
         entries=lambda table: [
-            dataclasses.replace(entry, compressed=huge) if place == number else entry
-            for place, entry in enumerate(table)
+            entry._replace(compressed=huge) if place == number else entry for place, entry in enumerate(table)
         ],
     )
     size = len(data) + more

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from logferry.archive.catalog import nameblocks
-from logferry.archive.catalog.nameblocks import Named, folded, matches, may_hold, pack
+from logferry.archive.catalog.nameblocks import Named, folded, has_all, having_all, matches, may_hold, pack
 from logferry.archive.catalog.tables import name_blocks
 from logferry.errors import Damaged
 from tests.archive.conftest import AGENT, Shelf
@@ -77,6 +77,27 @@ def test_a_block_gives_exactly_the_names_that_have_the_texts(seed: int) -> None:
             assert may_hold(nameblocks.gram_matrix([block.grams]), literals) == [0]
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_names_are_told_apart_together_as_they_are_one_by_one(plain: bool) -> None:
+    """Also where folding changes how long a name is, and where a name has a line end in it."""
+    files = [one for one in named(300, 9) if not plain or one.path.isascii()]
+    odd = [*files, Named("web-01", "two\nlines", 1), *files[:3]]
+    asks = [
+        ["x"],
+        ["strasse"],
+        ["web-0", "nginx"],
+        ["e", "-", "access"],
+        ["not there"],
+        ["\n"],
+        ["s\nl", "two"],
+        ["o\nl"],
+    ]
+    for names in (files, odd, files[:1], []):
+        for literals in asks:
+            expected = [one for one in names if has_all(one.agent, one.path, literals)]
+            assert having_all(names, literals) == expected, literals
+
+
 def test_a_block_is_read_from_any_place_on() -> None:
     """Agents whose ids begin alike stand as they do in every list."""
     files = [Named(agent, path, 1) for agent in ("web", "web-1", "web.1", "web0") for path in ("-", "a", "b/c")]
@@ -126,10 +147,10 @@ def test_finding_is_the_same_with_all_blocks_some_or_none(shelf: Shelf, monkeypa
         incoming = shelf.archive.begin(dice.choice([AGENT, "db-01"]), file.path)
         incoming.commit()
 
-    def everything(limit: int, *asked: str) -> list[str]:
+    def everything(limit: int, *asked: str, agents: list[str] | None = None) -> list[str]:
         cursor, found = None, []
         while True:
-            page = shelf.catalog.files.find(cursor=cursor, limit=limit, needed=asked)
+            page = shelf.catalog.files.find(cursor=cursor, limit=limit, needed=asked, agents=agents)
             found += [f"{file.agent}/{file.path}" for file in page.files]
             cursor = page.next
             if cursor is None:
@@ -150,6 +171,11 @@ def test_finding_is_the_same_with_all_blocks_some_or_none(shelf: Shelf, monkeypa
         if made in (1, 4):
             assert [everything(2, *asked) for asked in asks] == walked
     assert made == 8
+    for few in (64, 0):  # agents gone through one by one, and not
+        monkeypatch.setattr("logferry.archive.catalog.files.FIND_AGENTS_MAX", few)
+        for agents in (["db-01"], ["db-01", AGENT], ["nobody"], []):
+            mine = [[one for one in found if one.partition("/")[0] in agents] for found in walked]
+            assert [everything(2, *asked, agents=agents) for asked in asks] == mine
     assert [everything(2, *asked) for asked in asks] == walked
     first = walked[0][0].partition("/")
     shelf.archive.rename(first[0], first[2], "new/NGINX-moved")

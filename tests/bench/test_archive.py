@@ -133,5 +133,11 @@ def test_the_whole_benchmark_gives_every_figure(tmp_path: Path, monkeypatch: pyt
     names = {figure.id for figure in found}
     assert {"archive-disk-generated", "archive-seal-generated", "archive-seal-memory-generated"} <= names
     assert {"archive-read-p50", "archive-read-p99", "archive-cold-p99", "archive-seek-p50", "archive-open-p50"} <= names
-    assert {"archive-verify-generated", "archive-repair-1000"} <= names
+    assert {"archive-verify-generated", "archive-repair-1000", "archive-read-cpu-p99"} <= names
+    if peers.here():
+        shares = {figure.id: figure for figure in found if "-share-" in figure.id}
+        assert {name: round(figure.target, 2) for name, figure in shares.items()} == {
+            "archive-disk-sealed-share-generated": 1.24,
+            "archive-disk-share-generated": 1.14,
+        }
     assert raw["parts"]["generated"]["bytes"] >= 1_000_000

@@ -97,6 +97,11 @@ class Planner:
         """Whether it asks of facts of files that may be corrected when nothing else changes."""
         return any(isinstance(leaf, Filter) and leaf.name in ("modified", "sha256") for leaf in leaves(self.root))
 
+    @property
+    def asks_of_agents(self) -> bool:
+        """Whether it has a filter of agents."""
+        return any(isinstance(leaf, Filter) and leaf.name == "agent" for leaf in leaves(self.root))
+
     def for_agent(self, agent: str) -> Node | bool:
         """What remains of the query for any file of ``agent``."""
         if not self._asks_of_agents:

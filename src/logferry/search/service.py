@@ -110,10 +110,13 @@ class SearchService:
             query, agent=agent, path="", exact_case=exact_case, now_ns=self._clock.now_ns(), in_files=True
         )
         files = self._catalog.files
+        agents = None
+        if planner.asks_of_agents:
+            agents = [known for known in self._catalog.agents.ids() if planner.for_agent(known) is not False]
         found: list[FileRecord] = []
         rows = limit if planner.needed else CATALOG_PAGE_ROWS
         while True:
-            page = files.find(needed=planner.needed, cursor=cursor, limit=rows)
+            page = files.find(needed=planner.needed, agents=agents, cursor=cursor, limit=rows)
             for file in page.files:
                 if not scope.sees(file.agent, file.path):
                     continue

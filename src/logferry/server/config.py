@@ -51,7 +51,9 @@ class ArchiveConfig:
     seal_after: float = setting(
         SEAL_QUIET_S, unit="duration", doc="files not written to for so long are compressed into segments; 0 = never"
     )
-    seal_level: int = setting(SEAL_LEVEL, doc="zstd level of segments, 1 to 19")
+    seal_level: int = setting(
+        SEAL_LEVEL, doc="zstd level of new segments, 1 to 19; a week later they are compressed again at level 9"
+    )
     scrub_every: float = setting(
         SCRUB_S, unit="duration", doc="every segment is read and verified once in so long, in the background; 0 = never"
     )
@@ -75,7 +77,9 @@ class ArchiveConfig:
         except Refused as error:
             raise BadConfig(f"zone: {error.message}", hint=error.hint) from error
         if not 1 <= self.seal_level <= 19:
-            raise BadConfig(f"seal_level = {self.seal_level} is out of range", hint="1 to 19; the usual value is 6")
+            raise BadConfig(
+                f"seal_level = {self.seal_level} is out of range", hint=f"1 to 19; the usual value is {SEAL_LEVEL}"
+            )
 
     @property
     def data_dir(self) -> str:

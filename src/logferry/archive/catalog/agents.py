@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -72,6 +73,11 @@ class Agents:
         with self._engine.connect() as connection:
             row = connection.execute(_SELECT.where(_A.id == agent_id)).first()
         return self._record(row) if row else None
+
+    def ids(self) -> Sequence[str]:
+        """The ids of all agents, in order."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(_A.id).order_by(_A.id)).scalars().all()
 
     def list(self, *, group: str | None = None) -> list[AgentRecord]:
         """All agents (of one group) by id."""

@@ -14,14 +14,20 @@ from sqlalchemy import ColumnElement, Dialect, and_, bindparam, case, func, lite
 from sqlalchemy.engine import Engine
 
 from logferry.archive.catalog.filing import LIVE
-from logferry.archive.catalog.nameblocks import Named, folded, has_all
+from logferry.archive.catalog.nameblocks import Named, folded, having_all
 from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import files, folders, former_names, generations
 from logferry.archive.records import FilePage, FileRecord, FolderPage, FolderRecord, GenerationRecord, Sums
 from logferry.errors import Refused
-from logferry.limits import CATALOG_PAGE_ROWS, FIND_WALK_ROWS, FOLDER_PAGE_ENTRIES
+from logferry.limits import (
+    CATALOG_PAGE_ROWS,
+    FIND_AGENTS_MAX,
+    FIND_WALK_ROWS,
+    FIND_WALK_ROWS_MAX,
+    FOLDER_PAGE_ENTRIES,
+)
 
 _G = generations.c
 _SHOWN = files.join(generations, and_(_G.file_id == files.c.id, _G.number == files.c.shown))
@@ -173,6 +179,7 @@ class Files:
         self,
         *,
         needed: Sequence[str] = (),
+        agents: Sequence[str] | None = None,
         cursor: str | None = None,
         limit: int = FOLDER_PAGE_ENTRIES,
     ) -> FilePage:
@@ -180,14 +187,18 @@ class Files:
 
         Args:
             needed: texts that stand in ``agent/path``, in any case: only files with all of them.
+            agents: only files of these; None: of all.
 
         Raises:
             Refused: the cursor is not one of ours.
         """
         after = (str(opened[0]), str(opened[1])) if cursor and (opened := _opened(cursor, ("p",))[1]) else None
-        rows = self._candidates([folded(text) for text in needed if text], after, limit)
+        wanted = None if agents is None else frozenset(agents)
+        rows = self._candidates([folded(text) for text in needed if text], wanted, after, limit)
         found: list[FileRecord] = []
         for row in rows:
+            if wanted is not None and row[1] not in wanted:
+                continue
             found.append(_known(row))
             if len(found) > limit:
                 return FilePage(tuple(found[:limit]), self.cursor_behind(found[limit - 1]))
@@ -271,17 +282,27 @@ class Files:
         with self._engine.connect() as connection:
             return [_known(row) for row in connection.execute(query)]
 
-    def _candidates(self, literals: list[str], after: tuple[str, str] | None, limit: int) -> Iterator[Any]:
-        """Rows of files by (agent, path), behind ``after``, whose names have all of ``literals`` (folded) in them."""
+    def _candidates(
+        self, literals: list[str], agents: frozenset[str] | None, after: tuple[str, str] | None, limit: int
+    ) -> Iterator[Any]:
+        """Rows of files by (agent, path), behind ``after``, whose names have all of ``literals`` (folded) in them.
+
+        Those of other agents than ``agents`` may be among them.
+        """
+        if literals and agents is not None and self._are_few(agents):
+            for names in self._naming.of_agents(sorted(agents), after or ("", "")):
+                yield from self._rows_of(having_all(names, literals), limit)
+            return
         if not literals:
-            yield from self._walk(None, "", after)
+            for agent in [None] if agents is None else sorted(agents):
+                yield from self._walk(agent, "", after)
             return
         # Where there are many, going through all in their order finds a page of them sooner than asking the blocks.
         after = after or ("", "")
         left = max(FIND_WALK_ROWS, self._naming.worth_walking(literals, limit))
         while left > 0:
             names = self._naming.following(after)
-            yield from self._rows_of([name for name in names if has_all(name.agent, name.path, literals)])
+            yield from self._rows_of(having_all(names, literals), limit)
             if len(names) < CATALOG_PAGE_ROWS:
                 return
             after = names[-1][:2]
@@ -289,19 +310,28 @@ class Files:
         count = max(2 * limit, CATALOG_PAGE_ROWS)
         while True:
             names = self._naming.first(literals, after, count)
-            for start in range(0, len(names), CATALOG_PAGE_ROWS):
-                yield from self._rows_of(names[start : start + CATALOG_PAGE_ROWS])
+            yield from self._rows_of(names, limit)
             if len(names) < count:
                 return
             after = names[-1][:2]
 
-    def _rows_of(self, names: Sequence[Named]) -> list[Any]:
-        """What is shown of these files, by (agent, path)."""
-        if not names:
-            return []
-        query = select(*_FILE).select_from(_SHOWN).where(files.c.id.in_([name.id for name in names]))
+    def _are_few(self, agents: frozenset[str]) -> bool:
+        """Whether all files of these agents are soon gone through."""
+        if len(agents) > FIND_AGENTS_MAX:
+            return False
+        roots = and_(folders.c.agent_id.in_(sorted(agents)), folders.c.path == "")
         with self._engine.connect() as connection:
-            return sorted(connection.execute(query).all(), key=lambda row: (row[1], row[2]))
+            count = connection.execute(select(func.coalesce(func.sum(folders.c.files), 0)).where(roots)).scalar_one()
+        return int(count) <= FIND_WALK_ROWS_MAX
+
+    def _rows_of(self, names: Sequence[Named], limit: int) -> Iterator[Any]:
+        """What is shown of these files, by (agent, path): of as many at a time as may be wanted (``limit``)."""
+        step = min(limit + 1, CATALOG_PAGE_ROWS)
+        for start in range(0, len(names), step):
+            ids = [name.id for name in names[start : start + step]]
+            query = select(*_FILE).select_from(_SHOWN).where(files.c.id.in_(ids))
+            with self._engine.connect() as connection:
+                yield from sorted(connection.execute(query).all(), key=lambda row: (row[1], row[2]))
 
     def _walk(self, agent: str | None, below: str, after: tuple[Any, ...] | None) -> Iterator[Any]:
         """Rows of files by (agent, path), of ``agent`` (None: of all), paths beginning with ``below``.

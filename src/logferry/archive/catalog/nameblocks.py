@@ -145,6 +145,22 @@ def has_all(agent: str, path: str, literals: Sequence[str]) -> bool:
     return all(literal in text for literal in literals)
 
 
+def having_all(names: Sequence[Named], literals: Sequence[str]) -> list[Named]:
+    """Those of ``names`` with all of ``literals`` (folded) in ``agent/path``, in the same order.
+
+    All at once, as nearly every text is plain: folding name by name takes five times as long.
+    """
+    whole = folded("\n".join([f"{agent}/{path}" for agent, path, _ in names]))
+    texts = whole.split("\n")
+    if len(texts) != len(names):  # no name that is stored has a line end
+        return [name for name in names if has_all(name.agent, name.path, literals)]
+    longest, *others = sorted(literals, key=len, reverse=True)
+    if longest not in whole:
+        return []
+    found = [number for number, text in enumerate(texts) if longest in text]
+    return [names[number] for number in found if all(other in texts[number] for other in others)]
+
+
 def _unpacked(count: int, names: bytes) -> bytes:
     raw = _decompressed(names, _RAW_BYTES_MAX)
     if raw.count(b"\n", count * _ID_BYTES) != count - 1:

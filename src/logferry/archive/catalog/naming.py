@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, func, insert, select, tuple_
+from sqlalchemy import and_, bindparam, func, insert, select, tuple_
 from sqlalchemy.engine import Connection, Engine
 
 from logferry.archive.catalog import nameblocks
@@ -20,6 +20,7 @@ from logferry.archive.catalog.tables import files, name_blocks
 from logferry.archive.catalog.writer import Rows, Writer
 from logferry.limits import (
     CATALOG_PAGE_ROWS,
+    FIND_BLOCK_ROWS,
     FIND_SAMPLE_BLOCKS,
     FIND_WALK_ROWS_MAX,
     NAME_BLOCK_FILES,
@@ -61,6 +62,8 @@ class Naming:
         in_order = select(files.c.agent_id, files.c.path, files.c.id).order_by(files.c.agent_id, files.c.path)
         behind = tuple_(files.c.agent_id, files.c.path) > tuple_(bindparam("last_agent"), bindparam("last_path"))
         self._following = Prepared(in_order.where(behind).limit(bindparam("most")), dialect)
+        of_agent = and_(files.c.agent_id == bindparam("agent"), files.c.path > bindparam("last_path"))
+        self._of_agent = Prepared(in_order.where(of_agent).limit(bindparam("most")), dialect)
         self._lock = threading.Lock()
         self._known: list[tuple[int, int, int]] = []
         """(first id, last id, count) of the blocks whose bits are in ``_matrix``."""
@@ -95,6 +98,18 @@ class Naming:
             rows = self._following.all(cursor, last_agent=agent, last_path=path, most=CATALOG_PAGE_ROWS)
         return [Named(*row) for row in rows]
 
+    def of_agents(self, agents: Sequence[str], after: tuple[str, str]) -> Iterator[list[Named]]:
+        """Pages of all files of ``agents`` behind ``after`` (agent, path), in that order, as ``following`` has them."""
+        for agent in sorted(set(agents)):
+            last = after[1] if agent == after[0] else ""
+            while agent >= after[0]:
+                with self._readers.cursor() as cursor:
+                    rows = self._of_agent.all(cursor, agent=agent, last_path=last, most=CATALOG_PAGE_ROWS)
+                yield [Named(*row) for row in rows]
+                if len(rows) < CATALOG_PAGE_ROWS:
+                    break
+                last = rows[-1][1]
+
     def worth_walking(self, literals: Sequence[str], limit: int) -> int:
         """So many files may be gone through for ``limit`` with all of ``literals`` in their names; 0: few have them."""
         return self._retried(lambda: self._worth_walking(literals, limit))
@@ -109,8 +124,10 @@ class Naming:
         hits = sum(sum(1 for _ in self._in_block(known[row], literals, None)) for row in sample)
         # They lie in heaps: twenty times as many as if they were spread evenly.
         rows_needed = 20 * limit * looked_at // hits if hits else 0
-        few = 2 * hits < looked_at and rows_needed > FIND_WALK_ROWS_MAX
-        return 0 if few else min(rows_needed, FIND_WALK_ROWS_MAX)
+        if not hits or (2 * hits < looked_at and rows_needed > FIND_WALK_ROWS_MAX):
+            return 0
+        # Or more: as long as it costs no more than half of what reading all these blocks does.
+        return min(max(rows_needed, len(rows) * FIND_BLOCK_ROWS // 2), FIND_WALK_ROWS_MAX)
 
     def first(self, literals: Sequence[str], after: tuple[str, str] | None, count: int) -> list[Named]:
         """The first ``count`` files behind ``after`` (agent, path) with all of ``literals`` (folded) in their names.

@@ -350,8 +350,7 @@ def add_type(text: U8, length: int, h: np.uint64, slots: U64, table: I64, arena:
     number, start = state[TYPES], state[ARENA]
     place(number, h, slots)
     table[number, HASH], table[number, START], table[number, LENGTH] = np.int64(h), start, length
-    arena[start : start + length] = text[:length]
-    state[ARENA] = start + length
+    state[ARENA] = copy(text, 0, length, arena, start)
     state[TYPES] += 1
     return number
 

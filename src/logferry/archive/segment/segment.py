@@ -64,8 +64,8 @@ class Segment:
         Raises:
             Damaged: one of them is not whole, or they disagree.
         """
-        table, manifest_at, manifest_bytes = _seek_table(read_at, size, where)
-        manifest = unpack_manifest(read_at(manifest_at, manifest_bytes), where=where)
+        table, manifest_at, told = _seek_table(read_at, size, where)
+        manifest = unpack_manifest(told, where=where)
         if not _agree(table, manifest, manifest_at):
             raise Damaged(f"{where}: seek table and manifest disagree", where=where, hint=_REPAIR)
         return cls(read_at, size, manifest, table, where=where)
@@ -147,8 +147,11 @@ class Segment:
             yield Finding(number, at, f"{where}: its marker belongs elsewhere")
 
 
-def _seek_table(read_at: ReadAt, size: int, where: str) -> tuple[list[SeekEntry], int, int]:
-    """The seek table, and where the manifest lies before it (offset, bytes)."""
+def _seek_table(read_at: ReadAt, size: int, where: str) -> tuple[list[SeekEntry], int, bytes]:
+    """The seek table, and the manifest before it: where it begins, and its bytes.
+
+    Mostly both lie in the last bytes, which are read once: a disk or a bucket is asked once to open a segment.
+    """
     tail = read_at(max(0, size - _TAIL_BYTES), min(size, _TAIL_BYTES))
     length = seek_table_bytes(tail)
     if length is None or length > size or length > SEEK_ENTRIES_MAX * 12:
@@ -161,7 +164,10 @@ def _seek_table(read_at: ReadAt, size: int, where: str) -> tuple[list[SeekEntry]
     last = table[-1].compressed
     if last > MANIFEST_BYTES_MAX or last + length > size or table[-1].raw:
         raise Damaged(f"{where}: the seek table is damaged", where=where, hint=_REPAIR)
-    return table, size - length - last, last
+    start = size - length - last
+    if length + last <= len(tail):
+        return table, start, tail[len(tail) - length - last : len(tail) - length]
+    return table, start, read_at(start, last)
 
 
 def _agree(table: Sequence[SeekEntry], manifest: Manifest, manifest_at: int) -> bool:
