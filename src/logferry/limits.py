@@ -773,7 +773,7 @@ BUCKET_S_MAX = 60
 # Sealing -----------------------------------------------------------------------------------------------------------
 SEAL_LEVEL = 1
 """Level of the first sealing, which keeps pace with what arrives; a week later compaction makes it small
-(docs/adr/0016)."""
+(docs/adr/0017)."""
 SEAL_BATCH_FILES = 20_000
 """Generations in one segment at most, and rows looked at together."""
 SEAL_TAIL_BYTES_MAX = 16 * MIB
