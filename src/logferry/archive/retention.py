@@ -42,8 +42,10 @@ class Rule:
     keep_s: float
 
     def __str__(self) -> str:
-        days = self.keep_s / 86400
-        return f"{self.match} keep {f'{days:g}d' if days >= 1 else f'{self.keep_s:g}s'}"
+        for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
+            if self.keep_s >= seconds:
+                return f"{self.match} keep {self.keep_s / seconds:g}{unit}"
+        return f"{self.match} keep {self.keep_s:g}s"
 
 
 class Due(NamedTuple):
