@@ -101,6 +101,14 @@ def filled(url: str) -> None:
             {"segment_id": 2, "name": "Web-01/x.index", "bytes": 9, "version": 3, "built_ns": 7, "due_ns": None,
              "why": "é", "zone": "Europe/Berlin"}
         ],
+        "saved": [
+            {"id": 4, "user_id": 3, "name": "é", "address": "/search?q=%00", "shared": 1, "created_ns": 5,
+             "changed_ns": 6}
+        ],
+        "audit": [
+            {"id": 1, "time_ns": 2, "who": "Ann", "role": "admin", "via": "web", "address": "::1", "kind": "read",
+             "action": "file.read", "target": "web-01/ü\n", "detail": "", "request_id": "r", "hash": "00ff"}
+        ],
     }  # fmt: skip
     odd = {"agents": {"held_files": 4, "held_bytes": (1 << 63) - 1, "quota_files": None, "quota_bytes": 0}}
     with engine.begin() as connection:
