@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -478,3 +480,16 @@ def test_a_histogram_is_of_the_times_that_a_search_reads(damaged: Grown) -> None
     grown.clock.advance(500 * 86_400)
     grown.put(agent, "syslog", b"Feb 20 00:00:00 host app: tock\n", append=True)
     assert starts(with_index, tock) == starts(without, tock) != before
+
+
+def test_a_view_keeps_no_snapshot_from_being_let_go_of(grown: Grown) -> None:
+    """A large archive's is some hundred megabytes, and each commit makes another."""
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    for _ in service.run(SearchRequest("error", scope=Scope())):
+        pass
+    before = weakref.ref(service._equipment.snapshots._now)
+    grown.put("db", "another.log", b"error\n")
+    for _ in service.run(SearchRequest("agent:nobody error", scope=Scope())):
+        pass
+    gc.collect()
+    assert before() is None

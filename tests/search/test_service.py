@@ -304,6 +304,19 @@ def _data_dir(stored: Stored) -> Path:
         return Path(os.readlink(f"/proc/self/fd/{reader.fileno()}")).parents[2]
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("/$/", ["one", "abc"]), ("/z*$/", ["one", "abc"]), ("/c$/", ["abc"]), ("NOT /$/", []), ("NOT /^a/", ["one"])],
+)
+def test_an_empty_match_at_the_end_of_an_unfinished_line_is_one(stored: Stored, query: str, found: list[str]) -> None:
+    """Behind the end of a finished one there is no line."""
+    stored.put("web-01", "unfinished.log", b"one\nabc")
+    stored.put("web-01", "finished.log", b"one\nabc\n")
+    for path in ("unfinished.log", "finished.log"):
+        hits = stored.hits(f"file:{path} {query}")
+        assert sorted(hit.text for hit in hits) == sorted(found), path
+
+
 def test_a_file_level_term_decides_without_reading(stored: Stored) -> None:
     """What the catalog can rule out is not even counted."""
     stored.put("web", "f", b"x\n")

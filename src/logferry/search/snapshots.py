@@ -89,8 +89,9 @@ class Snapshots:
         self._renewing.start()
 
     def _renewed(self) -> None:
-        stamp, began_s = self._looking.stamp(), self._clock.monotonic_s()
+        began_s = self._clock.monotonic_s()
         try:
+            stamp = self._looking.stamp()
             found = self._read()
             with self._lock:
                 self._took_s = self._clock.monotonic_s() - began_s
@@ -98,7 +99,8 @@ class Snapshots:
                     # Whoever asks next reads once more what is not sealed: it may have grown meanwhile.
                     self._now, self._version, self._is_exact, self._full_s = found, None, False, began_s
         except LogferryError:  # whoever asks next meets it, too, and is told
-            return
+            with self._lock:
+                self._full_s = began_s  # not again at once
 
     # Memory ----------------------------------------------------------------------------------------------------------
 

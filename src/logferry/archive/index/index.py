@@ -200,8 +200,8 @@ class SegmentIndex:
         marks = np.zeros((NOTED_ALL + 7) // 8 * 8, np.bool_)
         marks[self._gram_ids] = True
         marks[: len(self.dictionary.grams)] |= self.dictionary.grams
-        if self._rare_words is not None:
-            marks[: len(self._rare_words.grams)] |= self._rare_words.grams
+        if (rare := self._rare_words) is not None:
+            marks[: len(rare.grams)] |= rare.grams
         return np.packbits(marks, bitorder="little")
 
     def _types_matching(self, pattern: bytes, exact_case: bool, starts_word: bool, ends_word: bool) -> I64:
@@ -245,13 +245,14 @@ class SegmentIndex:
 
     def _holding_rare(self, word: Word) -> Mask | None:
         """The same, where the word may be a static one, of which the names alone are noted."""
-        assert self._rare_words is not None
+        rare = self._rare_words
+        assert rare is not None
         if len(word.text) < POSTED_BYTES_MIN:
             return None
         found = self._holding(word)
         if word.is_whole or word.has_digit:
             return found
-        names = self._rare_words.holding(word)
+        names = rare.holding(word)
         if names is None or found is None:
             return None
         found |= self._posting(word.text)
@@ -259,12 +260,17 @@ class SegmentIndex:
             found |= self._posting(name)
         return found
 
-    @cached_property
+    @property
     def _rare_words(self) -> RareWords | None:
         """The static words of rare lines by name; None where there are none, or they are noted as variables are."""
+
+        def load() -> RareWords:
+            where = f"{self._blocks.where} rare words"
+            return RareWords(self._blocks.read(Kind.RARE_WORDS, 0), self._key, where=where)
+
         if not self._blocks.has(Kind.RARE_WORDS, 0):
             return None
-        return RareWords(self._blocks.read(Kind.RARE_WORDS, 0), self._key, where=f"{self._blocks.where} rare words")
+        return self._cache.get((self._own, Kind.RARE_WORDS), load)
 
     def _with_longer(self, length: int, digits: bool) -> Mask:
         """The granules with words of more than ``length`` bytes that can hold such text."""

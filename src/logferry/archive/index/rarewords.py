@@ -100,6 +100,11 @@ class RareWords:
         self._dictionary = Dictionary(np.frombuffer(b"".join(words) + bytes(16), np.uint8), starts, key)
 
     @property
+    def nbytes(self) -> int:
+        """The memory that they take."""
+        return self._dictionary.nbytes
+
+    @property
     def grams(self) -> npt.NDArray[np.bool_]:
         """Which trigrams occur inside of them."""
         return self._dictionary.grams

@@ -108,8 +108,10 @@ class Answer:
             yes = np.zeros(len(self._states) + 1, np.int64)
             np.cumsum(self._states == YES, out=yes[1:])
             counts = yes[starts[1:]] - yes[starts[:-1]]
-            self._sure_types = counts > 0
-            self._is_mixed = bool((self._sure_types & (counts < np.diff(starts))).any())
+            found = counts > 0
+            # Searches share answers: whoever sees the types must see whether they are mixed, too.
+            self._is_mixed = bool((found & (counts < np.diff(starts))).any())
+            self._sure_types = found
         return None if self._is_mixed else self._sure_types
 
     def of_types(self, granule: int) -> U8:

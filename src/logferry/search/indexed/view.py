@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import cached_property
 
 import numpy as np
@@ -52,7 +53,8 @@ class View:
         """Begins the names of our answers."""
         self.trusted: dict[int, tuple[int, bool]] = {}
         """By generation, as of its last change: whether the times of the index are those of its text."""
-        self._ranks: tuple[Snapshot, I64, bool] | None = None
+        self._ranks: tuple[weakref.ref[Snapshot], I64, bool] | None = None
+        """Of the snapshot asked for last, which this keeps from nobody who wants to let go of it."""
         self.bytes = int(runs.at[-1])
         """Of content."""
 
@@ -76,11 +78,11 @@ class View:
         """The rank of each run's generation, -1 where there is none."""
         return self._ranks_now(snapshot)[1]
 
-    def _ranks_now(self, snapshot: Snapshot) -> tuple[Snapshot, I64, bool]:
+    def _ranks_now(self, snapshot: Snapshot) -> tuple[weakref.ref[Snapshot], I64, bool]:
         found = self._ranks
-        if found is None or found[0] is not snapshot:
+        if found is None or found[0]() is not snapshot:
             ranks = snapshot.ranks(self.generation)
-            found = self._ranks = (snapshot, ranks, bool((ranks >= 0).all()))
+            found = self._ranks = (weakref.ref(snapshot), ranks, bool((ranks >= 0).all()))
         return found
 
     def content(self, run: int) -> bytes:

@@ -146,7 +146,8 @@ class RegexTerm(_Term):
             end = len(data) if end < 0 else end
             found = self._program.search(data, at, end)[0]
             if found >= 0:
-                return found if found < len(data) else -1  # an empty match behind the last line is none
+                is_behind = found == len(data) and data[-1:] == b"\n"  # an empty match behind the last line is none
+                return -1 if is_behind else found
             self._block.check()
             at = end + 1
         return -1

@@ -158,7 +158,7 @@ class _Pattern:
             end = size if end < 0 else end
             while at <= end:
                 place = search(data, at, end)[0]
-                if place < 0 or place == size:  # an empty match behind the last line is none
+                if place < 0 or (place == size and data[-1:] == b"\n"):  # one behind the last line is none
                     break
                 found.append(place)
                 newline = data.find(b"\n", place)
