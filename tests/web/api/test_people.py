@@ -195,9 +195,9 @@ def test_the_audit_says_who_read_searched_and_downloaded(own: Served) -> None:
     reader.post("/api/v1/searches", json={"q": "error -x"})
     other = own.put("web-02", "srv/secret.log", b"secret\n")
     for number in (fid, other):
-        taken = {"params": {"fid": number}, "headers": {"Range": "bytes=0-"}}
-        assert reader.get("/api/v1/archive.zip", **taken).status_code == 200
-        assert reader.get("/api/v1/export", **taken).status_code == 200
+        for route in ("archive.zip", "export"):
+            answer = reader.get(f"/api/v1/{route}", params={"fid": number}, headers={"Range": "bytes=0-"})
+            assert answer.status_code == 200
     reader.post("/api/v1/archive.tar", json={"places": [{"agent": "web-02", "path": "var"}]})
     reader.get("/api/v1/files/999999/raw")
     reader.get("/api/v1/users")
