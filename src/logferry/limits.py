@@ -570,6 +570,8 @@ AUDIT_ROWS_MAX = 5_000_000
 AUDIT_PAGE_ROWS = 1_000
 AUDIT_TEXT_CHARS_MAX = 2_000
 """Of the text of one field: a query may be longer, and its beginning tells which it was."""
+AUDIT_LIST_MAX = 20
+"""Of a list (files taken out, rules of a scope); a digest binds the rest, so that it can be shown which they were."""
 AUDIT_AGAIN_S = 600.0
 """Reading on in a file is one entry in so long; every scroll of the viewer would be one otherwise."""
 AUDIT_KNOWN_MAX = 20_000

@@ -175,3 +175,10 @@ def test_holds_are_made_shown_and_ended(logferry: Logferry) -> None:
     assert logferry("hold", "remove", "1")[0] == 0
     assert logferry("hold", "remove", "1")[0] == 1
     assert len(logferry("retention", "preview", "--json")[1].splitlines()) == 2
+    assert logferry("retention", "run")[0] == 0
+    noted = [json.loads(line) for line in logferry("audit", "list", "--json")[1].splitlines()]
+    assert [(row["action"], row["via"]) for row in noted] == [
+        ("retention.run", "command line"), ("hold.end", "command line"), ("hold.add", "command line"),
+    ]  # fmt: skip
+    assert noted[1]["target"] == "web-*/var/log/a.log"
+    assert noted[0]["detail"]["generations"] == 2

@@ -127,6 +127,68 @@ def test_old_entries_go_and_the_rest_holds(audit: Audit, catalog: Catalog, clock
     assert audit.verify().problem == ""
 
 
+def test_a_wrong_clock_takes_no_other_entries_with_it(audit: Audit, catalog: Catalog, clock: ManualClock) -> None:
+    """An entry that seems to be of long ago goes when those before it go, not before."""
+    filled(audit, 3)
+    catalog.auditing.add(
+        time_ns=1, who="", role="", via="", address="", kind="change", action="odd", target="", detail="{}",
+        request_id="",
+    )  # fmt: skip
+    filled(audit, 2)
+    assert audit.forget_old(50) == 0
+    assert audit.verify().entries == 6
+    clock.advance(100)
+    filled(audit, 1)
+    assert audit.forget_old(50) == 6
+    assert audit.verify().problem == ""
+
+
+def test_many_old_entries_go_piece_by_piece(
+    audit: Audit, catalog: Catalog, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece with its entry in the same transaction: whoever verifies between two of them finds no gap."""
+    for module in ("logferry.archive.catalog.auditing", "logferry.server.audit"):
+        monkeypatch.setattr(f"{module}.AUDIT_PAGE_ROWS", 4)
+    filled(audit, 10)
+    clock.advance(100)
+    filled(audit, 1)
+    first = catalog.auditing.forget(
+        before_ns=clock.now_ns() - 50, rows_max=1000,
+        told=lambda count, through: {
+            "time_ns": clock.now_ns(), "who": "", "role": "", "via": "", "address": "", "kind": "audit",
+            "action": "audit.forget", "target": str(through), "detail": str(count), "request_id": "",
+        },
+    )  # fmt: skip
+    assert first is not None
+    assert (first.id, first.detail, first.target) == (12, "4", str(catalog.auditing.anchor()))
+    assert audit.forget_old(50) == 6
+    check = audit.verify()
+    assert (check.entries, check.problem, check.start.id) == (4, "", 10)
+
+
+def test_entries_that_go_while_the_chain_is_read_are_no_gap(
+    audit: Audit, catalog: Catalog, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read again from where it begins then; entries that are really missing show all the same."""
+    filled(audit, 5)
+    clock.advance(100)
+    filled(audit, 5)
+    real = catalog.auditing.anchor
+    asked = []
+
+    def anchor() -> AuditHead:
+        found = real()
+        asked.append(found)
+        if len(asked) == 1:
+            assert audit.forget_old(50) == 5
+        return found
+
+    monkeypatch.setattr(catalog.auditing, "anchor", anchor)
+    check = audit.verify()
+    assert (check.entries, check.problem, check.start.id) == (6, "", 5)
+    assert len(asked) > 1
+
+
 def test_reading_on_is_one_entry(audit: Audit, catalog: Catalog, clock: ManualClock) -> None:
     """For each person and file, until some time has passed; downloads are all told."""
     for who in ("ann", "bob"):
@@ -189,6 +251,52 @@ def test_many_writers_make_one_chain(audit: Audit, catalog: Catalog, tmp_path: P
             thread.join()
     check = audit.verify()
     assert (check.entries, check.problem) == (160, "")
+
+
+def test_an_action_is_made_harmless_like_all_else(audit: Audit) -> None:
+    """Part of it may be what somebody asked for."""
+    record = audit.note(Deed("change", "PATCH /\u202e\x00" + "x" * 10**4))
+    assert record is not None
+    assert record.action.startswith("PATCH /<U+202E>")
+    assert len(record.action) <= AUDIT_TEXT_CHARS_MAX
+
+
+def test_what_is_cut_off_is_bound_by_a_digest(audit: Audit) -> None:
+    """Of texts and of lists: two that begin alike are told apart."""
+    details = []
+    for last in ("a", "b"):
+        record = audit.note(Deed("search", "x", "q" * 3000 + last, detail={"of": ["same"] * 30 + [last]}))
+        assert record is not None
+        assert len(record.target) == AUDIT_TEXT_CHARS_MAX
+        details.append((record.target, record.detail))
+    assert details[0][0] != details[1][0]
+    assert details[0][1] != details[1][1]
+
+
+def test_two_threads_do_not_both_tell_what_is_missing(
+    audit: Audit, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long writing takes, the number is told once."""
+    real = catalog.auditing.add
+
+    def full(**_values: object) -> object:
+        raise Full("no room left for the catalog")
+
+    monkeypatch.setattr(catalog.auditing, "add", full)
+    filled(audit, 3)
+    others = [threading.Thread(target=filled, args=(audit, 1))]
+
+    def slow(**values: object) -> object:
+        if values["action"] == "audit.gap" and others:
+            other = others.pop()
+            other.start()
+            other.join()
+        return real(**values)
+
+    monkeypatch.setattr(catalog.auditing, "add", slow)
+    filled(audit, 1)
+    gaps = catalog.auditing.page(AuditFilter(text="audit.gap"), limit=9)
+    assert [json.loads(gap.detail)["missing"] for gap in gaps] == [3]
 
 
 def test_what_could_not_be_written_is_told_afterwards(

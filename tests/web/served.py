@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from logferry.archive.catalog import Catalog
+from logferry.archive.records import AuditRecord
+from logferry.server.audit import AuditFilter
 from logferry.server.config import ArchiveConfig, SearchConfig, ServerConfig, WebConfig
 from logferry.server.runfiles import part_file, read_json
 from logferry.web.app import create_app
@@ -99,6 +103,13 @@ def served(folder: Path, *, root_path: str = "", search_s: float = 60.0, admin: 
             server.should_exit = True
             thread.join(10)
             assert not thread.is_alive()
+        assert not unnamed_changes(context.catalog)
+
+
+def unnamed_changes(catalog: Catalog) -> list[AuditRecord]:
+    """Changes that were made and of which the audit has no name but the route: their route forgot to note them."""
+    changes = catalog.auditing.each(AuditFilter(kind="change"))
+    return [row for row in changes if " /" in row.action and "refused" not in json.loads(row.detail)]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:

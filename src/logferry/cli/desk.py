@@ -30,18 +30,23 @@ class Desk:
     audit: Audit
 
     def note(self, action: str, target: str = "", **detail: Any) -> None:
-        """What was just done, for the audit: whoever works here is known by the name that this machine has for them."""
-        import getpass
+        """What was just done, for the audit."""
+        note_here(self.audit, action, target, **detail)
 
-        from logferry.server.audit import Deed
-        from logferry.server.people import LOCAL_USER
 
-        try:
-            account = getpass.getuser()
-        except (OSError, KeyError):  # a number without a name
-            account = ""
-        told = {"account": account, **detail}
-        self.audit.note(Deed("change", action, target, LOCAL_USER, "admin", "command line", detail=told))
+def note_here(audit: Audit, action: str, target: str = "", **detail: Any) -> None:
+    """What was just done, for the audit: whoever works here is known by the name that this machine has for them."""
+    import getpass
+
+    from logferry.server.audit import Deed
+    from logferry.server.people import LOCAL_USER
+
+    try:
+        account = getpass.getuser()
+    except (OSError, KeyError):  # a number without a name
+        account = ""
+    told = {"account": account, **detail}
+    audit.note(Deed("change", action, target, LOCAL_USER, "admin", "command line", detail=told))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ def add(file: str | None, glob: str, reason: str) -> int:
     """Keep everything that GLOB takes in, over agent/path: * within a name, ** across; a bare agent is all of it."""
     with premises(file) as place:
         made = place.catalog.retaining.add_hold(glob, reason)
+        place.note("hold.add", made.glob, hold=made.id, reason=made.reason)
     text.note(f"hold {made.id}: nothing that {glob} takes in is deleted")
     return failures.OK
 
@@ -48,6 +49,7 @@ def show(file: str | None, as_json: bool) -> int:
 def remove(file: str | None, number: int) -> int:
     """End hold NUMBER; what it kept may go with the next run."""
     with premises(file) as place:
-        place.catalog.retaining.remove_hold(number)
+        ended = place.catalog.retaining.remove_hold(number)
+        place.note("hold.end", ended.glob, hold=ended.id, reason=ended.reason)
     text.note(f"hold {number} has ended")
     return failures.OK

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from logferry.cli.desk import note_here
 from logferry.cli.environment import for_server
 from logferry.cli.serve import need_server
 
@@ -29,6 +30,12 @@ class Premises:
     config: ServerConfig
     catalog: Catalog
     archive: Archive
+
+    def note(self, action: str, target: str = "", **detail: Any) -> None:
+        """What was just done, for the audit."""
+        from logferry.server.audit import Audit
+
+        note_here(Audit(self.catalog), action, target, **detail)
 
 
 @contextmanager

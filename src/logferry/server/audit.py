@@ -7,10 +7,11 @@ database) is a line of the log with all of it, and the next one that can be writ
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,7 +22,15 @@ from logferry.archive.catalog.auditing import AuditCheck, AuditFilter, AuditHead
 from logferry.archive.records import AuditRecord
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import LogferryError
-from logferry.limits import AUDIT_AGAIN_S, AUDIT_KEEP_S, AUDIT_KNOWN_MAX, AUDIT_ROWS_MAX, AUDIT_TEXT_CHARS_MAX
+from logferry.limits import (
+    AUDIT_AGAIN_S,
+    AUDIT_KEEP_S,
+    AUDIT_KNOWN_MAX,
+    AUDIT_LIST_MAX,
+    AUDIT_PAGE_ROWS,
+    AUDIT_ROWS_MAX,
+    AUDIT_TEXT_CHARS_MAX,
+)
 from logferry.names import shown
 
 __all__ = ["KINDS", "Audit", "AuditCheck", "AuditFilter", "AuditHead", "Deed", "Kind", "parse_head"]
@@ -93,14 +102,19 @@ class Audit:
         return is_known
 
     def _tell_missed(self) -> None:
-        with self._lock:
-            missed = self._missed
+        with self._lock:  # taken, so that no other thread tells the same ones
+            missed, self._missed = self._missed, 0
         if not missed:
             return
         told = Deed("audit", "audit.gap", detail={"missing": missed, "why": "they could not be written; see the log"})
-        self._rows.add(**_fields(told, self._clock.now_ns()))
-        with self._lock:
-            self._missed -= missed
+        is_told = False
+        try:
+            self._rows.add(**_fields(told, self._clock.now_ns()))
+            is_told = True
+        finally:
+            if not is_told:
+                with self._lock:
+                    self._missed += missed
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -111,13 +125,19 @@ class Audit:
     def forget_old(self, keep_s: float = AUDIT_KEEP_S, *, rows_max: int = AUDIT_ROWS_MAX) -> int:
         """Let entries go that are too old or too many, and note it; how many went."""
         before_ns = self._clock.now_ns() - int(keep_s * 1e9)
-        count = 0
-        while gone := self._rows.forget(before_ns=before_ns, rows_max=rows_max):
-            count += gone
-        if count:
-            through = str(self._rows.anchor())
-            self.note(Deed("audit", "audit.forget", detail={"entries": count, "through": through}))
-        return count
+        total = 0
+
+        def told(count: int, through: AuditHead) -> dict[str, Any]:
+            detail = {"entries": count, "through": str(through)}
+            return _fields(Deed("audit", "audit.forget", detail=detail), self._clock.now_ns())
+
+        while record := self._rows.forget(before_ns=before_ns, rows_max=rows_max, told=told):
+            log.info("audit", id=record.id, hash=record.hash, who="", action=record.action, on=record.detail)
+            count = int(json.loads(record.detail)["entries"])
+            total += count
+            if count < AUDIT_PAGE_ROWS:  # else its own entry would be one too many
+                break
+        return total
 
 
 def _fields(deed: Deed, now_ns: int) -> dict[str, Any]:
@@ -129,7 +149,7 @@ def _fields(deed: Deed, now_ns: int) -> dict[str, Any]:
         "via": deed.via,
         "address": _text(deed.address),
         "kind": deed.kind,
-        "action": deed.action,
+        "action": _text(deed.action),
         "target": _text(deed.target),
         # Nothing but ASCII: a lone surrogate of a name must not keep the entry out of the catalog.
         "detail": json.dumps(detail, ensure_ascii=True, sort_keys=True),
@@ -138,12 +158,26 @@ def _fields(deed: Deed, now_ns: int) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    return shown(text[:AUDIT_TEXT_CHARS_MAX])[:AUDIT_TEXT_CHARS_MAX]
+    """Harmless, and short: what was cut off is bound by the SHA-256 of the whole."""
+    told = shown(text[:AUDIT_TEXT_CHARS_MAX])
+    if len(text) <= AUDIT_TEXT_CHARS_MAX and len(told) <= AUDIT_TEXT_CHARS_MAX:
+        return told
+    rest = f"… sha256 {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return told[: AUDIT_TEXT_CHARS_MAX - len(rest)] + rest
 
 
 def _short(value: Any) -> Any:
     if isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (list, tuple)):
-        return [_text(str(one)) for one in value[:20]]
+        texts = [str(one) for one in value]
+        told = [_text(one) for one in texts[:AUDIT_LIST_MAX]]
+        if len(texts) > AUDIT_LIST_MAX:
+            told.append(f"… {len(texts)} in all, sha256 {list_digest(texts)}")
+        return told
     return _text(str(value))
+
+
+def list_digest(texts: Sequence[str]) -> str:
+    """What binds a list of which an entry has the beginning: SHA-256 of it as a JSON array of ASCII. Pure."""
+    return hashlib.sha256(json.dumps(list(texts), separators=(",", ":")).encode("ascii")).hexdigest()

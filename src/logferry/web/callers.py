@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import structlog
+from starlette.requests import Request
 
 from logferry.errors import BadName, NotFound
 from logferry.ftp import SessionInfo
@@ -12,7 +13,9 @@ from logferry.names import folded
 from logferry.server.ingest import archive_path
 from logferry.server.people import Identity
 from logferry.server.porter import connections, end_connection
+from logferry.web.auth import context_of
 from logferry.web.context import WebContext
+from logferry.web.trail import note
 
 log = structlog.get_logger("logferry.web")
 
@@ -44,13 +47,14 @@ def _caller(session: SessionInfo, agents: dict[str, str]) -> Caller:
     return Caller(session, agent, path)
 
 
-def end_caller(context: WebContext, who: Identity, session_id: int) -> None:
+def end_caller(request: Request, who: Identity, session_id: int) -> None:
     """End a connection: its client gets 421, a transfer under way is cut and resumes later.
 
     Raises:
         NotFound: there is no such connection any more.
         Later: the FTP part does not answer.
     """
-    if not end_connection(context.config.data_dir, session_id):
+    if not end_connection(context_of(request).config.data_dir, session_id):
         raise NotFound(f"there is no FTP connection {session_id} any more", hint="the list shows those there are")
     log.info("an FTP connection was ended", by=who.name, session=session_id)
+    note(request, action="connection.end", target=f"FTP connection {session_id}")

@@ -22,7 +22,7 @@ from logferry.web.auth import client_address, context_of, refuse_cross_site, ses
 from logferry.web.context import WebContext
 from logferry.web.metrics import SIGN_INS
 from logferry.web.throttle import SignInThrottle
-from logferry.web.trail import note
+from logferry.web.trail import HALF_IN, note
 
 _checks = threading.BoundedSemaphore(PASSWORD_CHECKS_AT_ONCE)
 _CHECK_WAIT_S = 5.0
@@ -79,10 +79,16 @@ def sign_in(
     row = check_password(request, context, throttle, name, password)
     if row.totp:
         if not code:
-            note(request, skip=True)
+            note_password_right(request, row)
             raise SecondFactorNeeded("this takes a code of your app as well", hint="send it as code")
+        note(request, proven=row.name)
         _check_code(request, context, row, code)
     return begun(request, context, row)
+
+
+def note_password_right(request: Request, row: UserRecord) -> None:
+    """A right password, and no code yet: that alone is worth an entry, for whoever it belongs to may not be there."""
+    note(request, action=HALF_IN, proven=row.name, second_factor="asked for")
 
 
 def check_password(
@@ -109,7 +115,7 @@ def sign_in_with_code(request: Request, context: WebContext, waiting: str, code:
     row = next((row for row in context.people.all() if row.id == user_id and row.enabled and row.totp), None)
     if row is None:
         raise NotSignedIn("the sign-in is over", hint="begin again with your password")
-    note(request, target=row.name)
+    note(request, target=row.name, proven=row.name)
     context.people.second.spend_try(found)
     _check_code(request, context, row, code)
     return begun(request, context, row)

@@ -64,7 +64,9 @@ class Taking:
         self._sight = Sight.of(context, who)
         self._places = _outermost(picks.places)
         self._within = frozenset(self._places)
-        self._singles = [file for file in map(self._sight.file, picks.fids) if not self._covered(file)]
+        self.picked = [self._sight.file(fid) for fid in picks.fids]
+        """The single files, also those that lie in one of the places."""
+        self._singles = [file for file in self.picked if not self._covered(file)]
         for agent, path in self._places:
             if next(self._sight.below(agent, path), None) is None:
                 raise NotFound(f"there is nothing at {agent}:/{path}", hint="the folder above shows what there is")

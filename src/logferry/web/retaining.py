@@ -12,14 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
+from starlette.requests import Request
 
+from logferry.archive.catalog.retaining import HoldRecord
 from logferry.archive.retention import Due, Retention, Rule
-from logferry.clock import Clock
+from logferry.clock import Clock, rfc3339
 from logferry.globs import whole
 from logferry.limits import RETENTION_JUDGED_FILES_MAX, RETENTION_PREVIEW_S_MAX, RETENTION_RUN_S_MAX, RETENTION_SAMPLE
 from logferry.server.people import Identity
 from logferry.server.scope import Scope
+from logferry.web.auth import context_of
 from logferry.web.context import WebContext
+from logferry.web.trail import note
 
 log = structlog.get_logger("logferry.web")
 _ALL = frozenset({"**", "*/**", "**/**", "*/*/**", "**/*"})
@@ -89,13 +93,14 @@ def preview(context: WebContext, at_ns: int | None = None) -> Outcome:
     return outcome
 
 
-def run(context: WebContext, who: Identity, at_ns: int | None = None) -> Outcome:
+def run(request: Request, who: Identity, at_ns: int | None = None) -> Outcome:
     """Delete what was due at that moment (None: now), as far as that is done in time; the rest goes with later runs.
 
     Raises:
         Busy: a backup is being taken.
         Refused: the moment is in the future.
     """
+    context = context_of(request)
     outcome = Outcome(_whole_ms(context, at_ns))
     try:
         _gather(outcome, retention_of(context).run(outcome.at_ns), context.clock, RETENTION_RUN_S_MAX)
@@ -104,7 +109,26 @@ def run(context: WebContext, who: Identity, at_ns: int | None = None) -> Outcome
             "retention was run", by=who.name, generations=outcome.total.generations, bytes=outcome.total.bytes,
             complete=outcome.complete,
         )  # fmt: skip
+        note(
+            request, action="retention.run", target=rfc3339(outcome.at_ns), generations=outcome.total.generations,
+            bytes=outcome.total.bytes, complete=outcome.complete,
+        )  # fmt: skip
     return outcome
+
+
+def hold(request: Request, who: Identity, glob: str, reason: str) -> HoldRecord:
+    """From now on retention deletes nothing that the glob takes in. Raises Refused."""
+    made = context_of(request).catalog.retaining.add_hold(glob.strip(), reason.strip())
+    log.info("a hold was set", by=who.name, hold=made.id, glob=made.glob, reason=made.reason)
+    note(request, action="hold.add", target=made.glob, hold=made.id, reason=made.reason)
+    return made
+
+
+def end_hold(request: Request, who: Identity, hold_id: int) -> None:
+    """The hold ends; what it kept may go with the next run. Raises NotFound."""
+    ended = context_of(request).catalog.retaining.remove_hold(hold_id)
+    log.info("a hold has ended", by=who.name, hold=ended.id, glob=ended.glob)
+    note(request, action="hold.end", target=ended.glob, hold=ended.id, reason=ended.reason)
 
 
 def _whole_ms(context: WebContext, at_ns: int | None) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
+from starlette.requests import Request
 
 from logferry.archive.catalog.saving import SavedRecord
 from logferry.errors import NotPermitted, Refused
 from logferry.limits import SAVED_ADDRESS_CHARS_MAX, SAVED_NAME_CHARS_MAX
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
+from logferry.web.trail import note
 
 log = structlog.get_logger("logferry.web")
 KINDS = {"/search": "search", "/files": "files", "/tail": "tail", "/view": "file", "/browse": "folder"}
@@ -105,13 +107,22 @@ def change(
     return context.catalog.saved.get(saved_id, who.user_id)
 
 
-def remove(context: WebContext, who: Identity, saved_id: int) -> None:
-    """Remove one's own, or for operators what others share. Raises NotFound, NotPermitted."""
+def remove(context: WebContext, who: Identity, saved_id: int) -> SavedRecord:
+    """Remove one's own, or for operators what others share; what it was. Raises NotFound, NotPermitted."""
     found = context.catalog.saved.get(saved_id, who.user_id)
     if found.user_id != who.user_id:
         who.require("operator")
         log.info("a shared search was removed", by=who.name, owner=found.owner, name=found.name)
     context.catalog.saved.remove(saved_id)
+    return found
+
+
+def note_saved(request: Request, did: str, row: SavedRecord) -> None:
+    """A saved page was added, changed or removed."""
+    note(
+        request, action=f"saved.{did}", target=row.name, saved=row.id, owner=row.owner, address=row.address,
+        shared=row.shared,
+    )  # fmt: skip
 
 
 def _may_share(who: Identity) -> None:

@@ -3,12 +3,16 @@ search before its end does).
 
 One rule for all routes, so that none is forgotten: a request that may change something is a change unless ``DEEDS``
 says what else it is, a request that reads is noted if ``DEEDS`` names it. Routes that know more than their address
-tells (which file, which query) add it with ``note``. A deed that was refused as not permitted is noted too.
+tells (which file, which query) add it with ``note``. A deed that was refused as not permitted is noted too, and so is
+a change that was made before its answer failed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +27,8 @@ from logferry.server.people import Identity
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/api/v1"
 _NOTE = "audit"
+HALF_IN = "session.password"
+"""The action of who has shown the right password and not yet the code that it takes as well."""
 _QUERY_NOTED = frozenset({"q", "agent", "path", "f", "fid", "from", "to", "case", "format", "kind", "who", "user"})
 """Parameters of an address that say what was asked for; none of them is a secret."""
 
@@ -72,32 +78,49 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
 _KNOWN = [(method, compile_path(path)[0], rule) for (method, path), rule in DEEDS.items()]
 
 
-def rule_of(method: str, path: str) -> Rule | None:
-    """What a request is for the audit, by its path below the root of the program; None: it is not noted."""
+def rule_of(method: str, path: str, template: str = "") -> Rule | None:
+    """What a request is for the audit, by its path below the root of the program; None: it is not noted.
+
+    ``template``: the path as the route has it; whoever asks cannot choose it, so a change without a name has it.
+    """
     for known, pattern, rule in _KNOWN:
         if known == method and pattern.match(path):
             return rule
     if method in _SAFE:
         return None
-    return Rule("change", f"{method} {path.removeprefix(_API)}")
+    return Rule("change", f"{method} {(template or path).removeprefix(_API)}")
 
 
 def note(
-    request: Request, *, action: str = "", target: str = "", who: str = "", skip: bool = False, **detail: Any
+    request: Request,
+    *,
+    action: str = "",
+    target: str = "",
+    who: str = "",
+    proven: str = "",
+    skip: bool = False,
+    **detail: Any,
 ) -> None:
     """What a route knows of its deed: on what, and anything worth telling. Never a secret.
 
     Args:
         action: what it is called, for changes: ``user.add``.
         who: for requests that come from nobody yet.
+        proven: whose right password came with it: a refusal after that is one of theirs, not one of the address.
         skip: it turned out to be no deed.
     """
     told = request.scope.setdefault("state", {}).setdefault(_NOTE, {"detail": {}})
     told["skip"] = skip
     told["detail"].update(detail)
-    for name, value in (("action", action), ("target", target), ("who", who)):
+    for name, value in (("action", action), ("target", target), ("who", who), ("proven", proven)):
         if value:
             told[name] = value
+
+
+def note_agent_change(request: Request, agent: str, values: Mapping[str, object]) -> None:
+    """Quotas or zone of an agent were set; None is the settings' value, which the entry says, too."""
+    told: dict[str, Any] = {name: "default" if value is None else value for name, value in values.items()}
+    note(request, action="agent.change", target=agent, **told)
 
 
 class AuditTrail:
@@ -113,10 +136,12 @@ class AuditTrail:
             return
 
         writing: asyncio.Task[object] | None = None
+        has_begun = False
 
         async def noted(message: Message) -> None:
-            nonlocal writing
+            nonlocal writing, has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 deed = _deed(scope, message["status"])
                 if deed is not None and deed.kind == "search":
                     # Hits are streamed as they are found, and shall not wait for a disk; the end of them does.
@@ -129,34 +154,55 @@ class AuditTrail:
 
         try:
             await self._app(scope, receive, noted)
+        except Exception:
+            # A bug: it is answered further out, and what was changed before it has been changed.
+            deed = None if has_begun else _deed(scope, 500)
+            if deed is not None:
+                await run_in_threadpool(self._audit.note, deed)
+            raise
         finally:
             if writing is not None:
                 await asyncio.shield(writing)
 
 
 def _deed(scope: Scope, status: int) -> Deed | None:
-    method = scope["method"]
-    rule = rule_of(method, _path(scope))
+    method, path = scope["method"], _path(scope)
+    template = _template(scope, path)
+    rule = rule_of(method, path, template)
     state = scope.get("state", {})
     told: dict[str, Any] = state.get(_NOTE, {"detail": {}})
-    is_refused = status in (401, 403)
-    if rule is None or told.get("skip") or status == 304 or (status >= 400 and not is_refused):
+    if rule is None or told.get("skip") or status == 304:
+        return None
+    action = told.get("action") or rule.action
+    is_let_in = action == HALF_IN
+    is_refused = status in (401, 403) and not is_let_in
+    # A change that has its name has been made, whatever became of the answer.
+    has_failed = status >= 400 and not is_refused and not is_let_in
+    if has_failed and not (rule.kind == "change" and told.get("action")):
         return None
     who: Identity | None = state.get("identity")
     if who is None and is_refused and rule.kind != "sign-in":
         return None  # a stranger at the door has done nothing
     request = Request(scope)
-    detail = {k: v for k, v in request.query_params.items() if k in _QUERY_NOTED} | told["detail"]
-    target = told.get("target") or "/".join(str(v) for v in scope.get("path_params", {}).values())
+    asked = request.query_params
+    detail: dict[str, Any] = {k: asked[k] if len(asked.getlist(k)) == 1 else asked.getlist(k) for k in asked}
+    detail = {k: v for k, v in detail.items() if k in _QUERY_NOTED} | told["detail"]
+    target = told.get("target") or "/".join(str(v) for v in (scope.get("path_params") or {}).values())
     if rule.kind == "search":
         target = target or str(detail.pop("q", "")) or "every line"
-    if is_refused:
-        detail["refused"] = status
-    is_part = "range" in request.headers and rule.kind == "download"
+    if is_refused or has_failed:
+        detail["refused" if is_refused else "failed"] = status
     address = request.client.host if request.client else ""
+    if is_let_in or (is_refused and rule.kind == "sign-in"):
+        # Guesses are one for each address, and for each person once the password was right: nobody fills the audit.
+        again = f"refused {told.get('proven', '')} {address}"
+    elif is_refused:
+        again = f"refused {method} {template}"
+    else:
+        again = _again(rule, target, detail, status)
     return Deed(
         kind=rule.kind,
-        action=told.get("action") or rule.action,
+        action=action,
         target=target,
         who=who.name if who else told.get("who", ""),
         role=who.role if who else "",
@@ -164,18 +210,18 @@ def _deed(scope: Scope, status: int) -> Deed | None:
         address=address,
         request_id=str(state.get("request_id", "")),
         detail=detail,
-        again=_again(rule, target, detail, address, is_part=is_part, is_refused=is_refused),
+        again=again,
     )
 
 
-def _again(rule: Rule, target: str, detail: dict[str, Any], address: str, *, is_part: bool, is_refused: bool) -> str:
-    """Under what a deed is known. Guesses of a password are one for each address: they must not fill the audit."""
-    if rule.kind == "sign-in" and is_refused:
-        return f"refused {address}"
-    if rule.kind == "search":
-        return f"{target} {sorted(detail.items())}" if rule.once else ""
-    if rule.once or is_part:
-        return f"{target} {detail.get('gen', '')}"
+def _again(rule: Rule, target: str, detail: dict[str, Any], status: int) -> str:
+    """Under what a deed is known: going on with it is no other one. Empty: each is told."""
+    if rule.once and rule.kind == "search":
+        return f"{target} {sorted(detail.items())}"
+    # Only a file has parts that are asked for one by one; elsewhere a range is what the client says, and means nothing.
+    if rule.once or (rule.action == "file.download" and status == 206):
+        files = json.dumps(detail.get("files", [])).encode("ascii")
+        return f"{target} {detail.get('gen', '')} {hashlib.sha256(files).hexdigest()}"
     return ""
 
 
@@ -187,3 +233,14 @@ def _via(who: Identity | None) -> str:
 
 def _path(scope: Scope) -> str:
     return str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+
+
+def _template(scope: Scope, path: str) -> str:
+    """The path as its route has it: with the names of parameters in place of what was asked for."""
+    route = getattr(scope.get("route"), "path", "")
+    if route:
+        return str(route)
+    for name, value in (scope.get("path_params") or {}).items():
+        before, found, after = path.rpartition(f"/{value}")
+        path = f"{before}/{{{name}}}{after}" if found else path
+    return path

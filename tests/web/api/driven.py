@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from logferry.server.config import ServerConfig
 from logferry.web.app import create_app
 from tests.browser.fleet import PASSWORD, Fleet
+from tests.web.served import unnamed_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,4 @@ def driven(fleet: Fleet, *, config: ServerConfig | None = None) -> Iterator[Driv
     with TestClient(create_app(context), base_url="http://127.0.0.1") as client:
         client.headers["Authorization"] = f"Bearer {fleet.people.new_token('admin')[0]}"
         yield Driven(client, fleet)
+    assert not unnamed_changes(fleet.catalog)

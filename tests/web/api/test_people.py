@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from logferry.clock import SYSTEM
+from logferry.server.audit import list_digest
 from logferry.server.totp import step_at, totp_at
 from logferry.web.auth import CSRF_HEADER
 from tests.web.served import ADMIN, PASSWORD, Served, served
@@ -96,7 +97,7 @@ def test_a_second_factor_is_asked_for_and_never_taken_twice(own: Served) -> None
         confirmed = tom.post("/api/v1/me/second-factor/confirm", json={"code": used})
         recovery = confirmed.json()["recovery_codes"]
         assert tom.get("/api/v1/me/second-factor").json() == {"enabled": True, "recovery_codes_left": 10}
-    with own.new_client() as client:
+    with own.new_client({"X-Forwarded-For": "10.9.1.1"}) as client:
         asked = {"name": "tom", "password": PASSWORD}
         answer = client.post("/api/v1/sessions", json=asked)
         assert (answer.status_code, answer.json()["second_factor"]) == (401, True)
@@ -110,8 +111,15 @@ def test_a_second_factor_is_asked_for_and_never_taken_twice(own: Served) -> None
         assert client.post("/api/v1/sessions", json=asked | {"code": later}).status_code == 401, "used before"
         assert client.post("/api/v1/sessions", json=asked | {"code": recovery[0].lower()}).status_code == 201
         assert client.post("/api/v1/sessions", json=asked | {"code": recovery[0]}).status_code == 401, "spent"
-    refused = [row for row in entries(own, kind="sign-in") if row["target"] == "tom" and "refused" in row["detail"]]
-    assert refused
+    # A right password alone is told, and a wrong code after it, whatever else was refused there; none of it twice.
+    told = [(row["action"], row["detail"]) for row in reversed(entries(own, q="10.9.1.1", kind="sign-in"))]
+    assert told == [
+        ("session.password", {"second_factor": "asked for"}),
+        ("session.begin", {"refused": 401}),
+        ("session.begin", {"refused": 401}),
+        ("session.begin", {}),
+        ("session.begin", {}),
+    ]
     assert own.client.get("/api/v1/users/tom").json()["second_factor"]
     assert not own.client.delete("/api/v1/users/tom/second-factor").json()["second_factor"]
     with session_of(own, "tom") as tom:
@@ -192,6 +200,11 @@ def test_the_audit_says_who_read_searched_and_downloaded(own: Served) -> None:
     reader.get("/api/v1/search/count", params={"q": "error"})
     reader.get("/api/v1/search/count", params={"q": "error"})
     reader.post("/api/v1/searches", json={"q": "error -x"})
+    other = own.put("web-02", "srv/secret.log", b"secret\n")
+    for number in (fid, other):
+        for route in ("archive.zip", "export"):
+            answer = reader.get(f"/api/v1/{route}", params={"fid": number}, headers={"Range": "bytes=0-"})
+            assert answer.status_code == 200
     reader.post("/api/v1/archive.tar", json={"places": [{"agent": "web-02", "path": "var"}]})
     reader.get("/api/v1/files/999999/raw")
     reader.get("/api/v1/users")
@@ -203,6 +216,10 @@ def test_the_audit_says_who_read_searched_and_downloaded(own: Served) -> None:
         ("search", "search", "error"),
         ("search", "search.count", "error"),
         ("search", "search", "error -x"),
+        ("download", "archive.download", "web-02/var/log/app.log"),
+        ("download", "lines.export", "web-02/var/log/app.log"),
+        ("download", "archive.download", "web-02/srv/secret.log"),
+        ("download", "lines.export", "web-02/srv/secret.log"),
         ("download", "archive.download", "web-02/var"),
     ]
     row = entries(own, who="reader", q="2026-01-01")[0]
@@ -210,6 +227,24 @@ def test_the_audit_says_who_read_searched_and_downloaded(own: Served) -> None:
     assert row["via"].startswith("token ")
     assert reader.patch("/api/v1/agents/web-02", json={"zone": "UTC"}).status_code == 403
     assert entries(own, who="reader")[0]["detail"]["refused"] == 403
+    for number in range(3):
+        assert reader.delete(f"/api/v1/users/nobody-{number}").status_code == 403
+    refused = [row["action"] for row in entries(own, who="reader") if "refused" in row["detail"]]
+    assert refused == ["DELETE /users/{name}", "PATCH /agents/{agent_id}"], "once each, by no text of theirs"
+
+
+def test_what_was_taken_out_can_be_shown_later(own: Served) -> None:
+    """All places and files by their names; of a long list the beginning, how many, and a digest that binds the rest."""
+    fids = [own.put("web-03", f"many/{number:02}.log", b"x\n") for number in range(30)]
+    asked = {"places": [{"agent": "web-03", "path": "many/00.log"}], "fids": fids[1:3]}
+    assert own.client.post("/api/v1/archive.tar", json=asked).status_code == 200
+    told = entries(own, kind="download")[0]
+    assert told["target"] == "several"
+    assert told["detail"] == {"places": ["web-03/many/00.log"], "files": ["web-03/many/01.log", "web-03/many/02.log"]}
+    assert own.client.post("/api/v1/archive.tar", json={"fids": fids}).status_code == 200
+    names = [f"web-03/many/{number:02}.log" for number in range(30)]
+    told = entries(own, kind="download")[0]
+    assert told["detail"]["files"] == [*names[:20], f"… 30 in all, sha256 {list_digest(names)}"]
 
 
 def test_the_audit_is_paged_downloaded_and_verified(own: Served) -> None:

@@ -64,6 +64,11 @@ def test_a_run_deletes_what_its_preview_showed(site: Driven) -> None:
         ("var/log/old.log", "*/var/log/** keep 90d", 4)
     ]
     site.delete(f"/holds/{hold['id']}")
+    noted = [(row["action"], row["target"], row["detail"]) for row in site.get("/audit?kind=change")["items"]]
+    assert [action for action, _, _ in noted] == ["hold.end", "retention.run", "retention.run", "hold.add"]
+    held = ("web-01/var/log/held*", {"hold": hold["id"], "reason": "case 4711"})
+    assert noted[0][1:] == noted[3][1:] == held
+    assert noted[2][1:] == (seen["at"], {"generations": 1, "bytes": 4, "complete": True})
     assert site.post("/retention/preview", {})["sample"][0]["path"] == "var/log/held.log"
 
 

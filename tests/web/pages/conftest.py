@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from logferry.web.app import create_app
 from logferry.web.auth import COOKIE
 from tests.browser.fleet import Fleet
+from tests.web.served import unnamed_changes
 
 BASE = "http://127.0.0.1"
 
@@ -23,6 +24,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     fleet.add_admin()
     fleet.people.create("narrow", "a calm harbour", scope=["db-*/**"])
     yield fleet
+    assert not unnamed_changes(fleet.catalog)
     fleet.close()
 
 

@@ -15,6 +15,7 @@ from logferry.server.porter import Porter
 from logferry.web.app import create_app
 from tests.browser.fleet import HOSTILE_NAME, Fleet
 from tests.web.pages.conftest import BASE, as_person
+from tests.web.served import unnamed_changes
 
 PAGE = "/admin/connections"
 
@@ -43,6 +44,7 @@ def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     fleet.add_admin()
     fleet.enrolment.join(fleet.enrolment.new_join_token().secret, agent_id="web-01")
     yield fleet
+    assert not unnamed_changes(fleet.catalog)
     fleet.close()
 
 

@@ -14,6 +14,7 @@ from logferry.web.app import create_app
 from logferry.web.pages.shell import ADMIN_TABS
 from tests.browser.fleet import HOSTILE_NAME, Fleet
 from tests.web.pages.conftest import BASE, as_person
+from tests.web.served import unnamed_changes
 
 DAY_S = 86400.0
 PAGE = "/admin/retention"
@@ -31,6 +32,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     fleet.put("web-01", "var/log/old.log", [b"old\n"])
     fleet.clock.shift_s = 0.0
     yield fleet
+    assert not unnamed_changes(fleet.catalog)
     fleet.close()
 
 

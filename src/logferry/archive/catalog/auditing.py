@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -85,16 +85,7 @@ class Auditing:
             Later, Full: it could not be written.
         """
 
-        def work(connection: Connection) -> AuditRecord:
-            # Only one process writes at a time, so nobody comes between the last entry and this one.
-            last = head_now(connection)
-            fields = {"id": last.id + 1, **values}
-            ordered = [fields[name] for name in AuditRecord.__slots__ if name != "hash"]
-            record = AuditRecord(*[*ordered, chained(last.hash, ordered)])
-            connection.execute(insert(audit).values(dict(zip(AuditRecord.__slots__, astuple(record), strict=True))))
-            return record
-
-        return self._writer.run(Rows(work))
+        return self._writer.run(Rows(lambda connection: _added(connection, values)))
 
     def head(self) -> AuditHead:
         """The last entry's id and hash."""
@@ -125,8 +116,14 @@ class Auditing:
         Args:
             known: a head that was noted elsewhere; the chain must have passed through it.
         """
-        with self._engine.connect() as connection:
-            start = _anchor(connection)
+        while True:
+            start = self.anchor()
+            check = self._verified(start, known)
+            # Entries that went while this read the chain are no gap: then it is read again from where it begins now.
+            if not check.problem or self.anchor() == start:
+                return check
+
+    def _verified(self, start: AuditHead, known: AuditHead | None) -> AuditCheck:
         last, entries = start, 0
         met = known is None or known == start
         while True:
@@ -145,24 +142,31 @@ class Auditing:
             return AuditCheck(entries, start, last)
         return AuditCheck(entries, start, last, known.id, _not_met(known, start, last))
 
-    def forget(self, *, before_ns: int, rows_max: int) -> int:
-        """Let entries older than ``before_ns`` go, and the oldest beyond ``rows_max``; how many went.
+    def forget(
+        self, *, before_ns: int, rows_max: int, told: Callable[[int, AuditHead], Mapping[str, Any]]
+    ) -> AuditRecord | None:
+        """Let entries from the beginning go that are older than ``before_ns``, and the oldest beyond ``rows_max``.
 
-        A few thousand at a time: ask again until it is none.
+        A few thousand at a time: ask again until it is None. It stops at the first entry that is younger, so one that
+        was written by a wrong clock takes no others with it.
+
+        Args:
+            told: from how many went and the last of them, the fields of the entry that says so. It is in the same
+                transaction.
         """
+        with self._engine.connect() as connection:  # not in the transaction: all writing would wait for that
+            through = _forgettable(connection, before_ns, rows_max)
 
-        def work(connection: Connection) -> int:
-            last = head_now(connection).id
-            old = connection.execute(select(func.max(_A.id)).where(_A.time_ns < before_ns)).scalar() or 0
-            first = connection.execute(select(func.min(_A.id))).scalar() or 0
-            through = min(max(old, last - rows_max), first + AUDIT_PAGE_ROWS - 1, last - 1)
+        def work(connection: Connection) -> AuditRecord | None:
             row = connection.execute(select(_A.id, _A.hash).where(_A.id == through)).first()
-            if first == 0 or row is None:
-                return 0
-            put_fact(connection, ANCHOR, str(AuditHead(*row)))
-            return int(connection.execute(delete(audit).where(_A.id <= through)).rowcount)
+            if row is None:  # another process was quicker
+                return None
+            gone = AuditHead(*row)
+            count = int(connection.execute(delete(audit).where(_A.id <= through)).rowcount)
+            put_fact(connection, ANCHOR, str(gone))
+            return _added(connection, told(count, gone))
 
-        return self._writer.run(Rows(work))
+        return self._writer.run(Rows(work)) if through else None
 
     def anchor(self) -> AuditHead:
         """The last entry that went."""
@@ -174,6 +178,28 @@ def head_now(connection: Connection) -> AuditHead:
     """The end of the chain, inside a transaction."""
     row = connection.execute(select(_A.id, _A.hash).order_by(_A.id.desc()).limit(1)).first()
     return AuditHead(*row) if row is not None else _anchor(connection)
+
+
+def _added(connection: Connection, values: Mapping[str, Any]) -> AuditRecord:
+    # Only one process writes at a time, so nobody comes between the last entry and this one.
+    last = head_now(connection)
+    fields = {"id": last.id + 1, **values}
+    ordered = [fields[name] for name in AuditRecord.__slots__ if name != "hash"]
+    record = AuditRecord(*[*ordered, chained(last.hash, ordered)])
+    connection.execute(insert(audit).values(dict(zip(AuditRecord.__slots__, astuple(record), strict=True))))
+    return record
+
+
+def _forgettable(connection: Connection, before_ns: int, rows_max: int) -> int:
+    """The last entry that may go now, 0 for none; the very last one stays."""
+    last = head_now(connection).id
+    first = connection.execute(select(func.min(_A.id))).scalar() or 0
+    most = min(first + AUDIT_PAGE_ROWS, last) - 1
+    young = connection.execute(
+        select(_A.id).where(_A.id <= most, _A.time_ns >= before_ns).order_by(_A.id).limit(1)
+    ).scalar()
+    through = most if young is None else min(max(young - 1, last - rows_max), most)
+    return through if 0 < first <= through else 0
 
 
 def parse_head(text: str) -> AuditHead | None:

@@ -94,14 +94,18 @@ class Retaining:
 
         return HoldRecord(id=self._writer.run(Rows(work)), **values)
 
-    def remove_hold(self, hold_id: int) -> None:
-        """The hold ends. Raises NotFound."""
+    def remove_hold(self, hold_id: int) -> HoldRecord:
+        """The hold ends; what it was. Raises NotFound."""
 
-        def work(connection: Connection) -> int:
-            return connection.execute(delete(holds).where(_H.id == hold_id)).rowcount
+        def work(connection: Connection) -> HoldRecord | None:
+            row = connection.execute(select(holds).where(_H.id == hold_id)).first()
+            connection.execute(delete(holds).where(_H.id == hold_id))
+            return HoldRecord(*row) if row is not None else None
 
-        if self._writer.run(Rows(work)) == 0:
+        ended = self._writer.run(Rows(work))
+        if ended is None:
             raise NotFound(f"there is no hold {hold_id}", hint="logferry hold list shows them")
+        return ended
 
     # What may go -----------------------------------------------------------------------------------------------------
 

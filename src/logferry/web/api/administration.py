@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from fastapi import APIRouter
 from pydantic import Field
+from starlette.requests import Request
 
 import logferry
 from logferry.archive.catalog.facts import BACKED_UP, SCRUB_ASKED
@@ -21,6 +22,7 @@ from logferry.server.first_run import identity, loaded_config
 from logferry.web.api.shapes import Shape
 from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.context import WebContext
+from logferry.web.trail import note
 
 log = structlog.get_logger("logferry.web")
 router = APIRouter(tags=["system"])
@@ -133,10 +135,11 @@ def scrub(context: Context, _who: WholeAdministrator) -> ScrubState:
 
 
 @router.post("/system/scrub", status_code=202)
-def begin_scrub(context: Context, who: WholeAdministrator) -> ScrubState:
+def begin_scrub(request: Request, context: Context, who: WholeAdministrator) -> ScrubState:
     """Every segment is verified anew, those first that were not for longest; it begins within a minute."""
     context.catalog.facts.put(SCRUB_ASKED, str(context.clock.now_ns()))
     log.info("a scrub was asked for", by=who.name)
+    note(request, action="scrub.begin", target="every segment")
     return scrub_state(context)
 
 

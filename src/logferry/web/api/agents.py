@@ -10,7 +10,7 @@ from logferry.errors import NotPermitted
 from logferry.web.api.shapes import Agent, AgentChange, AgentList, agent_shape
 from logferry.web.auth import Context, Operator, Viewer
 from logferry.web.sight import Sight
-from logferry.web.trail import note
+from logferry.web.trail import note, note_agent_change
 
 log = structlog.get_logger("logferry.web")
 router = APIRouter(tags=["agents"])
@@ -39,8 +39,9 @@ def change_agent(request: Request, agent_id: str, body: AgentChange, context: Co
     if not sight.scope.covers(agent_id, ""):
         raise NotPermitted(f"you see only a part of {agent_id}", hint="somebody who sees all of it may change it")
     values = body.model_dump(exclude_unset=True)
-    note(request, action="agent.change", skip=not values, **values)
+    note(request, skip=not values)
     if values:
         context.catalog.agents.change(agent_id, **values)
+        note_agent_change(request, agent_id, values)
         log.info("an agent was changed", agent=agent_id, by=who.name, **values)
     return agent_shape(sight.agent(agent_id), context.clock.now_ns())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from logferry.clock import rfc3339
@@ -46,11 +47,11 @@ def sessions(context: Context, _who: WholeAdministrator) -> FtpSessionList:
 
 
 @router.delete("/ftp/sessions/{session_id}", status_code=204)
-def end_session(session_id: int, context: Context, who: WholeAdministrator) -> Response:
+def end_session(request: Request, session_id: int, who: WholeAdministrator) -> Response:
     """End it: the client gets 421, a transfer under way is cut. An agent connects again and goes on where it was."""
     if not 0 <= session_id < 2**63:
         raise Refused("the number of a connection is out of range", hint="take id from the list")
-    end_caller(context, who, session_id)
+    end_caller(request, who, session_id)
     return Response(status_code=204)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from logferry.archive.catalog.retaining import HoldRecord
@@ -20,7 +20,6 @@ from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.context import WebContext
 from logferry.web.retaining import Outcome, Sum
 
-log = structlog.get_logger("logferry.web")
 router = APIRouter(tags=["retention"])
 HOLD_CHARS_MAX = 1000
 
@@ -142,9 +141,9 @@ def preview(body: AtMoment, context: Context, _who: WholeAdministrator) -> Reten
 
 
 @router.post("/retention/run")
-def run(body: AtMoment, context: Context, who: WholeAdministrator) -> RetentionOutcome:
+def run(request: Request, body: AtMoment, context: Context, who: WholeAdministrator) -> RetentionOutcome:
     """Delete what was due at that moment: with the `at` of a preview what it showed, but for what has changed since."""
-    return outcome_shape(retaining.run(context, who, at_of(context, body.at)))
+    return outcome_shape(retaining.run(request, who, at_of(context, body.at)))
 
 
 @router.get("/retention/log")
@@ -173,20 +172,17 @@ def holds(context: Context, _who: WholeAdministrator) -> HoldList:
 
 
 @router.post("/holds", status_code=201)
-def add_hold(body: NewHold, context: Context, who: WholeAdministrator) -> Hold:
+def add_hold(request: Request, body: NewHold, who: WholeAdministrator) -> Hold:
     """From now on retention deletes nothing that the glob takes in."""
-    made = context.catalog.retaining.add_hold(body.glob.strip(), body.reason.strip())
-    log.info("a hold was set", by=who.name, hold=made.id, glob=made.glob, reason=made.reason)
-    return _hold(made)
+    return _hold(retaining.hold(request, who, body.glob, body.reason))
 
 
 @router.delete("/holds/{hold_id}", status_code=204)
-def remove_hold(hold_id: int, context: Context, who: WholeAdministrator) -> Response:
+def remove_hold(request: Request, hold_id: int, who: WholeAdministrator) -> Response:
     """The hold ends; what it kept may go with the next run."""
     if not 0 < hold_id < 2**63:
         raise Refused("the number of a hold is out of range", hint="take id from the list of holds")
-    context.catalog.retaining.remove_hold(hold_id)
-    log.info("a hold has ended", by=who.name, hold=hold_id)
+    retaining.end_hold(request, who, hold_id)
     return Response(status_code=204)
 
 

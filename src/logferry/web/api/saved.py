@@ -6,6 +6,7 @@ import json
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from logferry.archive.catalog.saving import SavedRecord
@@ -17,6 +18,7 @@ from logferry.web import saving
 from logferry.web.api.shapes import Shape
 from logferry.web.auth import Context, Viewer
 from logferry.web.ranges import disposition
+from logferry.web.trail import note
 
 router = APIRouter(tags=["saved"])
 EXPORT_VERSION = 1
@@ -95,9 +97,11 @@ def list_saved(context: Context, who: Viewer) -> SavedList:
 
 
 @router.post("/saved", status_code=201)
-def add_saved(body: NewSaved, context: Context, who: Viewer) -> SavedPage:
+def add_saved(request: Request, body: NewSaved, context: Context, who: Viewer) -> SavedPage:
     """Keep a page: a search, a file search, a tail, a file, a folder. 409 for a name you have used."""
-    return _shape(saving.keep(context, who, body.name, body.address, shared=body.shared), who)
+    row = saving.keep(context, who, body.name, body.address, shared=body.shared)
+    saving.note_saved(request, "add", row)
+    return _shape(row, who)
 
 
 @router.get("/saved/export")
@@ -111,33 +115,37 @@ def export_saved(context: Context, who: Viewer) -> Response:
 
 
 @router.post("/saved/import")
-def import_saved(body: SavedImport, context: Context, who: Viewer) -> Imported:
+def import_saved(request: Request, body: SavedImport, context: Context, who: Viewer) -> Imported:
     """Add what is there; a name you have used, a page that cannot be kept, is left out and named.
 
     What was shared is shared again if you may share.
     """
-    added, left_out = 0, []
+    added: list[str] = []
+    left_out: list[NotImported] = []
     for item in body.items:
         try:
             shared = item.shared and who.may("operator")
-            saving.keep(context, who, item.name, item.address, shared=shared)
-            added += 1
+            added.append(saving.keep(context, who, item.name, item.address, shared=shared).name)
+            # After each: should the next one fail altogether, these are kept all the same.
+            note(request, action="saved.import", target=f"{len(added)} saved", names=added)
         except LogferryError as error:
             left_out.append(NotImported(name=item.name[:SAVED_NAME_CHARS_MAX], why=error.message))
-    return Imported(added=added, left_out=left_out)
+    note(request, action="saved.import", target=f"{len(added)} saved", names=added)
+    return Imported(added=len(added), left_out=left_out)
 
 
 @router.patch("/saved/{saved_id}")
-def change_saved(saved_id: int, body: SavedChange, context: Context, who: Viewer) -> SavedPage:
+def change_saved(request: Request, saved_id: int, body: SavedChange, context: Context, who: Viewer) -> SavedPage:
     """Rename yours, give it another address, share it or not."""
     row = saving.change(context, who, _checked(saved_id), name=body.name, address=body.address, shared=body.shared)
+    saving.note_saved(request, "change", row)
     return _shape(row, who)
 
 
 @router.delete("/saved/{saved_id}", status_code=204)
-def remove_saved(saved_id: int, context: Context, who: Viewer) -> Response:
+def remove_saved(request: Request, saved_id: int, context: Context, who: Viewer) -> Response:
     """Remove yours; operators also what others share."""
-    saving.remove(context, who, _checked(saved_id))
+    saving.note_saved(request, "remove", saving.remove(context, who, _checked(saved_id)))
     return Response(status_code=204)
 
 

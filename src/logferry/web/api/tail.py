@@ -87,7 +87,10 @@ async def tail(
         raise Refused("gen and from are for one file", hint="say where each begins: at=<fid>:<gen>:<byte>,…")
     resumed = _places(request.headers.get("last-event-id", "") or at, fids)
     places, targets = await run_in_threadpool(_start, context, who, fids, gen, from_, resumed)
-    note(request, target=" ".join(targets), gen=places[fids[0]].gen)
+    if len(targets) == 1:
+        note(request, target=targets[0], gen=places[fids[0]].gen)
+    else:
+        note(request, target=f"{len(targets)} files", files=targets)
     events = _events(request, streams, context, who, places)
     return StreamingResponse(events, media_type=SSE, headers=STREAM_HEADERS)
 

@@ -89,10 +89,10 @@ async def archive_of(request: Request, form: Form, picked: Picked, context: Cont
 async def _archive(request: Request, form: Form, context: Context, who: Viewer, picks: Picks) -> StreamingResponse:
     streams: Streams = request.app.state.streams
     streams.check_room(who.name)
-    _note(request, picks)
 
     def begun() -> Iterator[bytes]:
         taking = Taking(context, who, picks)
+        _note(request, picks, taking)
         return packed(form, taking.members(), agents=taking.agents(), made_ns=context.clock.now_ns())
 
     pieces = await run_in_threadpool(begun)
@@ -125,10 +125,11 @@ async def export(
     streams: Streams = request.app.state.streams
     streams.check_room(who.name)
     picks = _picks(agent, path, fid, q)
-    _note(request, picks)
 
     def begun() -> Iterator[bytes]:
-        rows = rows_of(Taking(context, who, picks).sources(text=text), time_of)
+        taking = Taking(context, who, picks)
+        _note(request, picks, taking)
+        rows = rows_of(taking.sources(text=text), time_of)
         if form == "ndjson":
             return to_ndjson(rows)
         return to_parquet(rows)
@@ -138,10 +139,12 @@ async def export(
     return Sending(streams, "export", Standing(request, context, who), pieces, headers)
 
 
-def _note(request: Request, picks: Picks) -> None:
+def _note(request: Request, picks: Picks, taking: Taking) -> None:
+    """Everything that was picked, files by their names: that is what the archive had under these numbers."""
     places = [f"{agent}/{path}" for agent, path in picks.places]
-    target = places[0] if len(places) == 1 and not picks.fids else picks.query or "several"
-    note(request, target=target, places=places[1:] and places, fids=list(picks.fids))
+    files = [f"{file.agent}/{file.path}" for file in taking.picked]
+    whole = [*places, *files]
+    note(request, target=whole[0] if len(whole) == 1 else picks.query or "several", places=places, files=files)
 
 
 def _headers(media_type: str, name: str) -> dict[str, str]:

@@ -46,7 +46,7 @@ def ended(visit: Visit, form: Form) -> Response:
     """``POST /admin/connections/end``"""
     managed_by(visit)
     try:
-        end_caller(visit.context, visit.who, whole_number(form.get("session", ""), "session"))
+        end_caller(visit.request, visit.who, whole_number(form.get("session", ""), "session"))
     except LogferryError as error:
         said = Said("bad", words.sentence(error.message), words.sentence(error.hint))
         return _page(visit, status=error.http_status, said=said)

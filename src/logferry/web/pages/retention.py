@@ -16,6 +16,7 @@ from logferry.web.pages.forms import back_to, managed_by, whole_number
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.sign_in import Form
 from logferry.web.retaining import Outcome
+from logferry.web.trail import note_agent_change
 
 log = structlog.get_logger("logferry.web")
 PAGE = "/admin/retention"
@@ -80,7 +81,7 @@ def ran(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/run``: delete what the preview of ``at`` showed."""
     managed_by(visit)
     try:
-        outcome = retaining.run(visit.context, visit.who, whole_number(form.get("at", ""), "at"))
+        outcome = retaining.run(visit.request, visit.who, whole_number(form.get("at", ""), "at"))
     except LogferryError as error:
         return _refused(visit, error)
     return _page(visit, ran=outcome)
@@ -90,10 +91,9 @@ def held(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/holds``"""
     managed_by(visit)
     try:
-        made = visit.context.catalog.retaining.add_hold(form.get("glob", "").strip(), form.get("reason", "").strip())
+        retaining.hold(visit.request, visit.who, form.get("glob", ""), form.get("reason", ""))
     except LogferryError as error:
         return _refused(visit, error)
-    log.info("a hold was set", by=visit.who.name, hold=made.id, glob=made.glob, reason=made.reason)
     return back_to(visit, PAGE, done="hold")
 
 
@@ -101,11 +101,9 @@ def released(visit: Visit, form: Form) -> Response:
     """``POST /admin/retention/holds/end``"""
     managed_by(visit)
     try:
-        number = whole_number(form.get("hold", ""), "hold", least=1)
-        visit.context.catalog.retaining.remove_hold(number)
+        retaining.end_hold(visit.request, visit.who, whole_number(form.get("hold", ""), "hold", least=1))
     except LogferryError as error:
         return _refused(visit, error)
-    log.info("a hold has ended", by=visit.who.name, hold=number)
     return back_to(visit, PAGE, done="ended")
 
 
@@ -122,6 +120,7 @@ def bounded(visit: Visit, form: Form) -> Response:
     except LogferryError as error:
         return _refused(visit, error)
     log.info("an agent was changed", agent=agent, by=visit.who.name, **values)
+    note_agent_change(visit.request, agent, values)
     return back_to(visit, PAGE, done="quota")
 
 

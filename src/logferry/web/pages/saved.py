@@ -76,7 +76,8 @@ def added(visit: Visit, form: Form) -> Response:
     """``POST /saved``"""
     name, address, shared = form.get("name", ""), form.get("address", ""), form.get("shared") == "1"
     try:
-        saving.keep(visit.context, visit.who, name, address, shared=shared, root=root_of(visit.request))
+        row = saving.keep(visit.context, visit.who, name, address, shared=shared, root=root_of(visit.request))
+        saving.note_saved(visit.request, "add", row)
     except LogferryError as error:
         return _page(visit, status=error.http_status, said=_said(error), name=name, address=address, shared=shared)
     return back_to(visit, PAGE, done="saved")
@@ -87,7 +88,8 @@ def changed(visit: Visit, form: Form) -> Response:
     try:
         shared = form.get("shared") == "1" if visit.who.may("operator") else None
         number = whole_number(form.get("id", ""), "id", least=1)
-        saving.change(visit.context, visit.who, number, name=form.get("name", ""), shared=shared)
+        row = saving.change(visit.context, visit.who, number, name=form.get("name", ""), shared=shared)
+        saving.note_saved(visit.request, "change", row)
     except LogferryError as error:
         return _page(visit, status=error.http_status, said=_said(error))
     return back_to(visit, PAGE, done="changed")
@@ -96,7 +98,8 @@ def changed(visit: Visit, form: Form) -> Response:
 def removed(visit: Visit, form: Form) -> Response:
     """``POST /saved/remove``"""
     try:
-        saving.remove(visit.context, visit.who, whole_number(form.get("id", ""), "id", least=1))
+        row = saving.remove(visit.context, visit.who, whole_number(form.get("id", ""), "id", least=1))
+        saving.note_saved(visit.request, "remove", row)
     except LogferryError as error:
         return _page(visit, status=error.http_status, said=_said(error))
     return back_to(visit, PAGE, done="removed")

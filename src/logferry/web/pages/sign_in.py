@@ -17,7 +17,6 @@ from logferry.web.pages import words
 from logferry.web.pages.agents import added_agent, join_command
 from logferry.web.pages.guard import Visit, answered, to_sign_in
 from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, THEMES, Shell, root_of
-from logferry.web.trail import note
 
 Form = dict[str, str]
 FormEndpoint = Callable[[Request], Awaitable[Response]]
@@ -91,7 +90,7 @@ def logged_in(shell: Shell, request: Request, form: Form) -> Response:
         throttle = managing.throttle_of(request)
         row = managing.check_password(request, shell.context, throttle, name, form.get("password", ""))
         if row.totp:
-            note(request, skip=True)
+            managing.note_password_right(request, row)
             return code_page(shell, request, managing.wait_for_code(shell.context, row).secret, target)
         session = managing.begun(request, shell.context, row)
     except (NotSignedIn, Busy) as error:

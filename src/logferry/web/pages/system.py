@@ -80,5 +80,5 @@ def _card(made: Callable[[], T]) -> Card[T]:
 def scrubbed(visit: Visit, _form: Form) -> Response:
     """``POST /admin/system/scrub``"""
     managed_by(visit)
-    administration.begin_scrub(visit.context, visit.who)
+    administration.begin_scrub(visit.request, visit.context, visit.who)
     return back_to(visit, PAGE, done="scrub")
