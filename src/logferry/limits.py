@@ -938,6 +938,8 @@ SAVED_ADDRESS_CHARS_MAX = 4000
 # The porter of the FTP part -----------------------------------------------------------------------------------------
 PORTER_S_MAX = 5.0
 """Whoever asks who is connected waits no longer, and whoever says nothing holds others up no longer."""
+PORTER_THREADS = 4
+"""So many questions at once: one guest who says nothing does not keep others waiting."""
 PORTER_QUESTION_BYTES_MAX = 4 * KIB
 PORTER_ANSWER_BYTES_MAX = 64 * MIB
 """10,000 sessions with long paths."""
