@@ -927,6 +927,12 @@ FILES_SORTED_MAX = 5_000
 NEAR_NAME_CHARS_MIN = 3
 """A shorter part of a word is near to too much."""
 NEAR_NAMES_MAX = 8
+NEAR_WORD_CHARS_MAX = 32
+"""A longer word is pasted, not mistyped."""
+NEAR_CUTS_MAX = 8
+"""Characters that are left out at an end, one more with each try: each is two searches."""
+NEAR_S_MAX = 1.0
+"""Then nothing is near: the page is for what was asked."""
 
 # Saved --------------------------------------------------------------------------------------------------------------
 SAVED_MAX = 500
