@@ -574,6 +574,12 @@ AUDIT_AGAIN_S = 600.0
 """Reading on in a file is one entry in so long; every scroll of the viewer would be one otherwise."""
 AUDIT_KNOWN_MAX = 20_000
 """Who reads what just now, remembered for that."""
+AUDIT_LOOK_ROWS = 50_000
+"""Entries that one query looks through for those that a filter lets in: a fraction of a second."""
+AUDIT_LOOK_S_MAX = 2.0
+"""Then a page is as full as it is, and the next one goes on."""
+AUDIT_VERIFY_AGAIN_S = 30.0
+"""Millions of entries take minutes; whoever comes meanwhile tries again after so long."""
 
 # Server ------------------------------------------------------------------------------------------------------------
 USERS_FRESH_S = 0.5
@@ -894,6 +900,9 @@ RETENTION_RUN_S_MAX = 20.0
 RETENTION_JUDGED_FILES_MAX = 1_000_000
 """Files of an archive in which it is looked whether a rule takes in any, each time the rules are shown."""
 RETENTION_SAMPLE = 100
+RETENTION_JUDGED_KEEP_S = 300.0
+"""Whether a rule takes in anything is not looked for at every load of the page."""
+RETENTION_JUDGED_KEPT = 1_000
 """Generations that a preview names; the sums count all."""
 EXPIRED_KEPT_S = 366 * 86400.0
 """How long the catalog remembers what retention deleted, for whoever asks where a file is."""
