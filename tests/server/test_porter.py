@@ -125,7 +125,8 @@ def test_it_stops_while_a_guest_says_nothing(tmp_path: Path, monkeypatch: pytest
     place = json.loads((tmp_path / "run" / PORTER_FILE).read_text())
     with socket.create_connection((place["host"], place["port"]), 10) as guest:
         one.stop()
-        assert guest.recv(1) == b""
+        with contextlib.suppress(ConnectionResetError):  # nobody had taken the connection yet
+            assert guest.recv(1) == b""
 
 
 def test_where_no_ftp_part_runs_that_is_said(site: Site, tmp_path: Path) -> None:
