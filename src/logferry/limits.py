@@ -576,6 +576,12 @@ AUDIT_AGAIN_S = 600.0
 """Reading on in a file is one entry in so long; every scroll of the viewer would be one otherwise."""
 AUDIT_KNOWN_MAX = 20_000
 """Who reads what just now, remembered for that."""
+AUDIT_LOOK_ROWS = 50_000
+"""Entries that one query looks through for those that a filter lets in: a fraction of a second."""
+AUDIT_LOOK_S_MAX = 2.0
+"""Then a page is as full as it is, and the next one goes on."""
+AUDIT_VERIFY_AGAIN_S = 30.0
+"""Millions of entries take minutes; whoever comes meanwhile tries again after so long."""
 
 # Server ------------------------------------------------------------------------------------------------------------
 USERS_FRESH_S = 0.5
@@ -896,6 +902,9 @@ RETENTION_RUN_S_MAX = 20.0
 RETENTION_JUDGED_FILES_MAX = 1_000_000
 """Files of an archive in which it is looked whether a rule takes in any, each time the rules are shown."""
 RETENTION_SAMPLE = 100
+RETENTION_JUDGED_KEEP_S = 300.0
+"""Whether a rule takes in anything is not looked for at every load of the page."""
+RETENTION_JUDGED_KEPT = 1_000
 """Generations that a preview names; the sums count all."""
 EXPIRED_KEPT_S = 366 * 86400.0
 """How long the catalog remembers what retention deleted, for whoever asks where a file is."""
@@ -929,6 +938,12 @@ FILES_SORTED_MAX = 5_000
 NEAR_NAME_CHARS_MIN = 3
 """A shorter part of a word is near to too much."""
 NEAR_NAMES_MAX = 8
+NEAR_WORD_CHARS_MAX = 32
+"""A longer word is pasted, not mistyped."""
+NEAR_CUTS_MAX = 8
+"""Characters that are left out at an end, one more with each try: each is two searches."""
+NEAR_S_MAX = 1.0
+"""Then nothing is near: the page is for what was asked."""
 
 # Saved --------------------------------------------------------------------------------------------------------------
 SAVED_MAX = 500
@@ -940,6 +955,8 @@ SAVED_ADDRESS_CHARS_MAX = 4000
 # The porter of the FTP part -----------------------------------------------------------------------------------------
 PORTER_S_MAX = 5.0
 """Whoever asks who is connected waits no longer, and whoever says nothing holds others up no longer."""
+PORTER_THREADS = 4
+"""So many questions at once: one guest who says nothing does not keep others waiting."""
 PORTER_QUESTION_BYTES_MAX = 4 * KIB
 PORTER_ANSWER_BYTES_MAX = 64 * MIB
 """10,000 sessions with long paths."""

@@ -99,6 +99,8 @@ def test_the_pages_are_usable_by_everybody_and_fit(
         assert not told, (address, told)
         wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{address} sticks out by {wide} px"
+        for tab in page.locator(".tabs [aria-current=page]").all():
+            expect(tab).to_be_in_viewport(ratio=1)
     context.close()
     watch.check()
 
@@ -129,8 +131,10 @@ def test_connections_come_and_go_by_themselves_and_one_is_ended(page: Page, lobb
     row = page.locator("tr[data-session='1']")
     expect(row).to_contain_text("48.0 KB")
     lobby.there[0] = replace(lobby.there[0], moved=96_000)
-    lobby.there.append(SessionInfo(3, HOSTILE_NAME, "10.0.0.11", False, 10**18, "RETR", "/<b>", 1))
+    lobby.there.append(SessionInfo(3, "", "10.0.0.11", False, 10**18, "idle", "", 0))
     expect(row).to_contain_text("96.0 KB")
+    expect(page.locator("tr[data-session='3']")).to_contain_text("not logged in")
+    lobby.there[-1] = SessionInfo(3, HOSTILE_NAME, "10.0.0.11", False, 10**18, "RETR", "/<b>", 1)
     expect(page.locator("tr[data-session='3']")).to_contain_text("<img src=x onerror=alert(1)><U+202E>gol.txt no TLS")
     lobby.there.pop()
     expect(page.locator("tr[data-session='3']")).to_have_count(0)

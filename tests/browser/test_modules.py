@@ -54,6 +54,24 @@ class Modules:
         )
         return found
 
+    def tail_of(self, kept: int, steps: list[int | str]) -> tuple[list[str], int]:
+        """What a tail shows that keeps so many, each line as its byte, after lines (numbers) and notes (texts)."""
+        shown, count = self._page.evaluate(
+            """async ([root, kept, steps]) => {
+                const { Lines } = await import(`${root}/tail/lines.js`);
+                const list = document.createElement("ol");
+                const lines = new Lines(list, new Map([[1, { agent: "a", path: "p", name: "p", band: "0" }]]), kept);
+                for (const step of steps) {
+                    if (typeof step === "string") lines.say(step);
+                    else lines.add([{ fid: 1, gen: 1, row: { b: step, s: `line ${step}` } }]);
+                }
+                lines.filter("line");
+                return [[...list.children].map((each) => (each.querySelector(".t") ?? each).textContent), lines.count];
+            }""",
+            [self._root, kept, steps],
+        )
+        return shown, count
+
 
 @pytest.fixture(scope="module")
 def modules(browser: Browser, site: Site) -> Iterator[Modules]:
@@ -360,3 +378,18 @@ def test_lines_around_hits_that_are_hits_themselves_are_shown_as_such(modules: M
     assert modules.lines_of([first]) == shown(five)
     assert modules.lines_of([first, late]) == shown(five.replace("-14", ":14"))
     assert modules.lines_of([first, late], more=1) == shown("-11 -12 :13 :14 :15 :16 :17 :18 :19 :20 -21 -22")
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown", "count"),
+    [
+        ([1, 2, "a gap", 3], ["line 2", "a gap", "line 3"], 2),
+        (["one", "two", "three", "four"], ["two", "three", "four"], 0),
+        (["one", 1, 2, 3, 4], ["line 2", "line 3", "line 4"], 3),
+    ],
+)
+def test_a_tail_keeps_so_many_lines_and_notes_together(
+    modules: Modules, steps: list[int | str], shown: list[str], count: int
+) -> None:
+    """A server that sends new generations alone does not fill the page; a filter leaves notes as they are."""
+    assert modules.tail_of(3, steps) == (shown, count)

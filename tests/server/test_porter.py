@@ -7,13 +7,16 @@ import ftplib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from logferry.errors import Later
-from logferry.server import runfiles
+from logferry.ftp import SessionInfo
+from logferry.limits import PORTER_THREADS
+from logferry.server import porter, runfiles
 from logferry.server.porter import PORTER_FILE, connections, end_connection
 from tests.server.helpers import eventually
 from tests.server.site import Running, Site
@@ -61,8 +64,13 @@ def test_without_the_secret_nothing_is_told_and_the_next_is_served(site: Site) -
     """Wrong secret, no JSON, no line end, silence: hung up on, one after the other."""
     place = json.loads(door(site).read_text())
     assert os.stat(door(site)).st_mode & 0o777 == 0o600
-    wrong = json.dumps({"ask": "sessions", "secret": "0" * 64}).encode() + b"\n"
-    for words in (wrong, b"hello\n", b"[1]\n", b"x" * 10_000 + b"\n", b'{"ask": "end", "secret": "x"', b"\xff\n"):
+    wrong = b"0" * 64 + b' {"ask": "sessions"}\n'
+    nested = b"[" * 3000 + b"\n"
+    known = place["secret"].encode() + b" "
+    strange = [
+        known + words for words in (b"[1]\n", b"\n", b'{"ask": "end"}\n', b'{"ask": "end", "session": []}\n', nested)
+    ]
+    for words in (wrong, nested, b"hello\n", b"[1]\n", b"x" * 10_000 + b"\n", b"0 {", b"\xff\n", *strange):
         with socket.create_connection((place["host"], place["port"]), 10) as connection:
             with contextlib.suppress(OSError):  # it may have hung up on us before all of it was read
                 connection.sendall(words)
@@ -70,6 +78,55 @@ def test_without_the_secret_nothing_is_told_and_the_next_is_served(site: Site) -
             with contextlib.suppress(ConnectionResetError):
                 assert connection.recv(100) == b""
     assert connections(site.config.data_dir) == []
+
+
+def test_guests_who_say_nothing_keep_others_waiting_for_no_longer_than_one_deadline(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One silent guest keeps nobody waiting; one for each thread do until their time is up, though they drip."""
+    place = json.loads(door(site).read_text())
+    address = (place["host"], place["port"])
+    with contextlib.ExitStack() as guests:
+        guests.enter_context(socket.create_connection(address, 10))
+        assert connections(site.config.data_dir) == []
+        monkeypatch.setattr(porter, "PORTER_S_MAX", 0.3)
+        dripping = [guests.enter_context(socket.create_connection(address, 10)) for _ in range(PORTER_THREADS - 1)]
+        while not all(_hung_up(guest) for guest in dripping):
+            time.sleep(0.01)
+    assert connections(site.config.data_dir) == []
+
+
+def _hung_up(guest: socket.socket) -> bool:
+    """Whether it was, after one byte more."""
+    try:
+        guest.sendall(b"x")
+        return guest.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_it_stops_while_a_guest_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that was never begun."""
+    monkeypatch.setattr(porter, "PORTER_S_MAX", 0.3)
+
+    class Nobody:
+        def sessions(self) -> list[SessionInfo]:
+            return []
+
+        def end(self, session_id: int) -> bool:
+            return False
+
+    (tmp_path / "run").mkdir()
+    porter.Porter(Nobody(), str(tmp_path)).stop()
+    one = porter.Porter(Nobody(), str(tmp_path))
+    one.start()
+    place = json.loads((tmp_path / "run" / PORTER_FILE).read_text())
+    with socket.create_connection((place["host"], place["port"]), 10) as guest:
+        one.stop()
+        with contextlib.suppress(ConnectionResetError):  # nobody had taken the connection yet
+            assert guest.recv(1) == b""
 
 
 def test_where_no_ftp_part_runs_that_is_said(site: Site, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Who is connected over FTP, for the web part and the command line: they run in other processes.
 
 The FTP part has a *porter*: it listens on a port of the loopback address that ``data_dir/run/porter.json`` (mode 0600)
-tells together with a secret. One connection is one question: a line of JSON with the secret, a line of JSON back.
+tells together with a secret. One connection is one question: the secret, a blank and JSON on a line; JSON back.
 ``Porter`` answers, ``connections`` and ``end_connection`` ask.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import selectors
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -20,12 +22,17 @@ import structlog
 
 from logferry.errors import Later
 from logferry.ftp import SessionInfo
-from logferry.limits import PORTER_ANSWER_BYTES_MAX, PORTER_QUESTION_BYTES_MAX, PORTER_S_MAX
+from logferry.limits import PORTER_ANSWER_BYTES_MAX, PORTER_QUESTION_BYTES_MAX, PORTER_S_MAX, PORTER_THREADS
 from logferry.server import runfiles
 
 log = structlog.get_logger("logferry.server")
 PORTER_FILE = "porter.json"
 _HOST = "127.0.0.1"
+_SECRET_CHARS = 64
+_PAUSE_S = 0.2
+_RECV_BYTES = 65_536
+_NO_ANSWER = (OSError, ValueError, KeyError, TypeError, RecursionError)
+"""What a question can raise that is none: JSON nested deeply is a RecursionError."""
 
 
 class Sessions(Protocol):
@@ -41,51 +48,78 @@ class Sessions(Protocol):
 
 
 class Porter:
-    """Answers one question after the other, in a thread of its own. Whoever says nothing holds it up for seconds."""
+    """Answers ``PORTER_THREADS`` questions at once. Whoever says nothing holds one of its threads for seconds."""
 
     def __init__(self, server: Sessions, data_dir: str) -> None:
         self._server = server
         self._path = runfiles.run_path(data_dir, PORTER_FILE)
-        self._secret = secrets.token_hex(32)
+        self._secret = secrets.token_hex(_SECRET_CHARS // 2)
         self._listener = socket.create_server((_HOST, 0))
-        self._thread = threading.Thread(target=self._run, name="porter", daemon=True)
-        self._stopping = False
+        self._listener.setblocking(False)
+        # A byte that nobody reads wakes all threads. Closing would not where a process that was forked has a copy.
+        self._bell, self._heard = socket.socketpair()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"porter-{number}", daemon=True) for number in range(PORTER_THREADS)
+        ]
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Begin to answer. Raises Refused when the file that tells where cannot be written."""
         port = self._listener.getsockname()[1]
         runfiles.write_json(self._path, {"host": _HOST, "port": port, "secret": self._secret})
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Answer nobody any more."""
-        self._stopping = True
+        """Answer nobody any more. A question that is being answered holds this up for ``PORTER_S_MAX`` at most."""
+        self._stopping.set()
         runfiles.remove(self._path)
-        if self._thread.is_alive():
-            # A close alone does not wake who waits in accept().
-            socket.create_connection(self._listener.getsockname(), PORTER_S_MAX).close()
-            self._thread.join()
+        with self._bell:
+            self._bell.send(b"!")
+        until_s = time.monotonic() + PORTER_S_MAX
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(until_s - time.monotonic(), 0))
         self._listener.close()
+        if not any(thread.is_alive() for thread in self._threads):
+            self._heard.close()
 
     def _run(self) -> None:
-        while True:
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._listener, selectors.EVENT_READ)
+            waiting.register(self._heard, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                waiting.select()
+                if not self._stopping.is_set():
+                    self._serve_one()
+
+    def _serve_one(self) -> None:
+        try:
             connection, _ = self._listener.accept()
-            with connection:
-                if self._stopping:
-                    return
-                try:
-                    self._answer(connection)
-                except (OSError, ValueError) as error:  # a guest who hangs up, says nothing, or speaks something else
-                    log.warning("a question about FTP connections was not answered", error=str(error))
+        except BlockingIOError:  # another thread took it
+            return
+        except OSError as error:
+            log.warning("a question about FTP connections was not taken", error=str(error))
+            self._stopping.wait(_PAUSE_S)  # no descriptor is free: not at once again
+            return
+        with connection:
+            try:
+                self._answer(connection)
+            except _NO_ANSWER as error:  # a guest who hangs up, says nothing, or speaks something else
+                log.warning("a question about FTP connections was not answered", error=str(error))
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(PORTER_S_MAX)
-        asked = json.loads(_line(connection, PORTER_QUESTION_BYTES_MAX))
-        if not isinstance(asked, dict) or not hmac.compare_digest(
-            str(asked.get("secret")).encode(), self._secret.encode()
-        ):
+        until_s = time.monotonic() + PORTER_S_MAX
+        # Nothing of a guest is parsed who does not know the secret.
+        secret, _, question = _line(connection, PORTER_QUESTION_BYTES_MAX, until_s).partition(b" ")
+        if not hmac.compare_digest(secret, self._secret.encode()):
             raise ValueError("the secret is missing or wrong")
-        connection.sendall(json.dumps(self._told(asked)).encode() + b"\n")
+        asked = json.loads(question)
+        if not isinstance(asked, dict):
+            raise TypeError("the question is no JSON object")
+        answer = json.dumps(self._told(asked)).encode() + b"\n"
+        connection.settimeout(_left_s(until_s))
+        connection.sendall(answer)
 
     def _told(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("ask") == "end":
@@ -109,20 +143,30 @@ def _asked(data_dir: str, question: dict[str, Any]) -> dict[str, Any]:
         raise Later("the FTP part does not run on this machine", hint="start it (logferry serve), then try again")
     try:
         with socket.create_connection((str(place["host"]), int(place["port"])), PORTER_S_MAX) as connection:
-            connection.settimeout(PORTER_S_MAX)
-            connection.sendall(json.dumps({**question, "secret": place["secret"]}).encode() + b"\n")
-            found = json.loads(_line(connection, PORTER_ANSWER_BYTES_MAX))
-    except (OSError, ValueError, KeyError) as error:
+            connection.sendall(f"{place['secret']} {json.dumps(question)}\n".encode())
+            found = json.loads(_line(connection, PORTER_ANSWER_BYTES_MAX, time.monotonic() + PORTER_S_MAX))
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise Later("the FTP part does not answer", hint="it may be starting; try again in a moment") from error
     if not isinstance(found, dict):
         raise Later("the FTP part gave no answer that can be read", hint="are both of the same version?")
     return found
 
 
-def _line(connection: socket.socket, bytes_max: int) -> bytes:
-    """One line. Raises OSError, ValueError when it is longer or does not end."""
-    with connection.makefile("rb") as file:
-        line = file.readline(bytes_max + 1)
-    if not line.endswith(b"\n"):
-        raise ValueError("a line without an end" if len(line) <= bytes_max else "a line that is too long")
-    return line
+def _line(connection: socket.socket, bytes_max: int, until_s: float) -> bytes:
+    """One line, by that moment of the monotonic clock. Raises OSError, ValueError when it is longer or has no end."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        connection.settimeout(_left_s(until_s))
+        got = connection.recv(min(bytes_max + 1 - len(line), _RECV_BYTES))
+        line += got
+        if not got or len(line) > bytes_max:
+            raise ValueError("a line that is too long" if got else "a line without an end")
+    return bytes(line)
+
+
+def _left_s(until_s: float) -> float:
+    """Seconds until then. Raises TimeoutError when there are none."""
+    left_s = until_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("it took too long")
+    return left_s

@@ -126,12 +126,12 @@ def check_csrf(who: Identity, given: str) -> None:
 
 
 def refuse_cross_site(request: Request) -> None:
-    """For changes without a session (sign-in, set-up): raises NotPermitted when another site's page sends them."""
+    """For changes without a session (sign-in) and for dear answers: raises NotPermitted when another site asks."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin", "")
     foreign = bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
     if site not in ("same-origin", "none") or foreign:
-        raise NotPermitted("this came from another site's page", hint="open the sign-in page of this server itself")
+        raise NotPermitted("this came from another site's page", hint="open the page of this server itself")
 
 
 def set_session_cookie(request: Request, response: Response, session: SignedIn, *, seconds: float) -> None:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from logferry.archive.records import FileRecord
-from logferry.limits import FILES_SORTED_MAX, NEAR_NAME_CHARS_MIN, NEAR_NAMES_MAX
+from logferry.limits import (
+    FILES_SORTED_MAX,
+    NEAR_CUTS_MAX,
+    NEAR_NAME_CHARS_MIN,
+    NEAR_NAMES_MAX,
+    NEAR_S_MAX,
+    NEAR_WORD_CHARS_MAX,
+)
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
 
@@ -44,11 +51,17 @@ def sorted_files(context: WebContext, who: Identity, q: str, order: Order, limit
 
 
 def near(context: WebContext, who: Identity, q: str) -> list[FileRecord]:
-    """Files whose names begin, or end, like a plain word that none has in it; nothing for longer queries."""
-    if not q.replace("-", "").replace("_", "").replace(".", "").isalnum():
+    """Files whose names begin, or end, like a plain word that none has in it; nothing for longer queries.
+
+    Gives up after ``NEAR_S_MAX``.
+    """
+    if len(q) > NEAR_WORD_CHARS_MAX or not q.replace("-", "").replace("_", "").replace(".", "").isalnum():
         return []
-    for cut in range(1, max(len(q) - NEAR_NAME_CHARS_MIN, 0) + 1):
+    until_s = context.clock.monotonic_s() + NEAR_S_MAX
+    for cut in range(1, min(len(q) - NEAR_NAME_CHARS_MIN, NEAR_CUTS_MAX) + 1):
         for part in (q[:-cut], q[cut:]):
+            if context.clock.monotonic_s() >= until_s:
+                return []
             if part.strip("-_."):
                 page = context.search.find_files(f'"{part}"', scope=who.scope, cursor=None, limit=NEAR_NAMES_MAX)
                 if page.files:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 from logferry.archive import Archive, Catalog
 from logferry.clock import Clock
+from logferry.limits import RETENTION_JUDGED_KEEP_S, RETENTION_JUDGED_KEPT
 from logferry.search.service import SearchService
 from logferry.server.audit import Audit
 from logferry.server.config import ServerConfig
 from logferry.server.enrolment import Enrolment
 from logferry.server.people import People
+from logferry.web.keeping import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +30,9 @@ class WebContext:
     audit: Audit
     pin: str = ""
     """Of the server's certificate, for the commands that nodes are given."""
+    verifying: Lock = field(default_factory=Lock, repr=False)
+    """Held while somebody has the chain of the audit read."""
+    taken_in: Kept[bool] = field(
+        default_factory=lambda: Kept(seconds=RETENTION_JUDGED_KEEP_S, most=RETENTION_JUDGED_KEPT), repr=False
+    )
+    """Whether a glob of retention takes in any file."""

@@ -150,7 +150,8 @@ def _gather(outcome: Outcome, steps: Iterable[list[Due]], clock: Clock, seconds:
 def judged(context: WebContext) -> list[Judged]:
     """The rules, with a warning about those that take in everything, nothing that is there, or nothing at all.
 
-    Whether nothing is there is looked for where that is no long look: ``RETENTION_JUDGED_FILES_MAX``.
+    Whether nothing is there is looked for where that is no long look (``RETENTION_JUDGED_FILES_MAX``),
+    and not again for ``RETENTION_JUDGED_KEEP_S``.
     """
     found: list[Judged] = []
     may_look = sum(agent.files for agent in context.catalog.agents.list()) <= RETENTION_JUDGED_FILES_MAX
@@ -160,10 +161,15 @@ def judged(context: WebContext) -> list[Judged]:
             warning = "never counts: a rule above it takes in the same files"
         elif whole(rule.match) in _ALL:
             warning = "takes in every file of every agent"
-        elif may_look and not takes_in_any(context, rule.match):
+        elif may_look and not _known_to_take_in_any(context, rule.match):
             warning = "takes in no file that is here now"
         found.append(Judged(rule, warning))
     return found
+
+
+def _known_to_take_in_any(context: WebContext, glob: str) -> bool:
+    now_s = context.clock.monotonic_s()
+    return context.taken_in.get(glob, now_s, lambda: takes_in_any(context, glob))
 
 
 def takes_in_any(context: WebContext, glob: str) -> bool:

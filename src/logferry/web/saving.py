@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import Request
 
 from logferry.archive.catalog.saving import SavedRecord
-from logferry.errors import NotPermitted, Refused
+from logferry.errors import NotFound, NotPermitted, Refused
 from logferry.limits import SAVED_ADDRESS_CHARS_MAX, SAVED_NAME_CHARS_MAX
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
@@ -30,6 +30,28 @@ def kind_of(address: str) -> str:
 def _first(path: str) -> tuple[str, str]:
     first, _, rest = path[1:].partition("/")
     return f"/{first}", rest
+
+
+def seen(context: WebContext, who: Identity) -> list[SavedRecord]:
+    """The person's own, then what others share; but no file or folder that the person's scope leaves out."""
+    return [row for row in context.catalog.saved.seen_by(who.user_id) if _may_see(who, row)]
+
+
+def _may_see(who: Identity, row: SavedRecord) -> bool:
+    kind = kind_of(row.address)
+    if row.user_id == who.user_id or kind not in ("file", "folder"):
+        return True
+    agent, _, path = unquote(_first(urlsplit(row.address).path)[1]).partition("/")
+    path = path.strip("/")
+    return who.scope.sees(agent, path) if kind == "file" else who.scope.may_hold(agent, path)
+
+
+def _found(context: WebContext, who: Identity, saved_id: int) -> SavedRecord:
+    """Raises NotFound."""
+    row = context.catalog.saved.get(saved_id, who.user_id)
+    if not _may_see(who, row):
+        raise NotFound(f"nothing is saved under number {saved_id}", hint="the list shows what is")
+    return row
 
 
 def words_of(address: str) -> str:
@@ -91,7 +113,7 @@ def change(
     shared: bool | None = None,
 ) -> SavedRecord:
     """Change one's own. Raises NotFound, Refused, Conflict, NotPermitted."""
-    found = context.catalog.saved.get(saved_id, who.user_id)
+    found = _found(context, who, saved_id)
     if found.user_id != who.user_id:
         raise NotPermitted(f"this belongs to {found.owner}", hint="save it under a name of your own")
     values: dict[str, object] = {}
@@ -109,7 +131,7 @@ def change(
 
 def remove(context: WebContext, who: Identity, saved_id: int) -> SavedRecord:
     """Remove one's own, or for operators what others share; what it was. Raises NotFound, NotPermitted."""
-    found = context.catalog.saved.get(saved_id, who.user_id)
+    found = _found(context, who, saved_id)
     if found.user_id != who.user_id:
         who.require("operator")
         log.info("a shared search was removed", by=who.name, owner=found.owner, name=found.name)

@@ -56,6 +56,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("GET", f"{_API}/search/facets"): Rule("search", "search.count", once=True),
     ("GET", f"{_API}/audit"): Rule("read", "audit.read", once=True),
     ("GET", "/admin/audit"): Rule("read", "audit.read", once=True),
+    ("POST", "/admin/audit/verify"): Rule("read", "audit.verify"),
     ("POST", f"{_API}/sessions"): Rule("sign-in", "session.begin"),
     ("POST", f"{_API}/setup"): Rule("sign-in", "setup"),
     ("POST", "/login"): Rule("sign-in", "session.begin"),

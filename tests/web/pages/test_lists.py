@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from logferry.limits import FOLDER_PAGE_ENTRIES
+from logferry.limits import FOLDER_PAGE_ENTRIES, NEAR_CUTS_MAX, NEAR_WORD_CHARS_MAX
+from logferry.search.service import SearchService
+from logferry.web import choosing
 from logferry.web.app import create_app
 from tests.browser.fleet import NEEDLE, Fleet
 from tests.web.pages.conftest import as_person
@@ -84,6 +87,24 @@ def test_a_misspelt_name_leads_to_near_ones(admin: TestClient) -> None:
     assert "No file has" in text
     assert "/view/web-01/var/log/hostile.log" in text[text.index("Near") :]
     assert "Near" not in admin.get("/files?q=zzzqqqxxx").text
+
+
+def test_looking_for_near_names_has_an_end(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many searches for one page, whatever the word; none more when the time is up."""
+    asked: list[str] = []
+    find = SearchService.find_files
+
+    def counted(self: SearchService, query: str, **rest: Any) -> Any:
+        asked.append(query)
+        return find(self, query, **rest)
+
+    monkeypatch.setattr(SearchService, "find_files", counted)
+    for word, searches in (("z" * 400, 1), ("z" * NEAR_WORD_CHARS_MAX, 1 + 2 * NEAR_CUTS_MAX), ("zzzz", 3), ("zz", 1)):
+        asked.clear()
+        assert "No file has" in admin.get(f"/files?q={word}").text
+        assert len(asked) == searches, word
+    monkeypatch.setattr(choosing, "NEAR_S_MAX", 0.0)
+    assert "Near" not in admin.get("/files?q=hostileX").text
 
 
 def test_the_api_sorts_files_too(admin: TestClient) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from logferry.limits import RETENTION_JUDGED_KEEP_S
 from logferry.server.config import RetentionConfig
+from logferry.web import retaining
 from logferry.web.app import create_app
+from logferry.web.context import WebContext
+from logferry.web.keeping import Kept
 from logferry.web.pages.shell import ADMIN_TABS
 from tests.browser.fleet import HOSTILE_NAME, Fleet
 from tests.web.pages.conftest import BASE, as_person
@@ -61,6 +66,27 @@ def test_forms_need_the_token_of_the_session(visitor: TestClient, shelf: Fleet) 
     answer = visitor.post(f"{PAGE}/holds", data={"csrf": "wrong", "glob": "web-01", "reason": "x"})
     assert answer.status_code == 403
     assert shelf.catalog.retaining.holds() == []
+
+
+def test_whether_a_rule_takes_in_anything_is_not_looked_for_at_every_load(
+    shelf: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in some minutes, for the page and the API together; the warnings stay."""
+    looked: list[str] = []
+    find = retaining.takes_in_any
+
+    def counted(context: WebContext, glob: str) -> bool:
+        looked.append(glob)
+        return find(context, glob)
+
+    monkeypatch.setattr(retaining, "takes_in_any", counted)
+    context = replace(shelf.context, taken_in=Kept(seconds=RETENTION_JUDGED_KEEP_S, most=8))
+    with TestClient(create_app(context), base_url=BASE) as visitor:
+        as_person(visitor, shelf, "admin")
+        for _ in range(2):
+            assert "takes in no file that is here now" in visitor.get(PAGE).text
+            assert visitor.get("/api/v1/retention/rules").json()["items"][1]["warning"]
+    assert looked == ["*/var/log/**", "lab-*"]
 
 
 def test_a_hold_keeps_a_file_until_it_ends_and_a_click_deletes_it(visitor: TestClient, shelf: Fleet) -> None:

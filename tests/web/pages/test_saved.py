@@ -52,6 +52,28 @@ def test_others_see_what_is_shared_and_may_not_change_it(admin: TestClient, flee
     assert admin.post("/saved/remove", data={"csrf": csrf, "id": "x"}).status_code == 400
 
 
+def test_shared_files_and_folders_are_shown_to_those_who_may_see_them(admin: TestClient, fleet: Fleet) -> None:
+    """On the page and over the API, and no number tells that there is more; one's own stay one's own."""
+    who = fleet.people.get("admin")
+    names = {
+        "/view/web-01/var/log/sys%6Cog?at=end": False, "/browse/web-01/var": False, "/browse/web-01": False,
+        "/view/db-01/var/log/syslog": True, "/browse/db-01/": True, "/browse/db-01/var/log": True, "/search?q=x": True,
+    }  # fmt: skip
+    kept = {address: fleet.catalog.saved.add(who.id, address, address, shared=True) for address in names}
+    csrf = as_person(admin, fleet, "narrow")
+    text = admin.get("/saved").text
+    told = {one["address"] for one in admin.get("/api/v1/saved").json()["items"]}
+    for address, is_seen in names.items():
+        assert (f'href="{address}' in text) == is_seen, address
+        assert (address in told) == is_seen
+        changed = admin.patch(f"/api/v1/saved/{kept[address]}", json={}, headers={"X-CSRF-Token": csrf})
+        assert changed.status_code == (403 if is_seen else 404)
+    as_person(admin, fleet, "admin")
+    assert {one["address"] for one in admin.get("/api/v1/saved").json()["items"]} >= set(names)
+    for number in kept.values():
+        fleet.catalog.saved.remove(number)
+
+
 def test_files_to_follow_are_picked_by_number_or_by_query(admin: TestClient, fleet: Fleet) -> None:
     """Those that grew last where too many match; compressed ones are left out; what is not there is a 404."""
     text = admin.get("/tail").text

@@ -92,11 +92,13 @@ class Auditing:
         with self._engine.connect() as connection:
             return head_now(connection)
 
-    def page(self, chosen: AuditFilter, *, before: int | None = None, limit: int) -> list[AuditRecord]:
-        """Entries, the newest first; those with a smaller id than ``before``."""
+    def page(self, chosen: AuditFilter, *, before: int | None = None, since: int = 0, limit: int) -> list[AuditRecord]:
+        """Entries, the newest first; of ids from ``since`` on and below ``before``."""
         query = select(*_COLUMNS).where(*_where(chosen)).order_by(_A.id.desc()).limit(limit)
         if before is not None:
             query = query.where(_A.id < before)
+        if since:
+            query = query.where(_A.id >= since)
         with self._engine.connect() as connection:
             return [AuditRecord(*row) for row in connection.execute(query)]
 

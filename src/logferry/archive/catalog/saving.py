@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import IntegrityError
 
 from logferry.archive.catalog.tables import saved, users
 from logferry.archive.catalog.writer import Rows, Writer
@@ -77,7 +76,7 @@ class Saved:
             _refuse_same(connection, user_id, name)
             return int(connection.execute(insert(saved).values(**values).returning(_S.id)).scalar_one())
 
-        return int(self._run(work, name))
+        return self._writer.run(Rows(work))
 
     def change(self, saved_id: int, **values: Any) -> None:
         """Another ``name`` or ``address``, or ``shared`` or not. Raises NotFound, Conflict as ``add``."""
@@ -92,7 +91,7 @@ class Saved:
                 _refuse_same(connection, row[0], values["name"], but=saved_id)
             connection.execute(update(saved).where(_S.id == saved_id).values(changed_ns=self._clock.now_ns(), **values))
 
-        self._run(work, str(values.get("name", "")))
+        self._writer.run(Rows(work))
 
     def remove(self, saved_id: int) -> None:
         """It is kept no more. Raises NotFound."""
@@ -102,12 +101,6 @@ class Saved:
 
         if self._writer.run(Rows(work)) == 0:
             raise _nothing(saved_id)
-
-    def _run(self, work: Any, name: str) -> Any:
-        try:
-            return self._writer.run(Rows(work))
-        except IntegrityError as error:  # another process was quicker with that name
-            raise _same(name) from error
 
 
 def _select() -> Any:
@@ -121,11 +114,7 @@ def _record(row: Any) -> SavedRecord:
 def _refuse_same(connection: Connection, user_id: int, name: str, *, but: int = 0) -> None:
     found = select(_S.id).where(_S.user_id == user_id, _S.name == name, _S.id != but)
     if connection.execute(found).first() is not None:
-        raise _same(name)
-
-
-def _same(name: str) -> Conflict:
-    return Conflict(f"you have saved something as {name!r}", hint="take another name, or remove that one first")
+        raise Conflict(f"you have saved something as {name!r}", hint="take another name, or remove that one first")
 
 
 def _nothing(saved_id: int) -> NotFound:

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from logferry.archive.records import AuditRecord
-from logferry.errors import Refused
 from logferry.limits import PAGE_ITEMS_MAX, SEARCH_TIME_CHARS_MAX
 from logferry.search.moments import moment
-from logferry.server.audit import AuditFilter, Kind, parse_head
+from logferry.server.audit import AuditFilter, Kind
 from logferry.web.api.asked import only
 from logferry.web.api.people_shapes import AuditPage, AuditVerified, audit_json
-from logferry.web.auth import Context, WholeAdministrator
+from logferry.web.auditing import look
+from logferry.web.auditing import verify as verified
+from logferry.web.auth import Context, WholeAdministrator, refuse_cross_site
 from logferry.web.eventforms import CSV, csv_row
 from logferry.web.ranges import disposition
 from logferry.web.sending import Sending
@@ -73,13 +74,13 @@ async def audit(
     limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 100,
     cursor: Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the page before")] = None,
 ) -> Response:
-    """Entries, the newest first."""
+    """Entries, the newest first. Where looking takes too long a page has fewer than `limit`; `next` goes on."""
     chosen = asked.chosen(context.clock.now_ns())
-    rows = context.catalog.auditing
     if form == "json":
-        found = await run_in_threadpool(rows.page, chosen, before=cursor, limit=limit)
-        following = str(found[-1].id) if len(found) == limit else None
-        return JSONResponse({"items": [audit_json(row) for row in found], "next": following})
+        found = await run_in_threadpool(look, context, chosen, cursor, limit)
+        following = str(found.next) if found.next is not None else None
+        return JSONResponse({"items": [audit_json(row) for row in found.rows], "next": following})
+    rows = context.catalog.auditing
     note(request, action="audit.download")
     streams: Streams = request.app.state.streams
     streams.check_room(who.name)
@@ -94,15 +95,15 @@ async def audit(
 
 @router.get("/audit/verify")
 def verify(
+    request: Request,
     context: Context,
-    _who: WholeAdministrator,
+    who: WholeAdministrator,
     head: Annotated[str, Query(max_length=100, description="`id:hash`, noted elsewhere at some time")] = "",
 ) -> AuditVerified:
-    """Read the whole chain and compare it with its hashes."""
-    known = parse_head(head) if head else None
-    if head and known is None:
-        raise Refused("head is not one of ours", hint="id:hash, as this tells it")
-    check = context.audit.verify(known)
+    """Read the whole chain and compare it with its hashes. 429 while that is being done for somebody."""
+    if who.via == "session":
+        refuse_cross_site(request)
+    check = verified(context, head)
     return AuditVerified(
         ok=not check.problem, entries=check.entries, head=str(check.head), start=str(check.start),
         at=check.at or None, problem=check.problem,

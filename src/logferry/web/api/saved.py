@@ -93,7 +93,7 @@ class Imported(Shape):
 @router.get("/saved")
 def list_saved(context: Context, who: Viewer) -> SavedList:
     """What you keep, and what others share."""
-    return SavedList(items=[_shape(row, who) for row in context.catalog.saved.seen_by(who.user_id)])
+    return SavedList(items=[_shape(row, who) for row in saving.seen(context, who)])
 
 
 @router.post("/saved", status_code=201)

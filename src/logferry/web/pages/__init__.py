@@ -114,6 +114,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/admin/tokens", users.tokens),
         own_form("/admin/tokens/revoke", users.revoke_token),
         page("/admin/audit", audit.audit),
+        own_form("/admin/audit/verify", audit.verified),
         page("/{path:path}", _nothing),
     ]
 

@@ -10,11 +10,13 @@ from starlette.responses import Response
 from logferry.archive.records import AuditRecord
 from logferry.errors import Refused
 from logferry.search.moments import moment
-from logferry.server.audit import KINDS, AuditFilter, parse_head
+from logferry.server.audit import KINDS, AuditCheck, AuditFilter
+from logferry.web.auditing import Looked, look, verify
 from logferry.web.pages import words
 from logferry.web.pages.forms import managed_by
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.search import TIMES, TIMES_ANY
+from logferry.web.pages.sign_in import Form
 
 _ROWS = 100
 _FIELDS = ("who", "kind", "q", "from")
@@ -34,8 +36,19 @@ class Entry:
 
 
 def audit(visit: Visit) -> Response:
-    """``/admin/audit?who=&kind=&q=&from=&before=`` and ``?verify=1&head=``"""
+    """``/admin/audit?who=&kind=&q=&from=&before=``"""
     managed_by(visit)
+    return _page(visit)
+
+
+def verified(visit: Visit, form: Form) -> Response:
+    """``POST /admin/audit/verify``: a form, since it may read millions of entries, which no link of others shall do."""
+    managed_by(visit)
+    head = form.get("head", "").strip()
+    return _page(visit, verify(visit.context, head), head)
+
+
+def _page(visit: Visit, check: AuditCheck | None = None, head: str = "") -> Response:
     asked = {name: visit.asked(name).strip() for name in _FIELDS}
     problem = ""
     chosen = AuditFilter()
@@ -49,17 +62,17 @@ def audit(visit: Visit) -> Response:
         )
     except Refused as error:
         problem = words.sentence(str(error))
-    rows = visit.context.catalog.auditing
     before = visit.asked("before")
     at = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-    found = [] if problem else rows.page(chosen, before=at, limit=_ROWS + 1)
-    older = visit.link("/admin/audit", **asked, before=found[_ROWS - 1].id) if len(found) > _ROWS else ""
+    found = Looked([], None) if problem else look(visit.context, chosen, at, _ROWS)
+    older = visit.link("/admin/audit", **asked, before=found.next) if found.next is not None else ""
     return visit.page(
         "audit.html",
         status=400 if problem else 200,
         problem=problem,
-        entries=[Entry(row, _in_words(row.detail)) for row in found[:_ROWS]],
+        entries=[Entry(row, _in_words(row.detail)) for row in found.rows],
         older=older,
+        complete=found.complete,
         newest=visit.link("/admin/audit", **asked) if at is not None else "",
         asked=asked,
         filtered=any(asked.values()),
@@ -68,19 +81,9 @@ def audit(visit: Visit) -> Response:
         names=[row.name for row in visit.context.people.all()],
         csv=visit.link("/api/v1/audit", **asked, format="csv"),
         ndjson=visit.link("/api/v1/audit", **asked, format="ndjson"),
-        check=_check(visit),
-        head_asked=visit.asked("head"),
+        check=check,
+        head_asked=head,
     )
-
-
-def _check(visit: Visit) -> object:
-    if not visit.asked("verify"):
-        return None
-    text = visit.asked("head").strip()
-    known = parse_head(text) if text else None
-    if text and known is None:
-        raise Refused("that is no head of the audit", hint="a head is a number, a colon and 64 hexadecimal digits")
-    return visit.context.audit.verify(known)
 
 
 def _in_words(detail: str) -> str:

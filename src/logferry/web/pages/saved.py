@@ -52,7 +52,7 @@ def _page(
     address: str = "",
     shared: bool = False,
 ) -> Response:
-    rows = visit.context.catalog.saved.seen_by(visit.who.user_id)
+    rows = saving.seen(visit.context, visit.who)
     kept = [_kept(visit, row) for row in rows]
     return visit.page(
         "saved.html",

@@ -116,6 +116,16 @@ function wireTimes() {
   }, 5000);
 }
 
+// Tabs scroll sideways where there is no room for all: the current one is to be seen. The page itself does not move.
+function wireTabs() {
+  for (const tab of document.querySelectorAll(".tabs [aria-current=page]")) {
+    const tabs = tab.closest(".tabs");
+    const from = tab.getBoundingClientRect().left - tabs.getBoundingClientRect().left;
+    tabs.scrollLeft += from - (tabs.clientWidth - tab.offsetWidth) / 2;
+  }
+}
+
+wireTabs();
 wireTheme();
 wireMenus();
 wireSearchKey();

@@ -29,6 +29,7 @@ function fill(row, one) {
 function made(one) {
   const row = pattern.content.firstElementChild.cloneNode(true);
   row.dataset.session = one.id;
+  row.dataset.user = one.user;
   const name = el("span", { class: "text" }, one.agent || one.user || "not logged in");
   const who = one.agent ? el("a", { class: "name", href: `${BASE}/agents/${encodeURIComponent(one.agent)}` }, name) : el("span", { class: "name" }, name);
   row.querySelector("[data-who]").append(who);
@@ -46,7 +47,7 @@ function take(items) {
     const row = rows.get(one.id) ?? made(one);
     if (!row.isConnected) body.append(row);
     // Whoever logs in meanwhile gets a row with a name.
-    else if (row.dataset.user !== undefined && row.dataset.user !== one.user) row.replaceWith(made(one));
+    else if (row.dataset.user !== one.user) row.replaceWith(made(one));
     rows.delete(one.id);
     fill(body.querySelector(`[data-session="${one.id}"]`), one);
   }

@@ -1,4 +1,4 @@
-// The lines of a tail in the page: at most so many, the newest last, each with its file; a filter hides, pausing holds.
+// The lines of a tail in the page: at most so many (what is said between them counts), the newest last, each with its file; a filter hides, pausing holds.
 
 import { BASE } from "../api.js";
 import { el } from "../text.js";
@@ -16,7 +16,8 @@ export class Lines {
   #list;
   #kept;
   #files;
-  #rows = [];
+  #rows = []; // lines and notes; a note has no target
+  #notes = 0;
   #word = "";
   #last = new Map();
 
@@ -28,11 +29,11 @@ export class Lines {
   }
 
   get count() {
-    return this.#rows.length;
+    return this.#rows.length - this.#notes;
   }
 
   get shown() {
-    return this.#word ? this.#rows.filter((row) => !row.node.hidden).length : this.#rows.length;
+    return this.#word ? this.#rows.filter((row) => row.target && !row.node.hidden).length : this.count;
   }
 
   /** Show rows [{fid, gen, row}], the newest last. */
@@ -43,17 +44,30 @@ export class Lines {
       for (const item of fresh.slice(at, at + AT_ONCE)) this.#put(item, nodes);
       this.#list.append(nodes);
     }
-    const over = this.#rows.length - this.#kept;
-    if (over > 0) for (const row of this.#rows.splice(0, over)) row.node.remove();
+    this.#trim();
   }
 
   /** Say something between the lines: a new generation, a gap. */
   say(text) {
-    this.#list.append(el("li", { class: "tail-note" }, text));
+    const node = el("li", { class: "tail-note" }, text);
+    this.#list.append(node);
+    this.#rows.push({ node });
+    this.#notes += 1;
+    this.#trim();
+  }
+
+  #trim() {
+    const over = this.#rows.length - this.#kept;
+    if (over <= 0) return;
+    for (const row of this.#rows.splice(0, over)) {
+      row.node.remove();
+      if (!row.target) this.#notes -= 1;
+    }
   }
 
   clear() {
     this.#rows = [];
+    this.#notes = 0;
     this.#last.clear();
     this.#list.replaceChildren();
   }
@@ -61,7 +75,7 @@ export class Lines {
   /** Only lines with `word` are seen, and it is marked in them; "" shows all. */
   filter(word) {
     this.#word = word;
-    for (const row of this.#rows) this.#paint(row);
+    for (const row of this.#rows) if (row.target) this.#paint(row);
   }
 
   #put({ fid, gen, row }, nodes) {
