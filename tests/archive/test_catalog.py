@@ -315,7 +315,7 @@ def test_sessions_and_tokens_end_with_their_user(catalog: Catalog) -> None:
     """Removing a user leaves nothing that could sign in."""
     user = catalog.people.add_user("ann", role="viewer", scope=(), password_hash="h", now_ns=1)
     session = SessionRecord("key", user.id, "csrf", 1, 1, 1000, "addr", "browser")
-    catalog.people.add_session(session)
+    catalog.people.add_session(session, user)
     token = catalog.people.add_token(
         user_id=user.id, name="t", secret_hash="secret", scope=("x/*",), now_ns=1, expires_ns=None
     )
@@ -338,7 +338,7 @@ def test_what_has_expired_is_forgotten(catalog: Catalog) -> None:
     """Sessions, tokens and codes alike; idle sessions too."""
     user = catalog.people.add_user("ann", role="viewer", scope=(), password_hash="h", now_ns=1)
     for key, used_ns, expires_ns in [("fresh", 90, 1000), ("idle", 10, 1000), ("over", 90, 95)]:
-        catalog.people.add_session(SessionRecord(key, user.id, "", 1, used_ns, expires_ns, "", ""))
+        catalog.people.add_session(SessionRecord(key, user.id, "", 1, used_ns, expires_ns, "", ""), user)
     catalog.people.add_token(user_id=user.id, name="", secret_hash="a", scope=(), now_ns=1, expires_ns=95)
     catalog.people.add_token(user_id=user.id, name="", secret_hash="b", scope=(), now_ns=1, expires_ns=None)
     catalog.people.add_code("join", secret_hash="c", now_ns=1, expires_ns=95, uses=1)

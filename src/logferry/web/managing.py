@@ -290,9 +290,8 @@ def prove_password(request: Request, who: Identity, password: str) -> UserRecord
 
 def change_own_password(request: Request, who: Identity, current: str, new: str) -> int:
     """Change one's password; all other sessions end, how many is told. Raises NotPermitted, Refused, Busy."""
-    prove_password(request, who, current)
-    people = context_of(request).people
-    ended = people.change_own_password(who.name, new, keep=who.session)
+    row = prove_password(request, who, current)
+    ended = context_of(request).people.change_own_password(row, new, keep=who.session)
     note(request, action="password.change", target=who.name, sessions_ended=ended)
     return ended
 

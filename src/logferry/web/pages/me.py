@@ -117,7 +117,8 @@ def confirmed(visit: Visit, form: Form) -> Response:
     try:
         codes = managing.confirm_second_factor(visit.request, visit.who, form.get("code", ""))
     except LogferryError as error:
-        begun = visit.context.people.get(visit.who.name).totp_new
+        people = visit.context.people
+        begun = people.second.pending(people.get(visit.who.name))
         if begun:
             return _enrol(visit, begun, refusal_of(error), error.http_status)
         return _me(visit, refusal_of(error), error.http_status)
