@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -316,6 +317,7 @@ def test_sessions_and_tokens_end_with_their_user(catalog: Catalog) -> None:
     user = catalog.people.add_user("ann", role="viewer", scope=(), password_hash="h", now_ns=1)
     session = SessionRecord("key", user.id, "csrf", 1, 1, 1000, "addr", "browser")
     catalog.people.add_session(session, user)
+    user = replace(user, signed_in_ns=1)
     token = catalog.people.add_token(
         user_id=user.id, name="t", secret_hash="secret", scope=("x/*",), now_ns=1, expires_ns=None
     )

@@ -17,7 +17,7 @@ from logferry.limits import (
     SESSION_IDLE_S_MAX,
     SESSION_S_MAX,
 )
-from logferry.server import people as server_people
+from logferry.server import passwords
 from logferry.server.people import LOCAL_USER, People
 from logferry.server.totp import step_at, totp_at
 
@@ -257,13 +257,13 @@ def test_a_new_password_of_ones_own_gives_no_rights_back(people: People, monkeyp
     people.create("root", PASSWORD, role="admin")
     people.create("mal", PASSWORD, role="admin")
     link, proved = people.new_reset_code("mal"), people.check_password("mal", PASSWORD)
-    hashed = server_people.hash_for_person
+    hashed = passwords.hash_for_person
 
     def demoted_meanwhile(password: str) -> str:
         people.change("mal", role="viewer")
         return hashed(password)
 
-    monkeypatch.setattr(server_people, "hash_for_person", demoted_meanwhile)
+    monkeypatch.setattr("logferry.server.people.hash_for_person", demoted_meanwhile)
     people.reset_password(link, "second horse")
     assert people.get("mal").role == "viewer"
     with pytest.raises(NotFound):
@@ -274,7 +274,7 @@ def test_a_new_password_of_ones_own_gives_no_rights_back(people: People, monkeyp
         people.change("mal", enabled=False)
         return hashed(password)
 
-    monkeypatch.setattr(server_people, "hash_for_person", disabled_meanwhile)
+    monkeypatch.setattr("logferry.server.people.hash_for_person", disabled_meanwhile)
     with pytest.raises(NotFound):
         people.change_own_password(proved, "third horse", keep="")
     assert not people.get("mal").enabled
