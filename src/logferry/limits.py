@@ -533,6 +533,8 @@ STREAM_THREADS = 8
 SIGN_IN_ADDRESSES_MAX = 10_000
 """Addresses remembered for failed sign-ins; the longest unseen is forgotten first."""
 SIGN_IN_FAILURES_FREE = 5
+SIGN_IN_NAMES_MAX = 8
+"""Of one address the failures of so many names are told apart: a success forgets those of its own name."""
 SIGN_IN_WAIT_S_MAX = 300.0
 SIGN_IN_FORGET_S = 1800.0
 PASSWORD_CHECKS_AT_ONCE = 2

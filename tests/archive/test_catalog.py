@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -315,7 +316,8 @@ def test_sessions_and_tokens_end_with_their_user(catalog: Catalog) -> None:
     """Removing a user leaves nothing that could sign in."""
     user = catalog.people.add_user("ann", role="viewer", scope=(), password_hash="h", now_ns=1)
     session = SessionRecord("key", user.id, "csrf", 1, 1, 1000, "addr", "browser")
-    catalog.people.add_session(session)
+    catalog.people.add_session(session, user)
+    user = replace(user, signed_in_ns=1)
     token = catalog.people.add_token(
         user_id=user.id, name="t", secret_hash="secret", scope=("x/*",), now_ns=1, expires_ns=None
     )
@@ -338,7 +340,7 @@ def test_what_has_expired_is_forgotten(catalog: Catalog) -> None:
     """Sessions, tokens and codes alike; idle sessions too."""
     user = catalog.people.add_user("ann", role="viewer", scope=(), password_hash="h", now_ns=1)
     for key, used_ns, expires_ns in [("fresh", 90, 1000), ("idle", 10, 1000), ("over", 90, 95)]:
-        catalog.people.add_session(SessionRecord(key, user.id, "", 1, used_ns, expires_ns, "", ""))
+        catalog.people.add_session(SessionRecord(key, user.id, "", 1, used_ns, expires_ns, "", ""), user)
     catalog.people.add_token(user_id=user.id, name="", secret_hash="a", scope=(), now_ns=1, expires_ns=95)
     catalog.people.add_token(user_id=user.id, name="", secret_hash="b", scope=(), now_ns=1, expires_ns=None)
     catalog.people.add_code("join", secret_hash="c", now_ns=1, expires_ns=95, uses=1)

@@ -11,7 +11,7 @@ from logferry.clock import SYSTEM
 from logferry.server.audit import Deed
 from logferry.server.totp import step_at, totp_at
 from tests.browser.conftest import Site
-from tests.browser.fleet import HOSTILE_NAME
+from tests.browser.fleet import HOSTILE_NAME, PASSWORD
 from tests.browser.harness import signed_in, visitor
 
 pytestmark = pytest.mark.browser
@@ -99,6 +99,7 @@ def test_tokens_and_looks_without_script(browser: Browser, site: Site) -> None:
     page.goto("/me/tokens")
     page.get_by_label("What it is for").fill("<b>nightly</b>")
     page.get_by_label("May at most").select_option("viewer")
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Make the token").click()
     secret = page.locator(".once code").inner_text()
     with_token = {"Authorization": f"Bearer {secret}"}

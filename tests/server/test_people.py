@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 
 from logferry.archive.catalog import Catalog
@@ -14,6 +17,7 @@ from logferry.limits import (
     SESSION_IDLE_S_MAX,
     SESSION_S_MAX,
 )
+from logferry.server import passwords
 from logferry.server.people import LOCAL_USER, People
 from logferry.server.totp import step_at, totp_at
 
@@ -246,3 +250,118 @@ def test_a_sign_in_waits_for_its_code_a_few_minutes_and_tries(people: People, cl
     clock.advance(SECOND_FACTOR_S_MAX + 1)
     with pytest.raises(NotSignedIn):
         people.second.waiting(waiting.secret)
+
+
+def test_a_new_password_of_ones_own_gives_no_rights_back(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is demoted or disabled while the new password is hashed stays so; so does a link change nothing else."""
+    people.create("root", PASSWORD, role="admin")
+    people.create("mal", PASSWORD, role="admin")
+    link, proved = people.new_reset_code("mal"), people.check_password("mal", PASSWORD)
+    hashed = passwords.hash_for_person
+
+    def demoted_meanwhile(password: str) -> str:
+        people.change("mal", role="viewer")
+        return hashed(password)
+
+    monkeypatch.setattr("logferry.server.people.hash_for_person", demoted_meanwhile)
+    people.reset_password(link, "second horse")
+    assert people.get("mal").role == "viewer"
+    with pytest.raises(NotFound):
+        people.change_own_password(proved, "third horse", keep="")
+    proved = people.check_password("mal", "second horse")
+
+    def disabled_meanwhile(password: str) -> str:
+        people.change("mal", enabled=False)
+        return hashed(password)
+
+    monkeypatch.setattr("logferry.server.people.hash_for_person", disabled_meanwhile)
+    with pytest.raises(NotFound):
+        people.change_own_password(proved, "third horse", keep="")
+    assert not people.get("mal").enabled
+
+
+def test_nothing_begins_by_what_was_proved_before_it_changed(people: People, clock: ManualClock) -> None:
+    """The old password, no second factor, a person disabled meanwhile: neither a session nor half a one."""
+    people.create("root", PASSWORD, role="admin")
+    people.create("ann", PASSWORD)
+    by_old_password = people.check_password("ann", PASSWORD)
+    people.change("ann", password="another horse")
+    without_factor = people.check_password("ann", "another horse")
+    secret = people.second.begin(without_factor)
+    people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
+    enabled = people.check_password("ann", "another horse")
+    people.change("ann", enabled=False)
+    for row in (by_old_password, without_factor, enabled):
+        with pytest.raises(NotSignedIn, match="changed just now"):
+            people.begin_session(row)
+        with pytest.raises(NotSignedIn, match="changed just now"):
+            people.second.wait_for(row)
+    assert people.sessions("ann") == []
+
+
+def test_two_demotions_at_once_leave_an_administrator(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them is refused, however they meet."""
+    people.create("a", PASSWORD, role="admin")
+    people.create("b", PASSWORD, role="admin")
+    write, together, refused = people._rows.change_user, threading.Barrier(2), []
+
+    def met(*args: Any, **kwargs: Any) -> Any:
+        together.wait(10)
+        return write(*args, **kwargs)
+
+    def demote(name: str) -> None:
+        try:
+            people.change(name, role="viewer")
+        except Conflict as error:
+            refused.append(error)
+
+    monkeypatch.setattr(people._rows, "change_user", met)
+    threads = [threading.Thread(target=demote, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert people.has_admin()
+    assert len(refused) == 1
+
+
+def test_half_a_sign_in_ends_with_all_sessions_and_with_success(people: People, clock: ManualClock) -> None:
+    """And a person has one at a time."""
+    people.create("ann", PASSWORD)
+    secret = people.second.begin(people.get("ann"))
+    people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
+    older, newer = (people.second.wait_for(people.get("ann")) for _ in range(2))
+    with pytest.raises(NotSignedIn):
+        people.second.waiting(older.secret)
+    people.second.waiting(newer.secret)
+    people.sign_out_everywhere("ann")
+    with pytest.raises(NotSignedIn):
+        people.second.waiting(newer.secret)
+    newest = people.second.wait_for(people.get("ann"))
+    people.begin_session(people.get("ann"))
+    with pytest.raises(NotSignedIn):
+        people.second.waiting(newest.secret)
+
+
+def test_a_secret_that_nobody_confirmed_is_worthless_soon(people: People, clock: ManualClock) -> None:
+    """After some minutes, and when the password changes."""
+    people.create("ann", PASSWORD)
+    secret = people.second.begin(people.get("ann"))
+    assert people.second.pending(people.get("ann")) == secret
+    clock.advance(SECOND_FACTOR_S_MAX + 1)
+    assert people.second.pending(people.get("ann")) == ""
+    with pytest.raises(Conflict):
+        people.second.confirm(people.get("ann"), totp_at(secret, step_at(clock.now_ns())))
+    people.second.begin(people.get("ann"))
+    people.change("ann", password="another horse")
+    assert people.get("ann").totp_new == ""
+
+
+def test_a_link_revokes_the_tokens_unless_told_to_keep_them(people: People) -> None:
+    """Whoever lost a password may have lost more."""
+    people.create("ann", PASSWORD)
+    token, _ = people.new_token("ann")
+    people.reset_password(people.new_reset_code("ann"), "another horse", keep_tokens=True)
+    assert people.token(token) is not None
+    people.reset_password(people.new_reset_code("ann"), "a third horse")
+    assert people.token(token) is None

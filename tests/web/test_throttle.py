@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from logferry.clock import ManualClock
-from logferry.errors import Busy
+from logferry.errors import Busy, NotSignedIn
 from logferry.limits import SIGN_IN_FAILURES_FREE, SIGN_IN_FORGET_S, SIGN_IN_WAIT_S_MAX
+from logferry.web.managing import guarded
 from logferry.web.throttle import SignInThrottle
 
 
@@ -74,3 +77,61 @@ def test_old_failures_fade() -> None:
     clock.advance(SIGN_IN_FORGET_S + 1)
     throttle.failed("192.0.2.1")
     assert _waits(throttle, "192.0.2.1") == 0
+
+
+def test_many_attempts_at_once_are_no_more_than_one_after_another() -> None:
+    """The attempt counts before it is known to be wrong."""
+    throttle = SignInThrottle(ManualClock())
+    for _ in range(20):
+        throttle.failed("user 1")
+    throttle._scores["user 1"].free_at_s = 0
+    found: list[str] = []
+    together = threading.Barrier(20)
+
+    def wrong() -> None:
+        raise NotSignedIn("wrong")
+
+    def guess() -> None:
+        together.wait(10)
+        try:
+            with guarded(throttle, "user 1"):
+                wrong()
+        except NotSignedIn:
+            found.append("wrong")
+        except Busy:
+            found.append("busy")
+
+    threads = [threading.Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == ["busy"] * 19 + ["wrong"]
+
+
+def test_a_success_forgets_what_its_own_name_failed() -> None:
+    """Whoever has an account guesses no faster at those of others by signing in between."""
+    clock = ManualClock()
+    throttle = SignInThrottle(clock)
+    for _ in range(SIGN_IN_FAILURES_FREE + 1):
+        throttle.take("192.0.2.1", "victim")
+        clock.advance(3)
+        throttle.give_back(throttle.take("192.0.2.1", "own"), right=True)
+    throttle.take("192.0.2.1", "victim")
+    assert _waits(throttle, "192.0.2.1") == pytest.approx(4)
+    clock.advance(5)
+    throttle.give_back(throttle.take("192.0.2.1", "victim"), right=True)
+    assert len(throttle) == 0
+
+
+def test_what_was_no_guess_is_given_back() -> None:
+    """Neither a failure nor a success: the failures before it stay."""
+    throttle = SignInThrottle(ManualClock())
+    for _ in range(SIGN_IN_FAILURES_FREE - 1):
+        throttle.take("192.0.2.1", "ann")
+    for _ in range(10):
+        throttle.give_back(throttle.take("192.0.2.1", "ann"), right=False)
+    assert _waits(throttle, "192.0.2.1") == 0
+    for _ in range(2):
+        throttle.take("192.0.2.1", "ann")
+    assert _waits(throttle, "192.0.2.1") > 0

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Literal, cast
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast
 
 from logferry.archive.catalog import Catalog
 from logferry.archive.records import SessionRecord, TokenRecord, UserRecord
@@ -46,7 +47,6 @@ from logferry.server.passwords import (
     waste_time,
 )
 from logferry.server.scope import ROLES, Role, Scope, at_least
-from logferry.server.second_factor import KIND as SECOND
 from logferry.server.second_factor import SecondFactor
 
 TOKEN_PREFIX = "LT-"  # noqa: S105 - what every API token begins with, so that scanners can find leaked ones
@@ -159,47 +159,45 @@ class People:
             NotFound: there is no such person.
             Conflict: it would leave nobody who may administer.
         """
+        values: dict[str, Any] = {}
+        if role is not None:
+            values["role"] = checked_role(role)
+        if scope is not None:
+            values["scope"] = checked_scope(scope)
+        if password is not None:
+            values["password_hash"] = hash_for_person(password)  # takes long: before the row is looked at
+        if enabled is not None:
+            values["enabled"] = enabled
         row = self.get(name)
-        new = replace(
-            row,
-            role=row.role if role is None else checked_role(role),
-            scope=row.scope if scope is None else checked_scope(scope),
-            password_hash=row.password_hash if password is None else hash_for_person(password),
-            enabled=row.enabled if enabled is None else enabled,
-        )
-        if new.role != "admin" or not new.enabled or new.scope:
-            self._keep_an_admin(row)
-        self._rows.change_user(new, now_ns=self._clock.now_ns())
-        if password is not None or not new.enabled:
-            self._shut_out(row.id)
+        is_less = values.get("role", "admin") != "admin" or enabled is False or bool(values.get("scope"))
+        new, _ = self._rows.change_user(
+            row.id, now_ns=self._clock.now_ns(), values=values,
+            check=partial(_keep_an_admin, row.id) if is_less else None,
+            shut_out=password is not None or enabled is False,
+        )  # fmt: skip
         return new
 
-    def change_own_password(self, name: str, password: str, *, keep: str) -> int:
-        """Change it and end all sessions but the one with the key hash ``keep``; how many. Raises Refused."""
-        new = replace(self.get(name), password_hash=hash_for_person(password))
-        self._rows.change_user(new, now_ns=self._clock.now_ns())
-        return self._shut_out(new.id, but=keep)
+    def change_own_password(self, row: UserRecord, password: str, *, keep: str) -> int:
+        """Change it and end all sessions but the one with the key hash ``keep``; how many.
 
-    def _shut_out(self, user_id: int, *, but: str = "") -> int:
-        """Whoever came in by what held before: sessions, half a sign-in, links. How many sessions."""
-        for kind in ("reset", SECOND):
-            self._rows.remove_codes(kind, user_id=user_id)
-        return self._rows.end_sessions(user_id, but=but)
+        Args:
+            row: the person as they were when they proved the password they have.
+
+        Raises:
+            Refused: the new one is not allowed.
+            NotFound: meanwhile they got another password, or may not sign in any more.
+        """
+        hashed = hash_for_person(password)
+        _, ended = self._rows.change_user(
+            row.id, now_ns=self._clock.now_ns(), values={"password_hash": hashed}, old_hash=row.password_hash,
+            shut_out=True, but=keep,
+        )  # fmt: skip
+        return ended
 
     def remove(self, name: str) -> None:
         """Remove a person with all sessions and tokens. Raises NotFound, Conflict for the last admin."""
         row = self.get(name)
-        self._keep_an_admin(row)
-        self._rows.remove_user(row.id)
-
-    def _keep_an_admin(self, row: UserRecord) -> None:
-        """Raises Conflict where nobody else administers, or where nobody else who does sees all of the archive."""
-        admins = [r for r in self.all() if r.role == "admin" and r.enabled]
-        others = [r for r in admins if r.id != row.id]
-        if row in admins and not row.scope and not [r for r in others if not r.scope]:
-            raise Conflict(f"{row.name} is the last administrator who sees everything", hint="make another one first")
-        if row in admins and not others:
-            raise Conflict(f"{row.name} is the last administrator", hint="make another one first")
+        self._rows.remove_user(row.id, check=partial(_keep_an_admin, row.id))
 
     # Links that set a password ---------------------------------------------------------------------------------------
 
@@ -222,8 +220,8 @@ class People:
             raise NotSignedIn("this link is wrong, used or expired", hint="ask an administrator for a new one")
         return row
 
-    def reset_password(self, code: str, password: str) -> UserRecord:
-        """Set the password and end all sessions. The code is spent only when that succeeds.
+    def reset_password(self, code: str, password: str, *, keep_tokens: bool = False) -> UserRecord:
+        """Set the password, end all sessions, revoke the tokens. The code is spent only when that succeeds.
 
         Raises:
             NotSignedIn: the code is wrong, used or expired.
@@ -234,9 +232,10 @@ class People:
         found = self._rows.code("reset", digest(normal_code(code)))
         if found is None or not self._rows.use_code(found.id, self._clock.now_ns()):
             raise NotSignedIn("this link is wrong, used or expired", hint="ask an administrator for a new one")
-        new = replace(self.get(row.name), password_hash=hashed)
-        self._rows.change_user(new, now_ns=self._clock.now_ns())
-        self._shut_out(row.id)
+        new, _ = self._rows.change_user(
+            row.id, now_ns=self._clock.now_ns(), values={"password_hash": hashed}, shut_out=True,
+            revoke=not keep_tokens,
+        )  # fmt: skip
         return new
 
     # Sessions --------------------------------------------------------------------------------------------------------
@@ -270,7 +269,11 @@ class People:
         return row
 
     def begin_session(self, row: UserRecord, *, address: str = "", browser: str = "") -> SignedIn:
-        """A session for a person who has proved to be ``row``."""
+        """A session for a person who has proved to be ``row``.
+
+        Raises:
+            NotSignedIn: meanwhile they got another password or second factor, or may not sign in any more.
+        """
         now_ns = self._clock.now_ns()
         secret = new_secret()
         session = SessionRecord(
@@ -283,7 +286,7 @@ class People:
             address=address[:64],
             browser=browser[:200],
         )
-        self._rows.add_session(session)
+        self._rows.add_session(session, row)
         return SignedIn(secret, _identity(row, "session", session=session), session.expires_ns)
 
     def session(self, secret: str) -> Identity | None:
@@ -305,7 +308,7 @@ class People:
         self._rows.end_session(digest(secret))
 
     def sign_out_everywhere(self, name: str, *, but: str = "") -> int:
-        """End all sessions of a person, except the one with the key hash ``but``; how many."""
+        """End all sessions of a person, except the one with the key hash ``but``, and half a sign-in; how many."""
         return self._rows.end_sessions(self.get(name).id, but=but)
 
     def sessions(self, name: str | None = None) -> list[SessionRecord]:
@@ -410,6 +413,19 @@ class People:
         """Remove sessions, tokens and codes that are over; how many."""
         now_ns = self._clock.now_ns()
         return self._rows.forget_expired(now_ns, idle_before_ns=now_ns - int(SESSION_IDLE_S_MAX * 1e9))
+
+
+def _keep_an_admin(user_id: int, everybody: list[UserRecord]) -> None:
+    """Raises Conflict where nobody else administers, or where nobody else who does sees all of the archive."""
+    admins = [row for row in everybody if is_person(row) and row.role == "admin" and row.enabled]
+    others = [row for row in admins if row.id != user_id]
+    row = next((row for row in admins if row.id == user_id), None)
+    if row is None:
+        return
+    if not row.scope and not [other for other in others if not other.scope]:
+        raise Conflict(f"{row.name} is the last administrator who sees everything", hint="make another one first")
+    if not others:
+        raise Conflict(f"{row.name} is the last administrator", hint="make another one first")
 
 
 def is_person(row: UserRecord) -> bool:

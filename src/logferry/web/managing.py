@@ -13,9 +13,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from logferry.archive.records import SessionRecord, TokenRecord, UserRecord
+from logferry.archive.records import CodeRecord, SessionRecord, TokenRecord, UserRecord
 from logferry.errors import Busy, NotPermitted, NotSignedIn, SecondFactorNeeded
 from logferry.limits import PASSWORD_CHECKS_AT_ONCE, RESET_LINK_S_MAX
+from logferry.names import folded
 from logferry.server.people import LOCAL_USER, Identity, SignedIn, session_id_of
 from logferry.server.second_factor import Waiting
 from logferry.web.auth import client_address, context_of, refuse_cross_site, session_secret
@@ -43,8 +44,11 @@ def throttle_of(request: Request) -> SignInThrottle:
 
 
 @contextmanager
-def guarded(throttle: SignInThrottle, key: str) -> Iterator[None]:
+def guarded(throttle: SignInThrottle, key: str, name: str = "") -> Iterator[None]:
     """Around everything that looks at a secret somebody typed: slows guessing, bounds how many checks run at once.
+
+    The attempt is counted before the look, so that many at once find out no more than one after another. A success
+    forgets the failures of the same ``name``.
 
     Raises:
         Busy: ``key`` (an address, or whose code it is) must wait, or too many checks run.
@@ -53,15 +57,21 @@ def guarded(throttle: SignInThrottle, key: str) -> Iterator[None]:
     if not _checks.acquire(timeout=_CHECK_WAIT_S):
         raise Busy("too many sign-ins at this moment", retry_after_s=2.0, hint="try again in a moment")
     try:
-        yield
-    except NotSignedIn:
-        throttle.failed(key)
-        SIGN_INS.labels("refused").inc()
-        raise
+        attempt = throttle.take(key, name)  # no sooner: who waits for others has not tried yet
+        is_wrong = is_right = False
+        try:
+            yield
+            is_right = True
+        except NotSignedIn:
+            is_wrong = True
+            raise
+        finally:
+            if not is_wrong:
+                throttle.give_back(attempt, right=is_right)
+            if is_wrong or is_right:
+                SIGN_INS.labels("ok" if is_right else "refused").inc()
     finally:
         _checks.release()
-    throttle.succeeded(key)
-    SIGN_INS.labels("ok").inc()
 
 
 # Signing in ----------------------------------------------------------------------------------------------------------
@@ -99,7 +109,7 @@ def check_password(
     known = context.catalog.people.user(name)
     # Not what was typed: people type passwords where their name belongs.
     note(request, target=known.name if known else "a name that nobody has")
-    with guarded(throttle, client_address(request)):
+    with guarded(throttle, client_address(request), folded(name)):
         return context.people.check_password(name, password)
 
 
@@ -112,18 +122,22 @@ def sign_in_with_code(request: Request, context: WebContext, waiting: str, code:
     """Go on where ``wait_for_code`` began. Raises NotSignedIn, Busy."""
     refuse_cross_site(request)
     found, user_id = context.people.second.waiting(waiting)
+    # Before a try is spent: a new password removes what waits in the transaction that sets it.
     row = next((row for row in context.people.all() if row.id == user_id and row.enabled and row.totp), None)
     if row is None:
         raise NotSignedIn("the sign-in is over", hint="begin again with your password")
     note(request, target=row.name, proven=row.name)
-    context.people.second.spend_try(found)
-    _check_code(request, context, row, code)
+    _check_code(request, context, row, code, found)
     return begun(request, context, row)
 
 
-def _check_code(request: Request, context: WebContext, row: UserRecord, code: str) -> None:
+def _check_code(
+    request: Request, context: WebContext, row: UserRecord, code: str, waiting: CodeRecord | None = None
+) -> None:
     # By person, not by address: only who has the password comes here, and codes are short.
     with guarded(request.app.state.code_throttle, f"user {row.id}"):
+        if waiting is not None:
+            context.people.second.spend_try(waiting)  # only now: who has to wait has not tried
         context.people.second.check(row, code)
 
 
@@ -150,13 +164,31 @@ def set_up(
     return begun(request, context, row)
 
 
-def set_password_by_link(request: Request, context: WebContext, code: str, password: str) -> UserRecord:
-    """Set the password that a link is for. Raises NotSignedIn for a bad code, Refused for a bad password."""
+def set_password_by_link(
+    request: Request, context: WebContext, code: str, password: str, *, keep_tokens: bool = False
+) -> UserRecord:
+    """Set the password that a link is for, and revoke the person's tokens.
+
+    Raises:
+        NotSignedIn, Refused: the code is bad; the password is.
+        Busy: after too many bad codes.
+    """
     refuse_cross_site(request)
     with guarded(throttle_of(request), client_address(request)):
-        row = context.people.reset_password(code, password)
+        row = context.people.reset_password(code, password, keep_tokens=keep_tokens)
     note(request, action="password.reset", target=row.name, who=row.name)
     return row
+
+
+def refuse_tokens(who: Identity, what: str) -> None:
+    """Raises NotPermitted for a token, which may be in others' hands; the server's own command line may."""
+    if who.via == "token" and who.name != LOCAL_USER:
+        raise NotPermitted(f"a token {what}", hint="sign in with your password")
+
+
+def _who(request: Request) -> Identity:
+    who: Identity = request.scope["state"]["identity"]
+    return who
 
 
 # Users ---------------------------------------------------------------------------------------------------------------
@@ -165,7 +197,13 @@ def set_password_by_link(request: Request, context: WebContext, code: str, passw
 def add_user(
     request: Request, name: str, *, role: str, scope: Sequence[str], password: str | None = None
 ) -> tuple[UserRecord, ResetLink | None]:
-    """Add a person; without a password there is a link to set one. Raises BadName, Refused, Conflict."""
+    """Add a person; without a password there is a link to set one.
+
+    Raises:
+        NotPermitted: a token asks.
+        BadName, Refused, Conflict.
+    """
+    refuse_tokens(_who(request), "adds no people")
     context = context_of(request)
     row = context.people.create(name, password, role=role, scope=scope)
     note(request, action="user.add", target=row.name, role=row.role, scope=row.scope)
@@ -181,7 +219,15 @@ def change_user(
     enabled: bool | None = None,
     password: str | None = None,
 ) -> UserRecord:
-    """Change a person. Raises NotFound, BadName, Refused, Conflict for the last administrator."""
+    """Change a person.
+
+    Raises:
+        NotPermitted: a token would set a password.
+        NotFound, BadName, Refused.
+        Conflict: it is the last administrator.
+    """
+    if password is not None:
+        refuse_tokens(_who(request), "changes no passwords")
     row = context_of(request).people.change(name, role=role, scope=scope, enabled=enabled, password=password)
     changed = {"role": role, "scope": scope if scope != [] else "everything", "enabled": enabled}
     told: dict[str, Any] = {key: value for key, value in changed.items() if value is not None}
@@ -200,7 +246,8 @@ def remove_user(request: Request, name: str) -> None:
 
 
 def new_link(request: Request, name: str) -> ResetLink:
-    """A link with which the person sets a password, once. Raises NotFound."""
+    """A link with which the person sets a password, once. Raises NotFound, NotPermitted for a token."""
+    refuse_tokens(_who(request), "changes no passwords")
     context = context_of(request)
     code = context.people.new_reset_code(name)
     told = request.scope.get("state", {}).get("audit", {})
@@ -228,7 +275,8 @@ def end_session(request: Request, session_id: str, *, user_id: int | None) -> Se
 
 
 def remove_second_factor(request: Request, name: str) -> UserRecord:
-    """The person signs in by password alone from now on. Raises NotFound."""
+    """The person signs in by password alone from now on. Raises NotFound, NotPermitted for a token."""
+    refuse_tokens(_who(request), "turns off no second factors")
     people = context_of(request).people
     people.second.remove(people.get(name))
     row = people.get(name)
@@ -248,25 +296,39 @@ def new_token(
     scope: Sequence[str],
     role: str,
     ttl_s: float | None,
+    password: str,
 ) -> tuple[str, TokenRecord]:
     """A token of ``name``: the secret, shown once, and its row.
 
+    Args:
+        password: of whoever asks, unless that is the server's command line: a token outlives the session.
+
     Raises:
-        NotPermitted: a token asks: it would outlive itself; or it is another's, and ``who`` is no administrator.
+        NotPermitted: a token asks: it would outlive itself; or it is another's, and ``who`` is no administrator; or
+            the password is wrong.
         NotFound, BadName, Refused, TooLarge.
+        Busy: after too many wrong passwords.
     """
-    if who.via == "token" and who.name != LOCAL_USER:
-        raise NotPermitted("a token makes no tokens", hint="sign in with your password")
+    refuse_tokens(who, "makes no tokens")
     if name != who.name:
         who.require("admin")
         who.require_whole()
+    if who.via == "session":
+        prove_password(request, who, password)
     secret, row = context_of(request).people.new_token(name, label=label, scope=scope, role=role, ttl_s=ttl_s)
     note(request, action="token.add", target=name, token=row.id, name=row.name, role=role, scope=scope, ttl_s=ttl_s)
     return secret, row
 
 
 def revoke_token(request: Request, who: Identity, token_id: int) -> TokenRecord:
-    """Make a token worthless: one's own, or as an administrator anybody's. Raises NotFound."""
+    """Make a token worthless: one's own, or as an administrator anybody's.
+
+    Raises:
+        NotPermitted: a token would revoke another one.
+        NotFound.
+    """
+    if token_id != who.token:
+        refuse_tokens(who, "revokes itself alone")
     is_all = who.may("admin") and who.scope.everything
     people = context_of(request).people
     row = people.revoke_token(token_id, user_id=None if is_all else who.user_id)
@@ -288,7 +350,7 @@ def prove_password(request: Request, who: Identity, password: str) -> UserRecord
     if who.via != "session":
         raise NotPermitted("a token changes no password", hint="sign in with your password")
     try:
-        with guarded(throttle_of(request), client_address(request)):
+        with guarded(throttle_of(request), client_address(request), folded(who.name)):
             return context_of(request).people.check_password(who.name, password)
     except NotSignedIn as error:
         raise NotPermitted("that is not your password", hint="type the one you sign in with now") from error
@@ -296,9 +358,8 @@ def prove_password(request: Request, who: Identity, password: str) -> UserRecord
 
 def change_own_password(request: Request, who: Identity, current: str, new: str) -> int:
     """Change one's password; all other sessions end, how many is told. Raises NotPermitted, Refused, Busy."""
-    prove_password(request, who, current)
-    people = context_of(request).people
-    ended = people.change_own_password(who.name, new, keep=who.session)
+    row = prove_password(request, who, current)
+    ended = context_of(request).people.change_own_password(row, new, keep=who.session)
     note(request, action="password.change", target=who.name, sessions_ended=ended)
     return ended
 

@@ -22,7 +22,7 @@ class Standing:
         self._checked_s = context.clock.monotonic_s()
 
     async def check(self, streams: Streams) -> None:
-        """Before each piece of the answer. Raises NotSignedIn when session, token or scope are not what they were."""
+        """Before each piece of the answer. Raises NotSignedIn when session, token, role or scope changed."""
         now_s = self._context.clock.monotonic_s()
         if now_s - self._checked_s > TAIL_IDENTITY_S:
             self._checked_s = now_s
@@ -30,5 +30,6 @@ class Standing:
 
     def _check(self) -> None:
         found = identify(self._request, self._context)
-        if found is None or found.user_id != self.who.user_id or found.scope != self.who.scope:
+        was = self.who
+        if found is None or (found.user_id, found.role, found.scope) != (was.user_id, was.role, was.scope):
             raise NotSignedIn("your session is over", hint="sign in again")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from logferry.clock import SYSTEM
+from logferry.limits import SECOND_FACTOR_TRIES, SIGN_IN_FAILURES_FREE
 from logferry.server.audit import list_digest
 from logferry.server.totp import step_at, totp_at
 from logferry.web.auth import CSRF_HEADER
@@ -24,6 +25,13 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of its own: its audit is looked at."""
     with served(Path(tmp_path_factory.mktemp("people")) / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def root(own: Served) -> Iterator[httpx.Client]:
+    """The administrator, signed in."""
+    with session_of(own, ADMIN) as client:
+        yield client
 
 
 @contextmanager
@@ -47,9 +55,9 @@ def entries(own: Served, **asked: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_person_is_invited_changed_and_removed(own: Served) -> None:
+def test_a_person_is_invited_changed_and_removed(own: Served, root: httpx.Client) -> None:
     """A link sets the password, once; what changes holds at once; the audit has all of it and no secret."""
-    made = own.client.post("/api/v1/users", json={"name": "ann", "role": "operator", "scope": ["web-*/**"]}).json()
+    made = root.post("/api/v1/users", json={"name": "ann", "role": "operator", "scope": ["web-*/**"]}).json()
     assert (made["name"], made["role"], made["has_password"]) == ("ann", "operator", False)
     link = urlsplit(made["link"])
     assert made["link"].startswith(own.url)
@@ -69,7 +77,7 @@ def test_a_person_is_invited_changed_and_removed(own: Served) -> None:
         assert ann.get("/api/v1/system/jobs").status_code == 403
         assert own.client.delete("/api/v1/users/ann/sessions").json() == {"ended": 1}
         assert ann.get("/api/v1/me").status_code == 401
-    again = own.client.post("/api/v1/users/ann/reset").json()["link"]
+    again = root.post("/api/v1/users/ann/reset").json()["link"]
     assert own.client.delete("/api/v1/users/ann").status_code == 204
     with own.new_client() as stranger:
         assert stranger.get(again.removeprefix(own.url)).status_code == 401
@@ -84,9 +92,9 @@ def test_a_person_is_invited_changed_and_removed(own: Served) -> None:
     assert PASSWORD not in text
 
 
-def test_a_second_factor_is_asked_for_and_never_taken_twice(own: Served) -> None:
+def test_a_second_factor_is_asked_for_and_never_taken_twice(own: Served, root: httpx.Client) -> None:
     """Begun with the password, confirmed by a code; then sign-in takes one, each once; recovery codes are spent."""
-    own.client.post("/api/v1/users", json={"name": "tom", "password": PASSWORD})
+    root.post("/api/v1/users", json={"name": "tom", "password": PASSWORD})
     with session_of(own, "tom") as tom:
         assert tom.post("/api/v1/me/second-factor", json={"password": "not it at all"}).status_code == 403
         begun = tom.post("/api/v1/me/second-factor", json={"password": PASSWORD}).json()
@@ -121,14 +129,14 @@ def test_a_second_factor_is_asked_for_and_never_taken_twice(own: Served) -> None
         ("session.begin", {}),
     ]
     assert own.client.get("/api/v1/users/tom").json()["second_factor"]
-    assert not own.client.delete("/api/v1/users/tom/second-factor").json()["second_factor"]
+    assert not root.delete("/api/v1/users/tom/second-factor").json()["second_factor"]
     with session_of(own, "tom") as tom:
         assert not tom.get("/api/v1/me/second-factor").json()["enabled"]
 
 
-def test_guessing_codes_gets_slow_for_whoever_has_the_password(own: Served) -> None:
+def test_guessing_codes_gets_slow_for_whoever_has_the_password(own: Served, root: httpx.Client) -> None:
     """By person, whatever address they come from; the right code waits as well."""
-    own.client.post("/api/v1/users", json={"name": "eva", "password": PASSWORD})
+    root.post("/api/v1/users", json={"name": "eva", "password": PASSWORD})
     people = own.context.people
     secret = people.second.begin(people.get("eva"))
     people.second.confirm(people.get("eva"), totp_at(secret, step_at(SYSTEM.now_ns())))
@@ -141,9 +149,9 @@ def test_guessing_codes_gets_slow_for_whoever_has_the_password(own: Served) -> N
     assert statuses[-1] == 429
 
 
-def test_ones_own_password_and_sessions(own: Served) -> None:
+def test_ones_own_password_and_sessions(own: Served, root: httpx.Client) -> None:
     """Changing it takes the old one and ends the other sessions, not this one."""
-    own.client.post("/api/v1/users", json={"name": "kim", "password": PASSWORD})
+    root.post("/api/v1/users", json={"name": "kim", "password": PASSWORD})
     with session_of(own, "kim") as here, session_of(own, "kim") as there:
         wrong = {"current": "not my password", "new": "another password"}
         assert here.post("/api/v1/me/password", json=wrong).status_code == 403
@@ -156,22 +164,22 @@ def test_ones_own_password_and_sessions(own: Served) -> None:
             other = next(row for row in rows if not row["current"])
             assert here.delete(f"/api/v1/sessions/{other['id']}").status_code == 200
             assert here.delete(f"/api/v1/sessions/{other['id']}").status_code == 404
-            mine = own.client.post("/api/v1/users", json={"name": "lou", "password": PASSWORD})
+            mine = root.post("/api/v1/users", json={"name": "lou", "password": PASSWORD})
             assert mine.status_code == 201
             with session_of(own, "lou") as lou:
                 foreign = lou.get("/api/v1/sessions").json()["items"][0]["id"]
                 assert here.delete(f"/api/v1/sessions/{foreign}").status_code == 404
 
 
-def test_tokens_are_shown_once_narrowed_and_revoked(own: Served) -> None:
+def test_tokens_are_shown_once_narrowed_and_revoked(own: Served, root: httpx.Client) -> None:
     """One's own; an administrator sees and ends those of everybody."""
     own.put("web-01", "a.log", b"x\n")
-    own.client.post("/api/v1/users", json={"name": "max", "password": PASSWORD, "role": "operator"})
+    root.post("/api/v1/users", json={"name": "max", "password": PASSWORD, "role": "operator"})
     with session_of(own, "max") as user:
-        wanted = {"name": "report", "scope": ["db-*/**"], "role": "viewer", "ttl_s": 3600}
+        wanted = {"name": "report", "scope": ["db-*/**"], "role": "viewer", "ttl_s": 3600, "password": PASSWORD}
         made = user.post("/api/v1/tokens", json=wanted).json()
         assert made["token"].startswith("LT-")
-        assert user.post("/api/v1/tokens", json={"role": "admin"}).status_code == 400
+        assert user.post("/api/v1/tokens", json={"role": "admin", "password": PASSWORD}).status_code == 400
         assert user.post("/api/v1/tokens", json={"user": ADMIN}).status_code == 403
         listed = user.get("/api/v1/tokens").json()["items"]
         assert [row["name"] for row in listed] == ["report"]
@@ -180,9 +188,9 @@ def test_tokens_are_shown_once_narrowed_and_revoked(own: Served) -> None:
         with own.new_client({"Authorization": f"Bearer {made['token']}"}) as script:
             assert script.get("/api/v1/agents").json()["items"] == []
             assert script.get("/api/v1/system/jobs").status_code == 403
-            everybody = own.client.get("/api/v1/tokens", params={"all": "true"}).json()["items"]
+            everybody = root.get("/api/v1/tokens", params={"all": "true"}).json()["items"]
             assert ("max", "report") in [(row["user"], row["name"]) for row in everybody]
-            assert own.client.delete(f"/api/v1/tokens/{made['id']}").status_code == 204
+            assert root.delete(f"/api/v1/tokens/{made['id']}").status_code == 204
             assert script.get("/api/v1/agents").status_code == 401
         assert user.delete(f"/api/v1/tokens/{everybody[0]['id']}").status_code == 404, "another's"
 
@@ -276,7 +284,8 @@ def test_the_audit_is_paged_downloaded_and_verified(own: Served) -> None:
 def test_below_a_sub_path_all_of_it_is_the_same(tmp_path: Path) -> None:
     """Links lead below it, and the audit knows what was asked."""
     with served(tmp_path / "data", root_path="/logs") as running:
-        made = running.client.post("/logs/api/v1/users", json={"name": "ann"}).json()
+        local = {"Authorization": f"Bearer {running.context.people.new_local_token()}"}
+        made = running.client.post("/logs/api/v1/users", json={"name": "ann"}, headers=local).json()
         assert made["link"].startswith(f"{running.url}/logs/reset?code=")
         running.client.get("/logs/api/v1/search", params={"q": "x"})
         found = running.client.get("/logs/api/v1/audit").json()["items"]
@@ -284,3 +293,70 @@ def test_below_a_sub_path_all_of_it_is_the_same(tmp_path: Path) -> None:
         page = running.client.get("/logs/admin/audit").text
         assert 'href="/logs/admin/audit?who=root"' in page
         assert 'href="/logs/api/v1/audit?format=csv"' in page
+
+
+def test_a_token_takes_nobody_over(own: Served, root: httpx.Client) -> None:
+    """Not even an administrator's: no people, passwords, links, second factors, sessions, other tokens."""
+    root.post("/api/v1/users", json={"name": "sue", "password": PASSWORD})
+    other = own.context.people.new_token(ADMIN)[1].id
+    sue = "/api/v1/users/sue"
+    for method, path, body in (
+        ("POST", "/api/v1/users", {"name": "eve", "role": "admin", "password": PASSWORD}),
+        ("POST", "/api/v1/users", {"name": "eve", "role": "admin"}),
+        ("PATCH", sue, {"password": "another password"}),
+        ("POST", f"{sue}/reset", None),
+        ("DELETE", f"{sue}/second-factor", None),
+        ("GET", "/api/v1/sessions", None),
+        ("DELETE", "/api/v1/sessions", None),
+        ("DELETE", "/api/v1/sessions/0123", None),
+        ("DELETE", f"/api/v1/tokens/{other}", None),
+    ):
+        answer = own.client.request(method, path, json=body)
+        assert answer.status_code == 403, f"{method} {path}: {answer.text}"
+    for do in ("link", "factor-off"):
+        assert own.client.post("/admin/users/sue", data={"do": do}).status_code == 403
+    assert "eve" not in [row.name for row in own.context.people.all()]
+    secret, itself = own.context.people.new_token(ADMIN)
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert own.client.delete(f"/api/v1/tokens/{itself.id}", headers=bearer).status_code == 204
+    local = {"Authorization": f"Bearer {own.context.people.new_local_token()}"}
+    assert own.client.post(f"{sue}/reset", headers=local).status_code == 201
+
+
+def test_a_new_token_takes_the_password(own: Served, root: httpx.Client) -> None:
+    """Whoever finds a browser signed in makes nothing that outlives the session; the form asks as well."""
+    root.post("/api/v1/users", json={"name": "tim", "password": PASSWORD})
+    with session_of(own, "tim") as tim:
+        assert tim.post("/api/v1/tokens", json={}).status_code == 403
+        assert tim.post("/api/v1/tokens", json={"password": "not it at all"}).status_code == 403
+        form = {"csrf": tim.headers[CSRF_HEADER], "name": "x", "scope": "", "days": "7"}
+        assert tim.post("/me/tokens", data=form).status_code == 403
+        assert own.context.people.tokens("tim") == []
+        assert "LT-" in tim.post("/me/tokens", data=form | {"password": PASSWORD}).text
+        del form["scope"]
+        assert tim.post("/me/tokens", data=form | {"password": PASSWORD}).status_code == 400
+
+
+def test_rights_are_changed_by_a_form_that_says_them_all(own: Served, root: httpx.Client) -> None:
+    """Without its scope it would mean everything; odd line ends make no second glob."""
+    root.post("/api/v1/users", json={"name": "pat", "password": PASSWORD, "scope": ["web-*/**"]})
+    form = {"csrf": root.headers[CSRF_HEADER], "do": "change", "role": "viewer", "enabled": "1"}
+    assert root.post("/admin/users/pat", data=form).status_code == 400
+    assert own.context.people.get("pat").scope == ("web-*/**",)
+    assert root.post("/admin/users/pat", data=form | {"scope": "a/\x85b\r\nc/*"}).status_code == 303
+    assert own.context.people.get("pat").scope == ("a/\x85b", "c/*")
+
+
+def test_a_wait_costs_no_try(own: Served, root: httpx.Client) -> None:
+    """Whoever has to wait with the code has not tried one."""
+    root.post("/api/v1/users", json={"name": "ida", "password": PASSWORD})
+    people = own.context.people
+    secret = people.second.begin(people.get("ida"))
+    people.second.confirm(people.get("ida"), now_code(secret))
+    waiting = people.second.wait_for(people.get("ida"))
+    for _ in range(SIGN_IN_FAILURES_FREE + 1):
+        own.app.state.code_throttle.failed(f"user {people.get('ida').id}")
+    with own.new_client() as client:
+        form = {"waiting": waiting.secret, "code": "000000"}
+        assert client.post("/login/code", data=form).status_code == 429
+    assert people.second.waiting(waiting.secret)[0].uses_left == SECOND_FACTOR_TRIES

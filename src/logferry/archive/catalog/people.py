@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
@@ -15,7 +16,7 @@ from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import codes, facts, saved, sessions, tokens, users
 from logferry.archive.catalog.writer import Rows, Writer
 from logferry.archive.records import CodeRecord, SessionRecord, TokenRecord, UserRecord
-from logferry.errors import Conflict, NotFound
+from logferry.errors import Conflict, NotFound, NotSignedIn
 from logferry.names import folded
 
 _USER = tuple(users.c[name] for name in UserRecord.__slots__)
@@ -23,6 +24,10 @@ _SESSION = tuple(sessions.c[name] for name in SessionRecord.__slots__)
 _TOKEN = tuple(tokens.c[name] for name in TokenRecord.__slots__)
 _CODE = tuple(codes.c[name] for name in CodeRecord.__slots__)
 _USERS_VERSION = "users_version"
+HALF_SIGN_IN = "second"
+"""The kind of code that stands for a right password until the code of the second factor comes."""
+Check = Callable[[list[UserRecord]], None]
+"""Looks at everybody inside the transaction that changes somebody, and raises what forbids it."""
 
 
 class People:
@@ -85,14 +90,54 @@ class People:
 
         return self._writer.run(Rows(work))
 
-    def change_user(self, user: UserRecord, *, now_ns: int) -> None:
-        """Write the user's role, scope, password hash, ``enabled`` and last sign-in. Raises NotFound."""
-        values = {
-            "role": user.role, "scope": json.dumps(user.scope), "password_hash": user.password_hash,
-            "enabled": int(user.enabled), "signed_in_ns": user.signed_in_ns, "changed_ns": now_ns,
-        }  # fmt: skip
-        if self._change_users(update(users).where(users.c.id == user.id).values(values)) == 0:
-            raise NotFound(f"there is no user {user.name}")
+    def change_user(
+        self,
+        user_id: int,
+        *,
+        now_ns: int,
+        values: Mapping[str, Any],
+        check: Check | None = None,
+        old_hash: str | None = None,
+        shut_out: bool = False,
+        but: str = "",
+        revoke: bool = False,
+    ) -> tuple[UserRecord, int]:
+        """Change some columns of a user, in one transaction with what that ends.
+
+        Args:
+            values: of ``role``, ``scope``, ``password_hash`` and ``enabled`` those that change; all others stay.
+            check: asked inside the transaction; what it raises undoes everything.
+            old_hash: only if the user is enabled and still has this password hash.
+            shut_out: end the sessions but the one with the key hash ``but``, half a sign-in, links, a second factor
+                that is not confirmed.
+            revoke: the tokens too.
+
+        Returns:
+            the user as it is now, and how many sessions ended. Raises NotFound, for another ``old_hash`` too.
+        """
+        columns: dict[str, Any] = {**values, "changed_ns": now_ns}
+        if "scope" in columns:
+            columns["scope"] = json.dumps(columns["scope"])
+        if "enabled" in columns:
+            columns["enabled"] = int(columns["enabled"])
+        if shut_out:
+            columns["totp_new"] = ""
+        chosen = users.c.id == user_id
+        if old_hash is not None:
+            chosen &= (users.c.enabled == 1) & (users.c.password_hash == old_hash)
+
+        def work(connection: Connection) -> tuple[UserRecord, int]:
+            if check is not None:
+                check(_everybody(connection))
+            row = connection.execute(update(users).where(chosen).values(columns).returning(*_USER)).first()
+            if row is None:
+                raise NotFound("there is no such user any more", hint="somebody changed or removed it just now")
+            note_users_changed(connection)
+            if revoke:
+                connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+            return _user(row), _shut_out(connection, user_id, but=but, links=True) if shut_out else 0
+
+        return self._writer.run(Rows(work))
 
     def change_agent_user(
         self, agent_id: str, *, now_ns: int, password_hash: str | None = None, enabled: bool | None = None
@@ -106,10 +151,12 @@ class People:
         if self._change_users(update(users).where(users.c.agent_id == agent_id).values(values)) == 0:
             raise NotFound(f"agent {agent_id} has no user")
 
-    def remove_user(self, user_id: int) -> None:
-        """Remove a user with all sessions and tokens. That there is none is no error."""
+    def remove_user(self, user_id: int, *, check: Check | None = None) -> None:
+        """Remove a user with all sessions and tokens, unless ``check`` raises. That there is none is no error."""
 
         def work(connection: Connection) -> None:
+            if check is not None:
+                check(_everybody(connection))
             connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
             connection.execute(delete(saved).where(saved.c.user_id == user_id))
@@ -158,13 +205,17 @@ class People:
 
     # Sessions --------------------------------------------------------------------------------------------------------
 
-    def add_session(self, session: SessionRecord) -> None:
-        """Begin a session; the user has signed in now."""
+    def add_session(self, session: SessionRecord, user: UserRecord) -> None:
+        """Begin a session; ``user``, as it was when it proved who it is, has signed in now.
+
+        Raises:
+            NotSignedIn: meanwhile it got another password or second factor, or may not sign in any more.
+        """
 
         def work(connection: Connection) -> None:
+            _still(connection, user, signed_in_ns=session.created_ns)
             connection.execute(insert(sessions).values({n: getattr(session, n) for n in SessionRecord.__slots__}))
-            signed_in = update(users).where(users.c.id == session.user_id)
-            connection.execute(signed_in.values(signed_in_ns=session.created_ns))
+            connection.execute(_half_sign_ins(user.id))
 
         self._writer.run(Rows(work))
 
@@ -192,9 +243,8 @@ class People:
         self._run(delete(sessions).where(sessions.c.key_hash == key_hash))
 
     def end_sessions(self, user_id: int, *, but: str = "") -> int:
-        """End all sessions of a user, except the one with the key hash ``but``; how many."""
-        ended = (sessions.c.user_id == user_id) & (sessions.c.key_hash != but)
-        return self._run(delete(sessions).where(ended))
+        """End all sessions of a user, except the one with the key hash ``but``, and half a sign-in; how many."""
+        return self._writer.run(Rows(lambda connection: _shut_out(connection, user_id, but=but, links=False)))
 
     # Tokens ----------------------------------------------------------------------------------------------------------
 
@@ -261,6 +311,24 @@ class People:
         statement = insert(codes).values(values).returning(*_CODE)
         return self._writer.run(Rows(lambda connection: CodeRecord(*connection.execute(statement).one())))
 
+    def add_half_sign_in(self, user: UserRecord, *, secret_hash: str, now_ns: int, expires_ns: int, tries: int) -> None:
+        """The password of ``user`` was right, its code is to come; an older half sign-in is over.
+
+        Raises:
+            NotSignedIn: meanwhile it got another password or second factor, or may not sign in any more.
+        """
+        values = {
+            "kind": HALF_SIGN_IN, "secret_hash": secret_hash, "created_ns": now_ns, "expires_ns": expires_ns,
+            "uses_left": tries, "group": "", "user_id": user.id,
+        }  # fmt: skip
+
+        def work(connection: Connection) -> None:
+            _still(connection, user)
+            connection.execute(_half_sign_ins(user.id))
+            connection.execute(insert(codes).values(values))
+
+        self._writer.run(Rows(work))
+
     def code(self, kind: str, secret_hash: str) -> CodeRecord | None:
         """The code with this hash, or None. Whether it can still be used is in the record."""
         query = select(*_CODE).where(codes.c.kind == kind, codes.c.secret_hash == secret_hash)
@@ -301,6 +369,35 @@ class People:
 
     def _post(self, statement: Any) -> None:
         self._writer.post(Rows(lambda connection: connection.execute(statement).rowcount))
+
+
+def _everybody(connection: Connection) -> list[UserRecord]:
+    """All users, held as they are until the transaction ends where other processes write, too."""
+    return [_user(row) for row in connection.execute(select(*_USER).order_by(users.c.id).with_for_update())]
+
+
+def _still(connection: Connection, user: UserRecord, **values: int) -> None:
+    """Raises NotSignedIn unless what ``user`` proved still holds; sets ``values``, and holds the row in any case."""
+    same = (
+        (users.c.id == user.id)
+        & (users.c.enabled == 1)
+        & (users.c.password_hash == user.password_hash)
+        & (users.c.totp == user.totp)
+    )
+    if connection.execute(update(users).where(same).values(values or {"enabled": 1})).rowcount == 0:
+        raise NotSignedIn("your password or second factor was changed just now", hint="sign in again")
+
+
+def _half_sign_ins(user_id: int) -> Any:
+    return delete(codes).where((codes.c.user_id == user_id) & (codes.c.kind == HALF_SIGN_IN))
+
+
+def _shut_out(connection: Connection, user_id: int, *, but: str, links: bool) -> int:
+    """End sessions and half a sign-in; with ``links`` whatever else codes began. How many sessions."""
+    begun = delete(codes).where(codes.c.user_id == user_id) if links else _half_sign_ins(user_id)
+    connection.execute(begun)
+    ended = delete(sessions).where((sessions.c.user_id == user_id) & (sessions.c.key_hash != but))
+    return int(connection.execute(ended).rowcount)
 
 
 def note_users_changed(connection: Connection) -> None:

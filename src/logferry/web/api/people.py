@@ -127,20 +127,23 @@ def turn_off_second_factor(request: Request, body: OwnPassword, who: Viewer) -> 
 
 @router.get("/sessions")
 def own_sessions(context: Context, who: Viewer) -> SessionList:
-    """Where you are signed in."""
+    """Where you are signed in. Not for tokens."""
+    managing.refuse_tokens(who, "sees no sessions")
     rows = [] if who.name == LOCAL_USER else context.people.sessions(who.name)
     return SessionList(items=[session_shape(row, who.name, who.session) for row in rows])
 
 
 @router.delete("/sessions")
 def end_other_sessions(request: Request, who: Viewer) -> Ended:
-    """End all your sessions but this one."""
+    """End all your sessions but this one. Not for tokens."""
+    managing.refuse_tokens(who, "ends no sessions")
     return Ended(ended=managing.end_sessions(request, who.name, but=who.session))
 
 
 @router.delete("/sessions/{session_id}")
 def end_own_session(request: Request, session_id: str, who: Viewer) -> Session:
-    """End one of your sessions, or as an administrator anybody's."""
+    """End one of your sessions, or as an administrator anybody's. Not for tokens."""
+    managing.refuse_tokens(who, "ends no sessions")
     is_all = who.may("admin") and who.scope.everything
     ended = managing.end_session(request, session_id, user_id=None if is_all else who.user_id)
     return session_shape(ended, "", who.session)

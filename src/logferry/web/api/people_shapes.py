@@ -138,6 +138,9 @@ class NewApiToken(BaseModel):
         90 * 86400.0, description="seconds until it is worthless; `null`: until it is revoked"
     )
     user: Annotated[str, Field(max_length=256)] | None = Field(None, description="whose, for administrators")
+    password: Annotated[str, Field(max_length=PASSWORD_CHARS_MAX)] = Field(
+        "", description="yours, which a session has to prove"
+    )
 
 
 class MadeToken(Token):

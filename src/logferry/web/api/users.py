@@ -117,17 +117,18 @@ def tokens(
 
 @router.post("/tokens", status_code=201)
 def new_token(request: Request, body: NewApiToken, who: Viewer) -> MadeToken:
-    """A new token; its secret is shown this once. It may no more than its person."""
+    """A new token, for your password; its secret is shown this once. It may no more than its person."""
     name = body.user or who.name
     secret, row = managing.new_token(
-        request, who, name, label=body.name, scope=body.scope, role=body.role or "", ttl_s=body.ttl_s
-    )
+        request, who, name, label=body.name, scope=body.scope, role=body.role or "", ttl_s=body.ttl_s,
+        password=body.password,
+    )  # fmt: skip
     return made_token_shape(row, name, secret)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def revoke_token(request: Request, token_id: int, who: Viewer) -> None:
-    """Make a token worthless, at once."""
+    """Make a token worthless, at once. A token may so end itself alone."""
     managing.revoke_token(request, who, token_id)
 
 

@@ -93,6 +93,7 @@ def new_password(visit: Visit, form: Form) -> Response:
 
 def end_session(visit: Visit, form: Form) -> Response:
     """``POST /me/sessions/end``: one of them, or all others."""
+    managing.refuse_tokens(visit.who, "ends no sessions")
     if form.get("id"):
         managing.end_session(visit.request, form["id"], user_id=visit.who.user_id)
         return back_to(visit, "/me", said="ended")
@@ -117,7 +118,8 @@ def confirmed(visit: Visit, form: Form) -> Response:
     try:
         codes = managing.confirm_second_factor(visit.request, visit.who, form.get("code", ""))
     except LogferryError as error:
-        begun = visit.context.people.get(visit.who.name).totp_new
+        people = visit.context.people
+        begun = people.second.pending(people.get(visit.who.name))
         if begun:
             return _enrol(visit, begun, refusal_of(error), error.http_status)
         return _me(visit, refusal_of(error), error.http_status)
@@ -205,7 +207,7 @@ def token_of(visit: Visit, who: Identity, name: str, form: Form) -> tuple[str, T
         raise Refused(f"{days[:20]!r} is not how long a token may last", hint="choose from the list")
     return managing.new_token(
         visit.request, who, name, label=form.get("name", ""), scope=scope_in(form), role=form.get("role", ""),
-        ttl_s=float(days) * DAY_S if days else None,
+        ttl_s=float(days) * DAY_S if days else None, password=form.get("password", ""),
     )  # fmt: skip
 
 

@@ -10,12 +10,15 @@ def scope_in(form: Form) -> list[str]:
     """The globs of the field ``scope``; none: everything.
 
     Raises:
-        Refused: it is too long. What was cut off might have been an exception.
+        Refused: it is missing (none is everything, so that has to be said), or too long: what was cut off might have
+            been an exception.
     """
-    text = form.get("scope", "")
+    if "scope" not in form:
+        raise Refused("the form says nothing of the scope", hint="load the page again")
+    text = form["scope"]
     if len(text) >= FIELD_CHARS_MAX:
         raise Refused("the scope is too long for this form", hint="use the API or the command line for it")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def scope_text(globs: tuple[str, ...]) -> str:

@@ -245,7 +245,7 @@ def reset_done(shell: Shell, request: Request, form: Form) -> Response:
         name = shell.context.people.reset_of(code).name
         if password != form.get("again", ""):
             raise Refused("The two passwords differ", hint="Type the same one twice.")
-        row = managing.set_password_by_link(request, shell.context, code, password)
+        row = managing.set_password_by_link(request, shell.context, code, password, keep_tokens="keep_tokens" in form)
     except NotSignedIn as error:
         return _reset_page(shell, request, "", status=error.http_status, error=error.message, hint=error.hint)
     except LogferryError as error:
