@@ -16,6 +16,7 @@ from logferry.archive.many import WholeFile
 from logferry.archive.retention import Rule
 from logferry.errors import Busy, Conflict, LogferryError, OverQuota
 from logferry.names import aside_name, temporary_name
+from tests.archive.before import as_of
 from tests.archive.conftest import AGENT, Shelf
 from tests.archive.segment.making import log_text
 from tests.archive.test_crashes import STAMP, STEPS
@@ -198,15 +199,8 @@ def test_catalogs_of_before_are_counted_when_they_are_opened(folder: Path) -> No
     shelf = Shelf(folder)
     shelf.put(LOG, b"one\n")
     shelf.put(LOG, b"another\n")
-    with shelf.catalog._engine.connect() as connection:
-        for column in ("held_files", "held_bytes", "quota_files", "quota_bytes"):
-            connection.exec_driver_sql(f"ALTER TABLE agents DROP COLUMN {column}")
-        for table in ("agents", "indexes"):
-            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN zone")
-        connection.exec_driver_sql("DROP TABLE name_blocks")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = (SELECT '0005')")
-        connection.commit()
     shelf.close()
+    as_of(folder / "catalog.db", "0005")
     other = Shelf(folder)
     assert held(other) == (2, 12)
     other.close()

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 
 from logferry.archive import Catalog
 from logferry.archive.catalog.engine import create_engine
-from logferry.archive.catalog.migrate import migrate
 from logferry.archive.records import CopyRecord
 from logferry.limits import COPIES_AGAIN_S_MAX, COPIES_AGAIN_S_MIN, COPIES_QUIET_S, MIB
+from tests.archive.before import as_of
 from tests.archive.conftest import AGENT, Shelf, catalog_url
 
 LOG = b"".join(b"%06d a line\n" % n for n in range(3000))
@@ -302,28 +302,6 @@ def test_one_that_grew_while_it_was_looked_into_stays_due(shelf: Shelf) -> None:
     assert look(shelf) == 1
 
 
-_TABLES_OF_VERSION_1 = ("agents", "folders", "files", "generations", "former_names")
-
-
-def _as_of_version_1(path: Path) -> None:
-    """Make a catalog one of the first version: what that had of it."""
-    before = path.with_name("before.db")
-    engine = create_engine(f"sqlite:///{before}")
-    migrate(engine, to="0001")
-    with engine.begin() as connection:
-        tables = {table: [c["name"] for c in inspect(engine).get_columns(table)] for table in _TABLES_OF_VERSION_1}
-        connection.execute(text("ATTACH DATABASE :path AS now"), {"path": str(path)})
-        connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-        for table, columns in tables.items():
-            names = ", ".join(f'"{name}"' for name in columns)
-            connection.execute(text(f"DELETE FROM main.{table}"))
-            connection.execute(text(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM now.{table}"))
-    engine.dispose()
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    before.replace(path)
-
-
 def test_a_catalog_from_before_learns_of_its_compressed_files(folder: Path) -> None:
     """The migration puts all that are there in line, and nothing else."""
     old = Shelf(folder)
@@ -331,7 +309,7 @@ def test_a_catalog_from_before_learns_of_its_compressed_files(folder: Path) -> N
     old.put("app.log.1.GZ", gzip.compress(LOG))
     old.put("agz", b"x")
     old.close()
-    _as_of_version_1(folder / "catalog.db")
+    as_of(folder / "catalog.db", "0001")
     Catalog.open(f"sqlite:///{folder}/catalog.db").close()
     new = Shelf(folder)
     assert look(new) == 1
