@@ -231,7 +231,7 @@ class Tallying(Running):
                 one = _Asked(view, number, is_text_only(node), mine, answer)
                 found.append(one)
                 if self._times is not None:
-                    expect_times(self._times, view, one.answer, one.some)
+                    expect_times(self._times, view, one.answer, one.full)
         except UNREADABLE as error:
             lookup.lost(view, error)
             return None
