@@ -185,12 +185,63 @@ def test_what_was_counted_of_a_damaged_original_counts_once(stored: Stored, tmp_
 
 
 def test_a_copy_that_cannot_be_read_either_is_named(stored: Stored, tmp_path: Path) -> None:
-    """Then the count is a lower bound."""
+    """Then the count is a lower bound; nobody says that it stands in."""
     (tmp_path / "live/web-01/logs/app.log.1").unlink()
     (tmp_path / "live/web-01/logs/app.log.1.gz").unlink()
     found = counted(stored, "needle")
-    assert (found.lines, found.exact, len(found.errors), len(found.remarks)) == (50, False, 1, 1)
-    assert "app.log.1.gz generation 1" in found.errors[0]
+    account = done(stored.search("needle"))
+    assert (found.lines, found.exact, account.hits) == (50, False, 50)
+    for errors, remarks in ((found.errors, found.remarks), (account.errors, account.remarks)):
+        assert (len(errors), len(remarks)) == (2, 0)
+        assert "app.log.1 generation 1" in errors[0]
+        assert "app.log.1.gz generation 1" in errors[1]
+
+
+def test_what_was_counted_of_an_original_is_not_forgotten_for_a_copy_that_cannot_be_read(
+    stored: Stored, tmp_path: Path
+) -> None:
+    """Of a file that is damaged in one place all the rest is counted."""
+    stored.put("web-01", "logs/grown.log", TIMED[: 33 * 150])
+    seal(stored)
+    grow(stored, "logs/grown.log", TIMED[33 * 150 :])
+    stored.put("web-01", "logs/grown.log.1.gz", gzip.compress(TIMED))
+    look(stored)
+    (tail,) = (tmp_path / "tails/web-01").iterdir()
+    tail.unlink()
+    (tmp_path / "live/web-01/logs/grown.log.1.gz").unlink()
+    service = SearchService(stored.archive, stored.catalog, clock=stored.clock)
+    *_, found = service.tally(SearchRequest("needle -something -other", EVERYTHING), facets=("path",))
+    assert isinstance(found, Tally)
+    assert (found.lines, found.exact, found.reason, found.remarks) == (150, False, "complete", ())
+    assert dict(found.facets[0].top) == {"web-01/logs/grown.log": found.lines}
+    assert ["grown.log generation 1" in found.errors[0], "grown.log.1.gz generation 1" in found.errors[1]] == [True] * 2
+
+
+def test_a_copy_of_the_beginning_stands_in_for_no_more(stored: Stored, tmp_path: Path) -> None:
+    """The original has grown since: what the copy has is told, and that it is not all. A whole copy is taken first."""
+    grow(stored, "logs/app.log.1", LOG[:-1].replace(b"something", b"something new"))
+    (tmp_path / "live/web-01/logs/app.log.1").rename(tmp_path / "kept")
+    found = counted(stored, "something needle")
+    account = done(stored.search("something needle"))
+    assert (found.lines, found.exact, account.hits) == (50, False, 50)
+    for errors, remarks in ((found.errors, found.remarks), (account.errors, account.remarks)):
+        assert (len(errors), len(remarks)) == (1, 1)
+        assert "app.log.1 generation 1" in errors[0]
+        assert "only the beginning" in remarks[0]
+    (tmp_path / "kept").rename(tmp_path / "live/web-01/logs/app.log.1")
+    stored.put("web-01", "logs/app.log.0.gz", gzip.compress((tmp_path / "live/web-01/logs/app.log.1").read_bytes()))
+    look(stored)
+    (tmp_path / "live/web-01/logs/app.log.1").unlink()
+    found = counted(stored, "something needle")
+    account = done(stored.search("something needle"))
+    assert (found.lines, found.exact, found.errors, account.hits, account.errors) == (100, True, (), 100, ())
+
+
+def grow(stored: Stored, path: str, data: bytes) -> None:
+    """Append to a file of web-01."""
+    incoming = stored.archive.begin("web-01", path, append=True)
+    incoming.write(data)
+    incoming.commit()
 
 
 def test_a_count_that_was_begun_anew_and_cut_short_tells_the_better_one(stored: Stored, tmp_path: Path) -> None:

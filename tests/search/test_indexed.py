@@ -215,18 +215,30 @@ def test_random_queries_give_the_same_with_and_without_indexes(grown: Grown) -> 
         wanted = hits(read, request)
         found = hits(indexed, request)
         assert found == wanted, (SEED, request.query, request.exact_case)
-        counted = tally(indexed, request, Buckets(3600))
-        levels = tally(indexed, request, Buckets(3600), ("level",))
-        assert levels.facets == tally(read, request, Buckets(3600), ("level",)).facets, (SEED, request.query)
+        bars = buckets(rng)
+        counted = tally(indexed, request, bars)
+        levels = tally(indexed, request, bars, ("level",))
+        assert levels.facets == tally(read, request, bars, ("level",)).facets, (SEED, request.query)
         assert (levels.lines, levels.histogram) == (counted.lines, counted.histogram), (SEED, request.query)
         assert sum(count for _, count in levels.facets[0].top) == len(wanted)
         assert (counted.lines, counted.exact) == (len(wanted), True), (SEED, request.query, request.exact_case)
-        assert counted.histogram == tally(read, request, Buckets(3600)).histogram, (SEED, request.query)
+        assert counted.histogram == tally(read, request, bars).histogram, (SEED, request.query, bars)
         agents = Counter(hit.agent for hit in wanted)
         assert dict(counted.facets[0].top) == dict(agents)
         paths = Counter(f"{hit.agent}/{hit.path}" for hit in wanted)
         assert counted.facets[1].top == tuple(sorted(paths.items(), key=lambda item: (-item[1], item[0])))[:20]
         assert sum(count for _, count in counted.facets[1].top) + counted.facets[1].other == len(wanted)
+
+
+def buckets(rng: random.Random) -> Buckets:
+    """Bars of any width, now and then within bounds."""
+    start = 1_700_000_000 + rng.randrange(6 * 86_400)
+    return Buckets(
+        rng.choice([0, 0, 1, 7, 60, 3600, 86_400]),
+        rng.choice([None, start]),
+        rng.choice([None, start + rng.choice([100, 5000, 200_000])]),
+        rng.choice([10, 120]),
+    )
 
 
 def moment(rng: random.Random) -> str:
@@ -448,6 +460,27 @@ def test_a_store_that_does_not_answer_ends_no_search(
             assert counted.lines == 2 or counted.errors
     monkeypatch.undo()
     assert all(grown.archive.indexed(record.id) is not None for record in grown.segments())
+
+
+def test_the_bars_of_a_histogram_are_as_wide_as_its_lines_need(tmp_path: Path) -> None:
+    """Not as the other lines beside them do: quiet months with a line each hour, and then a busy hour."""
+    grown, dawn, busy = Grown(tmp_path, random.Random(SEED)), 1_700_000_000, 1_700_000_000 + 400 * 3600
+    quiet = b"".join(time_text(dawn + i * 3600) + b" quiet\n" for i in range(400))
+    dense = b"".join(time_text(busy + i) + b" error %d\n" % (i % 100) for i in range(300))
+    grown.put("web-01", "app.log", quiet + dense)
+    grown.put("web-01", "untimed.log", quiet + b"error without a time\n" + dense + b"error, too\n")
+    grown.seal()
+    indexed, read = both(grown)
+    since = time_text(busy).decode().replace(" ", "T")
+    for query in ("error", f"error time:>={since}", "", "/error [0-9]7/", "error path:app"):
+        for bars in (Buckets(), Buckets(1), Buckets(60), Buckets(0, busy + 9, busy + 99), Buckets(1, busy)):
+            wanted = tally(read, SearchRequest(query, EVERYTHING), bars).histogram
+            for again in ("", "again"):  # what was read is known then
+                assert tally(indexed, SearchRequest(query, EVERYTHING), bars).histogram == wanted, (query, bars, again)
+            if query == "error" and bars == Buckets(1):
+                assert wanted is not None
+                assert (wanted.step_s, len(wanted.counts)) == (1, 300)
+    grown.close()
 
 
 def starts(service: SearchService, request: SearchRequest) -> list[tuple[int, int]]:

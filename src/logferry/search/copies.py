@@ -2,6 +2,8 @@
 
 A copy is left out only while its original is searched for the very same thing, and no term of the query chooses the
 copy and not the original (``file:app.log.1.gz``, ``ext:gz``, a path that only the copy has).
+
+An original may have grown since it was compressed: then a copy is only its beginning.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from logferry.search.plan import Unit
 
 def without_copies(
     units: Iterable[Unit], links: Mapping[int, CopyRecord], chosen: Callable[[Candidate, Candidate], bool]
-) -> tuple[list[Unit], dict[int, list[Unit]]]:
-    """Units that are to be searched, in order, and the copies left out by the id of their original.
+) -> tuple[list[Unit], dict[int, list[Unit]], set[int]]:
+    """Units that are to be searched, in order; the copies left out by the id of their original, whole ones first; and
+    the ids of those that are only its beginning.
 
     Args:
         units: all that the query leaves.
@@ -27,6 +30,7 @@ def without_copies(
     by_id = {unit.file.generation_id: unit for unit in units}
     kept: list[Unit] = []
     left_out: dict[int, list[Unit]] = {}
+    beginnings: set[int] = set()
     first_of_text: dict[tuple[str, str], Unit] = {}
     for unit in units:
         link = links.get(unit.file.generation_id)
@@ -41,4 +45,8 @@ def without_copies(
             kept.append(unit)
         else:
             left_out.setdefault(original.file.generation_id, []).append(unit)
-    return kept, left_out
+            if link.original_id == original.file.generation_id and link.text_size < original.file.size:
+                beginnings.add(unit.file.generation_id)
+    for copies in left_out.values():
+        copies.sort(key=lambda unit: unit.file.generation_id in beginnings)
+    return kept, left_out, beginnings

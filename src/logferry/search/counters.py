@@ -38,7 +38,8 @@ class TimeCounter:
         return -_FAR if start is None else start, _FAR if end is None else end
 
     def expect(self, first_s: int, last_s: int) -> None:
-        """Times between these will come: begin with buckets of which they do not need too many."""
+        """A line at each of these times, or before and behind, will come: begin with buckets of which they do not need
+        too many. They decide how wide the buckets are in the end, so lines have to be there."""
         most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
         start, end = self._wanted.start_s, self._wanted.end_s
         first_s = first_s if start is None else max(first_s, start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
@@ -58,6 +58,9 @@ class Equipment:
 
 class Running:
     """What hits and tallies have in common."""
+
+    done_with_copies = "read"
+    """What is done with a copy in the place of what cannot be read, for people."""
 
     def __init__(self, equipment: Equipment, request: SearchRequest, planner: Planner) -> None:
         self.archive = equipment.archive
@@ -139,15 +142,21 @@ class Running:
         self.files_done += self._more_files
         self.scanned_bytes = done - self._lost_bytes
 
-    def each(self, unit: Unit, work: Callable[[Unit], Iterator[T]]) -> Iterator[T]:
-        """Do the work of one unit; what cannot be read is noted and left. Then a copy of it is read in its place."""
-        before, found, why = self.scanned_bytes, self.found, ""
+    def each(self, unit: Unit, work: Callable[[Unit], Iterator[T]], lost: tuple[str, ...] = ()) -> Iterator[T]:
+        """Do the work of one unit; what cannot be read is noted and left. Then a copy of it is read in its place.
+
+        Args:
+            lost: why those in whose place it stands could not be read.
+        """
+        before, found = self.scanned_bytes, self.found
         try:
             yield from work(unit)
         except NotFound:
+            self.stands_no_more(unit, lost)
             self.total_bytes -= unit.file.size  # removed since it was planned: nothing to look at
         except (LogferryError, OSError) as error:
-            why = f"{named(unit)}: {error}"
+            self.stands_no_more(unit, lost)
+            lost = (*lost, f"{named(unit)}: {error}")
         else:
             self.scanned_bytes = before + unit.file.size
             return
@@ -156,18 +165,38 @@ class Running:
         instead = copies.pop(unit.file.generation_id, [])
         if self.found > found:  # some of its lines were told already
             instead = []
-        if why and instead:
-            self.remark(f"{why}; its copy {named(instead[0])} was read instead")
-        elif why:
-            self.note(why)
-        if instead:
+        if not instead:
+            for why in lost:
+                self.note(why)
+        else:
+            self.stands(instead[0], lost)
             copies[instead[0].file.generation_id] = instead[1:COPIES_TRIED_MAX]
             self.left_out -= 1
             self.files_total += 1
             self.total_bytes += instead[0].file.size
             self._lost_bytes -= instead[0].file.size
-            yield from self.each(instead[0], work)
+            yield from self.each(instead[0], work, lost)
             self._more_files += 1
+
+    def stands(self, copy: Unit, lost: Sequence[str]) -> None:
+        """A copy is read in the place of what could not be; ``lost`` says why. If it is only the beginning, something
+        is missing."""
+        if lost:
+            self.remark(self._standing(copy, lost))
+        if copy.file.generation_id in self.selection.beginnings:
+            for why in lost:
+                self.note(why)
+
+    def stands_no_more(self, copy: Unit, lost: Sequence[str]) -> None:
+        """It could not be read either."""
+        if lost:
+            self._remarks.drop(self._standing(copy, lost))
+
+    def _standing(self, copy: Unit, lost: Sequence[str]) -> str:
+        which = f"{'; '.join(lost)}; its copy {named(copy)}"
+        if copy.file.generation_id in self.selection.beginnings:
+            return f"{which} was {self.done_with_copies} instead: it is only the beginning, the file has grown since"
+        return f"{which} was {self.done_with_copies} instead"
 
     def lookup(self) -> Lookup:
         """What asks the indexes."""
@@ -289,10 +318,18 @@ class Noted:
         self._texts: list[str] = []
 
     def add(self, text: str) -> None:
-        """One more."""
+        """One more, unless it is told already."""
+        if text in self._texts:
+            return
         self.count += 1
         if len(self._texts) < SEARCH_ERRORS_LISTED_MAX:
             self._texts.append(text)
+
+    def drop(self, text: str) -> None:
+        """It was added, and is not so."""
+        self.count -= 1
+        if text in self._texts:
+            self._texts.remove(text)
 
     def told(self, rest: str) -> tuple[str, ...]:
         """They, and how many there are ``more`` than those."""

@@ -25,6 +25,8 @@ class Selection:
         self.node_of: I32 = np.full(len(snapshot.files), -1, np.int32)
         self.copies: dict[int, list[Unit]] = {}
         """Compressed copies that are left out, by the id of their original."""
+        self.beginnings: set[int] = set()
+        """Ids of those that are only the beginning of their original, which has grown."""
         self.left_out = 0
         self._numbers: dict[Node, int] = {}
         self._last: tuple[Node | bool, int] = False, -1
@@ -66,7 +68,7 @@ class Selection:
         if not links:
             return
         units = [self.unit(rank) for rank in np.flatnonzero(self.node_of >= 0).tolist()]
-        kept, self.copies = without_copies(units, links, planner.chosen)
+        kept, self.copies, self.beginnings = without_copies(units, links, planner.chosen)
         left = {unit.file.generation_id for unit in kept}
         for rank in packed:
             if self.snapshot.files[rank].generation_id not in left:

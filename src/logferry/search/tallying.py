@@ -54,6 +54,8 @@ _MANY_RUNS = 4
 class Tallying(Running):
     """One running tally."""
 
+    done_with_copies = "counted"
+
     def __init__(
         self,
         equipment: Equipment,
@@ -68,6 +70,8 @@ class Tallying(Running):
         self._wanted = histogram, facets
         self._failed: dict[int, str] = {}
         """Ranks that could not be read and of which there is a copy, and why."""
+        self._standing_in: dict[int, tuple[str, ...]] = {}
+        """Ranks of copies that are counted in the place of others, and why those could not be read."""
         self._before: Tally | None = None
         """What was counted before it was begun anew."""
         self._begin_anew()
@@ -118,14 +122,18 @@ class Tallying(Running):
         self._note_failed()
         self._before = self._told("running")
         self.forget_notes()
+        for rank, lost in self._standing_in.items():
+            self.stands_no_more(selection.unit(rank), lost)
         for rank, why in failed.items():
             copies = selection.copies.pop(selection.snapshot.files[rank].generation_id)
-            unit = copies[0].file
-            self.remark(f"{why}; its copy {unit.agent}/{unit.path} generation {unit.number} was counted instead")
-            selection.copies[unit.generation_id] = copies[1:COPIES_TRIED_MAX]
-            other = int(selection.snapshot.ranks(np.array([unit.generation_id]))[0])
+            copy_id = copies[0].file.generation_id
+            selection.copies[copy_id] = copies[1:COPIES_TRIED_MAX]
+            other = int(selection.snapshot.ranks(np.array([copy_id]))[0])
+            self._standing_in[other] = (*self._standing_in.pop(rank, ()), why)
             selection.node_of[other] = selection.node_of[rank]
             selection.node_of[rank] = -1
+        for rank, lost in self._standing_in.items():
+            self.stands(selection.unit(rank), lost)
         self.left_out -= len(failed)
         self.total_bytes = selection.bytes
         self._begin_anew()
@@ -145,16 +153,19 @@ class Tallying(Running):
                     if counter.field == "level":
                         continue
                     counter.counts[value_of(counter.field, files[rank])] += int(self._lines_of[rank])
-        before = self._before
-        if before is not None and reason != "complete" and self.found < before.lines:  # not so far yet as it was
-            return replace(before, reason=reason, seconds=self.seconds)
-        return Tally(
+        told = Tally(
             *self.account(reason),
             lines=self.found,
             exact=reason == "complete" and not self.has_failed,
             histogram=None if self._times is None else self._times.told(),
             facets=tuple(counter.told() for counter in facets),
         )
+        before = self._before
+        if before is None or told.exact or self.found >= before.lines:
+            return told
+        # Not so far yet as it was, or its copy cannot be read either.
+        errors = tuple(dict.fromkeys((*before.errors, *told.errors)))
+        return replace(before, reason=reason, seconds=self.seconds, errors=errors)
 
     # What there is ---------------------------------------------------------------------------------------------------
 
@@ -231,7 +242,7 @@ class Tallying(Running):
                 one = _Asked(view, number, is_text_only(node), mine, answer)
                 found.append(one)
                 if self._times is not None:
-                    expect_times(self._times, view, one.answer, one.some)
+                    expect_times(self._times, view, one.answer, one.full)
         except UNREADABLE as error:
             lookup.lost(view, error)
             return None
@@ -471,7 +482,12 @@ class Tallying(Running):
         except (LogferryError, OSError) as error:
             if self.selection.copies.get(unit.file.generation_id):
                 self._failed[rank] = f"{named(unit)}: {error}"
-            elif isinstance(error, NotFound):
+                return
+            lost = self._standing_in.pop(rank, ())
+            self.stands_no_more(unit, lost)
+            for why in lost:
+                self.note(why)
+            if isinstance(error, NotFound):
                 self.total_bytes -= sum(end - start for start, end in pieces)
             else:
                 self.note(f"{named(unit)}: {error}")

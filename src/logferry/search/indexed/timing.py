@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,7 @@ from logferry.archive.index import YES
 from logferry.archive.index.compiled import kernel
 from logferry.archive.index.kernel import NO_TIME
 from logferry.archive.index.layout import BLOCK_GRANULES
+from logferry.limits import HISTOGRAM_BUCKETS_MAX
 from logferry.search.counters import TimeCounter
 from logferry.search.indexed.answers import Answer
 from logferry.search.indexed.view import View
@@ -16,6 +19,8 @@ from logferry.search.indexed.view import View
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 _SECOND_NS = 1_000_000_000
+_PLACES_MAX = 4 * HISTOGRAM_BUCKETS_MAX
+"""Buckets to count in at once, be they too many in the end."""
 
 
 def since(seconds: I64, bound_ns: int | None) -> Bools | None:
@@ -63,13 +68,40 @@ def _count_rows(
             counts[bucket] += 1
 
 
+@kernel
+def _find_span(
+    types: npt.NDArray[np.uint32],
+    seconds: I64,
+    bounds: I64,
+    chosen: I64,
+    wanted: Bools,
+    low: int,
+    end: int,
+    span: I64,
+) -> None:
+    """Let ``span``, the least and the greatest second, hold those of wanted rows in the chosen granules, too."""
+    for granule in chosen:
+        for row in range(bounds[granule], bounds[granule + 1]):
+            second = seconds[row]
+            if second >= low and second < end and wanted[types[row]]:
+                span[0] = min(span[0], second)
+                span[1] = max(span[1], second)
+
+
 def expect_times(counter: TimeCounter, view: View, found: Answer, mine: Bools) -> None:
-    """Tell the counter between which times the lines of granules marked in ``mine`` lie. Raises Damaged."""
+    """Tell the counter of times between which lines surely lie; ``mine`` marks granules of which all lines are wanted.
+    Raises Damaged.
+
+    A granule spans more than its lines that match, so what is sure is less: one of them is there no later than the
+    granule that ends first, and one no earlier than the granule that begins last.
+    """
     with view.lock:
         spans = view.index.spans
-    timed = found.hot & mine & (spans.first_ns != NO_TIME)
-    if timed.any():
-        counter.expect(int(spans.first_ns[timed].min()) // _SECOND_NS, int(spans.last_ns[timed].max()) // _SECOND_NS)
+    low, end = counter.bounds
+    first, last = spans.first_ns // _SECOND_NS, spans.last_ns // _SECOND_NS
+    sure = mine & (found.sure > 0) & (spans.untimed == 0) & (first >= low) & (last < end)
+    if sure.any():
+        counter.expect(int(last[sure].min()), int(first[sure].max()))
 
 
 def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools) -> None:
@@ -77,34 +109,40 @@ def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools
     with view.lock:
         spans = view.index.spans
     low, end = counter.bounds
-    step = counter.step_s
     hot = granules & (found.sure > 0)
     times = [_seconds_of(view, found, granule) for granule in np.flatnonzero(hot & found.is_known).tolist()]
     hot &= ~found.is_known
+    types = found.sure_types()
     first, last = spans.first_ns // _SECOND_NS, spans.last_ns // _SECOND_NS
+    # At any wider step they lie in one bucket, too.
+    step = counter.step_s
     inside = hot & (spans.untimed == 0) & (first // step == last // step) & (first >= low) & (last < end)
     rest = np.flatnonzero(hot & ~inside)
     timed = rest[spans.first_ns[rest] != NO_TIME]
-    begin = int(max(first[timed].min(), low)) // step if len(timed) else 0
-    stop = int(min(last[timed].max(), end - 1)) // step if len(timed) else 0
-    counts = np.zeros(max(stop - begin, 0) + 1, np.int64)
+    from_s = int(max(first[timed].min(), low)) if len(timed) else 0
+    to_s = int(min(last[timed].max(), end - 1)) if len(timed) else 0
+    if to_s // step - from_s // step >= _PLACES_MAX:  # the lines that match may lie closer together
+        span = np.array([end, low], np.int64)
+        for row_types, row_seconds, bounds, some, wanted in _rows(view, found, types, rest):
+            _find_span(row_types, row_seconds, bounds, some, wanted, low, end, span)
+        from_s, to_s = span.tolist() if span[0] <= span[1] else (0, 0)
+        counter.expect(from_s, to_s)
+        step = counter.step_s
+    begin = from_s // step
+    counts = np.zeros(max(to_s // step - begin, 0) + 1, np.int64)
     missed = np.zeros(2, np.int64)
-    types = found.sure_types()
-    rows = view.runs.rows[view.runs.granules]
-    for number in np.unique(rest // BLOCK_GRANULES).tolist():
-        with view.lock:
-            row_types, row_seconds = view.index.rows_of_block(number)
-        chosen = rest[rest // BLOCK_GRANULES == number] - number * BLOCK_GRANULES
-        bounds = rows[number * BLOCK_GRANULES : (number + 1) * BLOCK_GRANULES + 1] - rows[number * BLOCK_GRANULES]
-        for some, wanted in _wanted(found, types, chosen, number * BLOCK_GRANULES):
-            _count_rows(row_types, row_seconds, bounds, some, wanted, low, end, begin, step, counts, missed)
-    if times:
-        counter.add_seconds(np.concatenate(times))
-    if inside.any():  # nothing is counted before everything was read
+    for row_types, row_seconds, bounds, some, wanted in _rows(view, found, types, rest):
+        _count_rows(row_types, row_seconds, bounds, some, wanted, low, end, begin, step, counts, missed)
+    # Nothing is counted before everything was read.
+    if inside.any():
         places, where = np.unique(first[inside] // step, return_inverse=True)
         counter.add(places, np.bincount(where, found.sure[inside]).astype(np.int64))
     held = np.flatnonzero(counts)
-    counter.add(held + begin, counts[held])
+    if len(held):
+        counter.add(held + begin, counts[held])
+        counter.expect(int(held[0] + begin) * step, int(held[-1] + begin) * step)
+    if times:
+        counter.add_seconds(np.concatenate(times))  # the step may become wider
     counter.untimed += int(missed[0])
     counter.outside += int(missed[1])
 
@@ -114,6 +152,21 @@ def _seconds_of(view: View, found: Answer, granule: int) -> I64:
         types, seconds = view.index.row_types(granule), view.index.row_seconds(granule)
     chosen: I64 = seconds[found.rows(granule, types) == YES]
     return chosen
+
+
+def _rows(
+    view: View, found: Answer, types: Bools | None, granules: I64
+) -> Iterator[tuple[npt.NDArray[np.uint32], I64, I64, I64, Bools]]:
+    """Types and seconds of rows, where granules begin among them, some of the granules and the types that match there,
+    until all had their turn. Raises Damaged."""
+    rows = view.runs.rows[view.runs.granules]
+    for number in np.unique(granules // BLOCK_GRANULES).tolist():
+        before = number * BLOCK_GRANULES
+        with view.lock:
+            row_types, row_seconds = view.index.rows_of_block(number)
+        bounds = rows[before : before + BLOCK_GRANULES + 1] - rows[before]
+        for some, wanted in _wanted(found, types, granules[granules // BLOCK_GRANULES == number] - before, before):
+            yield row_types, row_seconds, bounds, some, wanted
 
 
 def _wanted(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:
