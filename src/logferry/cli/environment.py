@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 
 AGENT_TABLES = ("agent", "limits", "server", "sources")
-SERVER_TABLES = ("archive", "backup", "catalog", "ftp", "quota", "retention", "search", "store", "web")
+SERVER_TABLES = ("archive", "audit", "backup", "catalog", "ftp", "quota", "retention", "search", "store", "web")
 _PREFIX = "LOGFERRY_"
 
 
