@@ -64,7 +64,7 @@ def desk_of(file: str | None) -> Iterator[Desk]:
     config = load_config(file, for_server())
     if not has_catalog(config):
         raise NotFound(f"no archive in {config.data_dir}", hint="name its settings with --config, or start it first")
-    configure(level=logging.WARNING)
+    configure(level=logging.WARNING, for_good=False)
     with open_catalog(config) as catalog:
         people = People(catalog)
         yield Desk(config, catalog, people, Enrolment(catalog, people), Audit(catalog))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ def premises(file: str | None, *, need_catalog: bool = True) -> Iterator[Premise
     from logferry.errors import NotFound
     from logferry.server.catalogs import has_catalog, open_catalog
     from logferry.server.config import load_config
+    from logferry.server.logs import configure
     from logferry.server.store import store_of
 
     config = load_config(file, for_server())
@@ -61,6 +63,7 @@ def premises(file: str | None, *, need_catalog: bool = True) -> Iterator[Premise
     refuse_unfinished(root)
     if need_catalog and not has_catalog(config):
         raise NotFound(f"the archive in {root} has no catalog", hint="logferry repair builds it from what is there")
+    configure(level=logging.WARNING, for_good=False)
     with (
         open_catalog(config) as catalog,
         Archive(root, catalog, store=store_of(config, "care")) as archive,
