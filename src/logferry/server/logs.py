@@ -18,8 +18,10 @@ from logferry.names import shown
 
 
 def configure(*, human: bool | None = None, level: int = logging.INFO, for_good: bool = True) -> None:
-    """Set up logging of this process. ``human`` None: when standard error is a terminal. ``for_good``: loggers that were
-    used need not ask again, which makes them faster."""
+    """Set up logging of this process.
+
+    ``human`` None: when standard error is a terminal. ``for_good``: what was used once does not ask again; it is faster.
+    """
     errors = cast("TextIO", _Lenient(sys.stderr))
     human = errors.isatty() if human is None else human
     common: list[Any] = [
