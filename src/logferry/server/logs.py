@@ -20,7 +20,7 @@ from logferry.names import shown
 def configure(*, human: bool | None = None, level: int = logging.INFO, for_good: bool = True) -> None:
     """Set up logging of this process.
 
-    ``human`` None: when standard error is a terminal. ``for_good``: what was used once does not ask again; it is faster.
+    ``human`` None: when standard error is a terminal. ``for_good``: what was used once does not ask again; faster.
     """
     errors = cast("TextIO", _Lenient(sys.stderr))
     human = errors.isatty() if human is None else human
