@@ -105,7 +105,7 @@ class DataProxy:
             self._kept(client)
             server = self._kept(socket.create_connection((self._target[0], server_port)))
             # Nobody else may wait for the server's socket: it could not be reset then.
-            if server in select.select([client, server], [], [])[0]:
+            if server.fileno() in _readable(client, server):
                 self._pass(server, client)
             else:
                 self._upload(client, server)
@@ -136,3 +136,11 @@ class DataProxy:
             return
         server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         server.close()
+
+
+def _readable(*socks: socket.socket) -> set[int]:
+    """Which of them has something to read or is over; waits for one. Not ``select``, which ends at descriptor 1023."""
+    poll = select.poll()
+    for sock in socks:
+        poll.register(sock, select.POLLIN)
+    return {fd for fd, _ in poll.poll()}
