@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from logferry.agent.journal import Journal
 from logferry.agent.watch import Hints, NoWatcher, Watcher
 from logferry.agent.watchlist import Watchlist
+from logferry.ftp.waiting import readable
 from tests.agent.conftest import eventually
 
 if sys.platform != "linux":
@@ -57,7 +57,7 @@ def hints(watcher: Watcher, enough: Callable[[Hints], bool] = bool, timeout_s: f
         assert time.monotonic() < end_s, f"only {found}"
         fd = watcher.fileno()
         assert fd is not None
-        select.select([fd], [], [], 1.0)
+        readable(fd, timeout_s=1.0)
         new = watcher.read()
         found.everywhere |= new.everywhere
         found.renamed.update(new.renamed)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import select
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any, Self
 
 from logferry.archive import Archive
 from logferry.archive.retention import Retention
+from logferry.ftp.waiting import readable
 from logferry.server import care, runfiles
 from logferry.server.config import RetentionConfig, ServerConfig
 from logferry.server.parts import run_ftp, run_part
@@ -101,7 +101,7 @@ class Hurry:
 
     def is_running(self, part: str) -> bool:
         """Whether the part has not ended."""
-        return not select.select([self._parts[part]], [], [], 0)[0]
+        return not readable(self._parts[part], timeout_s=0)
 
     def stop_dead(self) -> None:
         """SIGSTOP to all parts; returns when no thread of theirs can do anything more."""
@@ -120,7 +120,7 @@ class Hurry:
         assert self.is_running(part), f"the {part} part ended by itself"
         fd = self._parts.pop(part)
         signal.pidfd_send_signal(fd, signal.SIGKILL)
-        select.select([fd], [], [])
+        assert readable(fd, timeout_s=60), f"the {part} part does not die"
         os.close(fd)
 
     def __enter__(self) -> Self:

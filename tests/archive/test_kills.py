@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
 import signal
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from logferry.ftp.waiting import readable
 from logferry.names import aside_name
 from tests.archive.conftest import Shelf
 from tests.archive.crashing import forked, grow, move, publish, told
@@ -102,7 +102,7 @@ def test_a_hundred_kills_lose_nothing_and_double_nothing(folder: Path) -> None:
                 thread.join()
 
         with forked(work) as (pid, reading):
-            select.select([reading], [], [], 30)
+            readable(reading, timeout_s=30)
             time.sleep(life_s)  # the moment of the shot is what is random here
             os.kill(pid, signal.SIGKILL)
             _replay(told(reading)[1:], oracles, pending)

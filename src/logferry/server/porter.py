@@ -71,12 +71,12 @@ class Porter:
             thread.start()
 
     def stop(self) -> None:
-        """Answer nobody any more. A question that is being answered holds this up for ``PORTER_S_MAX`` at most."""
+        """Answer nobody any more. A question that is being answered holds this up until its time is over."""
         self._stopping.set()
         runfiles.remove(self._path)
         with self._bell:
             self._bell.send(b"!")
-        until_s = time.monotonic() + PORTER_S_MAX
+        until_s = time.monotonic() + PORTER_S_MAX + _PAUSE_S
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(until_s - time.monotonic(), 0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import select
 import socket
 import struct
 import threading
@@ -12,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from logferry.ftp.waiting import readable
+
+_FOR_EVER_S = 3600.0
 _RESET = struct.pack("ii", 1, 0)
 _EXTENDED = re.compile(rb"\(\|\|\|([0-9]+)\|\)")
 _PASSIVE = re.compile(rb"\(([0-9]+),([0-9]+),([0-9]+),([0-9]+),([0-9]+),([0-9]+)\)")
@@ -105,7 +107,7 @@ class DataProxy:
             self._kept(client)
             server = self._kept(socket.create_connection((self._target[0], server_port)))
             # Nobody else may wait for the server's socket: it could not be reset then.
-            if server.fileno() in _readable(client, server):
+            if server.fileno() in readable(client.fileno(), server.fileno(), timeout_s=_FOR_EVER_S):
                 self._pass(server, client)
             else:
                 self._upload(client, server)
@@ -136,11 +138,3 @@ class DataProxy:
             return
         server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         server.close()
-
-
-def _readable(*socks: socket.socket) -> set[int]:
-    """Which of them has something to read or is over; waits for one. Not ``select``, which ends at descriptor 1023."""
-    poll = select.poll()
-    for sock in socks:
-        poll.register(sock, select.POLLIN)
-    return {fd for fd, _ in poll.poll()}
