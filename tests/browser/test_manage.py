@@ -19,6 +19,7 @@ from tests.browser.conftest import Site
 from tests.browser.cutting import cutting
 from tests.browser.fleet import HOSTILE_NAME, HOUR_S, Fleet
 from tests.browser.harness import serving, signed_in, visitor
+from tests.web.lobby import Lobby
 
 pytestmark = pytest.mark.browser
 
@@ -34,30 +35,16 @@ ADDRESSES = (
 )
 
 
-class Lobby:
-    """An FTP server's sessions, without the server."""
-
-    def __init__(self, now_ns: int) -> None:
-        self.there = [
-            SessionInfo(1, "web-01", "10.0.0.8", True, now_ns, "STOR", "/var/log/nginx/access.log", 48_000),
-            SessionInfo(2, "stranger", "10.0.0.9", False, now_ns, "idle", "", 0),
-        ]
-
-    def sessions(self) -> list[SessionInfo]:
-        """Those that are there."""
-        return self.there
-
-    def end(self, session_id: int) -> bool:
-        """Takes one away."""
-        before = len(self.there)
-        self.there = [one for one in self.there if one.id != session_id]
-        return len(self.there) < before
-
-
 @pytest.fixture(scope="module")
 def lobby() -> Lobby:
     """An agent that sends, and a stranger."""
-    return Lobby(SYSTEM.now_ns())
+    now_ns = SYSTEM.now_ns()
+    return Lobby(
+        [
+            SessionInfo(1, "web-01", "10.0.0.8", True, now_ns, "STOR", "/var/log/nginx/access.log", 48_000),
+            SessionInfo(2, "stranger", "10.0.0.9", False, now_ns, "idle", "", 0),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")

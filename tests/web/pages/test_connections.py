@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,27 +13,11 @@ from logferry.ftp import SessionInfo
 from logferry.server.porter import Porter
 from logferry.web.app import create_app
 from tests.browser.fleet import HOSTILE_NAME, Fleet
+from tests.web.lobby import Lobby
 from tests.web.pages.conftest import BASE, as_person
 from tests.web.served import unnamed_changes
 
 PAGE = "/admin/connections"
-
-
-@dataclass
-class Lobby:
-    """Sessions of an FTP server, without one."""
-
-    there: list[SessionInfo] = field(default_factory=list)
-
-    def sessions(self) -> list[SessionInfo]:
-        """Those that are there."""
-        return self.there
-
-    def end(self, session_id: int) -> bool:
-        """Takes one away."""
-        before = len(self.there)
-        self.there = [one for one in self.there if one.id != session_id]
-        return len(self.there) < before
 
 
 @pytest.fixture(scope="module")

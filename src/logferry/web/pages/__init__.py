@@ -73,7 +73,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         page("/", home.home),
         page("/agents", agents.agents),
         page("/agents/add", agents.add_agent),
-        form("/agents/add", sign_in.new_agent),
+        own_form("/agents/add", agents.added_agent),
         page("/agents/{agent}", agents.agent),
         page("/files", files.files),
         page("/browse/{agent}", folders.browse),

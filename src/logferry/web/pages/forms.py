@@ -7,9 +7,9 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from logferry.errors import NotSignedIn, Refused
+from logferry.errors import Refused
 from logferry.web import auth
-from logferry.web.pages.guard import Visit, answered, to_sign_in
+from logferry.web.pages.guard import Visit, answered, to_sign_in, who_asks
 from logferry.web.pages.shell import Shell
 from logferry.web.pages.sign_in import Form, FormEndpoint, form_endpoint
 
@@ -20,10 +20,7 @@ def guarded_form(shell: Shell, work: Work) -> FormEndpoint:
     """The endpoint of a form that changes something: with a session, and with the CSRF token of that session."""
 
     def checked(shell: Shell, request: Request, form: Form) -> Response:
-        try:
-            who = auth.identify(request, shell.context)
-        except NotSignedIn:
-            who = None
+        who = who_asks(shell, request)
         if who is None:
             return to_sign_in(request)
 

@@ -65,15 +65,20 @@ def guarded(shell: Shell, handler: Handler) -> Endpoint:
     """The endpoint of a page for people who are signed in. Runs in a worker thread: it may wait for the catalog."""
 
     def endpoint(request: Request) -> Response:
-        try:
-            who = auth.identify(request, shell.context)
-        except NotSignedIn:
-            who = None
+        who = who_asks(shell, request)
         if who is None:
             return to_sign_in(request)
         return answered(shell, request, who, lambda: handler(Visit(request, who, shell)))
 
     return endpoint
+
+
+def who_asks(shell: Shell, request: Request) -> Identity | None:
+    """Who is signed in; None: nobody, or no longer."""
+    try:
+        return auth.identify(request, shell.context)
+    except NotSignedIn:
+        return None
 
 
 def answered(shell: Shell, request: Request, who: Identity | None, work: Callable[[], Response]) -> Response:

@@ -14,8 +14,8 @@ from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from logferry.server.people import SignedIn
 from logferry.web import auth, managing
 from logferry.web.pages import words
-from logferry.web.pages.agents import added_agent, join_command
-from logferry.web.pages.guard import Visit, answered, to_sign_in
+from logferry.web.pages.agents import join_command
+from logferry.web.pages.guard import answered
 from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, THEMES, Shell, root_of
 
 Form = dict[str, str]
@@ -256,18 +256,6 @@ def reset_done(shell: Shell, request: Request, form: Form) -> Response:
 
 
 # Forms for people who are signed in ----------------------------------------------------------------------------------
-
-
-def new_agent(shell: Shell, request: Request, form: Form) -> Response:
-    """``POST /agents/add``"""
-    try:
-        who = auth.identify(request, shell.context)
-    except NotSignedIn:
-        who = None
-    if who is None:
-        return to_sign_in(request)
-    auth.check_csrf(who, form.get("csrf", ""))
-    return answered(shell, request, who, lambda: added_agent(Visit(request, who, shell), form))
 
 
 def looks(_shell: Shell, request: Request, form: Form) -> Response:
