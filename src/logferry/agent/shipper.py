@@ -17,7 +17,7 @@ from logferry.agent import identity
 from logferry.agent.contact import Contact
 from logferry.agent.files import OpenFile
 from logferry.agent.journal import Journal
-from logferry.agent.leftovers import Leftovers
+from logferry.agent.leftovers import FileKey, Leftovers
 from logferry.agent.likeness import same_bytes
 from logferry.agent.packing import Packing
 from logferry.agent.registry import Registry
@@ -80,6 +80,10 @@ class _Job:
     @property
     def task(self) -> Task:
         return self.piece.task
+
+    @property
+    def file(self) -> FileKey:
+        return FileKey(self.piece.file.stat.inode, self.piece.file.inode_generation)
 
 
 class Shipper:
@@ -218,8 +222,9 @@ class Shipper:
         out of its file for minutes (vsftpd), and one that waits for its turn would empty the file afterwards.
         """
         row, file = piece.task.row, piece.file
-        texts = [f"{file.stat.inode}#{file.inode_generation}"]
-        if not self._keeps and (lost := self._leftovers.lost(row.id)):
+        key = FileKey(file.stat.inode, file.inode_generation)
+        texts = [str(key)]
+        if not self._keeps and (lost := self._leftovers.lost(key)):
             texts.insert(0, f"{texts[0]}#{row.id}#{lost}")
         if piece.task.failures > (0 if self._keeps else _TEMPORARY_TRIES):
             texts.insert(0, f"{texts[0]}#{piece.print.head.hex()}{piece.print.tail.hex()}")
@@ -269,9 +274,9 @@ class Shipper:
             except LogferryError as error:
                 yield job, Failed(job.task, job.row, error)
             else:
-                if self._is_left(job) and self._leftovers.lost(job.row.id):
+                if self._is_left(job) and self._leftovers.lost(job.file):
                     # Should the agent die now, the next one would not think of this name.
-                    self._leftovers.note(job.row.id, job.path, lost=False)
+                    self._leftovers.note(job.file, job.path, lost=False)
                 ready.append(job)
         # All of them first: judging one may ask the server something, whose answer would come behind those still due.
         results = list(self._client.store_many([_item(job, verify=self._verify) for job in ready]))
@@ -402,7 +407,7 @@ class Shipper:
         task, piece = job.task, job.piece
         if isinstance(error, CONNECTION_OVER):
             if self._is_left(job):
-                self._leftovers.note(job.row.id, job.path, lost=True)
+                self._leftovers.note(job.file, job.path, lost=True)
             return Failed(task, job.row, error)
         if isinstance(error, Shrank):
             again = opened(task)
@@ -456,16 +461,16 @@ class Shipper:
     def _remove_leftovers(self) -> None:
         """Of files that are where they belong, remove what lost connections left: one that still writes then writes
         nowhere."""
-        for row_id in self._leftovers.rows():
-            row = self._registry.by_id(row_id)
-            if row is None:
-                self._leftovers.forget(row_id)
-            elif row.offset and row.state is not State.NEW:
-                for path in self._leftovers.of(row_id):
-                    if path != row.remote and not self._contact.taken(row, path) and not self._removed(row_id, path):
+        for file in self._leftovers.files():
+            rows = [row for row in self._registry.by_inode(file.inode) if file.may_be(row.inode_generation)]
+            if not rows:
+                self._leftovers.forget(file)
+            elif any(row.offset and row.state is not State.NEW for row in rows):
+                for path in self._leftovers.of(file):
+                    if not self._registry.by_place(path) and not self._removed(file, path):
                         return
 
-    def _removed(self, row_id: int, path: str) -> bool:
+    def _removed(self, file: FileKey, path: str) -> bool:
         """Remove a leftover; False: the connection is over, and it stays for another time."""
         try:
             self._client.remove(wire(path))
@@ -476,7 +481,7 @@ class Shipper:
             pass
         except LogferryError as error:
             self._journal.event("not removed", level=WARNING, path=path, why=str(error))
-        self._leftovers.removed(row_id, path)
+        self._leftovers.removed(file, path)
         return True
 
 

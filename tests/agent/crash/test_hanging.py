@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests.agent.crash.keepers import Agents, ForeignTarget
 from tests.agent.crash.machine import Fate, Puppet
 from tests.agent.crash.mortal import SLICE_BYTES, Order, watched
 from tests.agent.crash.network import Cut, Network
-from tests.agent.crash.works import WORKS, Place
+from tests.agent.crash.works import LOG, WORKS, Place
 from tests.ports import free_port
 
 
@@ -88,6 +89,37 @@ def test_what_lost_connections_left_is_removed_by_the_next_agent_too(hanging: Fo
         finally:
             puppet.stop()
             network.close()
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["the agent has it open", "the agent dies"])
+def test_what_lost_connections_left_of_a_file_that_was_replaced_goes_when_its_bytes_are_there(
+    hanging: ForeignTarget, tmp_path: Path, *, dies: bool
+) -> None:
+    """And no sooner: where nobody has the file any more, it is all that there is of it."""
+    network, fate = Network(hanging.address), Fate(Order(""))
+    with watched(fate, read_whole_bytes=SLICE_BYTES):
+        place = Place(tmp_path / "place", "place", hanging, address=network.address, state=tmp_path / "state")
+        place.append(3_000)
+        puppet = Puppet(place, fate)
+        try:
+            network.arm(Cut("reply", "end"))
+            puppet.turns_until(lambda: network.cuts, "the reply is lost")
+            if dies:
+                puppet.stop()
+            fresh = place.base / "fresh"
+            fresh.write_bytes(data := place.lines(1_000))
+            fresh.rename(os.fsdecode(place.tree.absolute(LOG)))
+            place.ledger.removed(LOG)
+            place.ledger.written(LOG, data)
+            if dies:
+                puppet = Puppet(place, fate)
+            puppet.until_quiet()
+        finally:
+            puppet.stop()
+            network.close()
+    assert place.wrong() == []
+    left = [path.read_bytes() for path in (hanging.base / "root" / "in" / place.folder).glob(".~*")]
+    assert [len(data) for data in left] == ([3_000] if dies else [])
 
 
 def test_a_server_that_was_away_for_long_is_asked_to_remove_nothing(hanging: ForeignTarget, tmp_path: Path) -> None:
