@@ -162,9 +162,15 @@ def test_every_random_query_finds_what_the_oracle_finds(mixed: Mixed) -> None:
 
 
 def compare(
-    mixed: Mixed, random_: random.Random, queries: int, draw: Callable[[], Node], service: SearchService | None = None
+    mixed: Mixed,
+    random_: random.Random,
+    queries: int,
+    draw: Callable[[], Node],
+    service: SearchService | None = None,
+    *,
+    tallied: float = 0.25,
 ) -> None:
-    """So many queries find what the oracle finds, and a tally counts as many, by time and level, too."""
+    """So many queries find what the oracle finds; a tally of a part counts as many, by time and level, too."""
     files = mixed.files()
     found_some = 0
     for number in range(queries):
@@ -180,15 +186,17 @@ def compare(
         got = engine(mixed, query, service, exact_case=exact_case, entries=entries, newest_first=newest)
         assert got == wanted, (number, query, exact_case, entries)
         found_some += len(wanted) > 0
-        if random_.random() < 0.25:
+        if random_.random() < tallied:
             request = SearchRequest(query, EVERYTHING, exact_case=exact_case, entries=entries, deadline_s=10**9)
             counting = service or SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
-            *_, counted = counting.tally(request, histogram=Buckets(60), facets=("agent", "level"))
+            facets = random_.choice((("agent",), ("agent", "level")))
+            *_, counted = counting.tally(request, histogram=Buckets(60), facets=facets)
             assert isinstance(counted, Tally)
             assert (counted.lines, counted.exact) == (len(wanted), True), (number, query, exact_case, entries)
+            assert counted.remarks == (), (number, query, counted.remarks)
             assert counted.histogram is not None
             assert sum(count for _, count in counted.histogram.counts) + counted.histogram.untimed == len(wanted)
-            assert [sum(count for _, count in facet.top) for facet in counted.facets] == [len(wanted)] * 2
+            assert [sum(count for _, count in facet.top) for facet in counted.facets] == [len(wanted)] * len(facets)
     assert found_some > queries // 4
 
 

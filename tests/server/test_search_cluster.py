@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,10 @@ from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets, Tally
 from logferry.server.config import SearchConfig, ServerConfig
 from logferry.server.crew import check_crew
+from tests.search.draw import Drawer
 from tests.search.test_indexed import EVERYTHING, Grown, tally
-from tests.security.amounts import seed
+from tests.search.test_oracle import Mixed, compare
+from tests.security.amounts import amount, dice, seed
 
 READY_S_MAX = 60.0
 
@@ -92,6 +95,43 @@ def test_a_cluster_of_two_workers_finds_the_same(
         wait_for_workers(cluster, 1)
         found = tally(helped, SearchRequest(query, EVERYTHING), Buckets(3600))
         assert (found.lines, found.exact, found.errors) == (wanted.lines, True, ())
+
+
+class Counted(Crew):
+    """Knows how often it was asked."""
+
+    asked = 0
+
+    def look(self, *arguments: Any, **values: Any) -> Iterator[Any]:
+        self.asked += 1
+        return super().look(*arguments, **values)
+
+
+@pytest.mark.timeout(3600)
+def test_random_queries_counted_on_two_workers_find_what_the_oracle_finds(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``HEAVY_CLUSTER_QUERIES=n`` asks n of them."""
+    monkeypatch.setattr(tallying, "SEARCH_SPREAD_BYTES", 1)
+    random_ = dice("cluster queries")
+    queries = amount("cluster_queries", 20, 4_000)
+    address = f"tcp://127.0.0.1:{free_port}"
+    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
+    worker = ("logferry.cli", "worker", "--scheduler", address)
+    settings = {"LOGFERRY_ARCHIVE__ROOT": str(tmp_path)}
+    cluster = Cluster(address)
+    with (
+        running(*scheduler),
+        running(*worker, **settings),
+        running(*worker, **settings),
+        closing(Counted(cluster)) as crew,
+        closing(Mixed(tmp_path, random_, 20, large=1_000)) as mixed,
+    ):
+        wait_for_workers(cluster, 2)
+        service = SearchService(mixed.archive, mixed.catalog, clock=mixed.clock, crew=crew)
+        compare(mixed, random_, queries, Drawer(random_, mixed.files()).node, service, tallied=1.0)
+    print(f"{queries} queries, the workers were asked {crew.asked} times")
+    assert crew.asked > queries // 20
 
 
 @pytest.mark.timeout(180)
