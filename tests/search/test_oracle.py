@@ -16,7 +16,7 @@ from logferry.clock import ManualClock
 from logferry.search.events import Done, Hit
 from logferry.search.query import Node, canonical, parse
 from logferry.search.service import SearchRequest, SearchService
-from logferry.search.tally import Buckets, Tally
+from logferry.search.tally import Buckets, FacetField, Tally
 from logferry.server.scope import Scope
 from tests.search import corpus
 from tests.search.draw import Drawer
@@ -189,7 +189,7 @@ def compare(
         if random_.random() < tallied:
             request = SearchRequest(query, EVERYTHING, exact_case=exact_case, entries=entries, deadline_s=10**9)
             counting = service or SearchService(mixed.archive, mixed.catalog, clock=mixed.clock)
-            facets = random_.choice((("agent",), ("agent", "level")))
+            facets: tuple[FacetField, ...] = random_.choice((("agent",), ("agent", "level")))
             *_, counted = counting.tally(request, histogram=Buckets(60), facets=facets)
             assert isinstance(counted, Tally)
             assert (counted.lines, counted.exact) == (len(wanted), True), (number, query, exact_case, entries)
