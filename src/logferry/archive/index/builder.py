@@ -9,19 +9,20 @@ import zstandard
 
 from logferry.archive.index.encoding import as_utf8
 from logferry.archive.index.granules import Cutter, Part, Stretch
-from logferry.archive.index.kernel import GRANULE_BITS, NO_TIME, OPAQUE, PADDING, RARE, U32
+from logferry.archive.index.kernel import NO_TIME, OPAQUE, PADDING, RARE, U32
 from logferry.archive.index.layout import BLOCK_GRANULES, Facts, Kind, Writer
 from logferry.archive.index.lines import find_lines
 from logferry.archive.index.pairs import Pairs, pack_pairs
 from logferry.archive.index.planes import pack
 from logferry.archive.index.postings import key_bits, pack_postings
+from logferry.archive.index.radix import Numbers
 from logferry.archive.index.rare import post_types, rare_types
 from logferry.archive.index.rarewords import pack_rare_words, rare_words
 from logferry.archive.index.runs import Runs, pack_runs
 from logferry.archive.index.stamps import StampFinder, no_stamps
 from logferry.archive.index.text import is_binary
 from logferry.archive.index.timecolumn import Spans, pack_spans, pack_times, seconds_of, span_of
-from logferry.archive.index.trigrams import pack_grams
+from logferry.archive.index.trigrams import Grams
 from logferry.archive.index.typetable import Found, TypeTable
 from logferry.archive.index.typetext import pack_texts
 from logferry.archive.index.words import I64, U8, U64, key_of
@@ -54,8 +55,9 @@ class IndexBuilder:
         self._runs = Runs()
         self._types: list[U32] = []
         self._lines: list[U32] = []
-        self._posts = _Growing()
-        self._grams = _Growing()
+        self._posts = Numbers()
+        self._posts_in_order = True
+        self._grams = Grams()
         self._noted: list[tuple[int, int, int]] = []
         self._spans: list[tuple[int, int, int]] = []
         self._data = np.zeros(0, np.uint8)
@@ -109,7 +111,12 @@ class IndexBuilder:
                 stamp_starts[row:last], stamp_ends[row:last], times[row:last] = found.starts, found.ends, found.times
             row, place = last, stop
         split = self._table.split(
-            self.granules, data[: breaks[-1] + PADDING], (starts, ends), (stamp_starts, stamp_ends, times), row_types
+            self.granules,
+            data[: breaks[-1] + PADDING],
+            (starts, ends),
+            (stamp_starts, stamp_ends, times),
+            row_types,
+            self._posts,
         )
         self._spans.append(span_of(times))
         self._column.add(row_types, times)
@@ -156,11 +163,9 @@ class IndexBuilder:
         return binary
 
     def _keep(self, found: Found) -> None:
-        granule = self.granules
         self._types.append(found.types)
         self._lines.append(found.lines)
-        self._posts.add(found.posts)
-        self._grams.add((found.grams.astype(np.uint64) << np.uint64(GRANULE_BITS)) | np.uint64(granule))
+        self._grams.add(found.grams, self.granules)
         self._noted.append((found.classes, found.digit_lengths, found.other_lengths))
         self._runs.end_granule()
 
@@ -172,15 +177,15 @@ class IndexBuilder:
         budget = max(self._content_bytes // INDEX_TYPE_SHARE, 64 * 1024)
         rare = rare_types(pairs.totals(), self._table.lengths, budget)
         if rare.any():
-            posts, grams, lengths = post_types(self._table, rare, pairs, self.granules)
-            self._posts.add(posts)
             # Where other lines posted theirs, too, not all are known by name.
             words = None
             if not pairs.totals()[RARE]:
                 words = rare_words(self._table.text, self._table.lengths, rare, self._key)
+            grams = self._grams if words is None else None
+            lengths = post_types(self._table, rare, pairs, self.granules, self._posts, grams)
+            self._posts_in_order = False
             if words is None:
                 noted[:, 2] |= lengths
-                self._grams.add(grams)
             else:
                 writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
         numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32)
@@ -191,40 +196,15 @@ class IndexBuilder:
 
     def _pack_words(self, writer: Writer) -> int:
         bits = key_bits(len(self._posts))
-        for number, block in pack_postings(self._posts.take(), bits, self.granules):
+        for number, block in pack_postings(self._posts, bits, self.granules, in_order=self._posts_in_order):
             writer.add(Kind.WORDS, number, block)
         return bits
 
     def _pack_grams(self, writer: Writer) -> None:
-        ids, rows = pack_grams(self._grams.take(), self.granules)
+        ids, rows = self._grams.pack(self.granules)
         writer.add(Kind.GRAM_IDS, 0, ids)
         for number, block in enumerate(rows):
             writer.add(Kind.GRAM_ROWS, number, block)
-
-
-class _Growing:
-    """Numbers in one piece, which grows in place: many small ones would stay in memory after their use."""
-
-    def __init__(self) -> None:
-        self._values = np.zeros(1 << 12, np.uint64)
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, values: U64) -> None:
-        """Put ``values`` behind the others."""
-        count = self._count + len(values)
-        if count > len(self._values):
-            self._values.resize(count + count // 4, refcheck=False)
-        self._values[self._count : count] = values
-        self._count = count
-
-    def take(self) -> U64:
-        """All of them, for whoever is to have them alone: nothing is kept."""
-        values, self._values = self._values, np.zeros(0, np.uint64)
-        count, self._count = self._count, 0
-        return values[:count]
 
 
 class _Column:
