@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import zstandard
 
 from logferry.archive.index.encoding import as_utf8
 from logferry.archive.index.granules import Cutter, Part, Stretch
 from logferry.archive.index.kernel import NO_TIME, OPAQUE, PADDING, RARE, U32
-from logferry.archive.index.layout import BLOCK_GRANULES, Facts, Kind, Writer
+from logferry.archive.index.layout import BLOCK_GRANULES, Block, Facts, Kind, Writer
 from logferry.archive.index.lines import find_lines
 from logferry.archive.index.pairs import Pairs, pack_pairs
-from logferry.archive.index.planes import pack
+from logferry.archive.index.planes import pack, unpack
 from logferry.archive.index.postings import key_bits, pack_postings
 from logferry.archive.index.radix import Numbers
 from logferry.archive.index.rare import post_types, rare_types
@@ -26,6 +25,7 @@ from logferry.archive.index.trigrams import Grams
 from logferry.archive.index.typetable import Found, TypeTable
 from logferry.archive.index.typetext import pack_texts
 from logferry.archive.index.words import I64, U8, U64, key_of
+from logferry.archive.segment.frames import expand
 from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
 
 _LEVEL = 6
@@ -48,10 +48,10 @@ class IndexBuilder:
         self._id = segment_id
         self._key = key_of(segment_id)
         self._stamps = stamps
-        self._level = level
         self._cutter = Cutter(granule_bytes)
         self._table = table or TypeTable(self._key)
-        self._column = _Column()
+        self._writer = Writer(level)
+        self._column = _Column(self._writer)
         self._runs = Runs()
         self._types: list[U32] = []
         self._lines: list[U32] = []
@@ -78,16 +78,13 @@ class IndexBuilder:
         """The index. Nothing can be added any more."""
         for parts in self._cutter.rest():
             self._granule(parts)
-        writer = Writer(self._level)
+        writer = self._writer
         noted = np.array(self._noted, np.uint64).reshape(-1, 3)
         pairs, numbers = self._pack_types(writer, noted)
         writer.add(Kind.GRANULES, 0, pack_runs(self._runs, noted))
         for number, block in enumerate(pack_pairs(pairs)):
             writer.add(Kind.PAIRS, number, block)
-        for number, types, times in self._column.blocks():
-            writer.add(Kind.COLUMN, number, pack([numbers[types]]))
-            if times is not None:
-                writer.add(Kind.TIMES, number, pack_times(times))
+        self._column.write(numbers)
         bits = self._pack_words(writer)
         self._pack_grams(writer)
         spans = np.array(self._spans, np.int64).reshape(-1, 3)
@@ -171,8 +168,8 @@ class IndexBuilder:
 
     # All of them -----------------------------------------------------------------------------------------------------
 
-    def _pack_types(self, writer: Writer, noted: U64) -> tuple[Pairs, U32]:
-        """Write the texts of the types that are kept. Returns the pairs, and each type's new number."""
+    def _pack_types(self, writer: Writer, noted: U64) -> tuple[Pairs, U32 | None]:
+        """Write the texts of the types that are kept. Returns the pairs, and each type's new number if it has one."""
         pairs = Pairs.of(self._types, self._lines, self._table.count)
         budget = max(self._content_bytes // INDEX_TYPE_SHARE, 64 * 1024)
         rare = rare_types(pairs.totals(), self._table.lengths, budget)
@@ -188,11 +185,11 @@ class IndexBuilder:
                 noted[:, 2] |= lengths
             else:
                 writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
-        numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32)
+        numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32) if rare.any() else None
         kept = np.flatnonzero(~rare)
         for number, block in enumerate(pack_texts(self._table.text, self._table.lengths, kept)):
             writer.add(Kind.TYPE_TEXT, number, block)
-        return (pairs.renumbered(numbers) if rare.any() else pairs), numbers
+        return (pairs if numbers is None else pairs.renumbered(numbers)), numbers
 
     def _pack_words(self, writer: Writer) -> int:
         bits = key_bits(len(self._posts))
@@ -208,44 +205,46 @@ class IndexBuilder:
 
 
 class _Column:
-    """Type and time of each line, kept lightly compressed until the types have their numbers."""
+    """Type and time of each line, compressed as they come: the memory of a segment's lines would be many times as much.
 
-    def __init__(self) -> None:
+    Types get their last numbers in the end. Mostly those are the ones they have already.
+    """
+
+    def __init__(self, writer: Writer) -> None:
         self.lines = 0
+        self._writer = writer
         self._types: list[U32] = []
         self._times: list[I64] = []
-        self._packed: list[tuple[bytes, bytes, int]] = []
-        self._compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)
+        self._packed: list[tuple[Block, Block | None]] = []
 
     def add(self, types: U32, times: I64) -> None:
         """The lines of the next granule."""
         self.lines += len(types)
         self._types.append(types)
-        self._times.append(seconds_of(times))
+        self._times.append(times)
         if len(self._types) == BLOCK_GRANULES:
             self._pack()
 
     def _pack(self) -> None:
-        types, times = np.concatenate(self._types), np.concatenate(self._times)
+        times = np.concatenate(self._times)
         timed = bool((times != NO_TIME).any())
         self._packed.append(
             (
-                self._compressor.compress(types.tobytes()),
-                self._compressor.compress(times.tobytes()) if timed else b"",
-                len(types),
+                self._writer.compressed(Kind.COLUMN, pack([np.concatenate(self._types)])),
+                self._writer.compressed(Kind.TIMES, pack_times(seconds_of(times))) if timed else None,
             )
         )
         self._types.clear()
         self._times.clear()
 
-    def blocks(self) -> Iterator[tuple[int, U32, I64 | None]]:
-        """Number, types and times (None if no line has one) of each block."""
+    def write(self, numbers: U32 | None) -> None:
+        """Add all blocks. ``numbers``: the last ones of all types, where they are others than before."""
         if self._types:
             self._pack()
-        decompressor = zstandard.ZstdDecompressor()
-        for number, (types, times, count) in enumerate(self._packed):
-            yield (
-                number,
-                np.frombuffer(decompressor.decompress(types), np.uint32, count),
-                np.frombuffer(decompressor.decompress(times), np.int64, count) if times else None,
-            )
+        for number, (types, times) in enumerate(self._packed):
+            if numbers is not None:
+                (before,) = unpack(expand(types.data, types.raw, where="types of lines"), 1, where="types of lines")
+                types = self._writer.compressed(Kind.COLUMN, pack([numbers[before]]))  # noqa: PLW2901
+            self._writer.put(Kind.COLUMN, number, types)
+            if times is not None:
+                self._writer.put(Kind.TIMES, number, times)

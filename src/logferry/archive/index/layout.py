@@ -58,6 +58,14 @@ class Facts:
     key_bits: int
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as it is stored. ``raw``: its size when expanded."""
+
+    data: bytes
+    raw: int
+
+
 class Writer:
     """Collects compressed blocks, then lays them behind header and directory."""
 
@@ -70,13 +78,20 @@ class Writer:
         self._blocks: list[bytes] = []
         self._entries: list[tuple[int, int, int, int, int]] = []
 
-    def add(self, kind: Kind, number: int, raw: bytes) -> None:
-        """Add block ``number`` of ``kind``."""
+    def compressed(self, kind: Kind, raw: bytes) -> Block:
+        """A block of ``kind`` that is to be added later."""
         assert len(raw) <= INDEX_BLOCK_BYTES_MAX
         compressor = self._fast if kind in (Kind.WORDS, Kind.GRAM_ROWS) else self._compressor
-        block = compressor.compress(raw)
-        self._blocks.append(block)
-        self._entries.append((kind, number, len(block), len(raw), crc32(block)))
+        return Block(compressor.compress(raw), len(raw))
+
+    def put(self, kind: Kind, number: int, block: Block) -> None:
+        """Add block ``number`` of ``kind``."""
+        self._blocks.append(block.data)
+        self._entries.append((kind, number, len(block.data), block.raw, crc32(block.data)))
+
+    def add(self, kind: Kind, number: int, raw: bytes) -> None:
+        """Compress and add block ``number`` of ``kind``."""
+        self.put(kind, number, self.compressed(kind, raw))
 
     def finish(self, facts: Facts) -> bytes:
         """The whole index."""
