@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.timestamps.compiled import kernel, part
+from logferry.archive.timestamps.compiled import inlined, kernel, part
 
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
@@ -53,13 +53,13 @@ _TENS = np.array([10**n for n in range(10)], np.int64)
 _ORDERS = np.array(((1, 2, -1), (2, 1, -1), (0, 1, 2)), np.int64)
 
 
-@part
+@inlined
 def _peek(data: U8, at: int, end: int) -> int:
     """A byte; behind the end it is 0, which no format has."""
     return np.int64(data[at]) if at < end else np.int64(0)
 
 
-@part
+@inlined
 def _is(data: U8, at: int, end: int, bits: int) -> bool:
     return at < end and (_CLASS[data[at]] & bits) != 0
 
@@ -82,7 +82,7 @@ def _number(data: U8, at: int, count: int) -> int:
     return value
 
 
-@part
+@inlined
 def _two(data: U8, at: int, end: int) -> int:
     """A number of two digits, -1 if there is none."""
     if at + 1 < end and 48 <= data[at] <= 57 and 48 <= data[at + 1] <= 57:
@@ -502,7 +502,7 @@ def _time(read: I64, order: int, known: I64, breaks_s: I64, offsets_s: I64) -> i
     return _plausible(seconds, read[PART], known) if seconds != NO_TIME else NO_TIME
 
 
-@part
+@inlined
 def _read_at(data: U8, begin: int, lead: int, at: int, end: int, keys: U8, key_ends: I64, read: I64) -> int:
     """Behind the timestamp that begins at ``at``, -1 if none does."""
     read[SHAPE] = read[EPOCH] = -1
@@ -545,7 +545,7 @@ def _coloured(data: U8, begin: int, at: int) -> bool:
     return here > begin and data[here] == 91 and data[here - 1] == 27
 
 
-@part
+@inlined
 def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> bool:
     """Whether what was read may be a time; ``found[2]`` is that, or ``found[2:5]`` the time in each order."""
     if read[SHAPE] < 0:
@@ -560,7 +560,7 @@ def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> 
     return some
 
 
-@part
+@inlined
 def _find(
     data: U8,
     begin: int,
@@ -590,7 +590,7 @@ def _find(
     return False
 
 
-@part
+@inlined
 def _begin(data: U8, start: int, end: int) -> int:
     """Where a line begins, behind a byte order mark and a priority."""
     begin = start
@@ -603,7 +603,7 @@ def _begin(data: U8, start: int, end: int) -> int:
     return begin
 
 
-@part
+@inlined
 def _relative(data: U8, at: int, end: int) -> bool:
     """Whether a time since a machine's start stands there."""
     if _peek(data, at, end) != 91:
