@@ -28,7 +28,8 @@ from logferry.archive.index.words import I64, U8, U64, key_of
 from logferry.archive.segment.frames import expand
 from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
 
-_LEVEL = 6
+_LEVEL = 1
+"""Of zstd. Most of an index are hashes and bits, which no level makes smaller; 6 would save 1 to 2 % of it."""
 
 
 class IndexBuilder:
@@ -230,8 +231,8 @@ class _Column:
         timed = bool((times != NO_TIME).any())
         self._packed.append(
             (
-                self._writer.compressed(Kind.COLUMN, pack([np.concatenate(self._types)])),
-                self._writer.compressed(Kind.TIMES, pack_times(seconds_of(times))) if timed else None,
+                self._writer.compressed(pack([np.concatenate(self._types)])),
+                self._writer.compressed(pack_times(seconds_of(times))) if timed else None,
             )
         )
         self._types.clear()
@@ -244,7 +245,7 @@ class _Column:
         for number, (types, times) in enumerate(self._packed):
             if numbers is not None:
                 (before,) = unpack(expand(types.data, types.raw, where="types of lines"), 1, where="types of lines")
-                types = self._writer.compressed(Kind.COLUMN, pack([numbers[before]]))  # noqa: PLW2901
+                types = self._writer.compressed(pack([numbers[before]]))  # noqa: PLW2901
             self._writer.put(Kind.COLUMN, number, types)
             if times is not None:
                 self._writer.put(Kind.TIMES, number, times)
