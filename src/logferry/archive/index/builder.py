@@ -245,7 +245,7 @@ class _Column:
         for number, (types, times) in enumerate(self._packed):
             if numbers is not None:
                 (before,) = unpack(expand(types.data, types.raw, where="types of lines"), 1, where="types of lines")
-                types = self._writer.compressed(pack([numbers[before]]))  # noqa: PLW2901
+                types = self._writer.compressed(pack([numbers[before]]))
             self._writer.put(Kind.COLUMN, number, types)
             if times is not None:
                 self._writer.put(Kind.TIMES, number, times)

@@ -9,7 +9,7 @@ from logferry.archive.index.words import I64, U64
 
 _DIGIT_BITS = 11
 _CHUNK = (1 << 22) + 4096
-"""Numbers in a piece of ``Numbers``: more than 32 MiB, which the allocator gives back to the system when it is freed."""
+"""In a piece of ``Numbers``: more than 32 MiB, which the allocator gives back to the system when it is freed."""
 
 
 class Numbers:
@@ -36,7 +36,7 @@ class Numbers:
         self._used += count
 
     def parted(self, low: int, high: int) -> tuple[U64, I64]:
-        """All numbers, grouped by their bits from ``low`` to ``high`` (exclusive), else in the order in which they came.
+        """All numbers, grouped by their bits from ``low`` to ``high`` (exclusive), else in the order they came in.
 
         Returns:
             The numbers, and where each group begins in them, with the end of the last one. Nothing is kept.

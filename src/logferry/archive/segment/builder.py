@@ -154,9 +154,7 @@ class Builder:
                 count -= piece.length
                 continue
             taken.append(Piece(piece.uid, piece.path, piece.number, piece.offset, count))
-            self._pieces[0] = Piece(
-                piece.uid, piece.path, piece.number, piece.offset + count, piece.length - count
-            )
+            self._pieces[0] = Piece(piece.uid, piece.path, piece.number, piece.offset + count, piece.length - count)
             count = 0
         return taken
 
