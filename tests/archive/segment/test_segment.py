@@ -68,6 +68,13 @@ def test_frames_of_a_line_without_end_are_cut_at_their_size() -> None:
     assert {frame.raw for frame in frames[:-1]} == {4096}
 
 
+@pytest.mark.parametrize("chunk", [61, 1000, 4095, 4096, 4097, 8192, 1 << 20])
+def test_the_bytes_of_a_segment_are_the_same_however_its_content_comes(chunk: int) -> None:
+    line = log_text(100)
+    contents = [log_text(30_000), b"x" * 9_000, line + b"y" * 5_000 + b"\n" + log_text(5_000), b"\n" * 4096, b"z"]
+    assert make(contents, chunk=chunk).data == make(contents, chunk=300).data
+
+
 def test_an_empty_segment_is_one() -> None:
     made = make([])
     segment = made.open()

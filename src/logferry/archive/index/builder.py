@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import zstandard
 
 from logferry.archive.index.encoding import as_utf8
 from logferry.archive.index.granules import Cutter, Part, Stretch
-from logferry.archive.index.kernel import GRANULE_BITS, NO_TIME, OPAQUE, PADDING, RARE, U32
-from logferry.archive.index.layout import BLOCK_GRANULES, Facts, Kind, Writer
+from logferry.archive.index.kernel import NO_TIME, OPAQUE, PADDING, RARE, U32
+from logferry.archive.index.layout import BLOCK_GRANULES, Block, Facts, Kind, Writer
 from logferry.archive.index.lines import find_lines
 from logferry.archive.index.pairs import Pairs, pack_pairs
-from logferry.archive.index.planes import pack
+from logferry.archive.index.planes import pack, unpack
 from logferry.archive.index.postings import key_bits, pack_postings
+from logferry.archive.index.radix import Numbers
 from logferry.archive.index.rare import post_types, rare_types
 from logferry.archive.index.rarewords import pack_rare_words, rare_words
 from logferry.archive.index.runs import Runs, pack_runs
 from logferry.archive.index.stamps import StampFinder, no_stamps
 from logferry.archive.index.text import is_binary
 from logferry.archive.index.timecolumn import Spans, pack_spans, pack_times, seconds_of, span_of
-from logferry.archive.index.trigrams import pack_grams
+from logferry.archive.index.trigrams import Grams
 from logferry.archive.index.typetable import Found, TypeTable
 from logferry.archive.index.typetext import pack_texts
 from logferry.archive.index.words import I64, U8, U64, key_of
+from logferry.archive.segment.frames import expand
 from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
 
-_LEVEL = 6
+_LEVEL = 1
+"""Of zstd. Most of an index are hashes and bits, which no level makes smaller; 6 would save 1 to 2 % of it."""
 
 
 class IndexBuilder:
@@ -47,15 +49,16 @@ class IndexBuilder:
         self._id = segment_id
         self._key = key_of(segment_id)
         self._stamps = stamps
-        self._level = level
         self._cutter = Cutter(granule_bytes)
         self._table = table or TypeTable(self._key)
-        self._column = _Column()
+        self._writer = Writer(level)
+        self._column = _Column(self._writer)
         self._runs = Runs()
         self._types: list[U32] = []
         self._lines: list[U32] = []
-        self._posts = _Growing()
-        self._grams = _Growing()
+        self._posts = Numbers()
+        self._posts_in_order = True
+        self._grams = Grams()
         self._noted: list[tuple[int, int, int]] = []
         self._spans: list[tuple[int, int, int]] = []
         self._data = np.zeros(0, np.uint8)
@@ -76,16 +79,13 @@ class IndexBuilder:
         """The index. Nothing can be added any more."""
         for parts in self._cutter.rest():
             self._granule(parts)
-        writer = Writer(self._level)
+        writer = self._writer
         noted = np.array(self._noted, np.uint64).reshape(-1, 3)
         pairs, numbers = self._pack_types(writer, noted)
         writer.add(Kind.GRANULES, 0, pack_runs(self._runs, noted))
         for number, block in enumerate(pack_pairs(pairs)):
             writer.add(Kind.PAIRS, number, block)
-        for number, types, times in self._column.blocks():
-            writer.add(Kind.COLUMN, number, pack([numbers[types]]))
-            if times is not None:
-                writer.add(Kind.TIMES, number, pack_times(times))
+        self._column.write(numbers)
         bits = self._pack_words(writer)
         self._pack_grams(writer)
         spans = np.array(self._spans, np.int64).reshape(-1, 3)
@@ -109,7 +109,12 @@ class IndexBuilder:
                 stamp_starts[row:last], stamp_ends[row:last], times[row:last] = found.starts, found.ends, found.times
             row, place = last, stop
         split = self._table.split(
-            self.granules, data[: breaks[-1] + PADDING], (starts, ends), (stamp_starts, stamp_ends, times), row_types
+            self.granules,
+            data[: breaks[-1] + PADDING],
+            (starts, ends),
+            (stamp_starts, stamp_ends, times),
+            row_types,
+            self._posts,
         )
         self._spans.append(span_of(times))
         self._column.add(row_types, times)
@@ -156,116 +161,91 @@ class IndexBuilder:
         return binary
 
     def _keep(self, found: Found) -> None:
-        granule = self.granules
         self._types.append(found.types)
         self._lines.append(found.lines)
-        self._posts.add(found.posts)
-        self._grams.add((found.grams.astype(np.uint64) << np.uint64(GRANULE_BITS)) | np.uint64(granule))
+        self._grams.add(found.grams, self.granules)
         self._noted.append((found.classes, found.digit_lengths, found.other_lengths))
         self._runs.end_granule()
 
     # All of them -----------------------------------------------------------------------------------------------------
 
-    def _pack_types(self, writer: Writer, noted: U64) -> tuple[Pairs, U32]:
-        """Write the texts of the types that are kept. Returns the pairs, and each type's new number."""
+    def _pack_types(self, writer: Writer, noted: U64) -> tuple[Pairs, U32 | None]:
+        """Write the texts of the types that are kept. Returns the pairs, and each type's new number if it has one."""
         pairs = Pairs.of(self._types, self._lines, self._table.count)
         budget = max(self._content_bytes // INDEX_TYPE_SHARE, 64 * 1024)
         rare = rare_types(pairs.totals(), self._table.lengths, budget)
         if rare.any():
-            posts, grams, lengths = post_types(self._table, rare, pairs, self.granules)
-            self._posts.add(posts)
             # Where other lines posted theirs, too, not all are known by name.
             words = None
             if not pairs.totals()[RARE]:
                 words = rare_words(self._table.text, self._table.lengths, rare, self._key)
+            grams = self._grams if words is None else None
+            lengths = post_types(self._table, rare, pairs, self.granules, self._posts, grams)
+            self._posts_in_order = False
             if words is None:
                 noted[:, 2] |= lengths
-                self._grams.add(grams)
             else:
                 writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
-        numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32)
+        numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32) if rare.any() else None
         kept = np.flatnonzero(~rare)
         for number, block in enumerate(pack_texts(self._table.text, self._table.lengths, kept)):
             writer.add(Kind.TYPE_TEXT, number, block)
-        return (pairs.renumbered(numbers) if rare.any() else pairs), numbers
+        return (pairs if numbers is None else pairs.renumbered(numbers)), numbers
 
     def _pack_words(self, writer: Writer) -> int:
         bits = key_bits(len(self._posts))
-        for number, block in pack_postings(self._posts.take(), bits, self.granules):
+        for number, block in pack_postings(self._posts, bits, self.granules, in_order=self._posts_in_order):
             writer.add(Kind.WORDS, number, block)
         return bits
 
     def _pack_grams(self, writer: Writer) -> None:
-        ids, rows = pack_grams(self._grams.take(), self.granules)
+        ids, rows = self._grams.pack(self.granules)
         writer.add(Kind.GRAM_IDS, 0, ids)
         for number, block in enumerate(rows):
             writer.add(Kind.GRAM_ROWS, number, block)
 
 
-class _Growing:
-    """Numbers in one piece, which grows in place: many small ones would stay in memory after their use."""
-
-    def __init__(self) -> None:
-        self._values = np.zeros(1 << 12, np.uint64)
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, values: U64) -> None:
-        """Put ``values`` behind the others."""
-        count = self._count + len(values)
-        if count > len(self._values):
-            self._values.resize(count + count // 4, refcheck=False)
-        self._values[self._count : count] = values
-        self._count = count
-
-    def take(self) -> U64:
-        """All of them, for whoever is to have them alone: nothing is kept."""
-        values, self._values = self._values, np.zeros(0, np.uint64)
-        count, self._count = self._count, 0
-        return values[:count]
-
-
 class _Column:
-    """Type and time of each line, kept lightly compressed until the types have their numbers."""
+    """Type and time of each line, compressed as they come: the memory of a segment's lines would be many times as much.
 
-    def __init__(self) -> None:
+    Types get their last numbers in the end. Mostly those are the ones they have already.
+    """
+
+    def __init__(self, writer: Writer) -> None:
         self.lines = 0
+        self._writer = writer
         self._types: list[U32] = []
         self._times: list[I64] = []
-        self._packed: list[tuple[bytes, bytes, int]] = []
-        self._compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)
+        self._packed: list[tuple[Block, Block | None]] = []
 
     def add(self, types: U32, times: I64) -> None:
         """The lines of the next granule."""
         self.lines += len(types)
         self._types.append(types)
-        self._times.append(seconds_of(times))
+        self._times.append(times)
         if len(self._types) == BLOCK_GRANULES:
             self._pack()
 
     def _pack(self) -> None:
-        types, times = np.concatenate(self._types), np.concatenate(self._times)
+        times = np.concatenate(self._times)
         timed = bool((times != NO_TIME).any())
         self._packed.append(
             (
-                self._compressor.compress(types.tobytes()),
-                self._compressor.compress(times.tobytes()) if timed else b"",
-                len(types),
+                self._writer.compressed(pack([np.concatenate(self._types)])),
+                self._writer.compressed(pack_times(seconds_of(times))) if timed else None,
             )
         )
         self._types.clear()
         self._times.clear()
 
-    def blocks(self) -> Iterator[tuple[int, U32, I64 | None]]:
-        """Number, types and times (None if no line has one) of each block."""
+    def write(self, numbers: U32 | None) -> None:
+        """Add all blocks. ``numbers``: the last ones of all types, where they are others than before."""
         if self._types:
             self._pack()
-        decompressor = zstandard.ZstdDecompressor()
-        for number, (types, times, count) in enumerate(self._packed):
-            yield (
-                number,
-                np.frombuffer(decompressor.decompress(types), np.uint32, count),
-                np.frombuffer(decompressor.decompress(times), np.int64, count) if times else None,
-            )
+        for number, (types, times) in enumerate(self._packed):
+            if numbers is not None:
+                (before,) = unpack(expand(types.data, types.raw, where="types of lines"), 1, where="types of lines")
+                types = self._writer.compressed(pack([numbers[before]]))
+            self._writer.put(Kind.COLUMN, number, types)
+            if times is not None:
+                self._writer.put(Kind.TIMES, number, times)

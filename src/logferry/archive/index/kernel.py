@@ -61,6 +61,7 @@ DIGITS_FROM = 7
 NOTED_ALL = GRAMS_ALL + 10_000
 """Trigrams, then four digits: what is noted of words."""
 _SEEN_TWO = (NOTED_ALL + 63) // 64
+_SEEN_TWO_FROM, _LOW16, _SIX, _63 = (np.uint64(number) for number in (_SEEN_TWO, 0xFFFF, 6, 63))
 SEEN_WORDS = _SEEN_TWO + (1 << 16) // 64
 """Of 64 bits, in which the kernel remembers trigrams, four digits and words of two bytes of a granule."""
 SEEN_BITS = 14
@@ -119,8 +120,8 @@ def set_fours(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64)
 @inlined
 def unseen_two(data: U8, start: int, bits: U64) -> bool:
     """Whether a word of these two bytes is new in the granule; it is remembered, behind the bits of the trigrams."""
-    two = (np.int64(data[start]) << 8) | np.int64(data[start + 1])
-    place, bit = _SEEN_TWO + (two >> 6), np.uint64(1) << np.uint64(two & 63)
+    two = load64(data, start) & _LOW16
+    place, bit = _SEEN_TWO_FROM + (two >> _SIX), np.uint64(1) << (two & _63)
     if bits[place] & bit:
         return False
     bits[place] |= bit
@@ -248,13 +249,14 @@ def mark(data: U8, end: int, in_word: U64, is_digit: U64) -> None:
 def next_digit(is_digit: U64, at: int, end: int) -> int:
     """The first digit at or behind ``at``; ``end`` or more if there is none before it."""
     group = at >> 6
-    bits = is_digit[group] >> np.uint64(at & 63)
+    bits = is_digit[np.uint64(group)] >> np.uint64(at & 63)
     if bits:
         return at + trailing_zeros(bits)
     group += 1
     while group << 6 < end:
-        if is_digit[group]:
-            return (group << 6) + trailing_zeros(is_digit[group])
+        bits = is_digit[np.uint64(group)]
+        if bits:
+            return (group << 6) + trailing_zeros(bits)
         group += 1
     return end
 
@@ -263,7 +265,7 @@ def next_digit(is_digit: U64, at: int, end: int) -> int:
 def word_start(in_word: U64, at: int, first: int) -> int:
     """Where the word begins that the byte ``at`` belongs to, ``first`` at the earliest."""
     group = at >> 6
-    gaps = ~in_word[group] << np.uint64(63 - (at & 63))
+    gaps = ~in_word[np.uint64(group)] << np.uint64(63 - (at & 63))
     begin = at - leading_zeros(gaps) + 1
     if not gaps:
         begin = group << 6
@@ -280,7 +282,7 @@ def word_start(in_word: U64, at: int, first: int) -> int:
 def word_end(in_word: U64, at: int, end: int) -> int:
     """Where the word ends that the byte ``at`` belongs to, ``end`` at the latest."""
     group = at >> 6
-    gaps = ~in_word[group] >> np.uint64(at & 63)
+    gaps = ~in_word[np.uint64(group)] >> np.uint64(at & 63)
     if gaps:
         return min(at + trailing_zeros(gaps), end)
     stop = (group + 1) << 6
@@ -296,7 +298,10 @@ def word_end(in_word: U64, at: int, end: int) -> int:
 @inlined
 def copy(data: U8, start: int, end: int, to: U8, at: int) -> int:
     """Copy ``data[start:end]`` to ``to`` from ``at``, and a few bytes more; returns where it ends there."""
-    i = start
+    # Two steps for whatever it is: how short it is would be guessed wrongly too often.
+    store64(to, at, load64(data, start))
+    store64(to, at + 8, load64(data, start + 8))
+    i = start + 16
     while i < end:
         store64(to, at + i - start, load64(data, i))
         i += 8
@@ -420,7 +425,7 @@ def split(
                     break
                 begin, stop = word_start(in_word, digit, first), word_end(in_word, digit, end)
                 length = copy(data, at, begin, scratch, length)
-                scratch[length] = 10
+                scratch[np.uint64(length)] = 10
                 length += 1
                 if stop - begin == 2:
                     if unseen_two(data, begin, bits):
@@ -434,11 +439,17 @@ def split(
                             seen[word >> np.uint64(64 - SEEN_BITS)] = np.uint64(0)  # elsewhere it is posted
                         else:
                             post(word, granule, posts, state)
-                if stop < end and data[stop] == DOT and begin == at + 1 and at > dotted and data[at] == DOT:
+                if (
+                    stop < end
+                    and data[np.uint64(stop)] == DOT
+                    and begin == at + 1
+                    and at > dotted
+                    and data[np.uint64(at)] == DOT
+                ):
                     word = hash_range(data, dotted, stop, key)  # ".b.c.": the middle of an address
                     if unseen(word, seen):
                         post(word, granule, posts, state)
-                dotted = begin if begin > first and data[begin - 1] == DOT else end
+                dotted = begin if begin > first and data[np.uint64(begin - 1)] == DOT else end
                 at = stop
                 if at >= end:
                     break

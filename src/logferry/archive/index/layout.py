@@ -16,7 +16,6 @@ from logferry.archive.segment.segment import ReadAt
 from logferry.errors import Damaged
 from logferry.limits import INDEX_BLOCK_BYTES_MAX, INDEX_BLOCKS_MAX, SEGMENT_BYTES_MAX
 
-_FAST_LEVEL = 3
 BLOCK_GRANULES = 64
 """Granules whose lines share a block of types and one of times."""
 _START_BYTES = 16 * 1024
@@ -58,25 +57,36 @@ class Facts:
     key_bits: int
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as it is stored. ``raw``: its size when expanded."""
+
+    data: bytes
+    raw: int
+
+
 class Writer:
     """Collects compressed blocks, then lays them behind header and directory."""
 
     def __init__(self, level: int) -> None:
-        """``level``: of zstd, for all that compresses well; hashes and bits gain nothing from a high one."""
-        self._compressor, self._fast = (
-            zstandard.ZstdCompressor(level=of, write_checksum=True, write_content_size=True)
-            for of in (level, min(level, _FAST_LEVEL))
-        )
+        """``level``: of zstd."""
+        self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
         self._blocks: list[bytes] = []
         self._entries: list[tuple[int, int, int, int, int]] = []
 
-    def add(self, kind: Kind, number: int, raw: bytes) -> None:
-        """Add block ``number`` of ``kind``."""
+    def compressed(self, raw: bytes) -> Block:
+        """A block that is to be added later."""
         assert len(raw) <= INDEX_BLOCK_BYTES_MAX
-        compressor = self._fast if kind in (Kind.WORDS, Kind.GRAM_ROWS) else self._compressor
-        block = compressor.compress(raw)
-        self._blocks.append(block)
-        self._entries.append((kind, number, len(block), len(raw), crc32(block)))
+        return Block(self._compressor.compress(raw), len(raw))
+
+    def put(self, kind: Kind, number: int, block: Block) -> None:
+        """Add block ``number`` of ``kind``."""
+        self._blocks.append(block.data)
+        self._entries.append((kind, number, len(block.data), block.raw, crc32(block.data)))
+
+    def add(self, kind: Kind, number: int, raw: bytes) -> None:
+        """Compress and add block ``number`` of ``kind``."""
+        self.put(kind, number, self.compressed(raw))
 
     def finish(self, facts: Facts) -> bytes:
         """The whole index."""

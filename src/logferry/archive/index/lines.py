@@ -44,14 +44,6 @@ def _find(data: U8, breaks: I32, starts: I32, ends: I32, rows: I32) -> int:
     return row
 
 
-@kernel
-def _count(data: U8, end: int) -> int:
-    count = 0
-    for i in range(end):
-        count += data[i] == 10
-    return count
-
-
 def find_lines(data: U8, breaks: Sequence[int]) -> tuple[I32, I32, I32]:
     """Starts and ends (without line ends) of the lines in ``data[:breaks[-1]]``, and how many end by each break.
 
@@ -59,7 +51,8 @@ def find_lines(data: U8, breaks: Sequence[int]) -> tuple[I32, I32, I32]:
         data: text with at least eight more bytes behind the last break.
         breaks: places, in order, where a line ends whatever stands there.
     """
-    most = int(_count(data, breaks[-1])) + len(breaks)
+    # Room for as many lines as there can be: memory that nobody writes to is not taken.
+    most = breaks[-1] + len(breaks)
     starts, ends, rows = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(len(breaks), np.int32)
     count = int(_find(data, np.array(breaks, np.int32), starts, ends, rows))
-    return starts[:count], ends[:count], rows
+    return starts[:count].copy(), ends[:count].copy(), rows

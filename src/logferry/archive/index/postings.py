@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from logferry.archive.index.compiled import kernel
 from logferry.archive.index.kernel import GRANULE_BITS, KEY_BITS_MAX
-from logferry.archive.index.planes import gaps, pack, ungaps, unpack
-from logferry.archive.index.radix import sorted_by
+from logferry.archive.index.planes import pack, ungaps, unpack
+from logferry.archive.index.radix import Numbers, sorted_by
 from logferry.archive.index.words import I64, U64
 from logferry.errors import Damaged
 
 _BLOCK_POSTS = 32 * 1024
 _SPARE_BITS = 8
-_GRANULE = np.uint64((1 << GRANULE_BITS) - 1)
 
 
 def key_bits(posts: int) -> int:
@@ -31,45 +31,56 @@ def block_bits(posts: int) -> int:
     return (posts // _BLOCK_POSTS).bit_length()
 
 
-def pack_postings(posts: U64, bits: int, granules: int) -> Iterator[tuple[int, bytes]]:
+def pack_postings(posts: Numbers, bits: int, granules: int, *, in_order: bool = True) -> Iterator[tuple[int, bytes]]:
     """Numbered blocks of postings.
 
     Args:
-        posts: in any order, as the kernel gives them: key times 2**GRANULE_BITS, and granule. Overwritten.
+        posts: as the kernel gives them: key times 2**GRANULE_BITS, and granule. Nothing is left of them.
         bits: of each key that are kept, the high ones.
         granules: how many there are.
+        in_order: whether no posting comes behind one of a later granule.
     """
     high = block_bits(len(posts))
-    posts = sorted_by(posts, 0, granules.bit_length())
-    posts = sorted_by(posts, KEY_BITS_MAX - bits + GRANULE_BITS, KEY_BITS_MAX + GRANULE_BITS)
-    # Block by block from here on: what is made of the postings of a whole segment is several times as large.
-    firsts = np.arange(1 << high, dtype=np.uint64) << np.uint64(KEY_BITS_MAX + GRANULE_BITS - high)
-    bounds = np.append(posts.searchsorted(firsts), len(posts)) if high else np.array([0, len(posts)])
+    top = KEY_BITS_MAX + GRANULE_BITS
+    together, bounds = posts.parted(top - high, top)
+    low = top - bits
     for number in range(1 << high):
-        part = posts[bounds[number] : bounds[number + 1]]
-        yield number, _pack_block(_distinct(part, bits), number << (bits - high))
+        # Block by block: it stays in the processor's cache, and what is made of it is several times as large.
+        part = together[bounds[number] : bounds[number + 1]]
+        if not in_order:
+            part = sorted_by(part, 0, granules.bit_length())
+        part = sorted_by(part, low, top - high)
+        yield number, _pack_block(part, low, number << (bits - high))
 
 
-def _distinct(posts: U64, bits: int) -> U64:
-    """Sorted postings with ``bits`` of each key, each once."""
-    keys = posts >> np.uint64(KEY_BITS_MAX - bits + GRANULE_BITS)
-    entries = (keys << np.uint64(GRANULE_BITS)) | (posts & _GRANULE)
-    fresh = np.empty(len(entries), bool)
-    fresh[:1] = True
-    np.not_equal(entries[1:], entries[:-1], out=fresh[1:])
-    return entries[fresh]
+def _pack_block(posts: U64, low: int, base: int) -> bytes:
+    """The block of sorted postings; ``base``: the lowest key that it may hold. Keys are what stands from ``low`` on."""
+    steps, lengths, firsts, rest = (np.empty(len(posts), np.int64) for _ in range(4))
+    keys, others = _gaps(posts, low, base, steps, lengths, firsts, rest)
+    return pack([steps[:keys], lengths[:keys], firsts[:keys], rest[:others]])
 
 
-def _pack_block(entries: U64, base: int) -> bytes:
-    keys = (entries >> np.uint64(GRANULE_BITS)).astype(np.int64) - base
-    granules = (entries & _GRANULE).astype(np.int64)
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    steps = np.diff(keys[starts], prepend=0)
-    lengths = np.diff(starts, append=len(keys)) - 1
-    found = gaps(granules, starts)
-    inner = np.ones(len(found), bool)
-    inner[starts] = False
-    return pack([steps, lengths, found[starts], found[inner]])
+@kernel
+def _gaps(posts: U64, low: int, base: int, steps: I64, lengths: I64, firsts: I64, rest: I64) -> tuple[int, int]:
+    """Of each key the step from the one before, its granules but one, the first; then the gaps between the others.
+
+    What occurs twice counts once. Returns how many keys and gaps there are.
+    """
+    shift, mask = np.uint64(low), np.uint64((1 << GRANULE_BITS) - 1)
+    count = others = 0
+    key, last = np.int64(base), np.int64(-1)
+    for post in posts:
+        granule, found = np.int64(post & mask), np.int64(post >> shift)
+        if count == 0 or found != key:
+            steps[count], lengths[count], firsts[count] = found - key, 0, granule
+            count += 1
+            key = found
+        elif granule != last:
+            rest[others] = granule - last - 1
+            others += 1
+            lengths[count - 1] += 1
+        last = granule
+    return count, others
 
 
 @dataclass(frozen=True, slots=True)

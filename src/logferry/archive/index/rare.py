@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.index.kernel import FIRST_TYPE, GRANULE_BITS
+from logferry.archive.index.kernel import FIRST_TYPE
 from logferry.archive.index.pairs import Pairs
+from logferry.archive.index.radix import Numbers
+from logferry.archive.index.trigrams import Grams
 from logferry.archive.index.typetable import TypeTable
 from logferry.archive.index.words import I64, U64
 
@@ -27,8 +29,10 @@ def rare_types(lines: I64, lengths: I64, budget_bytes: int) -> npt.NDArray[np.bo
     return rare
 
 
-def post_types(table: TypeTable, rare: npt.NDArray[np.bool_], pairs: Pairs, granules_all: int) -> tuple[U64, U64, U64]:
-    """The words of the rare types as postings, their trigrams, and per granule their lengths."""
+def post_types(
+    table: TypeTable, rare: npt.NDArray[np.bool_], pairs: Pairs, granules_all: int, posts: Numbers, grams: Grams | None
+) -> U64:
+    """Post the words of the rare types, and note their trigrams if they are wanted. Per granule their lengths."""
     types, granules = pairs.types, pairs.granules
     wanted = rare[types]
     types, granules = types[wanted], granules[wanted]
@@ -36,11 +40,10 @@ def post_types(table: TypeTable, rare: npt.NDArray[np.bool_], pairs: Pairs, gran
     types, granules = types[order], granules[order]
     starts = np.flatnonzero(np.diff(granules, prepend=-1))
     lengths = np.zeros(granules_all, np.uint64)
-    posts, grams = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(types)], strict=False):
         granule = int(granules[start])
-        found = table.post(granule, types[start:end])
-        posts.append(found.posts)
+        found = table.post(granule, types[start:end], posts)
         lengths[granule] = found.other_lengths
-        grams.append((found.grams.astype(np.uint64) << np.uint64(GRANULE_BITS)) | np.uint64(granule))
-    return np.concatenate(posts), np.concatenate(grams), lengths
+        if grams is not None:
+            grams.add(found.grams, granule)
+    return lengths

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index.compiled import kernel
-from logferry.archive.index.kernel import BORDER, DIGITS_FROM, GRAMS_ALL, GRANULE_BITS, NOTED_ALL, SYMBOL
+from logferry.archive.index.kernel import BORDER, DIGITS_FROM, GRAMS_ALL, NOTED_ALL, SYMBOL, U32
 from logferry.archive.index.planes import pack, unpack
-from logferry.archive.index.radix import sorted_by
 from logferry.archive.index.words import I64, U8, U64
 from logferry.errors import Damaged
 
@@ -37,36 +36,38 @@ def rows_per_block(granules: int) -> int:
     return max(1, _BLOCK_BYTES // max(1, row_bytes(granules)))
 
 
-def pack_grams(found: U64, granules: int) -> tuple[bytes, Iterator[bytes]]:
-    """The block of trigrams, and those of their rows.
+class Grams:
+    """The trigrams of each granule while an index is built: one bit each, in columns of 64 granules."""
 
-    Args:
-        found: trigram times 2**GRANULE_BITS, and granule, in any order. Overwritten.
-        granules: how many there are.
-    """
-    found = sorted_by(found, GRANULE_BITS, GRANULE_BITS + NOTED_ALL.bit_length())
-    grams = (found >> np.uint64(GRANULE_BITS)).astype(np.int64)
-    starts = np.flatnonzero(np.diff(grams, prepend=-1))
-    ids = grams[starts]
-    return pack([np.diff(ids, prepend=0)]), _pack_rows(found, np.append(starts, len(found)), granules)
+    def __init__(self) -> None:
+        self._columns: list[U64] = []
 
+    def add(self, grams: U32, granule: int) -> None:
+        """A granule has these, too."""
+        while len(self._columns) <= granule // 64:
+            self._columns.append(np.zeros(NOTED_ALL, np.uint64))
+        _mark(grams, np.uint64(1 << granule % 64), self._columns[granule // 64])
 
-def _pack_rows(found: U64, starts: I64, granules: int) -> Iterator[bytes]:
-    step = rows_per_block(granules)
-    rows = len(starts) - 1
-    for first in range(0, rows, step):
-        last = min(first + step, rows)
-        bits = np.zeros((last - first, row_bytes(granules)), np.uint8)
-        _set_bits(found, starts, first, last, bits)
-        yield bits.tobytes()
+    def pack(self, granules: int) -> tuple[bytes, Iterator[bytes]]:
+        """The block of trigrams, and those of their rows. ``granules``: how many there are."""
+        some = np.zeros(NOTED_ALL, np.uint64)
+        for column in self._columns:
+            some |= column
+        ids = np.flatnonzero(some)
+        return pack([np.diff(ids, prepend=0)]), self._rows(ids, granules)
+
+    def _rows(self, ids: I64, granules: int) -> Iterator[bytes]:
+        step = rows_per_block(granules)
+        for first in range(0, len(ids), step):
+            rows = np.stack([column[ids[first : first + step]] for column in self._columns], axis=1)
+            octets = rows.astype("<u8", copy=False).view(np.uint8)
+            yield octets[:, : row_bytes(granules)].tobytes()
 
 
 @kernel
-def _set_bits(found: U64, starts: I64, first: int, last: int, bits: npt.NDArray[np.uint8]) -> None:
-    for row in range(first, last):
-        for i in range(starts[row], starts[row + 1]):
-            granule = np.int64(found[i] & np.uint64((1 << GRANULE_BITS) - 1))
-            bits[row - first, granule >> 3] |= np.uint8(1 << (granule & 7))
+def _mark(grams: U32, bit: np.uint64, column: U64) -> None:
+    for gram in grams:
+        column[gram] |= bit
 
 
 def unpack_ids(data: bytes, *, where: str) -> I64:

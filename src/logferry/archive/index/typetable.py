@@ -8,6 +8,7 @@ import numpy as np
 
 from logferry.archive.index import kernel
 from logferry.archive.index.kernel import FIRST_TYPE, I32, NOTED_ALL, SEEN_BITS, SEEN_WORDS, STATE, U32
+from logferry.archive.index.radix import Numbers
 from logferry.archive.index.words import I64, U8, U64
 from logferry.limits import INDEX_TYPE_BYTES_MAX, INDEX_TYPES_MAX
 
@@ -16,12 +17,11 @@ _LOW32 = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one granule holds: its log types with their lines, posted words, trigrams; which words of timestamps were
-    left out, and the lengths of words, digits alone and others (bits, see the kernel)."""
+    """What one granule holds: its log types with their lines; trigrams, until the next one is looked at; which words of
+    timestamps were left out, and the lengths of words, digits alone and others (bits, see the kernel)."""
 
     types: U32
     lines: U32
-    posts: U64
     grams: U32
     classes: int
     digit_lengths: int
@@ -68,6 +68,7 @@ class TypeTable:
         lines: tuple[I32, I32],
         stamps: tuple[I32, I32, I64],
         row_types: U32,
+        posts: Numbers,
     ) -> Found:
         """Index the lines of one granule.
 
@@ -77,56 +78,51 @@ class TypeTable:
             lines: where each line starts and ends.
             stamps: where each line's timestamp starts and ends, and its time.
             row_types: gets the type of each line; those that are OPAQUE stay so.
+            posts: gets the posted words.
         """
         self._make_room(len(data), len(row_types))
-        self._seen[:] = 0
-        self._bits[:] = 0
-        self._state[kernel.POSTS :] = 0
+        self._forget()
         row = 0
-        posts: list[U64] = []
+        room = posts.room(self._posts_max)
         while True:
             is_full = len(self._table) >= self._types_max and len(self._arena) >= self._bytes_max
             row = kernel.split(
                 data, lines[0], lines[1], stamps[0], stamps[1], stamps[2], row, granule, self._key, self._slots,
                 self._table, self._arena, is_full,
-                self._scratch, self._in_word, self._is_digit, self._seen, self._bits, row_types, self._posts,
+                self._scratch, self._in_word, self._is_digit, self._seen, self._bits, row_types, room,
                 self._grams, self._touched, self._state,
             )  # fmt: skip
-            posts.append(self._posts[: self._state[kernel.POSTS]].copy())
-            self._state[kernel.POSTS] = 0
             if row == len(row_types):
                 break
             self._grow()
+        posts.take(int(self._state[kernel.POSTS]))
         types = self._touched[: self._state[kernel.TOUCHED]].copy()
-        return Found(
-            types,
-            (self._table[types, kernel.SEEN] & _LOW32).astype(np.uint32),
-            np.concatenate(posts),
-            self._grams[: self._state[kernel.GRAMS]].copy(),
-            *self._bits_noted(),
-        )
+        return self._found(types, (self._table[types, kernel.SEEN] & _LOW32).astype(np.uint32))
+
+    def _found(self, types: U32, lines: U32) -> Found:
+        return Found(types, lines, self._grams[: self._state[kernel.GRAMS]], *self._bits_noted())
+
+    def _forget(self) -> None:
+        """What was seen in the granule before."""
+        self._seen.fill(0)
+        self._bits.fill(0)
+        self._state[kernel.POSTS :] = 0
 
     def _bits_noted(self) -> tuple[int, int, int]:
         noted = self._state.view(np.uint64)
         return int(noted[kernel.CLASSES]), int(noted[kernel.DIGIT_LENGTHS]), int(noted[kernel.OTHER_LENGTHS])
 
-    def post(self, granule: int, types: I64) -> Found:
+    def post(self, granule: int, types: I64, posts: Numbers) -> Found:
         """Post the words of log types in this granule."""
         self._make_room(int(self._table[types, kernel.LENGTH].sum()), 0)
-        self._seen[:] = 0
-        self._bits[:] = 0
-        self._state[kernel.POSTS :] = 0
+        self._forget()
         kernel.post_types(
-            types, granule, self._key, self._table, self._arena, self._seen, self._bits, self._posts, self._grams,
-            self._state,
+            types, granule, self._key, self._table, self._arena, self._seen, self._bits,
+            posts.room(self._posts_max), self._grams, self._state,
         )  # fmt: skip
-        return Found(
-            types[:0].astype(np.uint32),
-            types[:0].astype(np.uint32),
-            self._posts[: self._state[kernel.POSTS]].copy(),
-            self._grams[: self._state[kernel.GRAMS]].copy(),
-            *self._bits_noted(),
-        )
+        posts.take(int(self._state[kernel.POSTS]))
+        none = np.zeros(0, np.uint32)
+        return self._found(none, none)
 
     def _make_room(self, data_bytes: int, rows: int) -> None:
         room = max(data_bytes, rows) + 64
@@ -134,7 +130,7 @@ class TypeTable:
             self._room = room
             self._scratch = np.zeros(room + 64, np.uint8)
             self._in_word, self._is_digit = np.zeros(room // 64 + 2, np.uint64), np.zeros(room // 64 + 2, np.uint64)
-            self._posts = np.zeros(room // 2 + 64, np.uint64)
+            self._posts_max = room // 2 + 64
             self._touched = np.zeros(room + FIRST_TYPE, np.uint32)
 
     def _grow(self) -> None:

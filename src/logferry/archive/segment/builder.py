@@ -75,38 +75,55 @@ class Builder:
         extents = self._extents.setdefault(generation.uid, [])
         last = extents[-1] if extents else None
         if last is not None and last.end == offset and last.raw_offset + last.length == self.raw_bytes:
-            extents[-1] = dataclasses.replace(last, length=last.length + len(data))
+            extents[-1] = Extent(last.offset, last.length + len(data), last.raw_offset)
         else:
             extents.append(Extent(offset, len(data), self.raw_bytes))
         self.raw_bytes += len(data)
-        view = memoryview(data)
-        while view:
-            room = 2 * self._frame_bytes - len(self._waiting)
-            part, view = view[:room], view[room:]
-            self._waiting += part
-            self._note(generation, offset, len(part))
-            offset += len(part)
-            if self._told_bytes > MARKER_BYTES_MAX // 2:  # many small ones: their marker has to hold all their names
-                yield from self._cut(len(self._waiting))
-            while len(self._waiting) >= 2 * self._frame_bytes:
-                yield from self._cut(self._frame_bytes)
+        at = 0
+        while len(data) - at > (room := self._frame_bytes - len(self._waiting)):
+            end = data.rfind(b"\n", at, at + room) + 1
+            if not end and self._waiting and (before := self._waiting.rfind(b"\n") + 1):
+                yield from self._cut(before)
+                continue
+            end = end or at + room
+            self._note(generation, offset + at, end - at)
+            yield from self._cut_with(data, at, end)
+            at = end
+        self._waiting += memoryview(data)[at:]
+        self._note(generation, offset + at, len(data) - at)
+        if self._told_bytes > MARKER_BYTES_MAX // 2:  # many small ones: their marker has to hold all their names
+            yield from self._cut(len(self._waiting))
 
     def _note(self, generation: HeldGeneration, offset: int, length: int) -> None:
+        if not length:
+            return
         last = self._pieces[-1] if self._pieces else None
         if last is not None and last.uid == generation.uid and last.offset + last.length == offset:
-            self._pieces[-1] = dataclasses.replace(last, length=last.length + length)
+            self._pieces[-1] = Piece(last.uid, last.path, last.number, last.offset, last.length + length)
         else:
             self._pieces.append(Piece(generation.uid, generation.path, generation.number, offset, length))
             self._told_bytes += told_bytes(generation.path)
 
-    def _cut(self, at_most: int) -> Iterator[bytes]:
-        """One frame of what waits: up to the last line end within ``at_most`` bytes."""
-        end = min(at_most, len(self._waiting))
-        if len(self._waiting) > at_most:
-            end = self._waiting.rfind(b"\n", 0, at_most) + 1 or at_most
+    def _cut_with(self, data: bytes, start: int, end: int) -> Iterator[bytes]:
+        """One frame of all that waits and ``data[start:end]``, which is mostly the whole frame and not copied then."""
+        if not self._waiting:
+            with memoryview(data) as view, view[start:end] as content:
+                frame = self._compressor.compress(content)
+            yield from self._frame(frame, end - start)
+            return
+        with memoryview(data) as view:
+            self._waiting += view[start:end]
+        yield from self._cut(len(self._waiting))
+
+    def _cut(self, end: int) -> Iterator[bytes]:
+        """One frame of the first ``end`` bytes that wait."""
         with memoryview(self._waiting) as waiting, waiting[:end] as content:
             frame = self._compressor.compress(content)
         del self._waiting[:end]
+        yield from self._frame(frame, end)
+
+    def _frame(self, frame: bytes, end: int) -> Iterator[bytes]:
+        """Marker and frame of ``end`` bytes of content."""
         crc = crc32(frame)
         raw_offset = self._frames[-1].raw_end if self._frames else 0
         marker = pack_marker(
@@ -136,16 +153,16 @@ class Builder:
                 self._told_bytes -= told_bytes(piece.path)
                 count -= piece.length
                 continue
-            taken.append(dataclasses.replace(piece, length=count))
-            self._pieces[0] = dataclasses.replace(piece, offset=piece.offset + count, length=piece.length - count)
+            taken.append(Piece(piece.uid, piece.path, piece.number, piece.offset, count))
+            self._pieces[0] = Piece(piece.uid, piece.path, piece.number, piece.offset + count, piece.length - count)
             count = 0
         return taken
 
     def finish(self) -> tuple[Manifest, list[bytes]]:
         """The manifest, and what is left to write: the last frames, the manifest, the seek table."""
         parts: list[bytes] = []
-        while self._waiting:
-            parts += self._cut(self._frame_bytes)
+        if self._waiting:
+            parts += self._cut(len(self._waiting))
         manifest = Manifest(
             self._id.hex(),
             self._agent,

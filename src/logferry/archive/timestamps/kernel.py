@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive.timestamps.compiled import kernel, part
+from logferry.archive.timestamps.compiled import inlined, kernel, part
 
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
@@ -53,18 +53,18 @@ _TENS = np.array([10**n for n in range(10)], np.int64)
 _ORDERS = np.array(((1, 2, -1), (2, 1, -1), (0, 1, 2)), np.int64)
 
 
-@part
+@inlined
 def _peek(data: U8, at: int, end: int) -> int:
     """A byte; behind the end it is 0, which no format has."""
     return np.int64(data[at]) if at < end else np.int64(0)
 
 
-@part
+@inlined
 def _is(data: U8, at: int, end: int, bits: int) -> bool:
     return at < end and (_CLASS[data[at]] & bits) != 0
 
 
-@part
+@inlined
 def _digits(data: U8, at: int, end: int) -> int:
     """How many digits there are; more than 20 are not counted."""
     stop = min(end, at + 21)
@@ -74,7 +74,7 @@ def _digits(data: U8, at: int, end: int) -> int:
     return here - at
 
 
-@part
+@inlined
 def _number(data: U8, at: int, count: int) -> int:
     value = np.int64(0)
     for i in range(at, at + count):
@@ -82,7 +82,7 @@ def _number(data: U8, at: int, count: int) -> int:
     return value
 
 
-@part
+@inlined
 def _two(data: U8, at: int, end: int) -> int:
     """A number of two digits, -1 if there is none."""
     if at + 1 < end and 48 <= data[at] <= 57 and 48 <= data[at + 1] <= 57:
@@ -118,7 +118,7 @@ def _name(data: U8, at: int, end: int) -> int:
     return 13 if name == 0x776564 else 0
 
 
-@part
+@inlined
 def _separator(data: U8, at: int, end: int) -> int:
     """Behind what may stand between date and time, -1 if nothing does."""
     here = _peek(data, at, end)
@@ -129,7 +129,7 @@ def _separator(data: U8, at: int, end: int) -> int:
     return -1
 
 
-@part
+@inlined
 def _fraction(data: U8, at: int, end: int, read: I64) -> int:
     """Behind the fraction of a second, if there is one."""
     mark = _peek(data, at, end)
@@ -142,14 +142,14 @@ def _fraction(data: U8, at: int, end: int, read: I64) -> int:
     return at + 1 + count
 
 
-@part
+@inlined
 def _seconds_of(hour: int, minute: int, second: int) -> int:
     if hour > 23 or minute > 59 or second > (60 if minute == 59 else 59):
         return -1
     return hour * 3600 + minute * 60 + second
 
 
-@part
+@inlined
 def _clock(data: U8, at: int, end: int, short: bool, read: I64) -> int:
     """Behind hours, minutes, seconds (which may be missing if ``short``), fraction, AM or PM; -1 if that is no time."""
     count = _digits(data, at, end)
@@ -190,7 +190,7 @@ def _clock(data: U8, at: int, end: int, short: bool, read: I64) -> int:
     return at
 
 
-@part
+@inlined
 def _zone(data: U8, at: int, end: int, read: I64) -> int:
     """Behind the zone, if there is one."""
     read[OFFSET] = FILE_ZONE
@@ -257,7 +257,7 @@ def _after_separator(data: U8, at: int, end: int, short: bool, read: I64) -> int
     return _clock_and_zone(data, behind, end, short, read) if behind >= 0 else -1
 
 
-@part
+@inlined
 def _date(read: I64, year: int, month: int, day: int) -> None:
     read[YEAR], read[MONTH], read[DAY] = year, month, day
 
@@ -267,7 +267,7 @@ def _whole_year(year: int) -> int:
     return year + (1900 if year >= 90 else 2000)
 
 
-@part
+@inlined
 def _year_first(data: U8, at: int, end: int, read: I64) -> int:
     mark = _peek(data, at + 4, end)
     month, day = _two(data, at + 5, end), _two(data, at + 8, end)
@@ -303,7 +303,7 @@ def _six_digits(data: U8, at: int, end: int, read: I64) -> int:
     return _clock(data, at + 8 if _peek(data, at + 7, end) == 32 else at + 7, end, False, read)
 
 
-@part
+@inlined
 def _named_month(data: U8, at: int, end: int, count: int, mark: int, read: I64) -> int:
     """A day of ``count`` digits, then the name of a month."""
     here = at + count + 1
@@ -442,7 +442,7 @@ def _marked(data: U8, begin: int, at: int, keys: U8, key_ends: I64) -> bool:
     return False
 
 
-@part
+@inlined
 def _offset_at(local_s: int, breaks_s: I64, offsets_s: I64) -> int:
     low, high = 0, len(breaks_s)
     while low < high:
@@ -454,7 +454,7 @@ def _offset_at(local_s: int, breaks_s: I64, offsets_s: I64) -> int:
     return offsets_s[low]
 
 
-@part
+@inlined
 def _plausible(seconds: int, part: int, known: I64) -> int:
     if seconds < FIRST_S or seconds > 9_000_000_000:
         return NO_TIME
@@ -462,7 +462,7 @@ def _plausible(seconds: int, part: int, known: I64) -> int:
     return time if time <= known[LAST_NS] else NO_TIME
 
 
-@part
+@inlined
 def _seconds(year: int, month: int, day: int, read: I64, breaks_s: I64, offsets_s: I64) -> int:
     """Seconds since 1970; NO_TIME if there is no such date."""
     if month < 1 or month > 12 or day < 1:
@@ -502,7 +502,7 @@ def _time(read: I64, order: int, known: I64, breaks_s: I64, offsets_s: I64) -> i
     return _plausible(seconds, read[PART], known) if seconds != NO_TIME else NO_TIME
 
 
-@part
+@inlined
 def _read_at(data: U8, begin: int, lead: int, at: int, end: int, keys: U8, key_ends: I64, read: I64) -> int:
     """Behind the timestamp that begins at ``at``, -1 if none does."""
     read[SHAPE] = read[EPOCH] = -1
@@ -545,7 +545,7 @@ def _coloured(data: U8, begin: int, at: int) -> bool:
     return here > begin and data[here] == 91 and data[here - 1] == 27
 
 
-@part
+@inlined
 def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> bool:
     """Whether what was read may be a time; ``found[2]`` is that, or ``found[2:5]`` the time in each order."""
     if read[SHAPE] < 0:
@@ -560,7 +560,7 @@ def _times(read: I64, known: I64, breaks_s: I64, offsets_s: I64, found: I64) -> 
     return some
 
 
-@part
+@inlined
 def _find(
     data: U8,
     begin: int,
@@ -590,7 +590,7 @@ def _find(
     return False
 
 
-@part
+@inlined
 def _begin(data: U8, start: int, end: int) -> int:
     """Where a line begins, behind a byte order mark and a priority."""
     begin = start
@@ -603,7 +603,7 @@ def _begin(data: U8, start: int, end: int) -> int:
     return begin
 
 
-@part
+@inlined
 def _relative(data: U8, at: int, end: int) -> bool:
     """Whether a time since a machine's start stands there."""
     if _peek(data, at, end) != 91:
