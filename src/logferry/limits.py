@@ -954,6 +954,63 @@ SAVED_NAME_CHARS_MAX = 100
 SAVED_ADDRESS_CHARS_MAX = 4000
 """What every browser and proxy takes as an address."""
 
+# Alerts -------------------------------------------------------------------------------------------------------------
+ALERT_S = 15.0
+"""Pause between two looks at everything that may be wrong."""
+ALERT_GRACE_S = 15 * 60.0
+"""After the server was away nobody is called silent for so long: agents come back with growing pauses."""
+ALERT_AWAY_S = 60.0
+"""A look that comes so much too late means that the server did not run meanwhile (or its machine slept)."""
+ALERT_ALIVE_S = 60.0
+"""How often it is written down that the server runs; how much of an outage may go unnoticed."""
+ALERT_OUTAGES_MAX = 50
+"""Outages of the server that are remembered, to be taken off agents' silence."""
+ALERT_GATHER_S = 60.0
+"""An alert waits so long before it is told, so that a thousand that come together are one message."""
+ALERT_WELL_S = 300.0
+"""It must be well for so long before it has ended: what flaps is one alert."""
+ALERT_AUDIT_S = 6 * 3600.0
+"""Pause between two readings of the whole chain of the audit: 10^5 entries take a second or two."""
+ALERT_POST_S = 2.0
+"""Pause between two looks for messages to be sent."""
+ALERT_SENDERS = 4
+"""Channels that are told at the same time: one that does not answer holds up no other."""
+ALERT_SEND_S_MAX = 20.0
+"""A receiver that has not answered in so long has not taken the message."""
+ALERT_CLAIM_S = 120.0
+"""An attempt of which nothing is heard (the server was killed in it) is made again after so long."""
+ALERT_TRIES_MAX = 9
+ALERT_RETRY_S_MIN = 15.0
+ALERT_RETRY_S_MAX = 3600.0
+"""15 s, 30 s, 1 min … 1 h: nine attempts in about an hour; then the message has failed, and the page says so."""
+ALERT_REPLY_BYTES_MAX = 4096
+ALERT_REPLY_CHARS_MAX = 500
+"""How much of a receiver's reply is read, and kept."""
+ALERT_NAMED_MAX = 50
+"""Alerts that a message names one by one; of the others it says how many."""
+ALERT_TITLE_CHARS_MAX = 150
+ALERT_REASON_CHARS_MAX = 500
+ALERT_AFTER_S_MAX = 366 * 86400.0
+ALERT_RULES_MAX = 200
+ALERT_GLOBS_MAX = 50
+ALERT_GLOB_CHARS_MAX = 200
+ALERTS_OPEN_MAX = 20_000
+"""Of a large fleet that is away as a whole, several kinds each."""
+ALERTS_KEPT_MAX = 20_000
+ALERTS_KEEP_S = 180 * 86400.0
+"""History of alerts and messages: half a year, and no more than so many."""
+MUTE_S_MAX = 366 * 86400.0
+CHANNELS_MAX = 50
+CHANNEL_CHARS_MAX = 40
+MAIL_TO_MAX = 50
+CHANNEL_FILE_BYTES_MAX = 8192
+"""Of a file with a URL, a secret or a password."""
+
+# Agents' care -------------------------------------------------------------------------------------------------------
+TAGS_MAX = 20
+TAG_CHARS_MAX = 63
+EXPECT_EVERY_S_MAX = 366 * 86400.0
+
 # The porter of the FTP part -----------------------------------------------------------------------------------------
 PORTER_S_MAX = 5.0
 """Whoever asks who is connected waits no longer, and whoever says nothing holds others up no longer."""

@@ -186,6 +186,8 @@ def from_environment(kind: type, environment: Mapping[str, str], prefix: str = "
         hint: Any = kind
         for key in keys:
             hints = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+            if typing.get_origin(hint) is dict:  # by name: any will do
+                hints = {key: typing.get_args(hint)[1]}
             if key not in hints:
                 if len(keys) == 1:
                     break  # LOGFERRY_URL and the like belong to the command line
@@ -225,6 +227,9 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         elif isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0]):
             for number, row in enumerate(item, 1):
                 yield from flat(row, f"{name}[{number}].")
+        elif isinstance(item, Mapping):
+            for key, row in item.items():
+                yield from flat(row, f"{name}.{key}.")
         else:
             yield name, item
 

@@ -14,7 +14,8 @@ class AgentRecord:
 
     ``held_files`` and ``held_bytes`` count all its generations, older ones too; ``quota_files`` and ``quota_bytes`` say
     how many it may hold, 0: there is no bound. ``zone``: of its times that name none. ``own_…``: what was set for it
-    alone, None: what the settings say holds.
+    alone, None: what the settings say holds. ``expect_every_s``: how often a person wants it to be heard, None: the rule.
+    ``upload_rate``: a rate or a timetable, empty: no limit of its own. ``revoked``: its user may not log in.
     """
 
     id: str
@@ -40,6 +41,10 @@ class AgentRecord:
     own_quota_bytes: int | None = None
     zone: str = "UTC"
     own_zone: str | None = None
+    tags: tuple[str, ...] = ()
+    expect_every_s: float | None = None
+    upload_rate: str = ""
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

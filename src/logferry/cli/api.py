@@ -83,6 +83,11 @@ class Api:
         with self._http.request("PATCH", ROOT + path, body=body) as answer:
             return _row(answer.json())
 
+    def delete(self, path: str) -> None:
+        """Remove what is at ``path``."""
+        with self._http.request("DELETE", ROOT + path) as answer:
+            answer.read()
+
     def sign_in(self, name: str, password: str, code: str = "") -> str:
         """Sign in. Returns the session cookie as a ``Cookie`` header carries it (``name=value``).
 

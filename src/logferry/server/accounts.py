@@ -22,8 +22,11 @@ DELIVERING = Permissions.delivering()
 READING = Permissions.reading()
 
 
-def ftp_user(record: UserRecord, connections_per_agent: int = 0) -> User:
-    """How the FTP server sees a user of the catalog. ``home`` is the agent's id, empty for people."""
+def ftp_user(record: UserRecord, connections_per_agent: int = 0, upload_rate: str = "") -> User:
+    """How the FTP server sees a user of the catalog. ``home`` is the agent's id, empty for people.
+
+    ``upload_rate``: the agent's own limit, a rate or a timetable; empty: none.
+    """
     if record.role == "agent":
         return User(
             name=record.name,
@@ -32,6 +35,7 @@ def ftp_user(record: UserRecord, connections_per_agent: int = 0) -> User:
             password_hash=record.password_hash,
             enabled=record.enabled and record.agent_id is not None,
             connections=connections_per_agent,
+            upload_rate=upload_rate or 0,
         )
     return User(
         name=record.name,
@@ -63,6 +67,7 @@ class CatalogUsers:
         on_agent: Callable[[str, str], None] | None = None,
     ) -> None:
         self._people = catalog.people
+        self._agents = catalog.agents
         self._clock = clock
         self._fresh_s = fresh_s
         self._connections_per_agent = connections_per_agent
@@ -71,6 +76,7 @@ class CatalogUsers:
         self._verified = VerifiedPasswords()
         self._lock = threading.Lock()
         self._users: dict[str, User] = {}
+        self._paused: set[str] = set()
         self._version: object = None
         self._checked_s = float("-inf")
 
@@ -94,13 +100,22 @@ class CatalogUsers:
         record = self._people.user(name)
         if record is None or record.name == LOCAL_USER:
             return None
-        user = ftp_user(record, self._connections_per_agent)
+        agent = self._agents.get(record.agent_id) if record.agent_id else None
+        user = ftp_user(record, self._connections_per_agent, agent.upload_rate if agent else "")
         if user.home:
             self._on_agent(user.name, user.home)
         with self._lock:
             if version == self._version:  # else the row may be older than the change that was noticed meanwhile
                 self._users[user.name] = user
+                if agent is not None and agent.paused:
+                    self._paused.add(user.home)
+                else:
+                    self._paused.discard(user.home)
         return user
+
+    def is_paused(self, agent: str) -> bool:
+        """Whether a person paused the agent; as of the last ``find`` of its user."""
+        return agent in self._paused
 
     def _refresh(self) -> None:
         """Drop what is remembered if any user changed since. One thread looks, the others go on meanwhile."""
@@ -109,7 +124,7 @@ class CatalogUsers:
         try:
             version = self._people.version()
             if version != self._version:
-                self._users = {}
+                self._users = {}  # who is paused stays known until the user is read again
                 self._version = version
             self._checked_s = self._clock.monotonic_s()
         finally:

@@ -39,6 +39,7 @@ from logferry.limits import (
     SEGMENT_GRACE_S,
     SWEEP_EVERY_S,
 )
+from logferry.server.alerts.watching import AlertWatch
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
 from logferry.server.disk import disk_room
@@ -296,9 +297,12 @@ def run_care(config: ServerConfig) -> None:
         log.info("care part runs", seal_after_s=config.archive.seal_after)
         warming = Warming()
         warming.start()
+        alerts = AlertWatch(config, catalog)
+        alerts.start()
         try:
             care.run(warming)
         finally:
+            alerts.stop()
             warming.stop()
             care.close()
         log.info("care part stops")

@@ -19,11 +19,17 @@ from logferry import settings
 from logferry.errors import BadConfig, Refused
 from logferry.ftp.timetable import check_rates
 from logferry.limits import (
+    ALERT_AFTER_S_MAX,
+    ALERT_GLOB_CHARS_MAX,
+    ALERT_GLOBS_MAX,
     AUDIT_KEEP_S,
+    CHANNEL_CHARS_MAX,
+    CHANNELS_MAX,
     DISK_RESERVE_BYTES,
     FTP_PROCESSES_MAX,
     GIB,
     KIB,
+    MAIL_TO_MAX,
     RETENTION_KEEP_S_MIN,
     SCRUB_BYTES_PER_S,
     SCRUB_S,
@@ -236,9 +242,12 @@ class WebConfig:
     root_path: str = setting("", doc='"/logs" behind a proxy that serves Logferry below a path')
     trusted_proxies: tuple[str, ...] = setting(("127.0.0.1", "::1"), doc="whose X-Forwarded-* headers count")
     session_ttl: float = setting(SESSION_S_MAX, unit="duration", doc="how long a sign-in lasts at most")
+    url: str = setting("", doc="under which people reach it, for links in messages; empty: made from listen")
 
     def __post_init__(self) -> None:
         parse_address(self.listen, WEB_PORT, "listen")
+        if self.url and (not re.fullmatch(r"https?://[!-~]+", self.url) or self.url.endswith("/")):
+            raise BadConfig(f"url = {self.url!r} is no address", hint='for example "https://logs.example/logferry"')
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
             raise BadConfig(f"root_path = {self.root_path!r} must start with / and not end with it", hint='"/logs"')
         for address in self.trusted_proxies:
@@ -304,6 +313,108 @@ class RetentionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """``[channels.<name>]``: somebody who is told of alerts: a webhook, or people by mail."""
+
+    webhook_file: str = setting("", doc="file whose first line is the http(s) address of a webhook")
+    secret_file: str = setting("", doc="file whose first line is the secret that its messages are signed with")
+    mail_to: tuple[str, ...] = setting((), doc="addresses that get a mail instead")
+    mail_from: str = setting("", doc="whose mail it is, for example logferry@example.org")
+    smtp: str = setting("", doc="the mail server, host:port; without a port 587, with smtp_tls = tls 465")
+    smtp_tls: str = setting("starttls", choices=("starttls", "tls", "off"), doc="off warns at every start")
+    smtp_user: str = setting("", doc="name at the mail server, if it wants one")
+    smtp_password_file: str = setting("", doc="file whose first line is the password that goes with it")
+    ca_file: str = setting("", doc="authorities that vouch for the receiver; empty: the system's")
+
+    def __post_init__(self) -> None:
+        if bool(self.webhook_file) == bool(self.mail_to):
+            hint = 'webhook_file = "/run/secrets/ops", or mail_to = ["ops@example.org"] with mail_from and smtp'
+            raise BadConfig("a channel is either a webhook or mail", hint=hint)
+        mail = ("mail_from", "smtp", "smtp_user", "smtp_password_file")
+        if self.webhook_file:
+            odd = next((name for name in mail if getattr(self, name)), "")
+            if odd:
+                raise BadConfig(f"{odd} is for mail, and this is a webhook", hint="make two channels of it")
+            return
+        if self.secret_file:
+            raise BadConfig("secret_file is for webhooks, and this is mail", hint="leave it out")
+        missing = next((name for name in ("mail_from", "smtp") if not getattr(self, name)), "")
+        if missing:
+            raise BadConfig(
+                f"{missing} is missing", hint='mail_from = "logferry@example.org", smtp = "mail.example.org"'
+            )
+        if len(self.mail_to) > MAIL_TO_MAX:
+            raise BadConfig(f"mail_to has {len(self.mail_to)} addresses", hint=f"{MAIL_TO_MAX} at most; use a list")
+        for address in (self.mail_from, *self.mail_to):
+            if not _MAIL_ADDRESS.fullmatch(address):
+                raise BadConfig(f"{address!r} is no mail address", hint="write for example ops@example.org")
+        if bool(self.smtp_user) != bool(self.smtp_password_file):
+            raise BadConfig("smtp_user and smtp_password_file belong together", hint="give both or neither")
+        if self.smtp_user and self.smtp_tls == "off" and not is_loopback(self.smtp_address[0]):
+            raise BadConfig("a password would cross the network in clear text", hint='smtp_tls = "starttls" or "tls"')
+
+    @property
+    def smtp_address(self) -> tuple[str, int]:
+        """(host, port) of the mail server."""
+        return parse_address(self.smtp, SMTPS_PORT if self.smtp_tls == "tls" else SUBMISSION_PORT, "smtp")
+
+
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+"""ASCII alone, no display name: what every mail server takes, and no second line for a head."""
+_CHANNEL = re.compile(rf"[A-Za-z0-9_-]{{1,{CHANNEL_CHARS_MAX}}}")
+SUBMISSION_PORT = 587
+SMTPS_PORT = 465
+
+
+@dataclass(frozen=True, slots=True)
+class AlertConfig:
+    """One rule of ``alerts``; of a kind, the first that takes in an agent counts, and last the one that is built in."""
+
+    kind: str = setting(choices=("silence", "failing", "quota", "disk", "integrity"), doc="what is watched")
+    agents: tuple[str, ...] = setting(("*",), doc="globs over agents' ids, ! before an exception")
+    groups: tuple[str, ...] = setting((), doc="globs over their groups; none: any group")
+    channels: tuple[str, ...] = setting((), doc="who is told; none: every channel there is")
+    above: str = setting("", doc='of disk and quota: from which share used on, for example "90%"')
+    after: float = setting(0.0, unit="duration", doc="how long it must last; of silence, how long is too long")
+    enabled: bool = setting(True, doc="false: nobody watches that, and no later rule counts either")
+
+    def __post_init__(self) -> None:
+        check_globs("agents", self.agents)
+        check_globs("groups", self.groups)
+        if not self.agents:
+            raise BadConfig("agents is empty", hint='agents = ["*"] is all of them; enabled = false watches none')
+        if self.above and self.kind not in ("disk", "quota"):
+            raise BadConfig(f"above means nothing for {self.kind}", hint="it is for disk and quota")
+        if self.above and self.share is None:
+            raise BadConfig(f"above = {self.above!r} is no share", hint='between "1%" and "100%"')
+        if self.after and not 1 <= self.after <= ALERT_AFTER_S_MAX:
+            raise BadConfig(f"after = {self.after:g} s is out of range", hint='between "1s" and "366d"')
+
+    @property
+    def share(self) -> float | None:
+        """``above`` as a number up to 1; None where it is not given (or is none)."""
+        return share_of(self.above)
+
+
+def share_of(text: str) -> float | None:
+    """``90%`` or ``90`` -> 0.9; None for anything else."""
+    number = text.strip().removesuffix("%").strip()
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?", number) or not 1 <= float(number) <= 100:
+        return None
+    return float(number) / 100
+
+
+def check_globs(name: str, globs: tuple[str, ...]) -> None:
+    """Raises BadConfig unless these can be globs over ids of agents or names of groups."""
+    if len(globs) > ALERT_GLOBS_MAX:
+        raise BadConfig(f"{name} has {len(globs)} globs", hint=f"{ALERT_GLOBS_MAX} at most")
+    for glob in globs:
+        plain = glob.removeprefix("!")
+        if not plain or len(plain) > ALERT_GLOB_CHARS_MAX or not re.fullmatch(r"[A-Za-z0-9._*?-]+", plain):
+            raise BadConfig(f"{name}: {glob[:80]!r} is no glob over names", hint='for example "web-*", "!web-test-*"')
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """All settings of the server; frozen, checked whole when made."""
 
@@ -317,6 +428,21 @@ class ServerConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     retention: tuple[RetentionConfig, ...] = setting((), doc="what is deleted when; without rules nothing ever is")
+    channels: dict[str, ChannelConfig] = setting(factory=dict, doc="who is told of alerts, by name")
+    alerts: tuple[AlertConfig, ...] = setting((), doc="what is watched; without rules what is built in")
+
+    def __post_init__(self) -> None:
+        if len(self.channels) > CHANNELS_MAX:
+            raise BadConfig(f"there are {len(self.channels)} channels", hint=f"{CHANNELS_MAX} at most")
+        for name in self.channels:
+            if not _CHANNEL.fullmatch(name):
+                hint = f"1 to {CHANNEL_CHARS_MAX} letters, digits, '_' or '-'"
+                raise BadConfig(f"channels: {name[:80]!r} is no name for a channel", hint=hint)
+        for number, rule in enumerate(self.alerts, 1):
+            unknown = next((name for name in rule.channels if name not in self.channels), "")
+            if unknown:
+                hint = settings.near(unknown, self.channels) if self.channels else f"write [channels.{unknown}] first"
+                raise BadConfig(f"alerts[{number}].channels: there is no channel {unknown!r}", hint=hint)
 
     @property
     def data_dir(self) -> str:
@@ -339,6 +465,9 @@ class ServerConfig:
                 f"catalog.url = {self.catalog.shown_url}: whoever is on the way may read it or pose as the server; "
                 "add sslmode=verify-full"
             )
+        for name, channel in self.channels.items():
+            if channel.mail_to and channel.smtp_tls == "off" and not is_loopback(channel.smtp_address[0]):
+                found.append(f"channels.{name}.smtp_tls = off: alerts cross the network in clear text")
         host = self.ftp.address[0]
         if self.ftp.public_address == "" and self.ftp.passive_ports and _is_private(host):
             found.append(

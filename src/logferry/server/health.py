@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from logferry.archive.records import AgentRecord
+
 State = Literal["ok", "late", "silent", "failing", "new", "paused", "gone"]
 STATES: tuple[State, ...] = ("failing", "silent", "late", "new", "paused", "gone", "ok")
 """All states, those that need a look first."""
@@ -51,6 +53,27 @@ class Health:
     """Seconds since the last sign of life; None: never heard."""
 
 
+def heard_of(record: AgentRecord) -> Heard:
+    """What ``agent_state`` needs of a record."""
+    return Heard(
+        joined_ns=record.created_ns,
+        heard_ns=record.heard_ns,
+        uploaded_ns=record.uploaded_ns,
+        interval_s=record.interval_s,
+        expect_every_s=record.expect_every_s,
+        paused=record.paused,
+        gone_ns=record.gone_ns,
+        error=record.error,
+        error_ns=record.error_ns,
+    )
+
+
+def silent_after_s(heard: Heard) -> float:
+    """How long an agent may not be heard before it is silent."""
+    interval_s = max(heard.interval_s or INTERVAL_S_DEFAULT, INTERVAL_S_MIN)
+    return heard.expect_every_s or max(SILENT_S_MIN, SILENT_INTERVALS * interval_s)
+
+
 def agent_state(heard: Heard, now_ns: int) -> Health:
     """The state of an agent at ``now_ns``; a clock that ran backwards counts as "just now"."""
     silence_s = None if heard.heard_ns is None else max(0.0, (now_ns - heard.heard_ns) / 1e9)
@@ -66,7 +89,7 @@ def _state(heard: Heard, now_ns: int, silence_s: float | None) -> tuple[State, s
     if silence_s is None:
         return "new", f"joined {_ago(now_ns, heard.joined_ns)}, never heard since"
     interval_s = max(heard.interval_s or INTERVAL_S_DEFAULT, INTERVAL_S_MIN)
-    silent_s = heard.expect_every_s or max(SILENT_S_MIN, SILENT_INTERVALS * interval_s)
+    silent_s = silent_after_s(heard)
     last_heard = f"last heard {duration(silence_s)} ago"
     if silence_s > silent_s:
         return "silent", f"{last_heard}, expected every {duration(heard.expect_every_s or interval_s)}"

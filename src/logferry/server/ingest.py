@@ -18,7 +18,7 @@ import structlog
 from logferry.archive import Archive, Catalog, GenerationReader, Incoming, WholeFile
 from logferry.archive.catalog.facts import RESTORED
 from logferry.archive.records import FileRecord, GenerationRecord, Node, Received
-from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
+from logferry.errors import Conflict, Later, LogferryError, NotFound, NotPermitted
 from logferry.ftp import BundleMember, Download, Entry, Filesystem, Outcome, Upload, User
 from logferry.limits import STORED_FRESH_S
 from logferry.names import checked_path, from_wire
@@ -50,9 +50,18 @@ class AgentFilesystem:
     atomic = True
     keeps = True
 
-    def __init__(self, archive: Archive, agent: str, failed: Callable[[str, str], None], *, mark: str = "") -> None:
-        """``mark``: of which restore the archive comes."""
+    def __init__(
+        self,
+        archive: Archive,
+        agent: str,
+        failed: Callable[[str, str], None],
+        *,
+        mark: str = "",
+        is_paused: Callable[[str], bool] = lambda _agent: False,
+    ) -> None:
+        """``mark``: of which restore the archive comes; ``is_paused``: whether a person paused an agent."""
         self.mark = mark
+        self._is_paused = is_paused
         self._archive = archive
         self._agent = agent
         self._failed = failed
@@ -123,6 +132,8 @@ class AgentFilesystem:
 
     def open_upload(self, path: str, *, offset: int, append: bool) -> Upload:
         """Begin an upload into the agent's tree."""
+        if self._is_paused(self._agent):
+            raise self._paused()
         self._stored = None
         try:
             incoming = self._archive.begin(self._agent, archive_path(path), offset=offset, append=append)
@@ -133,6 +144,8 @@ class AgentFilesystem:
 
     def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
         """Many small files of a bundle at once (``logferry.ftp.BundleFilesystem``)."""
+        if self._is_paused(self._agent):
+            return [self._paused()] * len(members)
         self._stored = None
         outcomes: list[Outcome] = [None] * len(members)
         files: list[WholeFile] = []
@@ -154,6 +167,10 @@ class AgentFilesystem:
                 outcomes[index] = outcome
                 self._note(members[index].path, outcome)
         return outcomes
+
+    def _paused(self) -> Later:
+        """Upon it an agent waits: its logs keep what is to be sent."""
+        return Later(f"a person paused {self._agent}", hint="it goes on when it is let go on")
 
     def _ensure_folder(self, path: str, *, make: bool) -> None:
         """Raises NotPermitted where it is missing and may not be made."""
@@ -372,14 +389,19 @@ def _not_found(path: str) -> NotFound:
     return NotFound(f"no such file: {path}")
 
 
-def filesystems(archive: Archive, catalog: Catalog, failed: Callable[[str, str], None]) -> Callable[[User], Filesystem]:
+def filesystems(
+    archive: Archive,
+    catalog: Catalog,
+    failed: Callable[[str, str], None],
+    is_paused: Callable[[str], bool] = lambda _agent: False,
+) -> Callable[[User], Filesystem]:
     """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope."""
 
     mark = catalog.facts.get(RESTORED)  # nothing is restored while a server runs
 
     def make(user: User) -> Filesystem:
         if user.home:
-            return AgentFilesystem(archive, user.home, failed, mark=mark)
+            return AgentFilesystem(archive, user.home, failed, mark=mark, is_paused=is_paused)
 
         def scope() -> Scope:
             # Asked anew for each command: a scope that was narrowed holds for whoever is connected, too.

@@ -115,7 +115,8 @@ class FtpPart:
                 on_asked=watch.asked,
                 on_agent=watch.is_agent,
             )
-            yield WorkerParts(users, filesystems(archive, catalog, activity.failed), watch.event)
+            served = filesystems(archive, catalog, activity.failed, users.is_paused)
+            yield WorkerParts(users, served, watch.event)
 
     @contextlib.contextmanager
     def _own_parts(self) -> Iterator[WorkerParts]:

@@ -13,6 +13,7 @@ from typing import Self
 from sqlalchemy import Engine, make_url
 
 from logferry.archive.catalog.agents import Agents
+from logferry.archive.catalog.alerting import Alerting
 from logferry.archive.catalog.auditing import Auditing
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
@@ -65,6 +66,7 @@ class Catalog:
         self.saved = Saved(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
         self.auditing = Auditing(engine, self.writer)
+        self.alerting = Alerting(engine, self.writer)
 
     @classmethod
     def open(

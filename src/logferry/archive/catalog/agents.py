@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,14 +22,23 @@ from logferry.names import checked_agent_id, folded
 from logferry.zones import zone_named
 
 _A = agents.c
+_ADMITTED = select(func.max(users.c.enabled)).where(users.c.agent_id == _A.id).scalar_subquery()
 _SELECT = select(
     _A.id, _A.group, _A.created_ns, _A.heard_ns, _A.uploaded_ns, _A.address, _A.version, _A.interval_s, _A.paused,
     _A.gone_ns, _A.error, _A.error_ns, _A.last_path,
     func.coalesce(folders.c.files, 0), func.coalesce(folders.c.bytes, 0),
-    _A.held_files, _A.held_bytes, _A.quota_files, _A.quota_bytes, _A.zone,
+    _A.held_files, _A.held_bytes, _A.quota_files, _A.quota_bytes, _A.zone, _A.tags,
+    _A.expect_every_s, _A.upload_rate, _ADMITTED,
 ).select_from(agents.outerjoin(folders, (folders.c.agent_id == _A.id) & (folders.c.path == "")))  # fmt: skip
 
-_CHANGEABLE = frozenset({"group", "interval_s", "paused", "version", "address", "quota_files", "quota_bytes", "zone"})
+_CHANGEABLE = frozenset(
+    {
+        "group", "interval_s", "paused", "version", "address", "quota_files", "quota_bytes", "zone", "tags",
+        "expect_every_s", "upload_rate",
+    }
+)  # fmt: skip
+_SERVED_BY = frozenset({"paused", "upload_rate"})
+"""What the FTP part has to know: it looks again when users changed."""
 
 
 class Agents:
@@ -53,7 +63,8 @@ class Agents:
             "id": agent_id, "folded": folded(agent_id), "group": group, "created_ns": self._clock.now_ns(),
             "heard_ns": None, "uploaded_ns": None, "address": "", "version": "", "interval_s": interval_s, "paused": 0,
             "gone_ns": None, "error": "", "error_ns": None, "last_path": "", "held_files": 0, "held_bytes": 0,
-            "quota_files": None, "quota_bytes": None, "zone": None,
+            "quota_files": None, "quota_bytes": None, "zone": None, "tags": "[]", "expect_every_s": None,
+            "upload_rate": "",
         }  # fmt: skip
 
         def work(connection: Connection) -> None:
@@ -112,7 +123,8 @@ class Agents:
 
     def change(self, agent_id: str, **values: Any) -> None:
         """Change settings: ``group``, ``interval_s``, ``paused``, ``version``, ``address``, ``quota_files`` and
-        ``quota_bytes`` (0: no bound), ``zone``; of these three, None: that of the settings.
+        ``quota_bytes`` (0: no bound), ``zone`` (of these three, None: that of the settings), ``tags``,
+        ``expect_every_s``, ``upload_rate``.
 
         Raises:
             NotFound: there is no such agent.
@@ -125,8 +137,12 @@ class Agents:
             zone_named(values["zone"])
         if "paused" in values:
             values["paused"] = int(values["paused"])
+        if "tags" in values:
+            values["tags"] = json.dumps(sorted(set(values["tags"])))
 
         def work(connection: Connection) -> int:
+            if _SERVED_BY & set(values):
+                note_users_changed(connection)
             return connection.execute(update(agents).where(_A.id == agent_id).values(values)).rowcount
 
         if self._writer.run(Rows(work)) == 0:
@@ -155,12 +171,13 @@ class Agents:
             raise NotFound(f"there is no agent {agent_id}")
 
     def _record(self, row: Any) -> AgentRecord:
-        *values, quota_files, quota_bytes, zone = row
+        *values, quota_files, quota_bytes, zone, tags, expect_every_s, upload_rate, admitted = row
         values[8] = bool(values[8])
         default = self._quotas.default
         values.append(default.files if quota_files is None else quota_files)
         values.append(default.bytes if quota_bytes is None else quota_bytes)
         values += [quota_files, quota_bytes, self._zones.default if zone is None else zone, zone]
+        values += [tuple(json.loads(tags)), expect_every_s, upload_rate, admitted == 0]
         return AgentRecord(*values)
 
     def _post(self, agent_id: str, values: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ BACKED_UP = "backed_up_ns"
 
 SCRUB_ASKED = "scrub_asked_ns"
 """When somebody last asked for every segment to be verified again, nanoseconds since 1970."""
+ALERTS_ALIVE = "alerts_alive"
+"""When agents could be heard last, and when they could not; see ``server.alerts.outages``."""
 
 
 class Facts:

@@ -50,6 +50,7 @@ _KEPT_PLACE = text("place <> ''")
 _UNSEALED = text("sealed < size")
 _DUE = text("due_ns IS NOT NULL")
 _COPY = text("copy_of IS NOT NULL")
+_NOT_CLOSED = text("closed_ns IS NULL")
 
 agents = Table(
     "agents",
@@ -75,6 +76,10 @@ agents = Table(
     Column("quota_bytes", BigInteger, nullable=True),
     # Of times that name none (NULL: that of the settings).
     _text("zone", nullable=True),
+    # What a person set: a JSON array; how often it is to be heard (NULL: the rule); a rate or timetable (empty: none).
+    _text("tags"),
+    Column("expect_every_s", Float, nullable=True),
+    _text("upload_rate"),
 )
 
 folders = Table(
@@ -298,6 +303,7 @@ users = Table(
     _text("totp_new"),
     Column("totp_step", BigInteger, nullable=False),
     _text("recovery"),
+    Index("users_by_agent", "agent_id"),
     sqlite_autoincrement=True,
 )
 
@@ -380,6 +386,75 @@ audit = Table(
     _text("hash"),
     Index("audit_by_who", "who", "id"),
     Index("audit_by_kind", "kind", "id"),
+)
+
+# ``agents``, ``groups`` and ``channels`` are JSON arrays (``channels`` NULL: every channel there is).
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("kind"),
+    _text("agents"),
+    _text("groups"),
+    _text("channels", nullable=True),
+    Column("above", Float, nullable=True),
+    Column("after_s", Float, nullable=True),
+    _flag("enabled"),
+    _text("made_by"),
+    _ns("created_ns"),
+    sqlite_autoincrement=True,
+)
+
+# ``raised_ns`` NULL: not long enough yet. ``told``: to which channels, a JSON array. ``closed_ns``: all is said.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("kind"),
+    _text("subject"),
+    _text("group"),
+    _text("reason"),
+    _text("rule"),
+    _ns("began_ns"),
+    _ns("raised_ns", nullable=True),
+    _ns("told_ns", nullable=True),
+    _text("told"),
+    _ns("well_ns", nullable=True),
+    _ns("resolved_ns", nullable=True),
+    _ns("closed_ns", nullable=True),
+    Index("alerts_open", "kind", "subject", unique=True, sqlite_where=_NOT_CLOSED, postgresql_where=_NOT_CLOSED),
+    sqlite_autoincrement=True,
+)
+
+alert_mutes = Table(
+    "alert_mutes",
+    metadata,
+    _text("kind", primary_key=True),
+    _text("subject", primary_key=True),
+    _ns("until_ns"),
+    _text("made_by"),
+    _text("reason"),
+)
+
+# What is to be sent, and what became of it. ``due_ns`` NULL: nothing more is tried.
+alert_messages = Table(
+    "alert_messages",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("uid", unique=True),
+    _text("channel"),
+    _text("event"),
+    _text("title"),
+    _text("alerts"),
+    _text("body"),
+    _ns("made_ns"),
+    _text("state"),
+    _ns("due_ns", nullable=True),
+    Column("attempts", BigInteger, nullable=False),
+    _ns("tried_ns", nullable=True),
+    _text("reply"),
+    Index("alert_messages_due", "due_ns", sqlite_where=_DUE, postgresql_where=_DUE),
+    sqlite_autoincrement=True,
 )
 
 facts = Table(

@@ -11,7 +11,7 @@ from logferry import names
 from logferry.archive.records import AgentRecord, CopyRecord, FileRecord, FolderRecord, GenerationRecord
 from logferry.clock import rfc3339
 from logferry.limits import FILE_GROWING_S
-from logferry.server.health import Heard, State, agent_state
+from logferry.server.health import State, agent_state, heard_of
 
 _INT64_MAX = (1 << 63) - 1
 FileState = Literal["growing", "quiet", "ended"]
@@ -491,20 +491,6 @@ def agent_shape(record: AgentRecord, now_ns: int) -> Agent:
         own_zone=record.own_zone,
         version=record.version,
         address=record.address,
-    )
-
-
-def heard_of(record: AgentRecord) -> Heard:
-    """What ``agent_state`` needs of a record."""
-    return Heard(
-        joined_ns=record.created_ns,
-        heard_ns=record.heard_ns,
-        uploaded_ns=record.uploaded_ns,
-        interval_s=record.interval_s,
-        paused=record.paused,
-        gone_ns=record.gone_ns,
-        error=record.error,
-        error_ns=record.error_ns,
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from logferry.archive.records import AgentRecord, CopyRecord, FileRecord
 from logferry.names import split
-from logferry.server.health import Health, agent_state
-from logferry.web.api.shapes import file_state, heard_of
+from logferry.server.health import Health, agent_state, heard_of
+from logferry.web.api.shapes import file_state
 from logferry.web.pages import words
 
 
