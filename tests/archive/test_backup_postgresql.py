@@ -105,12 +105,30 @@ def filled(url: str) -> None:
             {"id": 4, "user_id": 3, "name": "é", "address": "/search?q=%00", "shared": 1, "created_ns": 5,
              "changed_ns": 6}
         ],
+        "alert_rules": [
+            {"id": 3, "kind": "quota", "agents": '["*"]', "groups": "[]", "channels": None, "above": 0.5,
+             "after_s": None, "enabled": 1, "made_by": "é", "created_ns": 5}
+        ],
+        "alerts": [
+            {"id": 9, "kind": "quota", "subject": "Web-01", "group": "", "reason": "ü", "rule": "page 3",
+             "began_ns": 1, "raised_ns": 2, "told_ns": None, "told": "[]", "well_ns": None, "resolved_ns": None,
+             "closed_ns": None}
+        ],
+        "alert_mutes": [
+            {"kind": "quota", "subject": "Web-01", "until_ns": 7, "made_by": "Ann", "reason": "é"}
+        ],
+        "alert_messages": [
+            {"id": 6, "uid": "00ff", "channel": "ops", "event": "raised", "title": "t", "alerts": "[9]",
+             "body": "{}", "made_ns": 3, "state": "failed", "due_ns": None, "attempts": 9, "tried_ns": 4,
+             "reply": "500"}
+        ],
         "audit": [
             {"id": 1, "time_ns": 2, "who": "Ann", "role": "admin", "via": "web", "address": "::1", "kind": "read",
              "action": "file.read", "target": "web-01/ü\n", "detail": "", "request_id": "r", "hash": "00ff"}
         ],
     }  # fmt: skip
-    odd = {"agents": {"held_files": 4, "held_bytes": (1 << 63) - 1, "quota_files": None, "quota_bytes": 0}}
+    odd = {"agents": {"held_files": 4, "held_bytes": (1 << 63) - 1, "quota_files": None, "quota_bytes": 0, "tags": "[]", "expect_every_s": None,
+                     "upload_rate": ""}}  # fmt: skip
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM facts"))
         for name, rows in (ROWS | more).items():

@@ -14,7 +14,7 @@ class AgentRecord:
 
     ``held_files`` and ``held_bytes`` count all its generations, older ones too; ``quota_files`` and ``quota_bytes`` say
     how many it may hold, 0: there is no bound. ``zone``: of its times that name none. ``own_…``: what was set for it
-    alone, None: what the settings say holds. ``expect_every_s``: how often a person wants it to be heard, None: the rule.
+    alone, None: what the settings say holds. ``expect_every_s``: how often a person wants to hear it, None: as usual.
     ``upload_rate``: a rate or a timetable, empty: no limit of its own. ``revoked``: its user may not log in.
     """
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import click
 
+from logferry import settings
 from logferry.cli import failures, text
 from logferry.cli.admin import file_bound, size_bound
 from logferry.cli.api import Api, Row
@@ -63,31 +64,130 @@ def agents(context: click.Context, as_json: bool, states: tuple[str, ...]) -> in
 
 @agents.command("set")
 @click.argument("agent")
+@click.option("--group", help="Agents of one group are listed together; an empty one is none.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Its tags from now on, all of them; '' for none.")
 @click.option("--bytes", "size", metavar="SIZE", help="What it may hold, older files too: 200 GB, none, or default.")
 @click.option("--files", metavar="N", help="How many files, each generation counted: 100000, none, or default.")
 @click.option("--zone", metavar="ZONE", help="Of times in its logs that name none: Europe/Berlin, UTC, or default.")
+@click.option("--upload-rate", metavar="RATE", help="5 MiB/s, a timetable, or none.")
+@click.option("--expect-every", metavar="DURATION", help="How often it is to be heard: 1d; default is as usual.")
 @click.option("--json", "as_json", is_flag=True, help="The agent as a JSON object.")
-def change(agent: str, size: str | None, files: str | None, zone: str | None, as_json: bool) -> int:
-    """Change quotas or zone of AGENT; default is what the server's settings say. For operators.
+def change(agent: str, as_json: bool, **given: Any) -> int:
+    """Change settings of AGENT; default is what the server's settings say. For operators.
 
-    A zone holds for what is indexed from now on; logferry reindex, on the server, reads older times anew.
+    Quotas hold at once, speed within seconds. A zone holds for what is indexed from now on; logferry reindex, on the
+    server, reads older times anew.
     """
-    values: dict[str, Any] = {}
-    if size is not None:
-        values["quota_bytes"] = size_bound(size)
-    if files is not None:
-        values["quota_files"] = file_bound(files)
-    if zone is not None:
-        values["zone"] = None if zone == "default" else zone
+    values = _values(given)
     if not values:
-        raise Refused("nothing is to be changed", hint="give --bytes, --files or --zone")
-    with Api() as api:
-        now = api.patch(f"/agents/{quote(agent, safe='')}", values)
+        raise Refused("nothing is to be changed", hint="give --bytes, --files, --zone or another; see --help")
+    now = _changed(agent, values)
     if as_json:
         text.out_json(now)
     else:
-        bounds = (text.size(now["quota_bytes"]) if now["quota_bytes"] else "any size", _files(now["quota_files"]))
-        text.note(f"{agent} may hold {bounds[0]} in {bounds[1]}; times without a zone are in {now['zone']}")
+        text.note("; ".join(_told(now)))
+    return failures.OK
+
+
+def _values(given: Row) -> Row:
+    """From options, as the API takes them."""
+    values: Row = {}
+    if given["group"] is not None:
+        values["group"] = given["group"]
+    if given["tags"]:
+        values["tags"] = [tag for tag in given["tags"] if tag]
+    if given["size"] is not None:
+        values["quota_bytes"] = size_bound(given["size"])
+    if given["files"] is not None:
+        values["quota_files"] = file_bound(given["files"])
+    if given["zone"] is not None:
+        values["zone"] = None if given["zone"] == "default" else given["zone"]
+    if given["upload_rate"] is not None:
+        values["upload_rate"] = "" if given["upload_rate"] == "none" else given["upload_rate"]
+    if given["expect_every"] is not None:
+        every = given["expect_every"]
+        values["expect_every_s"] = None if every == "default" else settings.duration_s(every)
+    return values
+
+
+def _told(now: Row) -> list[str]:
+    bounds = (text.size(now["quota_bytes"]) if now["quota_bytes"] else "any size", _files(now["quota_files"]))
+    told = [f"{now['id']} may hold {bounds[0]} in {bounds[1]}", f"times without a zone are in {now['zone']}"]
+    if now["group"] or now["tags"]:
+        told.append(f"group {now['group'] or 'none'}, tags {' '.join(now['tags']) or 'none'}")
+    if now["upload_rate"]:
+        told.append(f"it sends at most {now['upload_rate']}")
+    if now["expect_every_s"]:
+        told.append(f"it is to be heard every {now['expect_every_s']:g} s")
+    return told
+
+
+def _changed(agent: str, values: Row) -> Row:
+    with Api() as api:
+        return api.patch(f"/agents/{quote(agent, safe='')}", values)
+
+
+@agents.command()
+@click.argument("agent")
+def pause(agent: str) -> int:
+    """Let AGENT wait: its uploads are refused with 450, nobody is told that it is silent, and nothing is lost."""
+    _changed(agent, {"paused": True})
+    text.note(f"{agent} is paused; let it go on with: logferry agents resume {agent}")
+    return failures.OK
+
+
+@agents.command()
+@click.argument("agent")
+def resume(agent: str) -> int:
+    """Let AGENT go on."""
+    _changed(agent, {"paused": False})
+    text.note(f"{agent} goes on; it sends what has gathered when it tries again")
+    return failures.OK
+
+
+@agents.command()
+@click.argument("agent")
+def revoke(agent: str) -> int:
+    """Lock AGENT out: it cannot log in, and its connections end. Its files stay."""
+    _changed(agent, {"revoked": True})
+    text.note(f"{agent} cannot log in any more; let it in again with: logferry agents admit {agent}")
+    return failures.OK
+
+
+@agents.command()
+@click.argument("agent")
+def admit(agent: str) -> int:
+    """Let AGENT log in again."""
+    _changed(agent, {"revoked": False})
+    text.note(f"{agent} may log in again")
+    return failures.OK
+
+
+@agents.command()
+@click.argument("agent")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+def password(agent: str, as_json: bool) -> int:
+    """Give AGENT a new password and print it, this once; the old one is worthless at once.
+
+    Write it on the first line of agent.secret on the node: a running agent takes it within seconds.
+    """
+    with Api() as api:
+        made = api.post(f"/agents/{quote(agent, safe='')}/rotate", {})
+    if as_json:
+        text.out_json(made)
+    else:
+        text.out(made["password"])
+        text.note(f"write it on the first line of agent.secret on the node of {agent}; it is taken within seconds")
+    return failures.OK
+
+
+@agents.command()
+@click.argument("agent")
+def remove(agent: str) -> int:
+    """Remove AGENT, if it never delivered anything. One with files is revoked instead."""
+    with Api() as api:
+        api.delete(f"/agents/{quote(agent, safe='')}")
+    text.note(f"{agent} is gone")
     return failures.OK
 
 

@@ -20,7 +20,8 @@ from logferry.errors import Refused
 COMMANDS = {
     "admin": ("admin", "Set-up links, users, tokens and quotas, on the server's machine."),
     "agent": ("agent", "The program on a node: join, run, once, status, check."),
-    "agents": ("agents", "List the agents with their state."),
+    "agents": ("agents", "List the agents with their state; set what they may, pause, revoke."),
+    "alerts": ("alerts", "What is wrong, who is told, by which rules, and whether it came."),
     "audit": ("audit", "Who did what, and whether that record holds; on the server's machine."),
     "backup": ("backup", "Take, list, verify and thin out backups, on the server's machine."),
     "cat": ("cat", "Write a file, or some of its lines, as it is."),

@@ -428,7 +428,8 @@ class ServerConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     retention: tuple[RetentionConfig, ...] = setting((), doc="what is deleted when; without rules nothing ever is")
-    channels: dict[str, ChannelConfig] = setting(factory=dict, doc="who is told of alerts, by name")
+    channels: dict[str, ChannelConfig] = field(default_factory=dict)
+    """Who is told of alerts, by name."""
     alerts: tuple[AlertConfig, ...] = setting((), doc="what is watched; without rules what is built in")
 
     def __post_init__(self) -> None:

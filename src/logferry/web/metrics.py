@@ -33,3 +33,10 @@ BACKUP_S = Gauge(
 UNVERIFIED_S = Gauge(
     "logferry_archive_unverified_seconds", "Since the segment that waits longest was verified", registry=REGISTRY
 )
+ALERTS = Gauge("logferry_alerts_open", "Alerts that are open, by kind", ("kind",), registry=REGISTRY)
+ALERTS_MUTED = Gauge("logferry_alerts_muted", "Of those that are open, how many are muted", registry=REGISTRY)
+ALERT_MESSAGES = Gauge(
+    "logferry_alert_messages", "Messages of alerts that are kept, by channel and state", ("channel", "state"),
+    registry=REGISTRY,
+)  # fmt: skip
+AGENTS = Gauge("logferry_agents", "Agents by state", ("state",), registry=REGISTRY)

@@ -167,7 +167,7 @@ def _text(event: Event, alerts: Sequence[AlertRecord], named: Sequence[Named], s
     if event == "raised" and silent >= MANY and silent * 2 >= fleet:
         lines += [f"That is {silent:,} of {fleet:,} agents at once: look at the network and at this server first.", ""]
     for one in named:
-        lines.append(f"- {one['title']}{f' ({one['group']})' if one['group'] else ''}")
+        lines.append(f"- {one['title']} ({one['group']})" if one["group"] else f"- {one['title']}")
         if event == "raised":
             lines.append(f"  {one['reason']}")
         else:

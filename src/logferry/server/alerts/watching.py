@@ -17,7 +17,7 @@ from logferry.errors import LogferryError
 from logferry.limits import ALERT_ALIVE_S, ALERT_AUDIT_S, ALERT_POST_S, ALERT_S, ALERTS_KEEP_S, CLEANUP_S
 from logferry.server import runfiles
 from logferry.server.alerts.machine import Step, key_of, step
-from logferry.server.alerts.messages import Sender, compose
+from logferry.server.alerts.messages import compose
 from logferry.server.alerts.outages import Outages
 from logferry.server.alerts.postman import Postman
 from logferry.server.alerts.rules import Rules, all_rules

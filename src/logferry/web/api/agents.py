@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
+from starlette.responses import Response
 
-from logferry.errors import NotPermitted
-from logferry.web.api.shapes import Agent, AgentChange, AgentList, agent_shape
+from logferry.web import nursing
+from logferry.web.api.shapes import Agent, AgentChange, AgentList, AgentPassword, agent_shape
 from logferry.web.auth import Context, Operator, Viewer
 from logferry.web.sight import Sight
-from logferry.web.trail import note, note_agent_change
 
-log = structlog.get_logger("logferry.web")
 router = APIRouter(tags=["agents"])
 
 
@@ -31,17 +29,23 @@ def get_agent(agent_id: str, context: Context, who: Viewer) -> Agent:
 
 @router.patch("/agents/{agent_id}")
 def change_agent(request: Request, agent_id: str, body: AgentChange, context: Context, who: Operator) -> Agent:
-    """Change its quotas or its zone, for operators who may see all of it. Quotas hold at once; a zone for what is
-    indexed from now on (`logferry reindex` reads older times anew).
+    """Change its settings, for operators who may see all of it. Quotas hold at once, speed, pause and revoke within
+    seconds; a zone for what is indexed from now on (`logferry reindex` reads older times anew).
     """
-    sight = Sight.of(context, who)
-    sight.agent(agent_id)
-    if not sight.scope.covers(agent_id, ""):
-        raise NotPermitted(f"you see only a part of {agent_id}", hint="somebody who sees all of it may change it")
-    values = body.model_dump(exclude_unset=True)
-    note(request, skip=not values)
-    if values:
-        context.catalog.agents.change(agent_id, **values)
-        note_agent_change(request, agent_id, values)
-        log.info("an agent was changed", agent=agent_id, by=who.name, **values)
-    return agent_shape(sight.agent(agent_id), context.clock.now_ns())
+    nursing.change(request, who, agent_id, body.model_dump(exclude_unset=True))
+    return agent_shape(Sight.of(context, who).agent(agent_id), context.clock.now_ns())
+
+
+@router.delete("/agents/{agent_id}", status_code=204)
+def remove_agent(request: Request, agent_id: str, who: Operator) -> Response:
+    """Remove an agent that never delivered, with its user. 409 for one with files: revoke it."""
+    nursing.remove(request, who, agent_id)
+    return Response(status_code=204)
+
+
+@router.post("/agents/{agent_id}/rotate")
+def new_password(request: Request, agent_id: str, who: Operator) -> AgentPassword:
+    """A new password, shown this once; the old one is worthless at once. Write it on the first line of the node's
+    `agent.secret`: the agent takes it within seconds, and what it could not send meanwhile is sent then.
+    """
+    return AgentPassword(agent=agent_id, password=nursing.new_password(request, who, agent_id))

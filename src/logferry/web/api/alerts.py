@@ -64,7 +64,7 @@ class AlertRule(Shape):
     """A rule. Of a kind, the first that takes in an agent counts: ``items`` stand in that order.
 
     ``origin``: ``settings``, ``page`` (then ``id`` is there) or ``built in``. ``channels`` ``null``: all there are.
-    ``above``: a share used; ``after_s``: how long it must last, of silence: how long is too long. ``null``: the default.
+    ``above``: a share used; ``after_s``: how long it must last, of silence: how long is too long. ``null``: as usual.
     """
 
     id: int | None
@@ -252,9 +252,7 @@ def messages(
 @router.get("/alerts/messages/{message_id}")
 def message(context: Context, message_id: int, who: Operator) -> AlertMessage:
     """One message."""
-    found = context.catalog.alerting.message(message_id)
-    who.require_whole()
-    return message_shape(found)
+    return message_shape(alerting.seen_message(context, who, message_id))
 
 
 @router.get("/alerts/mutes")

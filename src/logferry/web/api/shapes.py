@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from logferry import names
 from logferry.archive.records import AgentRecord, CopyRecord, FileRecord, FolderRecord, GenerationRecord
 from logferry.clock import rfc3339
-from logferry.limits import FILE_GROWING_S
+from logferry.limits import EXPECT_EVERY_S_MAX, FILE_GROWING_S, GROUP_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX
 from logferry.server.health import State, agent_state, heard_of
 
 _INT64_MAX = (1 << 63) - 1
@@ -28,7 +28,9 @@ class Agent(Shape):
 
     ``held_files`` and ``held_bytes`` count all generations; ``quota_files`` and ``quota_bytes`` bound them, 0: nothing
     does. ``zone``: of times in its logs that name none. ``own_…``: what was set for this agent, ``null``: what the
-    server's settings say holds.
+    server's settings say holds. ``upload_rate``: its own limit, a rate or a timetable, empty: none. ``expect_every_s``:
+    how often it is to be heard, ``null``: as usual. ``paused``: its uploads are refused, and it waits. ``revoked``: it
+    cannot log in.
     """
 
     id: str
@@ -50,6 +52,11 @@ class Agent(Shape):
     own_zone: str | None
     version: str
     address: str
+    tags: list[str]
+    upload_rate: str
+    expect_every_s: float | None
+    paused: bool
+    revoked: bool
 
 
 class AgentChange(Shape):
@@ -61,6 +68,19 @@ class AgentChange(Shape):
     quota_files: int | None = Field(None, ge=0, le=_INT64_MAX)
     quota_bytes: int | None = Field(None, ge=0, le=_INT64_MAX)
     zone: str | None = Field(None, max_length=64, description="A name such as Europe/Berlin, or UTC.")
+    group: str = Field("", max_length=GROUP_CHARS_MAX, description="empty: none")
+    tags: list[Annotated[str, Field(max_length=TAG_CHARS_MAX)]] = Field([], max_length=TAGS_MAX)
+    upload_rate: str = Field("", max_length=200, description="5 MiB/s, or a timetable; empty: no limit of its own")
+    expect_every_s: float | None = Field(None, ge=1, le=EXPECT_EVERY_S_MAX, description="null: as usual")
+    paused: bool = Field(False, description="uploads are refused with 450; the agent waits, and nothing is lost")
+    revoked: bool = Field(False, description="it cannot log in; its files stay")
+
+
+class AgentPassword(Shape):
+    """A new password of an agent, shown this once."""
+
+    agent: str
+    password: str
 
 
 class AgentList(Shape):
@@ -491,6 +511,11 @@ def agent_shape(record: AgentRecord, now_ns: int) -> Agent:
         own_zone=record.own_zone,
         version=record.version,
         address=record.address,
+        tags=list(record.tags),
+        upload_rate=record.upload_rate,
+        expect_every_s=record.expect_every_s,
+        paused=record.paused,
+        revoked=record.revoked,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -15,10 +16,16 @@ from logferry.archive.catalog.facts import BACKED_UP
 from logferry.clock import rfc3339
 from logferry.errors import Later, LogferryError, NotFound
 from logferry.limits import INDEX_FAILED_NAMED_MAX, SCRUB_S
+from logferry.server.alerts.rules import KINDS
 from logferry.server.config import is_loopback
+from logferry.server.health import STATES, agent_state, heard_of
 from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
 from logferry.web.metrics import (
+    AGENTS,
+    ALERT_MESSAGES,
+    ALERTS,
+    ALERTS_MUTED,
     BACKUP_S,
     CONTENT_BYTES,
     FLAWS,
@@ -111,6 +118,7 @@ def metrics(request: Request, context: Context) -> Response:
 def _measure(context: Context) -> None:
     """What other processes do stands in the catalog."""
     now_ns = context.clock.now_ns()
+    _measure_alerts(context, now_ns)
     health = context.catalog.care.sums(now_ns)
     FLAWS.set(health.flaws)
     SEGMENTS.set(health.segments)
@@ -123,3 +131,20 @@ def _measure(context: Context) -> None:
     backed_up_ns = int(context.catalog.facts.get(BACKED_UP) or 0)
     BACKUP_S.set(max(0, now_ns - backed_up_ns) / 1e9 if backed_up_ns else math.inf)
     UNVERIFIED_S.set(0 if health.oldest_ns is None else max(0, now_ns - health.oldest_ns) / 1e9)
+
+
+def _measure_alerts(context: Context, now_ns: int) -> None:
+    rows = context.catalog.alerting
+    found = rows.open()
+    muted = {(mute.kind, mute.subject) for mute in rows.mutes(now_ns)}
+    kinds = Counter(alert.kind for alert in found)
+    for kind in KINDS:
+        ALERTS.labels(kind).set(kinds[kind])
+    ALERTS_MUTED.set(sum((alert.kind, alert.subject) in muted for alert in found))
+    sums = rows.message_sums()
+    for channel in context.config.channels:
+        for state in ("waiting", "sending", "sent", "failed"):
+            ALERT_MESSAGES.labels(channel, state).set(sums.get((channel, state), 0))
+    states = Counter(agent_state(heard_of(record), now_ns).state for record in context.catalog.agents.list())
+    for word in STATES:
+        AGENTS.labels(word).set(states[word])

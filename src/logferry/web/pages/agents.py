@@ -7,18 +7,29 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from logferry.errors import LogferryError, Refused
+from logferry.errors import Conflict, LogferryError, Refused
 from logferry.server import first_run
 from logferry.server.config import join_address
 from logferry.server.enrolment import JoinToken
 from logferry.server.health import STATES
+from logferry.web import alerting, nursing
 from logferry.web.api.heartbeat import nurse_of
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.pages.facts import agent_at
 from logferry.web.pages.folders import folder_page
+from logferry.web.pages.forms import back_to, bound, span_s, words_in
 from logferry.web.pages.guard import Visit
+from logferry.web.pages.retention import Said
+from logferry.web.pages.sign_in import Form
 from logferry.web.trail import note
+
+TABS = ("files", "health", "settings")
+DONE = {
+    "changed": "The settings hold from now on; the FTP part knows them within seconds.",
+    "revoked": "The agent cannot log in any more; its files stay.",
+    "admitted": "The agent may log in again.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +55,94 @@ def agents(visit: Visit) -> Response:
 def agent(visit: Visit) -> Response:
     """``/agents/{id}?tab=``"""
     record = visit.sight.agent(visit.request.path_params["agent"])
-    tab = "health" if visit.asked("tab") == "health" else "files"
+    tab = visit.asked("tab") if visit.asked("tab") in TABS else "files"
+    if tab == "settings":
+        done = DONE.get(visit.asked("done"), "")
+        return _settings(visit, said=Said("info", done) if done else None)
     shown = agent_at(record, visit.now_ns)
     if tab == "health":
         told = nurse_of(visit.request).heartbeats.get(record.id)
         return visit.page("agent.html", agent=shown, tab=tab, told=told)
     listing = folder_page(visit, record.id, "").values(visit, f"/agents/{record.id}", parent=None)
     return visit.page("agent.html", agent=shown, tab=tab, **listing)
+
+
+def _settings(visit: Visit, *, said: Said | None = None, status: int = 200, password: str = "") -> Response:
+    """The tab on which operators set what this agent may."""
+    visit.who.require("operator")
+    record = visit.sight.agent(visit.request.path_params["agent"])
+    muted = alerting.mutes_of(visit.context)
+    return visit.page(
+        "agent.html",
+        status=status,
+        agent=agent_at(record, visit.now_ns),
+        tab="settings",
+        said=said,
+        password=password,
+        may_change=visit.who.scope.covers(record.id, ""),
+        default=visit.context.catalog.quotas.default,
+        default_zone=visit.context.catalog.zones.default,
+        muted=[mute for (_, subject), mute in muted.items() if subject == record.id],
+    )
+
+
+def _done(visit: Visit, done: str) -> Response:
+    return back_to(visit, f"/agents/{visit.request.path_params['agent']}", tab="settings", done=done)
+
+
+def _failed(visit: Visit, error: LogferryError) -> Response:
+    said = Said("bad", words.sentence(words.shown(error.message)), words.sentence(words.shown(error.hint)))
+    return _settings(visit, said=said, status=error.http_status)
+
+
+def changed_agent(visit: Visit, form: Form) -> Response:
+    """``POST /agents/{id}/settings``: all fields of the form, empty ones are what is usual."""
+    visit.who.require("operator")
+    agent_id = visit.request.path_params["agent"]
+    nursing.cared_for(visit.request, visit.who, agent_id)
+    try:
+        values = {
+            "group": form.get("group", "").strip(),
+            "tags": words_in(form.get("tags", "")),
+            "quota_bytes": bound(form.get("bytes", ""), "bytes"),
+            "quota_files": bound(form.get("files", ""), "files"),
+            "zone": form.get("zone", "").strip() or None,
+            "upload_rate": form.get("upload_rate", "").strip(),
+            "expect_every_s": span_s(form.get("expect_every", "")),
+            "paused": form.get("paused") == "1",
+        }
+        nursing.change(visit.request, visit.who, agent_id, values)
+    except LogferryError as error:
+        return _failed(visit, error)
+    return _done(visit, "changed")
+
+
+def new_password(visit: Visit, _form: Form) -> Response:
+    """``POST /agents/{id}/password``: shown this once."""
+    visit.who.require("operator")
+    try:
+        password = nursing.new_password(visit.request, visit.who, visit.request.path_params["agent"])
+    except Conflict as error:
+        return _failed(visit, error)
+    return _settings(visit, password=password)
+
+
+def revoked(visit: Visit, form: Form) -> Response:
+    """``POST /agents/{id}/revoke``: or let it in again."""
+    visit.who.require("operator")
+    is_revoked = form.get("revoked") != "0"
+    nursing.change(visit.request, visit.who, visit.request.path_params["agent"], {"revoked": is_revoked})
+    return _done(visit, "revoked" if is_revoked else "admitted")
+
+
+def removed_agent(visit: Visit, _form: Form) -> Response:
+    """``POST /agents/{id}/remove``: one that never delivered."""
+    visit.who.require("operator")
+    try:
+        nursing.remove(visit.request, visit.who, visit.request.path_params["agent"])
+    except Conflict as error:
+        return _failed(visit, error)
+    return back_to(visit, "/agents")
 
 
 def add_agent(visit: Visit) -> Response:

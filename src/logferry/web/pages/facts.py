@@ -51,6 +51,11 @@ class Agent:
         """The same for files."""
         return _bound(self.record.own_quota_files)
 
+    @property
+    def expect_every_text(self) -> str:
+        """How often it is to be heard, as a form has it; empty: as usual."""
+        return words.span(self.record.expect_every_s) if self.record.expect_every_s else ""
+
     def __getattr__(self, name: str) -> object:
         return getattr(self.record, name)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from logferry import settings
 from logferry.errors import Refused
 from logferry.web import auth
 from logferry.web.pages.guard import Visit, answered, to_sign_in, who_asks
@@ -50,3 +51,26 @@ def whole_number(text: str, what: str, *, least: int = 0, most: int = 2**63 - 1)
     if not text.isascii() or not text.isdigit() or len(text) > 19 or not least <= int(text) <= most:
         raise Refused(f"{what}: {text[:20]!r} is not a number that is meant here", hint=f"write a number from {least}")
     return int(text)
+
+
+def bound(text: str, what: str) -> int | None:
+    """A quota as people write it: ``200 GB``, ``none``; empty: that of the settings. Raises Refused."""
+    text = text.strip()
+    if not text:
+        return None
+    if text.lower() == "none":
+        return 0
+    if what == "bytes":
+        return settings.size_bytes(text)
+    return whole_number(text.replace(",", ""), what)
+
+
+def span_s(text: str) -> float | None:
+    """A duration as people write it (``90 m``, ``1d``); empty: None. Raises Refused."""
+    text = text.strip()
+    return settings.duration_s(text) if text else None
+
+
+def words_in(text: str) -> list[str]:
+    """What stands between blanks and commas."""
+    return text.replace(",", " ").split()

@@ -11,7 +11,8 @@ from logferry.archive.records import AgentRecord, FileRecord
 from logferry.errors import LogferryError, NotFound
 from logferry.server.disk import disk_room
 from logferry.server.health import STATES
-from logferry.web.pages.facts import agent_at, file_at
+from logferry.web import alerting
+from logferry.web.pages.facts import Agent, agent_at, file_at
 from logferry.web.pages.guard import Visit
 
 ARRIVALS = 10
@@ -34,6 +35,46 @@ class Disk:
         return round(100 * (self.total - self.free) / self.total) if self.total else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A row of what needs a look: ``word`` is a state or a kind; ``mute`` a kind and subject, empty where nobody may
+    mute it, or nothing is told of it.
+    """
+
+    word: str
+    is_state: bool
+    title: str
+    link: str
+    reason: str
+    mute: tuple[str, str] | None = None
+    muted_until_ns: int | None = None
+
+
+OF_STATES = {"silent": "silence", "failing": "failing"}
+"""States that are alerts, and their kinds."""
+
+
+def needs(visit: Visit, troubled: list[Agent]) -> list[Need]:
+    """Agents in trouble; for operators also quotas, disk and damage, as alerts tell of them."""
+    if not visit.who.may("operator"):
+        return [Need(a.state, True, a.record.id, f"/agents/{a.record.id}", a.reason) for a in troubled]
+    mutes = alerting.mutes_of(visit.context)
+    found = []
+    for a in troubled:
+        kind = OF_STATES.get(a.state)
+        key = (kind, a.record.id) if kind and visit.who.scope.covers(a.record.id, "") else None
+        muted = mutes.get(key) if key else None
+        found.append(
+            Need(a.state, True, a.record.id, f"/agents/{a.record.id}", a.reason, key, muted.until_ns if muted else None)
+        )
+    for one in alerting.open_alerts(visit.context, visit.who):
+        if one.alert.kind not in OF_STATES.values():
+            key = (one.alert.kind, one.alert.subject)
+            link = one.link.partition("?")[0]
+            found.append(Need(one.alert.kind, False, one.title, link, one.reason, key, one.muted_until_ns))
+    return found
+
+
 def home(visit: Visit) -> Response:
     """``/``"""
     now_ns = visit.now_ns
@@ -44,7 +85,7 @@ def home(visit: Visit) -> Response:
         "home.html",
         agents=agents,
         states=[(word, found[word]) for word in ("ok", *[s for s in STATES if s != "ok"]) if found[word]],
-        troubled=sorted((a for a in agents if a.state in TROUBLED), key=lambda a: TROUBLED.index(a.state)),
+        needs=needs(visit, sorted((a for a in agents if a.state in TROUBLED), key=lambda a: TROUBLED.index(a.state))),
         files=sum(record.files for record in records),
         bytes=sum(record.bytes for record in records),
         disk=_disk(visit) if visit.who.may("operator") else None,

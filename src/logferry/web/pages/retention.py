@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import structlog
 from starlette.responses import Response
 
-from logferry import settings
 from logferry.errors import LogferryError
 from logferry.web import retaining
 from logferry.web.pages import words
 from logferry.web.pages.facts import Agent, agent_at
-from logferry.web.pages.forms import back_to, managed_by, whole_number
+from logferry.web.pages.forms import back_to, bound, managed_by, whole_number
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.sign_in import Form
 from logferry.web.retaining import Outcome
@@ -113,8 +112,8 @@ def bounded(visit: Visit, form: Form) -> Response:
     agent = form.get("agent", "")
     try:
         values = {
-            "quota_bytes": _bound(form.get("bytes", ""), "bytes"),
-            "quota_files": _bound(form.get("files", ""), "files"),
+            "quota_bytes": bound(form.get("bytes", ""), "bytes"),
+            "quota_files": bound(form.get("files", ""), "files"),
         }
         visit.context.catalog.agents.change(agent, **values)
     except LogferryError as error:
@@ -122,18 +121,6 @@ def bounded(visit: Visit, form: Form) -> Response:
     log.info("an agent was changed", agent=agent, by=visit.who.name, **values)
     note_agent_change(visit.request, agent, values)
     return back_to(visit, PAGE, done="quota")
-
-
-def _bound(text: str, what: str) -> int | None:
-    """A bound as people write it: ``200 GB``, ``none``; empty: that of the settings. Raises Refused."""
-    text = text.strip()
-    if not text:
-        return None
-    if text.lower() == "none":
-        return 0
-    if what == "bytes":
-        return settings.size_bytes(text)
-    return whole_number(text.replace(",", ""), what)
 
 
 def _refused(visit: Visit, error: LogferryError) -> Response:

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from logferry.server.people import Identity
 from logferry.server.scope import Role
+from logferry.web.alerting import waiting_count
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.problem import request_id
@@ -39,6 +40,7 @@ MENU = (
     MenuItem("/search", "Search", "search"),
     MenuItem("/tail", "Tail", "follow"),
     MenuItem("/saved", "Saved", "saved"),
+    MenuItem("/alerts", "Alerts", "alert", needs="operator"),
     MenuItem("/admin", "Admin", "admin", needs="admin"),
 )
 ADMIN_TABS = (
@@ -93,6 +95,7 @@ class Shell:
             now_ns=self.context.clock.now_ns(),
             request_id=request_id(request),
             status=status,
+            alert_count=waiting_count(self.context, who) if who is not None and who.may("operator") else 0,
             link=lambda path, **query: words.address(root, path, **query),
             asset=lambda name: f"{root}/static/{self._assets}/{name}",
             **values,

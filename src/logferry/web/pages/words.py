@@ -21,6 +21,7 @@ __all__ = [
     "sentence",
     "shown",
     "shown_bytes",
+    "span",
     "stamp",
 ]
 
@@ -62,6 +63,14 @@ def ago(ns: int, now_ns: int) -> str:
     """``12 s ago``, ``5 h 19 m ago``; a time in the future (a clock that ran backwards) is ``just now``."""
     seconds = (now_ns - ns) / 1e9
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """A duration as settings and forms take it back: ``90m``, ``1d``, exact."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:g}s"
 
 
 def sentence(text: str) -> str:
