@@ -127,8 +127,12 @@ def filled(url: str) -> None:
              "action": "file.read", "target": "web-01/ü\n", "detail": "", "request_id": "r", "hash": "00ff"}
         ],
     }  # fmt: skip
-    odd = {"agents": {"held_files": 4, "held_bytes": (1 << 63) - 1, "quota_files": None, "quota_bytes": 0, "tags": "[]", "expect_every_s": None,
-                     "upload_rate": ""}}  # fmt: skip
+    odd = {
+        "agents": {
+            "held_files": 4, "held_bytes": (1 << 63) - 1, "quota_files": None, "quota_bytes": 0, "tags": "[]",
+            "expect_every_s": None, "upload_rate": "",
+        }
+    }  # fmt: skip
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM facts"))
         for name, rows in (ROWS | more).items():

@@ -99,6 +99,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"place": "store/x", "frame": -1, "kind": "missing", "agent_id": "Web-01", "path": "a.log", "what": "w",
          "since_ns": 1, "seen_ns": 2}
     ],
+    "saved": [
+        {"id": 4, "user_id": 3, "name": "é", "address": "/search?q=%00", "shared": 1, "created_ns": 5, "changed_ns": 6}
+    ],
     "holds": [{"id": 4, "glob": "web-*/**", "reason": "case 1", "created_ns": 1}],
     "audit": [
         {"id": 1, "time_ns": NS, "who": "Ann", "role": "viewer", "via": "session", "address": "10.0.0.1",

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.alert_records import MuteRecord
 from logferry.clock import SystemClock
 from logferry.search.service import SearchService
+from logferry.server.alerts.watching import Lookout
 from logferry.server.audit import Audit
 from logferry.server.catalogs import catalog_url
 from logferry.server.config import ArchiveConfig, RetentionConfig, ServerConfig
 from logferry.server.enrolment import Enrolment
 from logferry.server.first_run import identity
+from logferry.server.passwords import generate_password, hash_for_agent
 from logferry.server.people import People
 from logferry.testing import LineSource
 from logferry.web.context import WebContext
@@ -102,6 +105,25 @@ class Fleet:
         source = LineSource(kind, seed=seed)
         return [b"".join(source.record() for _ in range(records))]
 
+    def alarm(self) -> None:
+        """Alerts as they come of the usual fleet, and messages: one that came, one that has not yet."""
+        rows = self.catalog.alerting
+        lookout = Lookout(self.config, self.catalog, clock=self.clock)
+        for shift_s in (-1200.0, -600.0, -120.0, -1.0):
+            self.clock.shift_s = shift_s
+            lookout.look(listening_since_ns=0)
+        self.clock.shift_s = 0.0
+        rows.mute(MuteRecord("failing", "db-01", self.clock.now_ns() + int(5 * HOUR_S * 1e9), "otto", "new disk comes"))
+        for number, message in enumerate(rows.unsettled()):
+            rows.begin(message, now_ns=self.clock.now_ns(), again_ns=self.clock.now_ns())
+            if number % 2:
+                due_ns = self.clock.now_ns() + 30 * 10**9
+                rows.settle(
+                    message.id, state="waiting", due_ns=due_ns, reply="503 Service Unavailable <b>try later</b>"
+                )
+            else:
+                rows.settle(message.id, state="sent", due_ns=None, reply="200 OK ok")
+
     def populate(self) -> None:
         """The usual fleet: ten hours ago everything worked; since then one agent fell silent and one is failing."""
         self.clock.shift_s = -10 * HOUR_S
@@ -140,6 +162,13 @@ class Fleet:
             self.catalog.agents.heard(agent)
         self.put("web-01", "var/log/nginx/access.log", self.log("nginx", 300, seed=9), append=True)
         self.clock.shift_s = 0.0
+
+    def admit(self, agent: str) -> None:
+        """Give an agent the user that joining gives it."""
+        password_hash = hash_for_agent(generate_password())
+        self.catalog.people.add_user(
+            agent, role="agent", scope=(), password_hash=password_hash, now_ns=self.clock.now_ns(), agent_id=agent
+        )
 
     def add_admin(self, name: str = "admin") -> None:
         """An administrator with ``PASSWORD``."""

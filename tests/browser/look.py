@@ -1,4 +1,4 @@
-"""``python -m tests.browser.look [folder]``: pictures of every page: light, dark, phone.
+"""``python -m tests.browser.look [folder [name]]``: pictures of every page: light, dark, phone.
 
 Serves a small fleet from a temporary folder; leaves nothing behind but the pictures.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from logferry.server.config import RetentionConfig
+from logferry.server.config import ArchiveConfig, ChannelConfig, RetentionConfig, ServerConfig
 from logferry.web.app import create_app
 from tests.browser.fleet import HOSTILE_NAME, HOUR_S, NEEDLE, PASSWORD, Fleet
 from tests.browser.harness import chromium, serving, sign_in, visitor
@@ -96,6 +96,21 @@ def _followed(page: Page) -> None:
     page.locator(".tail-status", has_text="waiting").wait_for()
 
 
+def _password(page: Page) -> None:
+    page.get_by_text("New password…").click()
+    page.get_by_role("button", name="Make a new password").click()
+    page.get_by_role("status").wait_for()
+
+
+def _rule(page: Page) -> None:
+    page.get_by_text("Add a rule").click()
+    page.get_by_label("Kind").scroll_into_view_if_needed()
+
+
+def _muting(page: Page) -> None:
+    page.get_by_label("Mute: plc-07 is silent").click()
+
+
 ACCESS = "/view/web-01/var/log/nginx/access.log"
 SHOTS: tuple[Shot, ...] = (
     ("home", "/", _settled),
@@ -105,6 +120,11 @@ SHOTS: tuple[Shot, ...] = (
     ("agent-files", "/agents/web-01", _settled),
     ("agent-health", "/agents/db-01?tab=health", _settled),
     ("agent-new", "/agents/lab-99", _settled),
+    ("agent-settings", "/agents/web-01?tab=settings", _settled),
+    ("agent-password", "/agents/web-02?tab=settings", _password),
+    ("alerts", "/alerts", _settled),
+    ("alerts-rule", "/alerts", _rule),
+    ("alerts-muting", "/alerts", _muting),
     ("agent-add", "/agents/add", _settled),
     ("files", "/files", _settled),
     ("files-found", "/files?q=nginx", _settled),
@@ -154,19 +174,28 @@ SHOTS: tuple[Shot, ...] = (
 )
 
 
-def main(folder: Path) -> int:
-    """Write all pictures into ``folder``; how many."""
+def main(folder: Path, only: str = "") -> int:
+    """Write all pictures (those whose names begin with ``only``) into ``folder``; how many."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="logferry-look-") as data_dir:
         rules = (RetentionConfig("*/Logs/**", 9 * HOUR_S), RetentionConfig("lab-*", 336 * HOUR_S))
-        fleet = Fleet(Path(data_dir) / "data", retention=rules)
+        (Path(data_dir) / "hook").write_text("https://chat.example/hooks/abc")
+        people = ChannelConfig(mail_to=("ops@example.org",), mail_from="logs@example.org", smtp="mail.example.org")
+        config = ServerConfig(
+            archive=ArchiveConfig(root=str(Path(data_dir) / "data"), min_free="0%"),
+            retention=rules,
+            channels={"ops": ChannelConfig(webhook_file=str(Path(data_dir) / "hook")), "people": people},
+        )
+        fleet = Fleet(Path(data_dir) / "data", config=config)
         try:
             fleet.populate()
+            fleet.admit("web-02")
+            fleet.alarm()
             code = fleet.enrolment.new_setup_code()
             with serving(create_app(fleet.context)) as base, chromium() as browser:
                 written = _strangers(browser, base, folder, code)
                 fleet.add_admin()
-                return written + sum(_walk(browser, base, folder, mode) for mode in MODES)
+                return written + sum(_walk(browser, base, folder, mode, only) for mode in MODES)
         finally:
             fleet.close()
 
@@ -185,20 +214,21 @@ def _strangers(browser: Browser, base: str, folder: Path, code: str) -> int:
     return len(shots) * len(MODES)
 
 
-def _walk(browser: Browser, base: str, folder: Path, mode: str) -> int:
+def _walk(browser: Browser, base: str, folder: Path, mode: str, only: str = "") -> int:
     dark, phone = MODES[mode]
     context, page, _watch = visitor(browser, base, dark=dark, phone=phone)
     page.goto("/login")
     page.screenshot(path=folder / f"login-{mode}.png")
     sign_in(page, "admin", PASSWORD)
-    for name, path, ready in SHOTS:
+    shots = [shot for shot in SHOTS if shot[0].startswith(only)]
+    for name, path, ready in shots:
         page.goto(path)
         ready(page)
         page.screenshot(path=folder / f"{name}-{mode}.png")
     context.close()
-    return len(SHOTS)
+    return len(shots)
 
 
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "look")
-    print(f"{main(target)} pictures in {target}/")
+    print(f"{main(target, *sys.argv[2:3])} pictures in {target}/")

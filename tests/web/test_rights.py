@@ -43,7 +43,19 @@ OPEN_PAGES = {
     "/api",
     "/api/v1/openapi.json",
 }
-OPERATORS = {"/agents/add"}
+OPERATORS = {
+    "/agents/add",
+    "/agents/{agent}/settings",
+    "/agents/{agent}/password",
+    "/agents/{agent}/revoke",
+    "/agents/{agent}/remove",
+    "/alerts",
+    "/alerts/mute",
+    "/alerts/rules",
+    "/alerts/rules/switch",
+    "/alerts/rules/remove",
+    "/alerts/test",
+}
 VALUES = {"agent_id": "web-01", "agent": "web-01", "path": "var/log/a.log", "form": "zip", "name": "nobody"}
 LISTS = re.compile(
     r"/api/v1/(agents.*|tree|file|files|files/\{fid\}(/generations|/index)?|me.*|sessions.*|roles|users.*|tokens|version"

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from starlette.requests import Request
 from starlette.responses import Response
 
 from logferry.errors import Conflict, LogferryError, Refused
-from logferry.server import first_run
-from logferry.server.config import join_address
-from logferry.server.enrolment import JoinToken
 from logferry.server.health import STATES
 from logferry.web import alerting, nursing
 from logferry.web.api.heartbeat import nurse_of
-from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.pages.facts import agent_at
 from logferry.web.pages.folders import folder_page
 from logferry.web.pages.forms import back_to, bound, span_s, words_in
 from logferry.web.pages.guard import Visit
+from logferry.web.pages.joining import join_command
 from logferry.web.pages.retention import Said
 from logferry.web.pages.sign_in import Form
 from logferry.web.trail import note
@@ -30,15 +24,6 @@ DONE = {
     "revoked": "The agent cannot log in any more; its files stay.",
     "admitted": "The agent may log in again.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class JoinCommand:
-    """The line to paste on a node, and how long it is good."""
-
-    command: str
-    uses: int
-    expires_ns: int
 
 
 def agents(visit: Visit) -> Response:
@@ -167,14 +152,6 @@ def added_agent(visit: Visit, form: dict[str, str]) -> Response:
             hint=words.sentence(error.hint),
         )
     return visit.page("add_agent.html", join=join_command(visit.request, visit.context, token), error="", hint="")
-
-
-def join_command(request: Request, context: WebContext, token: JoinToken) -> JoinCommand:
-    """The command with the address under which this very browser reached the server."""
-    port = request.url.port or (443 if request.url.scheme == "https" else 80)
-    address = join_address(request.url.hostname or "localhost", port)
-    line = first_run.join_command(address, token.secret, context.pin, context.config)
-    return JoinCommand(line, token.uses, token.expires_ns)
 
 
 def _number(text: str) -> int:

@@ -14,8 +14,8 @@ from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from logferry.server.people import SignedIn
 from logferry.web import auth, managing
 from logferry.web.pages import words
-from logferry.web.pages.agents import join_command
 from logferry.web.pages.guard import answered
+from logferry.web.pages.joining import join_command
 from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, THEMES, Shell, root_of
 
 Form = dict[str, str]
