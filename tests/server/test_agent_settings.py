@@ -38,47 +38,47 @@ def refused(client: ftplib.FTP, path: str) -> str:
 
 def test_an_upload_keeps_to_the_agents_own_speed(site: Site) -> None:
     """Also on a connection that was there before, and not for others."""
-    slow, quick = site.agent(site.join("slow-01")), site.agent(site.join("quick-01"))
     data = b"y" * (200 * KIB)
-    site.catalog.agents.change("slow-01", **checked_settings({"upload_rate": "100 KiB/s"}))
 
     def seconds(client: ftplib.FTP, path: str) -> float:
         began_s = time.monotonic()
         client.storbinary(f"STOR {path}", io.BytesIO(data))
         return time.monotonic() - began_s
 
-    eventually(lambda: seconds(slow, f"/{time.monotonic_ns()}") > 1.5)  # 2 s less the burst
-    assert min(seconds(quick, f"/{n}") for n in range(3)) < 1.5
-    site.catalog.agents.change("slow-01", upload_rate="")
-    eventually(lambda: seconds(slow, f"/{time.monotonic_ns()}") < 1.5)
+    with site.agent(site.join("slow-01")) as slow, site.agent(site.join("quick-01")) as quick:
+        site.catalog.agents.change("slow-01", **checked_settings({"upload_rate": "100 KiB/s"}))
+        eventually(lambda: seconds(slow, f"/{time.monotonic_ns()}") > 1.5)  # 2 s less the burst
+        eventually(lambda: seconds(quick, f"/{time.monotonic_ns()}") < 1.5)
+        site.catalog.agents.change("slow-01", upload_rate="")
+        eventually(lambda: seconds(slow, f"/{time.monotonic_ns()}") < 1.5)
 
 
 def test_a_quota_is_answered_552(site: Site) -> None:
-    client = site.agent(site.join("full-01"))
-    site.catalog.agents.change("full-01", quota_bytes=150)
-    assert refused(client, "/a") == ""
-    assert refused(client, "/b").startswith("552")
-    site.catalog.agents.change("full-01", quota_bytes=1000)
-    eventually(lambda: refused(client, "/b") == "")
+    with site.agent(site.join("full-01")) as client:
+        site.catalog.agents.change("full-01", quota_bytes=150)
+        assert refused(client, "/a") == ""
+        assert refused(client, "/b").startswith("552")
+        site.catalog.agents.change("full-01", quota_bytes=1000)
+        eventually(lambda: refused(client, "/b") == "")
 
 
 def test_a_paused_agent_is_answered_450_and_goes_on(site: Site) -> None:
-    client = site.agent(site.join("still-01"))
-    assert refused(client, "/a") == ""
-    site.catalog.agents.change("still-01", paused=True)
-    eventually(lambda: refused(client, "/b").startswith("450"))
-    assert state_of(site, "still-01") == "paused"
-    assert record_of(site, "still-01").error == ""
-    site.catalog.agents.change("still-01", paused=False)
-    eventually(lambda: refused(client, "/b") == "")
+    with site.agent(site.join("still-01")) as client:
+        assert refused(client, "/a") == ""
+        site.catalog.agents.change("still-01", paused=True)
+        eventually(lambda: refused(client, "/b").startswith("450"))
+        assert state_of(site, "still-01") == "paused"
+        assert record_of(site, "still-01").error == ""
+        site.catalog.agents.change("still-01", paused=False)
+        eventually(lambda: refused(client, "/b") == "")
 
 
 def test_a_revoked_agent_is_thrown_out_and_cannot_log_in(site: Site) -> None:
     joined = site.join("out-01")
-    client = site.agent(joined)
-    site.enrolment.revoke("out-01")
-    assert record_of(site, "out-01").revoked
-    eventually(lambda: refused(client, "/a") != "")
+    with site.agent(joined) as client:
+        site.enrolment.revoke("out-01")
+        assert record_of(site, "out-01").revoked
+        eventually(lambda: refused(client, "/a") != "")
     with pytest.raises(ftplib.error_perm, match="530"):
         site.agent(joined)
     site.enrolment.revoke("out-01", revoked=False)
@@ -103,7 +103,7 @@ def test_a_running_agent_takes_a_new_password_from_its_file_and_loses_nothing(si
         password = site.enrolment.new_password("turn-01")
         (node.logs / "b.log").write_bytes(b"meanwhile\n")
         (node.base / "secret").write_text(password + "\n")
-        eventually(lambda: site.catalog.files.at("turn-01", "logs/b.log") is not None, seconds=60)
+        eventually(lambda: site.catalog.files.at("turn-01", "logs/b.log") is not None, within_s=60)
     assert site.live("turn-01", "logs/b.log").read_bytes() == b"meanwhile\n"
 
 
@@ -115,7 +115,7 @@ def test_a_running_agent_waits_while_it_is_paused_and_then_goes_on(site: Site, t
         eventually(lambda: record_of(site, "wait-01").version != "")
         assert site.catalog.files.at("wait-01", "logs/a.log") is None
         site.catalog.agents.change("wait-01", paused=False)
-        eventually(lambda: site.catalog.files.at("wait-01", "logs/a.log") is not None, seconds=60)
+        eventually(lambda: site.catalog.files.at("wait-01", "logs/a.log") is not None, within_s=60)
 
 
 @pytest.mark.parametrize(
