@@ -350,7 +350,8 @@ class ChannelConfig:
                 raise BadConfig(f"{address!r} is no mail address", hint="write for example ops@example.org")
         if bool(self.smtp_user) != bool(self.smtp_password_file):
             raise BadConfig("smtp_user and smtp_password_file belong together", hint="give both or neither")
-        if self.smtp_user and self.smtp_tls == "off" and not is_loopback(self.smtp_address[0]):
+        host = self.smtp_address[0]
+        if self.smtp_user and self.smtp_tls == "off" and not is_loopback(host):
             raise BadConfig("a password would cross the network in clear text", hint='smtp_tls = "starttls" or "tls"')
 
     @property
