@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from logferry.archive.alert_records import AlertRuleRecord, MessageRecord, MuteRecord
 from logferry.archive.catalog import Catalog
 from logferry.archive.catalog.care import FlawRecord
+from logferry.archive.catalog.snapshot import Snapshot
 from logferry.clock import ManualClock
 from logferry.limits import ALERT_CLAIM_S, ALERT_RETRY_S_MAX, ALERT_TRIES_MAX
 from logferry.server.alerts.channels import Outcome
@@ -392,3 +394,17 @@ def test_old_history_goes_and_what_is_open_stays(tower: Tower) -> None:
     tower.lookout.forget()
     assert [one.subject for one in tower.catalog.alerting.history(limit=9)] == ["web-01"]
     assert tower.catalog.alerting.messages(limit=9) == []
+
+
+def test_a_restored_archive_sends_no_message_of_the_one_it_comes_from(tower: Tower, tmp_path: Path) -> None:
+    """What is open stays open, and its end is told."""
+    fleet(tower, "web-01")
+    tower.pass_s(HOUR_S / 2, send=False)
+    assert [message.state for message in tower.catalog.alerting.messages(limit=9)] == ["waiting"]
+    copy = tmp_path / "copy.db"
+    tower.catalog.snapshot(str(copy))
+    with contextlib.closing(Snapshot(str(copy))) as snapshot:
+        snapshot.clear()
+    with Catalog.open(f"sqlite:///{copy}", tower.clock) as restored:
+        assert restored.alerting.messages(limit=9) == []
+        assert [one.subject for one in restored.alerting.open()] == ["web-01"]

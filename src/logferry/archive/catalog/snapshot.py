@@ -116,8 +116,8 @@ class Snapshot:
 
     def clear(self) -> None:
         """Drop what means nothing in another place or at another time: what is to go, who is signed in, codes."""
-        # Where indexes lie is left out, too: they are not in backups, and are built again. And messages: those that wait
-        # would be sent by every restore.
+        # Where indexes lie is left out, too: they are not in backups, and are built again. And messages, of which those
+        # that wait would be sent by every restore.
         for name in ("removals", "flaws", "sessions", "codes", "indexes", "alert_messages"):
             if (table := metadata.tables.get(name)) is not None:
                 self._connection.execute(delete(table))
