@@ -32,6 +32,8 @@ ADDRESSES = (
     "/tail",
     "/tail?q=agent:web-*",
     "/saved?add=%2Fsearch%3Fq%3Derror",
+    "/alerts",
+    "/agents/web-01?tab=settings",
 )
 
 

@@ -400,12 +400,25 @@ def test_a_line_longer_than_memory_allows_is_found(stored: Stored) -> None:
     assert stored.hits("needle -last -42") == []
 
 
-def test_what_cannot_be_searched_yet_is_refused_with_its_column(stored: Stored) -> None:
-    """The refusal comes at once, before any event."""
+def test_tags_choose_agents_for_lines_and_files(stored: Stored) -> None:
+    """Whole tags in any case, with wildcards; negated, too."""
+    for agent, tags in (("web-1", ["prod", "site:north"]), ("web-2", ["Test"]), ("db-1", [])):
+        stored.put(agent, "a.log", b"needle\n")
+        stored.catalog.agents.change(agent, tags=tags)
     service = SearchService(stored.archive, stored.catalog)
-    with pytest.raises(BadQuery, match="yet") as caught:
-        service.run(SearchRequest("abc tag:x", EVERYTHING))
-    assert caught.value.column == 5
+
+    def agents(query: str) -> list[str]:
+        found = service.find_files(query, scope=EVERYTHING, cursor=None, limit=100)
+        lines = {hit.agent for hit in stored.hits(f"needle {query}")}
+        assert lines == {file.agent for file in found.files}
+        return sorted(lines)
+
+    assert agents("tag:prod") == ["web-1"]
+    assert agents("tag:site*") == ["web-1"]
+    assert agents("tag:test") == ["web-2"]
+    assert agents("tag:pro") == []
+    assert agents("-tag:prod") == ["db-1", "web-2"]
+    assert agents("tag:(prod OR test)") == ["web-1", "web-2"]
 
 
 def test_files_are_found_by_name_page_after_page(stored: Stored) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from logferry.archive.records import FileRecord, GenerationRecord
-from logferry.errors import BadQuery
 from logferry.search.query import Filter, Literal, Text, Value
 from logferry.search.query.values import bounds
 from logferry.search.scan.patterns import Matcher, Program, matcher, whole_program
@@ -58,18 +57,19 @@ def candidate_of(file: FileRecord, generation: GenerationRecord | None = None) -
 
 
 Test: TypeAlias = Callable[[Candidate], bool]
+Tags: TypeAlias = Callable[[], Mapping[str, Sequence[str]]]
+"""Tells the tags of every agent that has any."""
 
 
-def filter_test(wanted: Filter, *, exact_case: bool, now_ns: int) -> Test:
-    """The test of one file-level filter.
-
-    Raises:
-        BadQuery: there is nothing yet that it could test.
-    """
+def filter_test(wanted: Filter, *, exact_case: bool, now_ns: int, tags: Tags) -> Test:
+    """The test of one file-level filter. ``tags`` is asked where the filter is about them."""
     name = wanted.name
     assert wanted.is_file_level, "fields of lines are decided line by line"
     if name == "tag":
-        raise BadQuery("tag: nothing has tags yet", column=wanted.column, hint="choose by agent: or path:")
+        assert wanted.value is not None
+        is_one = _is_whole(wanted.value, exact_case=exact_case)
+        tagged = {agent for agent, own in tags().items() if any(map(is_one, own))}
+        return lambda file: file.agent in tagged
     if name in ("size", "modified", "received"):
         return _ordered(wanted, now_ns)
     assert wanted.value is not None
@@ -112,12 +112,16 @@ def _holds(found: Matcher, data: bytes) -> bool:
 
 
 def _whole(name: str, value: Value, *, exact_case: bool) -> Test:
-    part = _PARTS[name]
+    part, is_one = _PARTS[name], _is_whole(value, exact_case=exact_case)
+    return lambda file: is_one(part(file))
+
+
+def _is_whole(value: Value, *, exact_case: bool) -> Callable[[str], bool]:
     if exact_case and isinstance(value, Literal):
         wanted = value.text
-        return lambda file: part(file) == wanted
+        return lambda text: text == wanted
     program = whole_program(value, exact_case=exact_case)
-    return lambda file: program.is_whole(part(file).encode())
+    return lambda text: program.is_whole(text.encode())
 
 
 _PARTS: dict[str, Callable[[Candidate], str]] = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from logferry.errors import BadQuery
-from logferry.search.filters import Candidate, Test, filter_test, path_test, too_old_test
+from logferry.search.filters import Candidate, Tags, Test, filter_test, path_test, too_old_test
 from logferry.search.query import (
     And,
     Everything,
@@ -69,13 +69,14 @@ class Planner:
         in_files: bool = False,
         from_ns: int | None = None,
         until_ns: int | None = None,
+        tags: Tags = dict,
     ) -> None:
         self.now_ns = now_ns
         """What ``now`` means in the query."""
         self.root = _restricted(parse(query).root, agent, path, from_ns, until_ns)
         self.needed = _needed(self.root) if in_files else ()
         """Texts that ``agent/path`` of every file found has in it, in any case."""
-        self._asks_of_agents = any(isinstance(leaf, Filter) and leaf.name == "agent" for leaf in leaves(self.root))
+        self._asks_of_agents = any(map(_is_of_agent, leaves(self.root)))
         self._for_any = simplify(self.root, lambda _: None)
         self._tests: dict[Text | Filter, Test] = {}
         self._too_old: dict[Filter, Test] = {}
@@ -88,7 +89,7 @@ class Planner:
                     f"{leaf.name}: is decided line by line", column=leaf.column, hint="use it where lines are searched"
                 )
             elif leaf.is_file_level:
-                self._tests[leaf] = filter_test(leaf, exact_case=exact_case, now_ns=now_ns)
+                self._tests[leaf] = filter_test(leaf, exact_case=exact_case, now_ns=now_ns, tags=tags)
             elif leaf.name == "time":
                 self._too_old[leaf] = too_old_test(leaf, now_ns)
 
@@ -99,8 +100,8 @@ class Planner:
 
     @property
     def asks_of_agents(self) -> bool:
-        """Whether it has a filter of agents."""
-        return any(isinstance(leaf, Filter) and leaf.name == "agent" for leaf in leaves(self.root))
+        """Whether it has a filter of agents, or of their tags."""
+        return self._asks_of_agents
 
     def for_agent(self, agent: str) -> Node | bool:
         """What remains of the query for any file of ``agent``."""
@@ -109,7 +110,7 @@ class Planner:
         nobody = Candidate(agent, "", 0, 0, 0, 0, 0, 0, 0, None)
         return simplify(
             self.root,
-            lambda leaf: self._tests[leaf](nobody) if isinstance(leaf, Filter) and leaf.name == "agent" else None,
+            lambda leaf: self._tests[leaf](nobody) if _is_of_agent(leaf) else None,
         )
 
     def for_file(self, node: Node | bool, file: Candidate) -> Node | bool:
@@ -129,6 +130,11 @@ class Planner:
             return False if too_old is not None and too_old(file) else None
 
         return known
+
+
+def _is_of_agent(leaf: Text | Filter) -> bool:
+    """Whether all files of an agent answer it alike."""
+    return isinstance(leaf, Filter) and leaf.name in ("agent", "tag")
 
 
 def _naming(node: Node) -> Iterator[Filter]:

@@ -95,6 +95,7 @@ class SearchService:
             now_ns=self._clock.now_ns(),
             from_ns=request.from_ns,
             until_ns=request.until_ns,
+            tags=self._catalog.agents.tags,
         )
 
     def find_files(
@@ -107,8 +108,9 @@ class SearchService:
             Refused: the cursor is not one of ours.
         """
         planner = Planner(
-            query, agent=agent, path="", exact_case=exact_case, now_ns=self._clock.now_ns(), in_files=True
-        )
+            query, agent=agent, path="", exact_case=exact_case, now_ns=self._clock.now_ns(), in_files=True,
+            tags=self._catalog.agents.tags,
+        )  # fmt: skip
         files = self._catalog.files
         agents = None
         if planner.asks_of_agents:

@@ -90,6 +90,12 @@ class Agents:
         with self._engine.connect() as connection:
             return connection.execute(select(_A.id).order_by(_A.id)).scalars().all()
 
+    def tags(self) -> dict[str, tuple[str, ...]]:
+        """The tags of every agent that has any."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(_A.id, _A.tags).where(_A.tags != "[]"))
+            return {agent: tuple(json.loads(tags)) for agent, tags in found}
+
     def list(self, *, group: str | None = None) -> list[AgentRecord]:
         """All agents (of one group) by id."""
         query = _SELECT.order_by(_A.id)
