@@ -70,6 +70,8 @@ class Postman:
                 self._send(channel, message)
         except (LogferryError, OSError) as error:  # the catalog does not take it now: it is due again
             log.warning("a message could not be sent and is tried again", channel=channel, error=str(error))
+        except Exception:  # the edge of a thread: what was claimed is due again, and the log says why
+            log.exception("sending failed and is tried again", channel=channel)
         finally:
             with self._lock:
                 self._busy.discard(channel)

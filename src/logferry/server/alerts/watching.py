@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -157,8 +157,7 @@ class AlertWatch:
             self._forget_s = self._clock.monotonic_s() + CLEANUP_S
             self._lookout.forget()
 
-    def _run(self, duty: object, every_s: float) -> None:
-        assert callable(duty)
+    def _run(self, duty: Callable[[], object], every_s: float) -> None:
         trouble = ""
         while not self._stop.is_set():
             try:
@@ -168,6 +167,10 @@ class AlertWatch:
                 if str(error) != trouble:
                     log.warning("alerts are not looked after just now and tried again", error=str(error))
                 trouble = str(error)
+            except Exception:
+                # The edge of a thread: whatever it is, the next look or message may go well, and who is to be told
+                # must not depend on it.
+                log.exception("looking after alerts failed and is tried again")
             self._stop.wait(every_s)
 
 
