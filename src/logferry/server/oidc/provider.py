@@ -108,8 +108,9 @@ class Provider:
     def _discover(self) -> Discovered:
         said = self._ask(self.config.issuer.rstrip("/") + _WELL_KNOWN)
         if said.get("issuer") != self.config.issuer:
+            itself = shown(str(said.get("issuer", "nothing"))[:200])
             raise BadConfig(
-                f"the provider calls itself {shown(str(said.get('issuer', 'nothing'))[:200])}, not {self.config.issuer}",
+                f"the provider calls itself {itself}, not {self.config.issuer}",
                 hint="auth.oidc.issuer has to be exactly that, a / at the end included",
             )
         for name in _ADDRESSES:
@@ -146,7 +147,10 @@ class Provider:
     # A sign-in -------------------------------------------------------------------------------------------------------
 
     def address(self, trip: Trip, back: str) -> str:
-        """Where the browser goes to prove who sits there; ``back`` is our page it returns to. Raises as ``discovered``."""
+        """Where the browser goes to prove who sits there, and then to ``back``, a page of ours.
+
+        Raises as ``discovered``.
+        """
         asked = {
             "response_type": "code",
             "client_id": self.config.client_id,
