@@ -192,7 +192,7 @@ class _Desk(BaseHTTPRequestHandler):
             f"<p><a href='/consent?{html.escape(urlencode({**asked, 'person': name}))}'>{html.escape(name)}</a></p>"
             for name in self.identity.people
         )
-        page = f"<!doctype html><html lang=en><title>Provider</title><h1>Who are you?</h1>{links}"
+        page = f"<!doctype html><html lang=en><title>Provider</title><link rel=icon href='data:,'><h1>Who are you?</h1>{links}"
         self._send(200, "text/html", page.encode())
 
     def _json(self, status: int, body: Claims) -> None:

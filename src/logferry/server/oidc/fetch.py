@@ -61,6 +61,7 @@ def ask(
         if parts.scheme == "https":
             wire = cut.encrypt(tls, wire, host)
         status, data = _exchange(wire, parts.netloc.rpartition("@")[2], url, form, headers or {}, bytes_max)
+        cut.check()  # the end of what was cut off among its headers looks like the end of an answer
     except (OSError, http.client.HTTPException) as error:
         if cut.is_over or isinstance(error, TimeoutError):
             raise TimedOut(f"{host} did not answer within {seconds:g} s", hint=_HINT) from error
@@ -97,6 +98,11 @@ class _Cut:
             if self.is_over:
                 raise TimeoutError
         return wire
+
+    def check(self) -> None:
+        """Raises TimeoutError when the time is up."""
+        if self.is_over:
+            raise TimeoutError
 
     def _end(self) -> None:
         with self._lock:
