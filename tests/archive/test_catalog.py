@@ -334,7 +334,6 @@ def test_a_provider_knows_each_person_once(catalog: Catalog) -> None:
     people.note_used("oidc", "h", now_ns=7, expires_ns=9)
 
 
-
 def test_sessions_and_tokens_end_with_their_user(catalog: Catalog) -> None:
     """Removing a user leaves nothing that could sign in."""
     user = catalog.people.add_user("ann", role="viewer", scope=(), password_hash="h", now_ns=1)

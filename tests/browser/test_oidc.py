@@ -57,7 +57,7 @@ def test_button_provider_and_back_and_out_again(browser: Browser, site: Site, ax
             page.goto("/agents")
             button.click()
             page.get_by_role("link", name="eve").click()
-            expect(page.get_by_role("alert")).to_contain_text("Eve.by-sso may not read this archive")
+            expect(page.get_by_role("alert")).to_contain_text("Nothing gives eve.by-sso a role here")
             expect(page.get_by_text("Request")).to_be_visible()
             assert violations(page, axe) == []
             context.close()

@@ -223,13 +223,13 @@ class People:
             if row is not None:
                 self._rows.change_user(row.id, now_ns=self._clock.now_ns(), values={}, shut_out=True, revoke=True)
             raise NotPermitted(
-                f"{person.name} may not read this archive", hint="no group of yours has a role here: ask for one"
+                f"nothing gives {person.name} a role here", hint="a group at the provider can: ask for one that does"
             )
         if row is None:
             return LetIn(self._add_outsider(person), "added")
         if not row.enabled:
             raise NotPermitted(
-                f"{row.name} may not sign in any more", hint="an administrator of this server can say why"
+                f"this server lets {row.name} in no longer", hint="an administrator of this server can say why"
             )
         if (row.role, row.scope) == (person.role, person.scope):
             return LetIn(row, "")

@@ -75,19 +75,21 @@ class Identity:
 
     def discovery(self) -> Claims:
         """The document of the well-known address."""
-        return self.twist.discovery({
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize?tenant=a",
-            "token_endpoint": f"{self.issuer}/token",
-            "userinfo_endpoint": f"{self.issuer}/userinfo",
-            "jwks_uri": f"{self.issuer}/keys",
-            "end_session_endpoint": f"{self.issuer}/leave",
-            "response_types_supported": ["code"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-        })
+        return self.twist.discovery(
+            {
+                "issuer": self.issuer,
+                "authorization_endpoint": f"{self.issuer}/authorize?tenant=a",
+                "token_endpoint": f"{self.issuer}/token",
+                "userinfo_endpoint": f"{self.issuer}/userinfo",
+                "jwks_uri": f"{self.issuer}/keys",
+                "end_session_endpoint": f"{self.issuer}/leave",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": True,
+            }
+        )
 
     def keys(self) -> Claims:
         """The public keys, and one that means nothing to anybody."""
@@ -192,7 +194,8 @@ class _Desk(BaseHTTPRequestHandler):
             f"<p><a href='/consent?{html.escape(urlencode({**asked, 'person': name}))}'>{html.escape(name)}</a></p>"
             for name in self.identity.people
         )
-        page = f"<!doctype html><html lang=en><title>Provider</title><link rel=icon href='data:,'><h1>Who are you?</h1>{links}"
+        head = "<!doctype html><html lang=en><title>Provider</title><link rel=icon href='data:,'>"
+        page = f"{head}<h1>Who are you?</h1>{links}"
         self._send(200, "text/html", page.encode())
 
     def _json(self, status: int, body: Claims) -> None:

@@ -103,7 +103,9 @@ def test_what_is_no_answer_is_told(answer: bytes, why: str) -> None:
     assert why in caught.value.message
 
 
-@pytest.mark.parametrize(("body", "read"), [(b'{"a": 1}', {"a": 1}), (b"[" * 90_000, {}), (b"<html>", {}), (b"[1]", {})])
+@pytest.mark.parametrize(
+    ("body", "read"), [(b'{"a": 1}', {"a": 1}), (b"[" * 90_000, {}), (b"<html>", {}), (b"[1]", {})]
+)
 def test_what_is_no_object_is_empty(body: bytes, read: object) -> None:
     """A proxy's page, for example; and redirections are not followed."""
 

@@ -119,7 +119,7 @@ def refused(answer: httpx.Response, status: int, text: str) -> None:
     assert "logferry_session" not in str(answer.headers.get_list("set-cookie"))
 
 
-# Who gets in ---------------------------------------------------------------------------------------------------------
+# Who gets in --------------------------------------------------------------------------------------------------------
 
 
 def test_the_button_leads_to_the_provider_and_back_to_the_page_asked_for(place: Place, browser: httpx.Client) -> None:
@@ -149,7 +149,7 @@ def test_the_highest_of_several_roles_counts(place: Place, browser: httpx.Client
 
 def test_who_has_no_group_that_is_named_is_denied(place: Place, browser: httpx.Client) -> None:
     """Nearly the name of a group is not the name; nobody is added; the audit has the attempt."""
-    refused(arrive(browser, place.identity, "eve"), 403, "Eve may not read this archive")
+    refused(arrive(browser, place.identity, "eve"), 403, "Nothing gives eve a role here")
     assert place.site.client.get("/api/v1/users/eve").status_code == 404
     assert json.loads(place.deeds("eve")[0].detail)["refused"] == 403
 
@@ -196,7 +196,7 @@ def test_rights_are_taken_anew_at_each_sign_in(place: Place, browser: httpx.Clie
     assert json.loads(place.deeds("cat")[0].detail)["change"] == "other rights"
     cat["groups"] = []
     with place.site.new_client() as other:
-        refused(arrive(other, place.identity, "cat"), 403, "may not read this archive")
+        refused(arrive(other, place.identity, "cat"), 403, "Nothing gives cat a role here")
     assert not me(browser)
     with place.site.new_client(bearer) as script:
         assert not me(script)
@@ -211,7 +211,7 @@ def test_a_name_at_the_provider_may_change(place: Place, browser: httpx.Client) 
         assert me(other)["name"] == "ann"
 
 
-# Whom a provider cannot be ---------------------------------------------------------------------------------------------
+# Whom a provider cannot be ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["root", "ROOT", "web-1", "@local", "ann"])
@@ -263,7 +263,7 @@ def test_who_is_disabled_here_stays_out(place: Place, browser: httpx.Client) -> 
     root = place.site.client
     assert root.patch("/api/v1/users/bob", json={"enabled": False}).status_code == 200
     assert not me(browser)
-    refused(arrive(browser, place.identity, "bob"), 403, "may not sign in any more")
+    refused(arrive(browser, place.identity, "bob"), 403, "lets bob in no longer")
     assert root.patch("/api/v1/users/bob", json={"enabled": True}).status_code == 200
     assert arrive(browser, place.identity, "bob").status_code == 303
     answer = root.patch("/api/v1/users/root", json={"role": "viewer"})
@@ -284,7 +284,7 @@ def test_tokens_take_a_sign_in_of_just_now(
     assert (answer.status_code, "too long ago" in answer.text) == (403, True)
 
 
-# What must not work ----------------------------------------------------------------------------------------------------
+# What must not work -------------------------------------------------------------------------------------------------
 
 
 def unsigned(claims: Claims) -> str:
@@ -479,7 +479,7 @@ def test_many_that_fail_have_to_wait(place: Place, browser: httpx.Client) -> Non
     assert browser.post("/login", data=root).status_code == 303
 
 
-# Keys and algorithms ---------------------------------------------------------------------------------------------------
+# Keys and algorithms ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -532,7 +532,7 @@ def test_keys_that_do_not_sign_are_left_out(place: Place, browser: httpx.Client,
     place.provider._keys_s = float("-inf")
 
 
-# When the provider is not there ----------------------------------------------------------------------------------------
+# When the provider is not there -------------------------------------------------------------------------------------
 
 
 def test_who_has_a_password_signs_in_while_the_provider_is_down(tmp_path: Path) -> None:
@@ -565,7 +565,7 @@ def test_without_a_provider_there_is_no_button(site: Served) -> None:
         assert browser.get("/login/oidc/back").status_code == 404
 
 
-# Signing out, and below a path -----------------------------------------------------------------------------------------
+# Signing out, and below a path --------------------------------------------------------------------------------------
 
 
 def test_signing_out_ends_both_sessions(place: Place, browser: httpx.Client) -> None:
