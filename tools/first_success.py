@@ -4,8 +4,8 @@ Builds a wheel from this checkout, installs it into a new environment in an empt
 and what the programs print: `logferry serve`, the set-up link in a browser, the line for a node, a line in a log, a
 search. What is typed here is what a person types; times are the programs' own, reading and typing come on top.
 
-    python tools/first_success.py              with downloads, as a newcomer has them (counted apart)
-    python tools/first_success.py --offline    dependencies of this interpreter's environment
+    make first                   with downloads, as a newcomer has them (counted apart)
+    make first ARGS=--offline    dependencies of this interpreter's environment
 
 Exit 0 when the line was found, 1 when the way is blocked: the last thing tried is told.
 """

@@ -245,7 +245,8 @@ def test_people_of_a_provider_have_no_password_here(place: Place, browser: httpx
     arrive(browser, place.identity, "ann")
     assert browser.post("/login", data={"name": "ann", "password": PASSWORD}).status_code == 401
     root = place.site.client
-    for change in ({"password": PASSWORD}, {"role": "admin"}, {"scope": []}):
+    changes: tuple[dict[str, Any], ...] = ({"password": PASSWORD}, {"role": "admin"}, {"scope": []})
+    for change in changes:
         answer = root.patch("/api/v1/users/ann", json=change)
         assert answer.status_code in (400, 403), answer.text
     assert root.get("/api/v1/users/ann").json()["provider"] == place.identity.issuer
@@ -328,7 +329,9 @@ def asking_for_more(claims: Claims) -> str:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    made = FIRST_RSA.private_key.sign(signed.encode(), PKCS1v15(), SHA256())
+    key = FIRST_RSA.private_key
+    assert key is not None
+    made = key.sign(signed.encode(), PKCS1v15(), SHA256())
     return f"{signed}.{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}"
 
 
