@@ -26,6 +26,7 @@ from logferry.errors import (
     TooLarge,
 )
 from logferry.limits import (
+    OIDC_HINT_CHARS_MAX,
     RESET_LINK_S_MAX,
     SESSION_IDLE_S_MAX,
     SESSION_S_MAX,
@@ -366,7 +367,7 @@ class People:
             expires_ns=now_ns + int(self._session_s * 1e9),
             address=address[:64],
             browser=browser[:200],
-            id_token=id_token,
+            id_token=id_token if len(id_token) <= OIDC_HINT_CHARS_MAX else "",
         )
         self._rows.add_session(session, row)
         return SignedIn(secret, _identity(row, "session", session=session), session.expires_ns)

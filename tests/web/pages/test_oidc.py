@@ -585,6 +585,15 @@ def test_signing_out_ends_both_sessions(place: Place, browser: httpx.Client) -> 
     assert httpx.get(where).headers["location"] == f"{place.site.url}/login"
 
 
+def test_a_token_too_long_for_an_address_is_not_kept(place: Place, browser: httpx.Client) -> None:
+    """Somebody in hundreds of groups signs out at the provider all the same."""
+    place.identity.people["ann"] |= {"groups": ["staff", *(f"group-{number:060}" for number in range(300))]}
+    arrive(browser, place.identity, "ann")
+    where = browser.post("/logout", data={"csrf": me(browser)["csrf"]}).headers["refresh"]
+    assert f"client_id={CLIENT}" in where
+    assert "id_token_hint" not in where
+
+
 def test_who_has_a_password_is_not_sent_to_the_provider(place: Place, browser: httpx.Client) -> None:
     """Their session is none of its business."""
     browser.post("/login", data={"name": "root", "password": PASSWORD})

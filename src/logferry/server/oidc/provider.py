@@ -171,7 +171,7 @@ class Provider:
 
         Raises:
             NotSignedIn: the code or the token does not hold.
-                TimedOut, Unreachable, BadConfig, Busy: the provider cannot be asked.
+            TimedOut, Unreachable, BadConfig, Busy: the provider cannot be asked.
         """
         where = self.discovered()
         if said_issuer != self.config.issuer and (said_issuer is not None or where.names_itself):
@@ -226,13 +226,15 @@ class Provider:
     def way_out(self, id_token: str, back: str) -> str:
         """Where the browser goes to end its session at the provider, and returns to ``back``; empty: there is none.
 
+        Without ``id_token`` the provider may ask whether that is meant.
+
         Raises as ``discovered``.
         """
         where = self.discovered().end_session_endpoint
         if not where:
             return ""
-        asked = {"id_token_hint": id_token, "client_id": self.config.client_id, "post_logout_redirect_uri": back}
-        return _with(where, asked)
+        asked = {"client_id": self.config.client_id, "post_logout_redirect_uri": back}
+        return _with(where, {**asked, "id_token_hint": id_token} if id_token else asked)
 
     # Asking ----------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from logferry.errors import Busy, LogferryError, NotSignedIn, Refused
 from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
-from logferry.server.people import SignedIn
+from logferry.server.people import Identity, SignedIn
 from logferry.web import auth, managing
 from logferry.web.pages import words
 from logferry.web.pages.agents import join_command
@@ -149,7 +149,7 @@ def logged_out(shell: Shell, request: Request, form: Form) -> Response:
     way_out = ""
     if who is not None:
         auth.check_csrf(who, form.get("csrf", ""))
-        way_out = _way_out(shell, request, shell.context.people.sign_out(secret))
+        way_out = _way_out(shell, request, who, shell.context.people.sign_out(secret))
     response: Response = RedirectResponse(words.address(root_of(request), "/login"), 303)
     if way_out:
         response = shell.page(request, "signed_out.html", way_out=way_out)
@@ -159,10 +159,10 @@ def logged_out(shell: Shell, request: Request, form: Form) -> Response:
     return response
 
 
-def _way_out(shell: Shell, request: Request, id_token: str) -> str:
+def _way_out(shell: Shell, request: Request, who: Identity, id_token: str) -> str:
     """Where a session that began at a provider ends there, too; empty: it did not, or the provider cannot say."""
     provider = shell.context.provider
-    if not id_token or provider is None:
+    if provider is None or who.provider != provider.config.issuer:
         return ""
     try:
         return provider.way_out(id_token, f"{auth.origin_of(request)}{root_of(request)}/login")
