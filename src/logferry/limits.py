@@ -585,7 +585,7 @@ OIDC_GROUPS_MAX = 10_000
 OIDC_CODE_CHARS_MAX = 4_096
 OIDC_HINT_CHARS_MAX = 4_096
 """Of an ID token that is kept to sign out with: it goes into an address, and longer ones are cut by somebody."""
-OIDC_NEXT_CHARS_MAX = 1_500
+OIDC_NEXT_BYTES_MAX = 1_500
 """An address kept in a cookie through a sign-in; a cookie has 4 KiB at most, and this is text within text."""
 OIDC_FRESH_S = 10 * 60.0
 """Who has no password here makes tokens only so shortly after signing in."""

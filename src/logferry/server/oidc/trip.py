@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from logferry.limits import OIDC_NEXT_CHARS_MAX
+from logferry.limits import OIDC_NEXT_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def trip_in(cookie: str) -> Trip | None:
 
 def begun(secret: str, now_s: float, target: str) -> Trip:
     """A sign-in that begins now."""
-    return Trip(secret, int(now_s), target if len(target) <= OIDC_NEXT_CHARS_MAX else "/")
+    return Trip(secret, int(now_s), target if len(target.encode()) <= OIDC_NEXT_BYTES_MAX else "/")
 
 
 def _text(data: bytes) -> str:
