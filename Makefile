@@ -3,6 +3,7 @@
 #   make test     every test           make demo    server + three agents on growing logs (ONCE=1: check and exit)
 #   make lint     style and arrows     make bench   figures beside their peers (ONLY=agent)
 #   make serve    a server on ./logferry-data       make look    a screenshot of every page into look/
+#   make first    a newcomer's way through the README, timed: from a wheel to a line found in a real browser
 #   make fuzz     M=1: a million command lines, 10^5 sessions   make attack   every safety test at its full count
 #   make torture  the agent's torture matrix on every kind of server, 24 rotations/s for a minute, 100,000 files
 #   make roundtrip  SIZE=2GB (CORPUS=folder) into a server, sealed, and back four ways, byte by byte
@@ -18,7 +19,7 @@ ONCE ?=
 LOGS ?=
 M ?= 1
 
-.PHONY: quick lint types format test fuzz attack crash torture roundtrip demo bench serve look docs lock venv programs clean
+.PHONY: quick lint types format test fuzz attack crash torture roundtrip demo bench serve first look docs lock venv programs clean
 
 venv:
 	@tools/bootstrap.sh
@@ -78,6 +79,10 @@ bench: venv
 
 serve: venv
 	$(BIN)/logferry serve $(ARGS)
+
+first: venv
+	@tools/programs.sh chromium
+	$(BIN)/python tools/first_success.py $(ARGS)
 
 look: venv programs
 	$(BIN)/python -m tests.browser.look $(ARGS)

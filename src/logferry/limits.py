@@ -561,6 +561,34 @@ SCOPE_GLOB_CHARS_MAX = 1_000
 """A scope is checked for every file that is listed."""
 USERS_MAX = 10_000
 """People of one server; the page lists all of them."""
+OIDC_S_MAX = 10.0
+"""One question to a provider, from looking up its name to the last byte of its answer."""
+OIDC_BYTES_MAX = 512 * KIB
+"""An answer of a provider: what they say of themselves has some 5 KiB, their keys 20, an ID token with groups 60."""
+OIDC_AT_ONCE = 8
+"""Sign-ins that wait for a provider at the same moment: a slow one must not take the threads that serve everybody."""
+OIDC_KEEP_S = 3600.0
+"""How long what a provider says of itself, and its keys, are believed without asking again."""
+OIDC_AGAIN_S = 10.0
+"""How soon a provider is asked again after it failed, or for keys it did not have: strangers can cause either."""
+OIDC_KEYS_MAX = 100
+OIDC_RSA_BITS_MIN = 2048
+"""Shorter keys can be taken apart; nobody should trust what they sign."""
+OIDC_SIGN_IN_S_MAX = 15 * 60.0
+"""From the button to the way back: time for a password, a second factor and a new password in between."""
+OIDC_CLOCK_OFF_S = 120.0
+"""How far the provider's clock may be from ours."""
+OIDC_CLAIM_CHARS_MAX = 255
+"""Of the name and the subject of a person (OpenID Connect Core, 2: a subject has 255 characters at most)."""
+OIDC_GROUPS_MAX = 10_000
+"""Groups of one person that are looked through."""
+OIDC_CODE_CHARS_MAX = 4_096
+OIDC_HINT_CHARS_MAX = 4_096
+"""Of an ID token that is kept to sign out with: it goes into an address, and longer ones are cut by somebody."""
+OIDC_NEXT_BYTES_MAX = 1_500
+"""An address kept in a cookie through a sign-in; a cookie has 4 KiB at most, and this is text within text."""
+OIDC_FRESH_S = 10 * 60.0
+"""Who has no password here makes tokens only so shortly after signing in."""
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 1_024
 

@@ -1,7 +1,8 @@
 """Settings files: TOML and environment into frozen dataclasses, checked whole, with near names for misspelt keys.
 
 A settings class is a frozen dataclass whose fields are ``str``, ``int``, ``float``, ``bool``, ``tuple[...]`` of
-those, another settings class, or a tuple or dict (by name) of settings classes. A field's metadata may name how
+those, another settings class, or a tuple or dict (by name) of settings classes. A settings class with a ``SHORT`` may
+be written as the value of that field alone. A field's metadata may name how
 text becomes a number: ``setting(default, unit="size" | "rate" | "duration" | "schedule")``.
 """
 
@@ -116,6 +117,9 @@ def build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def _build(kind: type, values: Any, where: str, prefix: str) -> Any:
+    short = getattr(kind, "SHORT", "")
+    if short and isinstance(values, str):
+        values = {short: values}
     if not isinstance(values, Mapping):
         raise BadConfig(
             f"{where}: {prefix.rstrip('.') or 'the file'} must be a table", hint="write it as [name] with keys below"
@@ -219,7 +223,8 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of every setting in a settings object; rows of a list are numbered from 1."""
+    """(dotted name, value) of every setting in a settings object; rows of a list are numbered from 1, those of a
+    table have their key."""
     for each in dataclasses.fields(value):
         item, name = getattr(value, each.name), f"{prefix}{each.name}"
         if dataclasses.is_dataclass(item):
@@ -227,11 +232,15 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         elif isinstance(item, tuple) and item and dataclasses.is_dataclass(item[0]):
             for number, row in enumerate(item, 1):
                 yield from flat(row, f"{name}[{number}].")
-        elif isinstance(item, Mapping):
+        elif isinstance(item, Mapping) and any(map(dataclasses.is_dataclass, item.values())):
             for key, row in item.items():
-                yield from flat(row, f"{name}.{key}.")
+                yield from flat(row, f"{name}.{_toml_key(key)}.")
         else:
             yield name, item
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_text(key)
 
 
 def toml_text(value: Any) -> str:
@@ -240,6 +249,8 @@ def toml_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(toml_text(v) for v in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_toml_key(k)} = {toml_text(v)}' for k, v in value.items())} }}" if value else "{}"
     if isinstance(value, (int, float)):
         return str(value)
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -252,9 +263,9 @@ def origins(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     def walk(values: Mapping[str, Any], prefix: str, name: str) -> None:
         for key, value in values.items():
             if isinstance(value, Mapping):
-                walk(value, f"{prefix}{key}.", name)
+                walk(value, f"{prefix}{_toml_key(key)}.", name)
             else:
-                where[prefix + key] = name
+                where[prefix + _toml_key(key)] = name
 
     for name, values in layers.items():
         walk(values, "", name)

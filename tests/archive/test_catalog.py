@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -310,6 +311,28 @@ def test_the_last_use_of_a_code_goes_to_one_only(catalog: Catalog) -> None:
     late = catalog.people.add_code("join", secret_hash="t", now_ns=0, expires_ns=100, uses=2)
     assert not catalog.people.use_code(late.id, 100)
     assert catalog.people.code("setup", "t") is None
+
+
+def test_a_provider_knows_each_person_once(catalog: Catalog) -> None:
+    """Its subject is one person's alone, other providers may have the same one; a way back counts once."""
+    people = catalog.people
+    values: dict[str, Any] = {"role": "viewer", "scope": (), "password_hash": "", "now_ns": 1}
+    ann = people.add_user("ann", issuer="https://a", subject="1", **values)
+    other = people.add_user("ann2", issuer="https://b", subject="1", **values)
+    for name in ("x", "y"):
+        people.add_user(name, **values)
+    with pytest.raises(Conflict):
+        people.add_user("bob", issuer="https://a", subject="1", **values)
+    assert people.outsider("https://a", "1") == ann
+    assert people.outsider("https://b", "1") == other
+    assert people.outsider("", "") is None
+    people.add_session(SessionRecord("k", ann.id, "c", 1, 1, 1000, "", "", "a.b.c"), ann)
+    assert (people.end_session("k"), people.end_session("k")) == ("a.b.c", "")
+    people.note_used("oidc", "h", now_ns=1, expires_ns=5)
+    with pytest.raises(Conflict):
+        people.note_used("oidc", "h", now_ns=2, expires_ns=6)
+    assert people.forget_expired(5, idle_before_ns=0) == 1
+    people.note_used("oidc", "h", now_ns=7, expires_ns=9)
 
 
 def test_sessions_and_tokens_end_with_their_user(catalog: Catalog) -> None:

@@ -116,6 +116,16 @@ def visitor(
     return context, watch.over(context.new_page()), watch
 
 
+def violations(page: Page, axe: str) -> list[str]:
+    """What axe-core finds on the page against WCAG 2.2 AA: the rule, and where it is broken."""
+    page.evaluate(axe)
+    found: list[str] = page.evaluate(
+        "async () => (await axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})).violations"
+        ".map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(' ')}`)"
+    )
+    return found
+
+
 def signed_in(context: BrowserContext, people: People, name: str, base: str) -> None:
     """Give the profile a session of ``name`` without the form (whose password check is slow on purpose)."""
     session = people.begin_session(people.get(name))

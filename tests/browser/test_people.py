@@ -12,7 +12,7 @@ from logferry.server.audit import Deed
 from logferry.server.totp import step_at, totp_at
 from tests.browser.conftest import Site
 from tests.browser.fleet import HOSTILE_NAME, PASSWORD
-from tests.browser.harness import signed_in, visitor
+from tests.browser.harness import signed_in, violations, visitor
 
 pytestmark = pytest.mark.browser
 
@@ -135,11 +135,7 @@ def test_pages_about_people_are_for_everybody(browser: Browser, site: Site, axe:
             page.goto(address)
             wide = page.evaluate("() => document.documentElement.scrollWidth")
             assert wide <= 360, f"{address} is {wide} px wide"
-            page.evaluate(axe)
-            found = page.evaluate(
-                "async () => (await axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})).violations"
-                ".map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`)"
-            )
+            found = violations(page, axe)
             assert found == [], f"{address}: {found}"
         context.close()
         watch.check()

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from logferry.archive.catalog import Catalog
 from logferry.archive.records import AuditRecord
 from logferry.server.audit import AuditFilter
-from logferry.server.config import ArchiveConfig, SearchConfig, ServerConfig, WebConfig
+from logferry.server.config import ArchiveConfig, AuthConfig, SearchConfig, ServerConfig, WebConfig
+from logferry.server.oidc.config import OidcConfig
 from logferry.server.runfiles import part_file, read_json
 from logferry.web.app import create_app
 from logferry.web.context import WebContext
@@ -63,7 +64,8 @@ class Served:
 
     def new_client(self, headers: dict[str, str] | None = None) -> httpx.Client:
         """A client for strangers, or for whoever ``headers`` stand for."""
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        # Nothing here is HTTPS, and reading the authorities of the system takes longer than most requests.
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=False)
 
     def close(self) -> None:
         """Hang up."""
@@ -72,7 +74,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *, root_path: str = "", search_s: float = 60.0, admin: bool = True) -> Iterator[Served]:
+def served(
+    folder: Path, *, root_path: str = "", search_s: float = 60.0, admin: bool = True, oidc: OidcConfig | None = None
+) -> Iterator[Served]:
     """A server on a new archive in ``folder``, listening on a free port of the loopback interface.
 
     With ``admin`` there is an administrator, whose token the client sends; else it is nobody's.
@@ -81,6 +85,7 @@ def served(folder: Path, *, root_path: str = "", search_s: float = 60.0, admin: 
         archive=ArchiveConfig(root=str(folder), min_free="0"),
         web=WebConfig(listen="127.0.0.1:0", root_path=root_path),
         search=SearchConfig(time_limit=search_s),
+        auth=AuthConfig(oidc or OidcConfig()),
     )
     folder.mkdir(parents=True, exist_ok=True)
     with open_context(config) as context:

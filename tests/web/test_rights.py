@@ -36,6 +36,8 @@ OPEN_PAGES = {
     "/setup",
     "/login",
     "/login/code",
+    "/login/oidc",
+    "/login/oidc/back",
     "/reset",
     "/logout",
     "/theme",

@@ -233,6 +233,10 @@ class UserRecord:
     """The last time step whose code was used: neither it nor an older one counts again."""
     recovery: tuple[str, ...] = ()
     """The digests of the recovery codes that are left."""
+    issuer: str = ""
+    """The provider that vouches for them; empty: they have a password here, or a link to set one."""
+    subject: str = ""
+    """What that provider calls them, for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,8 @@ class SessionRecord:
     expires_ns: int
     address: str
     browser: str
+    id_token: str = ""
+    """What a provider vouched with; empty: a password did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +276,8 @@ class TokenRecord:
 class CodeRecord:
     """A code that somebody may redeem until it expires or its uses are spent.
 
-    ``kind`` is ``setup``, ``join``, ``reset`` (sets a password) or ``second`` (the password was right).
+    ``kind`` is ``setup``, ``join``, ``reset`` (sets a password), ``second`` (the password was right) or
+    ``oidc`` (a sign-in by a provider that was used: it has no use left but to be there).
     """
 
     id: int

@@ -42,7 +42,7 @@ def list_users(file: str | None, as_json: bool) -> int:
         for row in rows:
             text.out_json(
                 {"name": row.name, "role": row.role, "scope": list(row.scope), "enabled": row.enabled,
-                 "second_factor": bool(row.totp)}
+                 "second_factor": bool(row.totp), "provider": row.issuer}
             )  # fmt: skip
     elif rows:
         text.out(text.table(("NAME", "ROLE", "STATE", "SCOPE"), map(_cells, rows)))
@@ -53,6 +53,7 @@ def list_users(file: str | None, as_json: bool) -> int:
 
 def _cells(row: UserRecord) -> tuple[str, ...]:
     state = ("enabled" if row.enabled else "disabled") + (", second factor" if row.totp else "")
+    state += f", by {row.issuer}" if row.issuer else ""
     return (row.name, row.role, state, " ".join(row.scope) or "everything")
 
 

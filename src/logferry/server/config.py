@@ -39,6 +39,8 @@ from logferry.limits import (
     SEARCH_S_MAX,
     SESSION_S_MAX,
 )
+from logferry.server.loopback import is_loopback
+from logferry.server.oidc.config import OidcConfig
 from logferry.settings import setting
 from logferry.zones import zone_named
 
@@ -288,6 +290,13 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """``[auth]``: other ways to sign in than by a password kept here."""
+
+    oidc: OidcConfig = field(default_factory=OidcConfig)
+
+
+@dataclass(frozen=True, slots=True)
 class AuditConfig:
     """``[audit]``: the record of who read, searched, downloaded and changed what."""
 
@@ -427,6 +436,7 @@ class ServerConfig:
     ftp: FtpConfig = field(default_factory=FtpConfig)
     web: WebConfig = field(default_factory=WebConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    auth: AuthConfig = field(default_factory=AuthConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     retention: tuple[RetentionConfig, ...] = setting((), doc="what is deleted when; without rules nothing ever is")
     channels: dict[str, ChannelConfig] = field(default_factory=dict)
@@ -496,7 +506,15 @@ class LoadedConfig:
         """(dotted name, value, origin) of every setting, in the order of the classes above; no password among them."""
         for name, value in settings.flat(self.config):
             told = self.config.catalog.shown_url if name == "catalog.url" else value
-            yield name, told, self.origins.get(name.partition("[")[0], "default")
+            yield name, told, self._origin(name)
+
+    def _origin(self, name: str) -> str:
+        """Of a setting, or of the list, table or short form that it is written in."""
+        found = self.origins.get(name.partition("[")[0])
+        while found is None and "." in name:
+            name = name.rpartition(".")[0]
+            found = self.origins.get(name)
+        return found or "default"
 
 
 def load_config(
@@ -603,16 +621,6 @@ def min_free_bytes(text: str, disk_bytes: int) -> int:
     if not 0 <= percent < 100:
         raise BadConfig(f"min_free = {text!r} is not a share", hint='write for example "5%" or "2 GiB"')
     return max(int(disk_bytes * percent / 100), DISK_RESERVE_BYTES)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_bucket_access(endpoint: str, key_id: str, secret_file: str) -> None:

@@ -26,9 +26,8 @@ from logferry.errors import (
     TooLarge,
 )
 from logferry.limits import (
+    OIDC_HINT_CHARS_MAX,
     RESET_LINK_S_MAX,
-    SCOPE_GLOB_CHARS_MAX,
-    SCOPE_GLOBS_MAX,
     SESSION_IDLE_S_MAX,
     SESSION_S_MAX,
     SESSION_TOUCH_S,
@@ -37,6 +36,7 @@ from logferry.limits import (
     USER_NAME_CHARS_MAX,
     USERS_MAX,
 )
+from logferry.server.oidc.claims import Outsider
 from logferry.server.passwords import (
     digest,
     hash_for_person,
@@ -46,7 +46,7 @@ from logferry.server.passwords import (
     verify_password,
     waste_time,
 )
-from logferry.server.scope import ROLES, Role, Scope, at_least
+from logferry.server.scope import ROLES, Role, Scope, at_least, checked_scope
 from logferry.server.second_factor import SecondFactor
 
 TOKEN_PREFIX = "LT-"  # noqa: S105 - what every API token begins with, so that scanners can find leaked ones
@@ -72,6 +72,10 @@ class Identity:
     """The digest of the session's secret, to end this very session; empty for tokens."""
     token: int = 0
     """Which token; 0 for sessions."""
+    began_ns: int = 0
+    """When the session began."""
+    provider: str = ""
+    """The provider (its issuer) that vouches for them; empty for people with a password here."""
 
     def may(self, needed: Role) -> bool:
         """Whether the role includes the rights of ``needed``."""
@@ -88,6 +92,14 @@ class Identity:
             raise NotPermitted(
                 f"{self.name} sees only a part of the archive", hint="somebody who sees all of it may do this"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class LetIn:
+    """Somebody for whom a provider vouches, as they are here now; ``change`` says in a word what that took."""
+
+    row: UserRecord
+    change: Literal["", "added", "other rights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +134,8 @@ class People:
         return row
 
     def has_admin(self) -> bool:
-        """Whether a person can administer this server."""
-        return any(row.role == "admin" and row.enabled for row in self.all())
+        """Whether a person can administer this server who needs no provider for it."""
+        return any(row.role == "admin" and row.enabled and not row.issuer for row in self.all())
 
     def create(self, name: str, password: str | None, *, role: str = "viewer", scope: Iterable[str] = ()) -> UserRecord:
         """Add a person. Without a password nobody signs in by it: give a link (``new_reset_link``) or tokens.
@@ -158,6 +170,7 @@ class People:
         Raises:
             NotFound: there is no such person.
             Conflict: it would leave nobody who may administer.
+            Refused: a provider vouches for them, and gives them their rights.
         """
         values: dict[str, Any] = {}
         if role is not None:
@@ -169,6 +182,8 @@ class People:
         if enabled is not None:
             values["enabled"] = enabled
         row = self.get(name)
+        if row.issuer and (values.keys() - {"enabled"}):
+            raise _kept_outside(row)
         is_less = values.get("role", "admin") != "admin" or enabled is False or bool(values.get("scope"))
         new, _ = self._rows.change_user(
             row.id, now_ns=self._clock.now_ns(), values=values,
@@ -194,6 +209,58 @@ class People:
         )  # fmt: skip
         return ended
 
+    def let_in(self, person: Outsider) -> LetIn:
+        """The person for whom a provider vouches, added at their first sign-in, with the rights that it gives them now.
+
+        Whom it gives none loses what is left of an earlier sign-in: sessions and tokens. A name that somebody else has
+        here is never theirs, whatever the provider says.
+
+        Raises:
+            NotPermitted: they have no role any more, are disabled here, or have a name that cannot be theirs.
+            TooLarge: there are too many people.
+        """
+        row = self._rows.outsider(person.issuer, person.subject)
+        if not person.role:
+            if row is not None:
+                self._rows.change_user(row.id, now_ns=self._clock.now_ns(), values={}, shut_out=True, revoke=True)
+            raise NotPermitted(
+                f"nothing gives {person.name} a role here", hint="a group at the provider can: ask for one that does"
+            )
+        if row is None:
+            return LetIn(self._add_outsider(person), "added")
+        if not row.enabled:
+            raise NotPermitted(
+                f"this server lets {row.name} in no longer", hint="an administrator of this server can say why"
+            )
+        if (row.role, row.scope) == (person.role, person.scope):
+            return LetIn(row, "")
+        values: dict[str, Any] = {"role": person.role, "scope": person.scope}
+        return LetIn(self._rows.change_user(row.id, now_ns=self._clock.now_ns(), values=values)[0], "other rights")
+
+    def _add_outsider(self, person: Outsider) -> UserRecord:
+        if len(self.all()) >= USERS_MAX:
+            raise TooLarge(f"there are {USERS_MAX:,} people already", hint="an administrator can remove some")
+        try:
+            return self._rows.add_user(
+                checked_user_name(person.name),
+                role=checked_role(person.role),
+                scope=checked_scope(person.scope),
+                password_hash=NO_PASSWORD,
+                now_ns=self._clock.now_ns(),
+                issuer=person.issuer,
+                subject=person.subject,
+            )
+        except BadName as error:
+            hint = "names here have letters, digits and . _ @ + -: auth.oidc.name_claim can name another claim"
+            raise NotPermitted(f"{person.name!r} cannot be a name here", hint=hint) from error
+        except Conflict as error:
+            row = self._rows.outsider(person.issuer, person.subject)
+            if row is not None:  # the same person came in at another door at the same moment
+                return row
+            raise NotPermitted(
+                f"there is another {person.name} here already", hint="an administrator can rename or remove one of them"
+            ) from error
+
     def remove(self, name: str) -> None:
         """Remove a person with all sessions and tokens. Raises NotFound, Conflict for the last admin."""
         row = self.get(name)
@@ -202,8 +269,15 @@ class People:
     # Links that set a password ---------------------------------------------------------------------------------------
 
     def new_reset_code(self, name: str, *, ttl_s: float = RESET_LINK_S_MAX) -> str:
-        """A code with which the person sets a password, once. Older ones become worthless. Raises NotFound."""
+        """A code with which the person sets a password, once. Older ones become worthless.
+
+        Raises:
+            NotFound.
+            Refused: a provider vouches for them, and has the password.
+        """
         row = self.get(name)
+        if row.issuer:
+            raise _kept_outside(row)
         self._rows.remove_codes("reset", user_id=row.id)
         now_ns, code = self._clock.now_ns(), new_code()
         self._rows.add_code(
@@ -268,8 +342,16 @@ class People:
             raise NotSignedIn(_WRONG, hint="try again, or ask an administrator for a new password")
         return row
 
-    def begin_session(self, row: UserRecord, *, address: str = "", browser: str = "") -> SignedIn:
-        """A session for a person who has proved to be ``row``.
+    def use_trip(self, state: str, *, ttl_s: float) -> None:
+        """A sign-in by a provider came back; it does so once. Raises NotSignedIn: it did before."""
+        now_ns = self._clock.now_ns()
+        try:
+            self._rows.note_used("oidc", digest(state), now_ns=now_ns, expires_ns=now_ns + int(ttl_s * 1e9))
+        except Conflict as error:
+            raise NotSignedIn("this sign-in was used before", hint="begin again") from error
+
+    def begin_session(self, row: UserRecord, *, address: str = "", browser: str = "", id_token: str = "") -> SignedIn:
+        """A session for a person who has proved to be ``row``, by an ``id_token`` of their provider if it was that.
 
         Raises:
             NotSignedIn: meanwhile they got another password or second factor, or may not sign in any more.
@@ -285,6 +367,7 @@ class People:
             expires_ns=now_ns + int(self._session_s * 1e9),
             address=address[:64],
             browser=browser[:200],
+            id_token=id_token if len(id_token) <= OIDC_HINT_CHARS_MAX else "",
         )
         self._rows.add_session(session, row)
         return SignedIn(secret, _identity(row, "session", session=session), session.expires_ns)
@@ -303,9 +386,9 @@ class People:
             self._rows.touch_session(session.key_hash, now_ns)
         return _identity(row, "session", session=session)
 
-    def sign_out(self, secret: str) -> None:
-        """End a session now. Nothing happens when it is over already."""
-        self._rows.end_session(digest(secret))
+    def sign_out(self, secret: str) -> str:
+        """End a session now; the ID token of its provider, if it has one. Nothing happens when it is over already."""
+        return self._rows.end_session(digest(secret))
 
     def sign_out_everywhere(self, name: str, *, but: str = "") -> int:
         """End all sessions of a person, except the one with the key hash ``but``, and half a sign-in; how many."""
@@ -417,7 +500,8 @@ class People:
 
 def _keep_an_admin(user_id: int, everybody: list[UserRecord]) -> None:
     """Raises Conflict where nobody else administers, or where nobody else who does sees all of the archive."""
-    admins = [row for row in everybody if is_person(row) and row.role == "admin" and row.enabled]
+    # Those for whom a provider vouches do not count: it may be down, or take their group away.
+    admins = [row for row in everybody if is_person(row) and row.role == "admin" and row.enabled and not row.issuer]
     others = [row for row in admins if row.id != user_id]
     row = next((row for row in admins if row.id == user_id), None)
     if row is None:
@@ -426,6 +510,12 @@ def _keep_an_admin(user_id: int, everybody: list[UserRecord]) -> None:
         raise Conflict(f"{row.name} is the last administrator who sees everything", hint="make another one first")
     if not others:
         raise Conflict(f"{row.name} is the last administrator", hint="make another one first")
+
+
+def _kept_outside(row: UserRecord) -> Refused:
+    return Refused(
+        f"{row.name} signs in by {row.issuer}", hint="password, role and scope of such a person come from there"
+    )
 
 
 def is_person(row: UserRecord) -> bool:
@@ -441,16 +531,6 @@ def checked_user_name(name: str) -> str:
             hint=f"1-{USER_NAME_CHARS_MAX} letters, digits, '.', '_', '@', '+' or '-', a letter or digit first",
         )
     return name
-
-
-def checked_scope(scope: Iterable[str]) -> tuple[str, ...]:
-    """Return the globs of ``scope``, without blanks around them and without empty ones twice. Raises BadName."""
-    globs = tuple(dict.fromkeys(glob.strip() for glob in scope))
-    if len(globs) > SCOPE_GLOBS_MAX or any(len(glob) > SCOPE_GLOB_CHARS_MAX for glob in globs):
-        raise BadName(
-            "the scope is too large", hint=f"{SCOPE_GLOBS_MAX} globs of {SCOPE_GLOB_CHARS_MAX:,} characters at most"
-        )
-    return Scope(globs).globs
 
 
 def session_id_of(session: SessionRecord) -> str:
@@ -488,4 +568,6 @@ def _identity(
         csrf=session.csrf if session else "",
         session=session.key_hash if session else "",
         token=token.id if token else 0,
+        began_ns=session.created_ns if session else 0,
+        provider=row.issuer,
     )

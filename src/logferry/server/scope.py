@@ -6,11 +6,13 @@ file is seen when some plain glob matches it and no exception does; the order of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from logferry.errors import BadName
 from logferry.globs import compiled, whole
+from logferry.limits import SCOPE_GLOB_CHARS_MAX, SCOPE_GLOBS_MAX
 
 Role = Literal["viewer", "operator", "admin", "agent"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin", "agent")
@@ -54,6 +56,16 @@ class Scope:
         """Whether everything in ``folder`` ("" = the agent) and below it is surely seen; False when in doubt."""
         name = f"{agent}/{folder}" if folder else agent
         return _covers(self.globs, name) and _covers(self.narrowed, name)
+
+
+def checked_scope(scope: Iterable[str]) -> tuple[str, ...]:
+    """Return the globs of ``scope``, without blanks around them and without empty ones twice. Raises BadName."""
+    globs = tuple(dict.fromkeys(glob.strip() for glob in scope))
+    if len(globs) > SCOPE_GLOBS_MAX or any(len(glob) > SCOPE_GLOB_CHARS_MAX for glob in globs):
+        raise BadName(
+            "the scope is too large", hint=f"{SCOPE_GLOBS_MAX} globs of {SCOPE_GLOB_CHARS_MAX:,} characters at most"
+        )
+    return Scope(globs).globs
 
 
 def _covers(globs: tuple[str, ...], name: str) -> bool:

@@ -65,6 +65,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.context = context
     app.state.throttle = SignInThrottle(context.clock)
     app.state.code_throttle = SignInThrottle(context.clock)
+    app.state.oidc_throttle = SignInThrottle(context.clock)
     app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
     app.state.searches = slots = Slots()
     app.state.jobs = Jobs(context.search, slots, context.clock)

@@ -36,6 +36,11 @@ def is_https(request: Request) -> bool:
     return request.url.scheme == "https"
 
 
+def origin_of(request: Request) -> str:
+    """``https://logs.example``: where the browser has reached us."""
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
 def client_address(request: Request) -> str:
     """The address of the client, behind trusted proxies too; empty if unknown."""
     return request.client.host if request.client else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from logferry.archive import Archive, Catalog
 from logferry.clock import Clock
@@ -14,6 +15,9 @@ from logferry.server.config import ServerConfig
 from logferry.server.enrolment import Enrolment
 from logferry.server.people import People
 from logferry.web.keeping import Kept
+
+if TYPE_CHECKING:
+    from logferry.server.oidc.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class WebContext:
     search: SearchService
     clock: Clock
     audit: Audit
+    provider: Provider | None = None
+    """Of OpenID Connect, by which people may sign in as well."""
     pin: str = ""
     """Of the server's certificate, for the commands that nodes are given."""
     verifying: Lock = field(default_factory=Lock, repr=False)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from logferry.archive.records import CodeRecord, SessionRecord, TokenRecord, UserRecord
 from logferry.errors import Busy, NotPermitted, NotSignedIn, SecondFactorNeeded
-from logferry.limits import PASSWORD_CHECKS_AT_ONCE, RESET_LINK_S_MAX
+from logferry.limits import OIDC_FRESH_S, PASSWORD_CHECKS_AT_ONCE, RESET_LINK_S_MAX
 from logferry.names import folded
 from logferry.server.people import LOCAL_USER, Identity, SignedIn, session_id_of
 from logferry.server.second_factor import Waiting
@@ -141,10 +141,10 @@ def _check_code(
         context.people.second.check(row, code)
 
 
-def begun(request: Request, context: WebContext, row: UserRecord) -> SignedIn:
-    """A session for somebody who has proved to be ``row``."""
+def begun(request: Request, context: WebContext, row: UserRecord, *, id_token: str = "") -> SignedIn:
+    """A session for somebody who has proved to be ``row``, by an ``id_token`` of their provider if it was that."""
     session = context.people.begin_session(
-        row, address=client_address(request), browser=request.headers.get("user-agent", "")
+        row, address=client_address(request), browser=request.headers.get("user-agent", ""), id_token=id_token
     )
     old = session_secret(request)
     if old:  # a new session for every sign-in: nobody can plant one beforehand
@@ -313,7 +313,9 @@ def new_token(
     if name != who.name:
         who.require("admin")
         who.require_whole()
-    if who.via == "session":
+    if who.provider:
+        _prove_fresh(request, who)
+    elif who.via == "session":
         prove_password(request, who, password)
     secret, row = context_of(request).people.new_token(name, label=label, scope=scope, role=role, ttl_s=ttl_s)
     note(request, action="token.add", target=name, token=row.id, name=row.name, role=role, scope=scope, ttl_s=ttl_s)
@@ -344,16 +346,26 @@ def prove_password(request: Request, who: Identity, password: str) -> UserRecord
     """Whoever sits at a browser that somebody left signed in shall not take the account over.
 
     Raises:
-        NotPermitted: the password is wrong, or a token asks.
+        NotPermitted: the password is wrong, there is none here, or a token asks.
         Busy: after too many wrong ones.
     """
     if who.via != "session":
         raise NotPermitted("a token changes no password", hint="sign in with your password")
+    if who.provider:
+        raise NotPermitted("you have no password here", hint=f"it is kept by {who.provider}")
     try:
         with guarded(throttle_of(request), client_address(request), folded(who.name)):
             return context_of(request).people.check_password(who.name, password)
     except NotSignedIn as error:
         raise NotPermitted("that is not your password", hint="type the one you sign in with now") from error
+
+
+def _prove_fresh(request: Request, who: Identity) -> None:
+    """For those who have no password here. Raises NotPermitted unless they signed in just now."""
+    if (context_of(request).clock.now_ns() - who.began_ns) / 1e9 > OIDC_FRESH_S:
+        raise NotPermitted(
+            "you signed in too long ago for this", hint="sign out and in again, then make the token within ten minutes"
+        )
 
 
 def change_own_password(request: Request, who: Identity, current: str, new: str) -> int:

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -32,6 +33,9 @@ from logferry.server.runfiles import cannot_listen
 from logferry.server.store import store_of
 from logferry.web.app import create_app
 from logferry.web.context import WebContext
+
+if TYPE_CHECKING:
+    from logferry.server.oidc.provider import Provider
 
 log = structlog.get_logger("logferry.web")
 _BACKLOG = 512
@@ -70,7 +74,17 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
             clock=clock,
             audit=Audit(catalog, clock=clock),
             pin=identity(config).pin,
+            provider=provider_of(config, clock),
         )
+
+
+def provider_of(config: ServerConfig, clock: Clock = SYSTEM) -> Provider | None:
+    """The OpenID Connect provider of the settings, if they name one. Raises BadConfig: a file of it cannot be read."""
+    if not config.auth.oidc.issuer:
+        return None
+    from logferry.server.oidc.provider import Provider  # only now: servers without one need not wait for it
+
+    return Provider(config.auth.oidc, clock)
 
 
 class WebServer(uvicorn.Server):

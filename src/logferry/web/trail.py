@@ -59,6 +59,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("POST", "/admin/audit/verify"): Rule("read", "audit.verify"),
     ("POST", f"{_API}/sessions"): Rule("sign-in", "session.begin"),
     ("POST", f"{_API}/setup"): Rule("sign-in", "setup"),
+    ("GET", "/login/oidc/back"): Rule("sign-in", "session.begin"),
     ("POST", "/login"): Rule("sign-in", "session.begin"),
     ("POST", "/login/code"): Rule("sign-in", "session.begin"),
     ("POST", "/setup"): Rule("sign-in", "setup"),

@@ -57,6 +57,13 @@ class People:
             row = self._named.one(cursor, who=folded(name))
         return _user(row) if row is not None else None
 
+    def outsider(self, issuer: str, subject: str) -> UserRecord | None:
+        """The user for whom that provider vouches under ``subject``, or None."""
+        query = select(*_USER).where(users.c.issuer == issuer, users.c.subject == subject, users.c.issuer != "")
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return _user(row) if row is not None else None
+
     def version(self) -> str:
         """Another text than before whenever a user was added, changed or removed since, by any process."""
         with self._readers.cursor() as cursor:
@@ -72,12 +79,15 @@ class People:
         password_hash: str,
         now_ns: int,
         agent_id: str | None = None,
+        issuer: str = "",
+        subject: str = "",
     ) -> UserRecord:
-        """Add a user. Raises Conflict when the name is taken, whatever the case of its letters."""
+        """Add a user. Raises Conflict when the name is taken, whatever the case of its letters, or the subject is."""
         values = {
             "name": name, "folded": folded(name), "role": role, "scope": json.dumps(scope), "enabled": 1,
             "password_hash": password_hash, "agent_id": agent_id, "created_ns": now_ns, "changed_ns": now_ns,
             "signed_in_ns": None, "totp": "", "totp_new": "", "totp_step": 0, "recovery": "[]",
+            "issuer": issuer, "subject": subject,
         }  # fmt: skip
 
         def work(connection: Connection) -> UserRecord:
@@ -238,9 +248,10 @@ class People:
         """The session was used. Written in a moment, with others."""
         self._post(update(sessions).where(sessions.c.key_hash == key_hash).values(used_ns=now_ns))
 
-    def end_session(self, key_hash: str) -> None:
-        """End one session. That it is over is no error."""
-        self._run(delete(sessions).where(sessions.c.key_hash == key_hash))
+    def end_session(self, key_hash: str) -> str:
+        """End one session; what a provider vouched for it with, if one did. That it is over is no error."""
+        ended = delete(sessions).where(sessions.c.key_hash == key_hash).returning(sessions.c.id_token)
+        return self._writer.run(Rows(lambda connection: str(connection.execute(ended).scalar() or "")))
 
     def end_sessions(self, user_id: int, *, but: str = "") -> int:
         """End all sessions of a user, except the one with the key hash ``but``, and half a sign-in; how many."""
@@ -340,6 +351,21 @@ class People:
         """Spend one use. False when none is left or the code has expired; two callers never share the last one."""
         usable = (codes.c.id == code_id) & (codes.c.uses_left > 0) & (codes.c.expires_ns > now_ns)
         return self._run(update(codes).where(usable).values(uses_left=codes.c.uses_left - 1)) > 0
+
+    def note_used(self, kind: str, secret_hash: str, *, now_ns: int, expires_ns: int) -> None:
+        """Remember that something was used. Raises Conflict where it was before, by whichever process."""
+        values = {
+            "kind": kind, "secret_hash": secret_hash, "created_ns": now_ns, "expires_ns": expires_ns,
+            "uses_left": 1, "group": "", "user_id": None,
+        }  # fmt: skip
+
+        def work(connection: Connection) -> None:
+            try:
+                connection.execute(insert(codes).values(values))
+            except IntegrityError as error:
+                raise Conflict("this was used before", hint="begin again") from error
+
+        self._writer.run(Rows(work))
 
     def remove_codes(self, kind: str, *, user_id: int | None = None) -> None:
         """Make all codes of ``kind`` worthless, or those of one user."""

@@ -304,8 +304,15 @@ users = Table(
     Column("totp_step", BigInteger, nullable=False),
     _text("recovery"),
     Index("users_by_agent", "agent_id"),
+    # Who a provider says it is (both empty: somebody with a password of ours). The pair never means anybody else.
+    _text("issuer"),
+    _text("subject"),
+    Index(
+        "users_by_subject", "issuer", "subject", unique=True,
+        sqlite_where=text("issuer <> ''"), postgresql_where=text("issuer <> ''"),
+    ),
     sqlite_autoincrement=True,
-)
+)  # fmt: skip
 
 sessions = Table(
     "sessions",
@@ -318,6 +325,8 @@ sessions = Table(
     _ns("expires_ns"),
     _text("address"),
     _text("browser"),
+    # What the provider vouched with (empty: a password did): it ends the session there, too.
+    _text("id_token"),
     Index("sessions_by_user", "user_id"),
 )
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from logferry.clock import rfc3339
 from logferry.limits import JOIN_TOKEN_S_MAX, JOIN_TOKEN_USES, JOIN_TOKEN_USES_MAX
 from logferry.server import runfiles
-from logferry.server.config import is_loopback, join_address
+from logferry.server.config import join_address
 from logferry.server.first_run import join_command, shown_host
+from logferry.server.loopback import is_loopback
 from logferry.web.api.people import Throttle
 from logferry.web.api.shapes import FtpAccess, Joined, JoinToken
 from logferry.web.auth import Context, Operator, client_address

@@ -27,7 +27,8 @@ Password = Annotated[str, Field(max_length=PASSWORD_CHARS_MAX)]
 
 
 class User(Shape):
-    """A person. ``has_password``: whether anybody can sign in by it; ``second_factor``: whether that takes a code."""
+    """A person. ``has_password``: whether anybody can sign in by it; ``second_factor``: whether that takes a code;
+    ``provider``: the OpenID Connect provider they sign in by and have their rights from, empty for none."""
 
     name: str
     role: str
@@ -35,6 +36,7 @@ class User(Shape):
     enabled: bool
     has_password: bool
     second_factor: bool
+    provider: str
     created_at: str
     signed_in_at: str | None
 
@@ -265,6 +267,7 @@ def _user(row: UserRecord) -> dict[str, Any]:
         "enabled": row.enabled,
         "has_password": row.password_hash != NO_PASSWORD,
         "second_factor": bool(row.totp),
+        "provider": row.issuer,
         "created_at": rfc3339(row.created_ns),
         "signed_in_at": None if row.signed_in_ns is None else rfc3339(row.signed_in_ns),
     }

@@ -17,8 +17,8 @@ from logferry.clock import rfc3339
 from logferry.errors import Later, LogferryError, NotFound
 from logferry.limits import INDEX_FAILED_NAMED_MAX, SCRUB_S
 from logferry.server.alerts.rules import KINDS
-from logferry.server.config import is_loopback
 from logferry.server.health import STATES, agent_state, heard_of
+from logferry.server.loopback import is_loopback
 from logferry.web.api.shapes import Flaw, FlawList, Job, JobList, Version
 from logferry.web.auth import Context, Operator, client_address, identify
 from logferry.web.metrics import (

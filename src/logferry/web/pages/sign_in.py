@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from logferry.errors import Busy, LogferryError, NotSignedIn, Refused
 from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
-from logferry.server.people import SignedIn
+from logferry.server.people import Identity, SignedIn
 from logferry.web import auth, managing
 from logferry.web.pages import words
 from logferry.web.pages.guard import answered
@@ -20,6 +21,7 @@ from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, TH
 
 Form = dict[str, str]
 FormEndpoint = Callable[[Request], Awaitable[Response]]
+log = structlog.get_logger("logferry.web")
 FIELD_CHARS_MAX = 4 * PASSWORD_CHARS_MAX
 _YEAR_S = 365 * 86400
 
@@ -56,18 +58,19 @@ def login(shell: Shell, request: Request) -> Response:
     if auth.session_secret(request) and shell.context.people.session(auth.session_secret(request)):
         return RedirectResponse(root_of(request) + target, 303)
     if shell.context.enrolment.setup_needed():
-        return _nobody_yet(shell, request)
+        return nobody_yet(shell, request)
     reason = "Your session is over." if auth.session_secret(request) else ""
-    return _login_page(shell, request, target, reason=reason)
+    return login_page(shell, request, target, reason=reason)
 
 
-def _nobody_yet(shell: Shell, request: Request) -> Response:
+def nobody_yet(shell: Shell, request: Request) -> Response:
+    """Before there is an administrator nobody else gets in."""
     hint = "`logferry admin setup-link` on the server makes a new one."
     error = "This server has no administrator yet: open the set-up link it printed when it started."
     return shell.page(request, "setup.html", usable=False, error=error, hint=hint)
 
 
-def _login_page(
+def login_page(
     shell: Shell,
     request: Request,
     target: str,
@@ -77,10 +80,14 @@ def _login_page(
     reason: str = "",
     error: str = "",
     hint: str = "",
+    is_outside: bool = False,
 ) -> Response:
+    """The form, and the button of the provider; ``is_outside``: what went wrong did so on the way to it or back."""
+    provider = shell.context.provider
     return shell.page(
-        request, "login.html", status=status, next=target, name=name, reason=reason, error=error, hint=hint
-    )
+        request, "login.html", status=status, next=target, name=name, reason=reason, error=error, hint=hint,
+        provider=provider.config.shown_name if provider else "", is_outside=is_outside,
+    )  # fmt: skip
 
 
 def logged_in(shell: Shell, request: Request, form: Form) -> Response:
@@ -95,10 +102,10 @@ def logged_in(shell: Shell, request: Request, form: Form) -> Response:
         session = managing.begun(request, shell.context, row)
     except (NotSignedIn, Busy) as error:
         text = words.sentence(error.message)
-        return _login_page(
+        return login_page(
             shell, request, target, status=error.http_status, name=name, error=text, hint=words.sentence(error.hint)
         )
-    return _with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
+    return with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
 
 
 def code_page(
@@ -119,9 +126,9 @@ def code_given(shell: Shell, request: Request, form: Form) -> Response:
             shell.context.people.second.waiting(waiting)
         except NotSignedIn as over:
             text, hint = words.sentence(over.message), words.sentence(over.hint)
-            return _login_page(shell, request, target, status=over.http_status, error=text, hint=hint)
+            return login_page(shell, request, target, status=over.http_status, error=text, hint=hint)
         return code_page(shell, request, waiting, target, status=error.http_status, error=text, hint=hint)
-    return _with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
+    return with_session(shell, request, session, RedirectResponse(root_of(request) + target, 303))
 
 
 def no_code_yet(_shell: Shell, request: Request) -> Response:
@@ -129,7 +136,8 @@ def no_code_yet(_shell: Shell, request: Request) -> Response:
     return RedirectResponse(words.address(root_of(request), "/login"), 303)
 
 
-def _with_session(shell: Shell, request: Request, session: SignedIn, response: Response) -> Response:
+def with_session(shell: Shell, request: Request, session: SignedIn, response: Response) -> Response:
+    """``response``, giving the browser its session."""
     auth.set_session_cookie(request, response, session, seconds=shell.context.config.web.session_ttl)
     return response
 
@@ -138,12 +146,29 @@ def logged_out(shell: Shell, request: Request, form: Form) -> Response:
     """``POST /logout``: the session ends on the server at once."""
     secret = auth.session_secret(request)
     who = auth.identify(request, shell.context) if secret else None
+    way_out = ""
     if who is not None:
         auth.check_csrf(who, form.get("csrf", ""))
-        shell.context.people.sign_out(secret)
-    response = RedirectResponse(words.address(root_of(request), "/login"), 303)
+        way_out = _way_out(shell, request, who, shell.context.people.sign_out(secret))
+    response: Response = RedirectResponse(words.address(root_of(request), "/login"), 303)
+    if way_out:
+        response = shell.page(request, "signed_out.html", way_out=way_out)
+        # No redirection: our pages may not send forms elsewhere (form-action), and this one answers a form.
+        response.headers["Refresh"] = f"0; url={way_out}"
     auth.clear_session_cookie(request, response)
     return response
+
+
+def _way_out(shell: Shell, request: Request, who: Identity, id_token: str) -> str:
+    """Where a session that began at a provider ends there, too; empty: it did not, or the provider cannot say."""
+    provider = shell.context.provider
+    if provider is None or who.provider != provider.config.issuer:
+        return ""
+    try:
+        return provider.way_out(id_token, f"{auth.origin_of(request)}{root_of(request)}/login")
+    except LogferryError as error:
+        log.warning("signed out here alone", why=error.message)
+        return ""
 
 
 # Set-up --------------------------------------------------------------------------------------------------------------
@@ -212,7 +237,7 @@ def set_up(shell: Shell, request: Request, form: Form) -> Response:
         )
     join = join_command(request, context, context.enrolment.new_join_token())
     page = shell.page(request, "welcome.html", name=session.identity.name, join=join)
-    return _with_session(shell, request, session, page)
+    return with_session(shell, request, session, page)
 
 
 # A link that sets a password ------------------------------------------------------------------------------------------
@@ -252,7 +277,7 @@ def reset_done(shell: Shell, request: Request, form: Form) -> Response:
         return _reset_page(
             shell, request, code, status=error.http_status, name=name, error=error.message, hint=error.hint
         )
-    return _login_page(shell, request, "/", name=row.name, reason="The password is set: sign in with it.")
+    return login_page(shell, request, "/", name=row.name, reason="The password is set: sign in with it.")
 
 
 # Forms for people who are signed in ----------------------------------------------------------------------------------

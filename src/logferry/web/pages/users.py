@@ -117,9 +117,8 @@ def change_user(visit: Visit, form: Form) -> Response:
 
 
 def _change(visit: Visit, row: UserRecord, form: Form) -> Response:
-    managing.change_user(
-        visit.request, row.name, role=form.get("role", row.role), scope=scope_in(form), enabled="enabled" in form
-    )
+    role, scope = (None, None) if row.issuer else (form.get("role", row.role), scope_in(form))
+    managing.change_user(visit.request, row.name, role=role, scope=scope, enabled="enabled" in form)
     return _back(visit, row, "changed")
 
 

@@ -38,9 +38,15 @@ export function occurrences(text, word, exactCase, most = 200) {
   return found;
 }
 
+/** A colour of a log's own, as light or dark as can be read on our ground; with a ground of the log's it stays. */
+function readable(look) {
+  if (look.bg || !look.fg.startsWith("rgb")) return look.fg; // the palette is readable as it is
+  return `light-dark(oklch(from ${look.fg} min(l, 0.52) c h), oklch(from ${look.fg} max(l, 0.68) c h))`;
+}
+
 function styled(node, look) {
   if (look.classes) node.classList.add(...look.classes.split(" "));
-  if (look.fg) node.style.color = look.fg;
+  if (look.fg) node.style.color = readable(look);
   if (look.bg) node.style.backgroundColor = look.bg;
   return node;
 }
