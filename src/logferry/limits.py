@@ -564,6 +564,14 @@ USERS_MAX = 10_000
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 1_024
 
+# Taking over from the older system --------------------------------------------------------------------------------
+SEED_FILE_BYTES_MAX = 256 * MIB
+"""Of its settings, users and records: a record of a million paths is about 150 MB."""
+OLD_CONFIG_BYTES_MAX = 64 * KIB
+"""Of an older agent's settings file as it uploads it, and so of what one agent can put aside: usual is 1 KiB."""
+SEED_AGENTS_PER_USER_MAX = 1_000
+"""For whom one user may deliver: their ids are compared with each path."""
+
 # Audit -------------------------------------------------------------------------------------------------------------
 AUDIT_KEEP_S = 730 * 86400.0
 """Two years: longer than most rules ask for."""

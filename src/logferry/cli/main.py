@@ -33,6 +33,7 @@ COMMANDS = {
     "grep": ("grep", "Search the lines of all files."),
     "histogram": ("histogram", "When lines were written that match, drawn in the terminal."),
     "hold": ("hold", "Stop retention from deleting: add, list, remove; on the server's machine."),
+    "import-seed": ("import_seed", "Take over from the older system: settings, users, stored files."),
     "link": ("link", "The web address of a file or a line."),
     "login": ("login", "Sign in to a server."),
     "logout": ("login", "Forget the sign-in."),
@@ -62,7 +63,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"logferry.cli.{COMMANDS[cmd_name][0]}")
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

@@ -22,6 +22,7 @@ from logferry.errors import Conflict, LogferryError, NotFound, NotPermitted
 from logferry.ftp import BundleMember, Download, Entry, Filesystem, Outcome, Upload, User
 from logferry.limits import STORED_FRESH_S
 from logferry.names import checked_path, from_wire
+from logferry.server.accounts import is_shared
 from logferry.server.scope import Scope
 
 log = structlog.get_logger("logferry.server")
@@ -372,12 +373,23 @@ def _not_found(path: str) -> NotFound:
     return NotFound(f"no such file: {path}")
 
 
-def filesystems(archive: Archive, catalog: Catalog, failed: Callable[[str, str], None]) -> Callable[[User], Filesystem]:
-    """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope."""
+def filesystems(
+    archive: Archive,
+    catalog: Catalog,
+    failed: Callable[[str, str], None],
+    *,
+    shared: Callable[[str, Callable[[str], AgentFilesystem], str], Filesystem],
+) -> Callable[[User], Filesystem]:
+    """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope.
+
+    ``shared`` makes that of a user whom agents share, from its home, what makes the view of one, and the mark.
+    """
 
     mark = catalog.facts.get(RESTORED)  # nothing is restored while a server runs
 
     def make(user: User) -> Filesystem:
+        if is_shared(user.home):
+            return shared(user.home, lambda agent: AgentFilesystem(archive, agent, failed, mark=mark), mark)
         if user.home:
             return AgentFilesystem(archive, user.home, failed, mark=mark)
 
