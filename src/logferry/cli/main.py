@@ -26,6 +26,7 @@ COMMANDS = {
     "cat": ("cat", "Write a file, or some of its lines, as it is."),
     "config": ("config", "Check settings and show where each comes from."),
     "count": ("count", "How many lines match, and where."),
+    "doctor": ("doctor", "Look at all that a server, or an agent, needs; each line with what to do."),
     "export": ("export", "Lines as rows of a table: NDJSON or Parquet."),
     "find": ("find", "Find files by name, size and time."),
     "ftp": ("ftp", "Any FTP server: put, get, ls, mirror; or serve a folder."),
