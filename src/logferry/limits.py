@@ -576,6 +576,10 @@ INOTIFY_WATCHES_USUAL = 524_288
 WATCHED_FOLDERS_COUNTED_MAX = 1_000_000
 CERTIFICATE_DAYS_LEFT_MIN = 21
 """Three weeks to renew a certificate, holidays included."""
+LOG_KEPT_BYTES = 512 * KIB
+"""Of each part's log, twice: some 5,000 lines, enough to see what led to a failure."""
+SUPPORT_LINES_MAX = 20_000
+"""Lines of log in a support bundle, of all parts together: the newest."""
 CATALOG_LOOK_S_MAX = 10.0
 """How long doctor lets SQLite look through a catalog: some 5 GB."""
 PASSIVE_PORTS_USUAL = 32

@@ -18,12 +18,21 @@ from logferry.server.runfiles import cannot_listen
 
 def examine(config: ServerConfig) -> Iterator[Finding]:
     """Look at the ports of FTP and web, at the passive ones, at what stands in between."""
-    running = {part: _running(config, part) for part in ("ftp", "web")}
     for part, address in (("ftp", config.ftp.address), ("web", config.web.address)):
-        told = running[part]
+        told = _running(config, part)
         yield from _free(part, address) if told is None else _answers(part, told)
-    yield from _passive(config, is_running=running["ftp"] is not None)
+    yield from _passive(config, is_running=_running(config, "ftp") is not None)
     yield from _nat(config)
+
+
+def running(config: ServerConfig) -> Iterator[Finding]:
+    """Whether both parts run, and answer."""
+    for part in ("ftp", "web"):
+        told = _running(config, part)
+        if told is None:
+            yield Finding("fail", "ports", f"the {part} part does not run", "look in the server's log")
+        else:
+            yield from _answers(part, told)
 
 
 def _running(config: ServerConfig, part: str) -> Mapping[str, Any] | None:

@@ -35,6 +35,7 @@ from logferry.server.ingest import AgentFilesystem, filesystems
 from logferry.server.lifeline import announce
 from logferry.server.people import People
 from logferry.server.porter import Porter
+from logferry.server.recent_log import SUFFIX, RecentLog
 from logferry.server.runfiles import cannot_listen
 from logferry.server.several import QUARANTINE, SharedFilesystem
 from logferry.server.store import store_of
@@ -188,7 +189,8 @@ def run_ftp(config: ServerConfig) -> None:
 
 def run_part(run: Callable[[ServerConfig], None], config_path: str) -> int:
     """Run a part on the settings in ``config_path`` and return its exit status; an error is one line, no traceback."""
-    logs.configure()
+    name = run.__name__.removeprefix("run_")
+    logs.configure(keep=RecentLog(os.path.join(os.path.dirname(config_path), name + SUFFIX)))
     try:
         with open(config_path, encoding="utf-8") as file:
             config = config_from_json(file.read())

@@ -17,6 +17,7 @@ from logferry.web.api import (
     saved,
     search,
     searches,
+    support,
     system,
     tail,
     takeout,
@@ -31,6 +32,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, users, audit, retention, connections, administration, saved):
+    for part in (*parts, users, audit, retention, connections, administration, saved, support):
         whole.include_router(part.router)
     return whole
