@@ -46,6 +46,7 @@ COMMANDS = {
     "restore": ("restore", "A backup becomes an archive again, on the server's machine."),
     "retention": ("retention", "What is deleted by which rule: preview, run, log; on the server's machine."),
     "serve": ("serve", "Run the server."),
+    "service": ("service", "Run the server as a service: a hardened systemd unit."),
     "support-bundle": ("support_bundle", "A zip for whoever helps: settings, versions, findings, log; no secrets."),
     "tail": ("tail", "The last lines of files; -f follows them."),
     "verify": ("verify", "Read the archive and compare it with its checksums, on the server's machine."),
