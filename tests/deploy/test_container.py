@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # a dependency of distributed
 
 from logferry.cli.environment import for_server
 from logferry.cli.main import COMMANDS

@@ -15,7 +15,9 @@ import pytest
 from logferry.agent import runner
 from logferry.agent.config import load_config as load_agent
 from logferry.archive import Archive, Catalog
+from logferry.archive.retention import Rule
 from logferry.cli.main import run
+from logferry.clock import SYSTEM
 from logferry.server.accounts import CatalogUsers
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig, load_config
@@ -143,6 +145,38 @@ def test_a_second_run_changes_nothing(taken: OlderServer, capsys: pytest.Capture
     kinds = [json.loads(line)["kind"] for line in capsys.readouterr().out.splitlines()]
     assert "do" not in kinds
     assert "ask" not in kinds
+
+
+def test_what_retention_took_does_not_come_back(taken: OlderServer) -> None:
+    """But what came into the older tree since does."""
+    catalog, archive = _archive(taken)
+    with catalog, archive:
+        later_ns = SYSTEM.now_ns() + 2 * 3600 * 10**9
+        gone = [due for step in archive.retention([Rule("plc-01/**", 3600)]).run(later_ns) for due in step]
+    assert len(gone) == len(LOGS["plc-01"])
+    (taken.tree / "plc-01" / "late.txt").write_bytes(b"late\n")
+    assert _import(taken, "--apply", "--skip", "short") == 0
+    assert {path for path in _contents(taken) if path.startswith("plc-01/")} == {"plc-01/late.txt"}
+
+
+def test_a_file_that_cannot_be_taken_over_is_named_and_taken_next_time(
+    older: OlderServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder is where a file would be: the rest comes, the exit status says that not all did."""
+    assert _import(older, "--apply", *ANSWERS) == 0
+    catalog, archive = _archive(older)
+    with catalog, archive:
+        archive.make_folder("hmi-04", "two.txt")
+    (older.tree / "hmi-04" / "two.txt").write_bytes(b"two\n")
+    (older.tree / "hmi-04" / "three.txt").write_bytes(b"three\n")
+    assert _import(older, "--apply", "--skip", "short") == 4
+    assert "file hmi-04/two.txt: not taken over" in capsys.readouterr().out
+    assert _contents(older)["hmi-04/three.txt"] == b"three\n"
+    catalog, archive = _archive(older)
+    with catalog, archive:
+        archive.remove_folder("hmi-04", "two.txt")
+    assert _import(older, "--apply", "--skip", "short") == 0
+    assert _contents(older)["hmi-04/two.txt"] == b"two\n"
 
 
 def test_users_become_who_they_are_and_weak_passwords_let_nobody_in(taken: OlderServer) -> None:

@@ -32,7 +32,7 @@ def test_systemd_takes_the_unit_without_a_word(service: ServerService, tmp_path:
     said = [line for line in (done.stdout + done.stderr).splitlines() if "logferry" in line]
     assert said == [], done.stderr
     unit.write_text(systemd(replace(service, user="logferry")))
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", unit]
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(unit)]
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout[-400:]
 

@@ -214,9 +214,9 @@ class ServerImport:
             tree = importer.take(self._found.root, agent)
             self._line.clear()
             self._taken += tree.files
-            problems = [one for one in tree.said if "not taken over" in one.text or "put aside" in one.text]
-            failed += len(problems)
-            self._told.all(one for one in tree.said if one in problems or "copied" in one.text)
+            failed += tree.failed
+            # What cannot be taken over whatever happens was told before.
+            self._told.all(one for one in tree.said if "stays where it is" not in one.text)
             if tree.files:
                 self._told.one(
                     Decision("done", f"files of {agent}", f"{tree.files:,} ({text.size(tree.bytes)}) taken over")

@@ -23,13 +23,17 @@ _EXACT_AGENT, _EXACT_SERVER = "AgentConfig.txt", "ServerConfig.txt"
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of the older archive: whose, its archive path, where it lies, how large and how old it is."""
+    """A file of the older archive: whose, its archive path, where it lies, how large and how old it is.
+
+    ``changed_ns`` is the file system's own time of its last change, of its names too.
+    """
 
     agent: str
     path: str
     place: bytes
     size: int
     modified_ns: int
+    changed_ns: int
     links: int
 
 
@@ -195,7 +199,7 @@ def _stored(agent: str, raw: bytes, place: bytes) -> StoredFile | ConfigCopy | D
         return Decision("warn", about, "no plain file; it stays where it is")
     if is_config_name(path.rpartition("/")[2]):
         return ConfigCopy(agent, path, place)
-    return StoredFile(agent, path, place, found.st_size, found.st_mtime_ns, found.st_nlink)
+    return StoredFile(agent, path, place, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink)
 
 
 def named_users(root: str, agents: Sequence[str]) -> dict[str, set[str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from logferry import settings
 from logferry.archive import Archive, Catalog, WholeFile
+from logferry.archive.catalog.facts import TAKEN_OVER
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadName, Conflict, LogferryError, NotFound, Refused
 from logferry.ftp.passwords import hash_password
@@ -44,6 +45,8 @@ class Tree:
     """Files that the archive holds already."""
     copies: list[ConfigCopy] = field(default_factory=list)
     said: list[Decision] = field(default_factory=list)
+    failed: int = 0
+    """Files that could not be taken over; ``said`` names them."""
 
 
 class Delivering:
@@ -163,12 +166,15 @@ class TreeImport:
     def __init__(
         self, archive: Archive | None, data_dir: str, *, in_place: bool = False, move_configs: bool = False,
         tell: Tell = lambda _files, _bytes: None,
+        clock: Clock = SYSTEM,
     ) -> None:  # fmt: skip
         self._archive = archive
         self._data_dir = data_dir
         self._in_place = in_place
         self._move_configs = move_configs
         self._tell = tell
+        self._clock = clock
+        self._done_ns: dict[str, int] = {}
 
     def look(self, root: str, agent: str) -> Tree:
         """What there is of an agent, and what of it the archive has already. Changes nothing."""
@@ -188,6 +194,7 @@ class TreeImport:
     def take(self, root: str, agent: str) -> Tree:
         """Take over what the archive does not have: bytes durable, SHA-256 and times in the catalog."""
         assert self._archive is not None
+        began_ns = self._clock.now_ns()
         tree = Tree(agent)
         batch: list[StoredFile] = []
         for one in stored(root, agent):
@@ -207,11 +214,19 @@ class TreeImport:
                     self._many(batch, tree)
                     batch = []
         self._many(batch, tree)
+        if not tree.failed:
+            self._archive.catalog.facts.put(TAKEN_OVER + agent, str(began_ns))
         return tree
 
     def _knows(self, file: StoredFile) -> bool:
-        """Whether the archive has something at the path, or had it."""
-        return self._archive is not None and self._archive.catalog.files.at(file.agent, file.path) is not None
+        """Whether the archive has something at the path, or had it: what retention took shall not come back."""
+        if self._archive is None:
+            return False
+        if file.agent not in self._done_ns:
+            self._done_ns[file.agent] = int(self._archive.catalog.facts.get(TAKEN_OVER + file.agent) or 0)
+        if file.changed_ns < self._done_ns[file.agent]:
+            return True
+        return self._archive.catalog.files.at(file.agent, file.path) is not None
 
     def _many(self, batch: Sequence[StoredFile], tree: Tree) -> None:
         assert self._archive is not None
@@ -222,13 +237,13 @@ class TreeImport:
                 whole.append(WholeFile(one.path, _read(one), one.modified_ns))
                 files.append(one)
             except OSError as error:
-                tree.said.append(_failed(one, error))
+                _fail(tree, one, error)
         if not whole:
             return
         outcomes = self._archive.store_many(tree.agent, whole)
         for one, outcome in zip(files, outcomes, strict=True):
             if isinstance(outcome, LogferryError):
-                tree.said.append(_failed(one, outcome))
+                _fail(tree, one, outcome)
             else:
                 self._taken(one, tree, outcome.generation_id)
 
@@ -242,7 +257,7 @@ class TreeImport:
             else:
                 generation_id = self._copy(file)
         except (LogferryError, OSError) as error:
-            tree.said.append(_failed(file, error))
+            _fail(tree, file, error)
             return
         self._taken(file, tree, generation_id)
         if moved:
@@ -296,6 +311,7 @@ class TreeImport:
             put_aside(os.path.join(self._data_dir, QUARANTINE, copy.agent), name, data)
             os.unlink(copy.place)
         except OSError as error:
+            tree.failed += 1
             tree.said.append(Decision("warn", f"file {copy.agent}/{copy.path}", f"cannot be put aside: {error}"))
 
 
@@ -311,6 +327,8 @@ def _read(file: StoredFile) -> bytes:
         return opened.read()
 
 
-def _failed(file: StoredFile, error: Exception) -> Decision:
+def _fail(tree: Tree, file: StoredFile, error: Exception) -> None:
     why = "the archive has it by now" if isinstance(error, Conflict) else str(error)
-    return Decision("warn", f"file {file.agent}/{file.path}", f"not taken over: {why}", "mend that, then import again")
+    hint = "mend that, then import again"
+    tree.failed += 1
+    tree.said.append(Decision("warn", f"file {file.agent}/{file.path}", f"not taken over: {why}", hint))

@@ -23,6 +23,8 @@ BACKED_UP = "backed_up_ns"
 
 SCRUB_ASKED = "scrub_asked_ns"
 """When somebody last asked for every segment to be verified again, nanoseconds since 1970."""
+TAKEN_OVER = "taken_over_ns."
+"""And an agent's id: when its files in the older system's tree were last looked through to the end."""
 
 
 class Facts:
