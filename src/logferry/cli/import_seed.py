@@ -27,7 +27,7 @@ _COLOURS = {"do": "green", "done": "bright_black", "ask": "cyan", "warn": "yello
 
 
 @click.command("import-seed")
-@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 @click.option("--apply", "is_applied", is_flag=True, help="Do it. Without, everything is told and nothing changed.")
 @click.option("--to", default=".", type=click.Path(file_okay=False), help="Where server.toml or agent.toml go.")
 @click.option("--data", type=click.Path(file_okay=False), help="The archive's folder; default: logferry-data in --to.")
@@ -49,10 +49,9 @@ def import_seed(
     """Take over from the older log archive system: DIR is the folder of its server, or of one of its agents.
 
     \b
-    On the server's machine:  logferry import-seed /opt/logArchiver            what would be done
-                              logferry import-seed /opt/logArchiver --apply    do it, with questions where needed
-                              logferry serve
-    On a node:                logferry import-seed /opt/logAgent --to /etc/logferry --apply
+    To see what would be done:  logferry import-seed /opt/logArchiver
+    On the server, do it:       logferry import-seed /opt/logArchiver --apply
+    On a node:                  logferry import-seed /opt/logAgent --to /etc/logferry --apply
 
     Stop the older server first. Its files stay; a second run changes nothing. Its agents go on delivering.
     """
