@@ -7,6 +7,7 @@ declare -A PACKAGE=(
   [lftp]=lftp [rclone]=rclone [curl]=curl [wget]=wget [ncftpput]=ncftp [tnftp]=tnftp [vsftpd]=vsftpd [zstd]=zstd
   [strace]=strace [systemd-analyze]=systemd [rsync]=rsync [lsyncd]=lsyncd
   [mkfs.ext4]=e2fsprogs [bsdtar]=libarchive-tools [unzip]=unzip
+  [nginx]=nginx-light
   [chromium]=chromium
 )
 

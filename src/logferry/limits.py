@@ -592,6 +592,37 @@ OIDC_FRESH_S = 10 * 60.0
 PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 1_024
 
+# Looking after the machine ------------------------------------------------------------------------------------------
+YEAR_MIN = 2026
+"""A clock before it is wrong: this program did not exist."""
+OPEN_FILES_MIN = 4_096
+"""Fewer run out with a few hundred agents, or a search over many files."""
+OPEN_FILES_USUAL = 65_536
+"""What the units ask for: thousands of idle sessions, and the files of all that is being received and read."""
+INOTIFY_WATCHES_USUAL = 524_288
+"""What desktops set; a watch takes about 1 KiB of kernel memory."""
+WATCHED_FOLDERS_COUNTED_MAX = 1_000_000
+CERTIFICATE_DAYS_LEFT_MIN = 21
+"""Three weeks to renew a certificate, holidays included."""
+LOG_KEPT_BYTES = 512 * KIB
+"""Of each part's log, twice: some 5,000 lines, enough to see what led to a failure."""
+SUPPORT_LINES_MAX = 20_000
+"""Lines of log in a support bundle, of all parts together: the newest."""
+CATALOG_LOOK_S_MAX = 10.0
+"""How long doctor lets SQLite look through a catalog: some 5 GB."""
+PASSIVE_PORTS_USUAL = 32
+"""Fewer, and a few agents with four connections each wait for one another."""
+DOCTOR_ANSWER_S_MAX = 5.0
+"""How long a running server may take to answer doctor and healthcheck."""
+
+# Taking over from the older system --------------------------------------------------------------------------------
+SEED_FILE_BYTES_MAX = 256 * MIB
+"""Of its settings, users and records: a record of a million paths is about 150 MB."""
+OLD_CONFIG_BYTES_MAX = 64 * KIB
+"""Of an older agent's settings file as it uploads it, and so of what one agent can put aside: usual is 1 KiB."""
+SEED_AGENTS_PER_USER_MAX = 1_000
+"""For whom one user may deliver: their ids are compared with each path."""
+
 # Audit -------------------------------------------------------------------------------------------------------------
 AUDIT_KEEP_S = 730 * 86400.0
 """Two years: longer than most rules ask for."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 from logferry.errors import BadConfig
 from logferry.limits import STOP_S_MAX
 from logferry.names import shown
+from logferry.units import CLOSED, command, percent, quoted
 
 NAME = "logferry-agent"
 _STATE_HOME = "/var/lib/"
@@ -63,17 +63,17 @@ def systemd(service: Service) -> str:
         "[Service]",
         "Type=notify",
         "NotifyAccess=main",
-        f"ExecStart={_command(service.run)}",
-        f"ExecReload={_command(reload)}",
+        f"ExecStart={command(service.run)}",
+        f"ExecReload={command(reload)}",
         "Restart=always",
         f"RestartSec={_RUN_AGAIN_S}",
         "# 2: the settings are wrong; starting again does not mend them.",
         "RestartPreventExitStatus=2",
         f"TimeoutStopSec={_STOP_S}",
         f"WatchdogSec={_WATCHDOG_S}",
-        f"User={_percent(service.user)}",
+        f"User={percent(service.user)}",
     ]
-    lines += [f"SupplementaryGroups={' '.join(map(_percent, service.groups))}"] if service.groups else []
+    lines += [f"SupplementaryGroups={' '.join(map(percent, service.groups))}"] if service.groups else []
     lines += _places(service)
     lines += [
         "UMask=0077",
@@ -81,24 +81,11 @@ def systemd(service: Service) -> str:
         "# It reads logs and talks to its server; everything else is closed to it.",
         f"CapabilityBoundingSet={capabilities}",
         f"AmbientCapabilities={capabilities}",
-        "NoNewPrivileges=yes",
         "ProtectSystem=strict",
         "ProtectHome=read-only",
         f"PrivateTmp={'no' if _in_tmp(service) else 'yes'}",
-        "PrivateDevices=yes",
-        "ProtectClock=yes",
-        "ProtectControlGroups=yes",
-        "ProtectHostname=yes",
-        "ProtectKernelLogs=yes",
-        "ProtectKernelModules=yes",
-        "ProtectKernelTunables=yes",
-        "LockPersonality=yes",
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
-        "RestrictNamespaces=yes",
-        "RestrictRealtime=yes",
-        "RestrictSUIDSGID=yes",
-        "SystemCallArchitectures=native",
-        "SystemCallFilter=@system-service",
+        *CLOSED,
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -109,28 +96,13 @@ def systemd(service: Service) -> str:
 def _places(service: Service) -> list[str]:
     """Where it may write. systemd makes a folder below /var/lib itself, for the right user."""
     own = posixpath.relpath(service.state_dir, _STATE_HOME) if service.state_dir.startswith(_STATE_HOME) else ""
-    lines = [f"StateDirectory={_quoted(own)}", "StateDirectoryMode=0700"] if own else []
+    lines = [f"StateDirectory={quoted(own)}", "StateDirectoryMode=0700"] if own else []
     writes = [*([] if own else [service.state_dir]), *service.writes]
-    return lines + ([f"ReadWritePaths={' '.join(_quoted(path) for path in writes)}"] if writes else [])
+    return lines + ([f"ReadWritePaths={' '.join(quoted(path) for path in writes)}"] if writes else [])
 
 
 def _in_tmp(service: Service) -> bool:
     return any(f"{path}/".startswith(("/tmp/", "/var/tmp/")) for path in (*service.reads, service.state_dir))  # noqa: S108
-
-
-def _command(words: Sequence[str]) -> str:
-    return " ".join(_quoted(word).replace("$", "$$") for word in words)
-
-
-def _quoted(word: str) -> str:
-    word = _percent(word)
-    if word and all(c.isalnum() or c in "/._-=+:,@%" for c in word):
-        return word
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _percent(word: str) -> str:
-    return word.replace("%", "%%")
 
 
 def launchd(service: Service) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from logferry.archive.adopting import adopt
 from logferry.archive.backup.repository import Repository
 from logferry.archive.backup.taking import Taker, Tell
 from logferry.archive.catalog import Catalog
@@ -125,6 +126,14 @@ class Archive:
         One outcome per file, in order. Without ``make_folders`` a file whose folder is missing is NotPermitted.
         """
         return Many(self._rooms, self, self._supersede).store(checked_agent_id(agent), files, make_folders=make_folders)
+
+    def adopt(self, agent: str, path: str, place: bytes) -> bool:
+        """Make the plain file at ``place``, on our file system, the current generation of ``path``. See ``adopting``.
+
+        False: it cannot be linked from there. Raises Conflict where there is something at ``path``.
+        """
+        with translating(path):
+            return adopt(self._rooms, checked_agent_id(agent), checked_path(path), place)
 
     def rename(self, agent: str, source: str, target: str) -> None:
         """Publish a temporary name, move a file or folder, or file a generation as an earlier one (an aside name).

@@ -8,6 +8,7 @@ import click
 
 from logferry import settings
 from logferry.cli import failures, text
+from logferry.cli.admin_delivers import delivers
 from logferry.cli.admin_people import token, user
 from logferry.cli.desk import desk_of, web_url
 from logferry.clock import rfc3339
@@ -119,5 +120,6 @@ def _count(told: str) -> int:
     return int(told.replace(",", ""))
 
 
+admin.add_command(delivers)
 admin.add_command(user)
 admin.add_command(token)

@@ -31,7 +31,7 @@ def made(config: AgentConfig, config_path: str, *, user: str, read_all: bool) ->
     """What the settings mean for a service. ``user`` empty: who owns the settings."""
     writes = (os.path.dirname(config.agent.metrics_file),) if config.agent.metrics_file else ()
     return service.Service(
-        program=_program(),
+        program=program(),
         config_path=os.path.abspath(config_path),
         state_dir=os.path.abspath(config.agent.state_dir),
         writes=writes,
@@ -75,7 +75,8 @@ def write(place: str, text: str) -> None:
         raise Refused(f"cannot write {place}: {error.strerror}", hint=hint) from error
 
 
-def _program() -> tuple[str, ...]:
+def program() -> tuple[str, ...]:
+    """The command line of this very installation, before its arguments."""
     beside = os.path.join(os.path.dirname(sys.executable), "logferry.exe" if sys.platform == "win32" else "logferry")
     found = beside if os.access(beside, os.X_OK) else shutil.which("logferry")
     return (os.path.abspath(found),) if found else (sys.executable, "-P", "-m", "logferry.cli")

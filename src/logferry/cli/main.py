@@ -25,15 +25,19 @@ COMMANDS = {
     "audit": ("audit", "Who did what, and whether that record holds; on the server's machine."),
     "backup": ("backup", "Take, list, verify and thin out backups, on the server's machine."),
     "cat": ("cat", "Write a file, or some of its lines, as it is."),
+    "completion": ("completion", "What a shell reads to complete commands and options."),
     "config": ("config", "Check settings and show where each comes from."),
     "count": ("count", "How many lines match, and where."),
+    "doctor": ("doctor", "Look at all that a server, or an agent, needs; each line with what to do."),
     "export": ("export", "Lines as rows of a table: NDJSON or Parquet."),
     "find": ("find", "Find files by name, size and time."),
     "ftp": ("ftp", "Any FTP server: put, get, ls, mirror; or serve a folder."),
     "get": ("get", "Download a file or a folder, or a zip of it, verified."),
     "grep": ("grep", "Search the lines of all files."),
+    "healthcheck": ("healthcheck", "Whether the server of this machine can serve; for containers and scripts."),
     "histogram": ("histogram", "When lines were written that match, drawn in the terminal."),
     "hold": ("hold", "Stop retention from deleting: add, list, remove; on the server's machine."),
+    "import-seed": ("import_seed", "Take over from the older system: settings, users, stored files."),
     "link": ("link", "The web address of a file or a line."),
     "login": ("login", "Sign in to a server."),
     "logout": ("login", "Forget the sign-in."),
@@ -43,6 +47,8 @@ COMMANDS = {
     "restore": ("restore", "A backup becomes an archive again, on the server's machine."),
     "retention": ("retention", "What is deleted by which rule: preview, run, log; on the server's machine."),
     "serve": ("serve", "Run the server."),
+    "service": ("service", "Run the server as a service: a hardened systemd unit."),
+    "support-bundle": ("support_bundle", "A zip for whoever helps: settings, versions, findings, log; no secrets."),
     "tail": ("tail", "The last lines of files; -f follows them."),
     "verify": ("verify", "Read the archive and compare it with its checksums, on the server's machine."),
     "version": ("version", "Versions of this program and of the server."),
@@ -63,7 +69,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"logferry.cli.{COMMANDS[cmd_name][0]}")
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

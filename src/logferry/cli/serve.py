@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,14 @@ def serve(file: str | None, data: str | None, listen: str | None, ftp_listen: st
     """Run the server: FTP(S) ingest, archive, API and pages. Ctrl-C or SIGTERM stops all of it."""
     need_server()
     from logferry import __version__
+    from logferry.agent.journal import Journal
+    from logferry.agent.notify import Notifier
     from logferry.server import first_run
     from logferry.server.config import load_config_with_origins
     from logferry.server.crew import check_crew
     from logferry.server.supervisor import Part, Supervisor
 
+    service_manager = Notifier(os.environ, Journal())
     flags = overrides(archive__root=data, web__listen=listen, ftp__listen=ftp_listen, ftp__tls=tls)
     loaded = load_config_with_origins(file, for_server(), flags)
     config = loaded.config
@@ -81,6 +85,7 @@ def serve(file: str | None, data: str | None, listen: str | None, ftp_listen: st
         for warning in banner.warnings:
             text.note(f"warning: {warning}")
         sys.stdout.flush()
+        service_manager.ready()
 
     def told(notice: Notice) -> None:
         if notice.kind == "ended":

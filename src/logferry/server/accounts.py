@@ -8,7 +8,7 @@ user changed, and only if so the remembered rows are dropped.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from logferry.archive.catalog import Catalog
 from logferry.archive.records import UserRecord
@@ -20,20 +20,24 @@ from logferry.server.people import LOCAL_USER
 
 DELIVERING = Permissions.delivering()
 READING = Permissions.reading()
+_SHARED = "/"
 
 
 def ftp_user(record: UserRecord, connections_per_agent: int = 0, upload_rate: str = "") -> User:
-    """How the FTP server sees a user of the catalog. ``home`` is the agent's id, empty for people.
+    """How the FTP server sees a user of the catalog.
 
-    ``upload_rate``: the agent's own limit, a rate or a timetable; empty: none.
+    ``home`` is the agent's id, empty for people. A user of the older system, whom agents share, has no agent but a
+    scope of those for whom it delivers; see ``shared_by``. ``upload_rate``: the agent's own limit, a rate or a
+    timetable; empty: none.
     """
     if record.role == "agent":
+        home = record.agent_id or shared_home(record.scope)
         return User(
             name=record.name,
-            home=record.agent_id or "",
+            home=home,
             permissions=DELIVERING,
             password_hash=record.password_hash,
-            enabled=record.enabled and record.agent_id is not None,
+            enabled=record.enabled and home != _SHARED,
             connections=connections_per_agent,
             upload_rate=upload_rate or 0,
         )
@@ -47,13 +51,29 @@ def ftp_user(record: UserRecord, connections_per_agent: int = 0, upload_rate: st
     )
 
 
+def shared_home(agents: Sequence[str]) -> str:
+    """The ``home`` of a user that these agents share."""
+    return _SHARED + "/".join(agents)
+
+
+def is_shared(home: str) -> bool:
+    """Whether a ``home`` is that of a user whom agents share; no agent's id begins so."""
+    return home.startswith(_SHARED)
+
+
+def shared_by(home: str) -> tuple[str, ...]:
+    """For whom a user with such a ``home`` delivers."""
+    assert is_shared(home)
+    return tuple(agent for agent in home[1:].split("/") if agent)
+
+
 class CatalogUsers:
     """A ``UserStore`` on the catalog. Safe from many threads.
 
     Args:
         connections_per_agent: how many connections an agent may have; 0 is no limit.
         on_asked: told each name that is asked for (the FTP server asks before every command).
-        on_agent: told (user name, agent id) when an agent's user was read.
+        on_agent: told (user name, agent id or shared home) when a user who delivers was read.
     """
 
     def __init__(

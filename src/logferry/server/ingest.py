@@ -22,6 +22,7 @@ from logferry.errors import Conflict, Later, LogferryError, NotFound, NotPermitt
 from logferry.ftp import BundleMember, Download, Entry, Filesystem, Outcome, Upload, User
 from logferry.limits import STORED_FRESH_S
 from logferry.names import checked_path, from_wire
+from logferry.server.accounts import is_shared
 from logferry.server.scope import Scope
 
 log = structlog.get_logger("logferry.server")
@@ -393,15 +394,26 @@ def filesystems(
     archive: Archive,
     catalog: Catalog,
     failed: Callable[[str, str], None],
-    is_paused: Callable[[str], bool] = lambda _agent: False,
+    *,
+    is_paused: Callable[[str], bool],
+    shared: Callable[[str, Callable[[str], AgentFilesystem], str], Filesystem],
 ) -> Callable[[User], Filesystem]:
-    """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope."""
+    """The factory that gives each FTP session its view: an agent's by the user's home, a person's by the scope.
+
+    ``shared`` makes that of a user whom agents share, from its home, what makes the view of one, and the mark.
+    ``is_paused``: whether an agent's uploads wait.
+    """
 
     mark = catalog.facts.get(RESTORED)  # nothing is restored while a server runs
 
+    def own(agent: str) -> AgentFilesystem:
+        return AgentFilesystem(archive, agent, failed, mark=mark, is_paused=is_paused)
+
     def make(user: User) -> Filesystem:
+        if is_shared(user.home):
+            return shared(user.home, own, mark)
         if user.home:
-            return AgentFilesystem(archive, user.home, failed, mark=mark, is_paused=is_paused)
+            return own(user.home)
 
         def scope() -> Scope:
             # Asked anew for each command: a scope that was narrowed holds for whoever is connected, too.

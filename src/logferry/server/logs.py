@@ -15,12 +15,16 @@ from typing import Any, TextIO, cast
 import structlog
 
 from logferry.names import shown
+from logferry.server.recent_log import RecentLog
 
 
-def configure(*, human: bool | None = None, level: int = logging.INFO, for_good: bool = True) -> None:
+def configure(
+    *, human: bool | None = None, level: int = logging.INFO, for_good: bool = True, keep: RecentLog | None = None
+) -> None:
     """Set up logging of this process.
 
     ``human`` None: when standard error is a terminal. ``for_good``: what was used once does not ask again; faster.
+    ``keep``: takes the newest lines besides.
     """
     errors = cast("TextIO", _Lenient(sys.stderr))
     human = errors.isatty() if human is None else human
@@ -30,9 +34,10 @@ def configure(*, human: bool | None = None, level: int = logging.INFO, for_good:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+    kept: list[Any] = [] if keep is None else [keep]
     last: Any = _line if human else structlog.processors.JSONRenderer(sort_keys=False)
     structlog.configure(
-        processors=[*common, last],
+        processors=[*common, *kept, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=errors),
         cache_logger_on_first_use=for_good,
@@ -41,7 +46,7 @@ def configure(*, human: bool | None = None, level: int = logging.INFO, for_good:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, *common[2:]],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *kept, last],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

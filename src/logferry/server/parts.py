@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from logferry.ftp.protocol.state import TlsPolicy
 from logferry.ftp.server import FtpServer
 from logferry.limits import STOP_S_MAX
 from logferry.server import logs
-from logferry.server.accounts import CatalogUsers
+from logferry.server.accounts import CatalogUsers, shared_by
 from logferry.server.activity import Activity
 from logferry.server.audit import Audit
 from logferry.server.catalogs import open_catalog
@@ -30,11 +31,13 @@ from logferry.server.config import ServerConfig, config_from_json
 from logferry.server.copies import CopyFinder
 from logferry.server.disk import disk_room
 from logferry.server.first_run import identity
-from logferry.server.ingest import filesystems
+from logferry.server.ingest import AgentFilesystem, filesystems
 from logferry.server.lifeline import announce
 from logferry.server.people import People
 from logferry.server.porter import Porter
+from logferry.server.recent_log import SUFFIX, RecentLog
 from logferry.server.runfiles import cannot_listen
+from logferry.server.several import QUARANTINE, SharedFilesystem
 from logferry.server.store import store_of
 from logferry.server.watch import SessionWatch
 
@@ -115,7 +118,13 @@ class FtpPart:
                 on_asked=watch.asked,
                 on_agent=watch.is_agent,
             )
-            served = filesystems(archive, catalog, activity.failed, users.is_paused)
+            quarantine = os.path.join(self._config.data_dir, QUARANTINE)
+
+            def shared(home: str, tree: Callable[[str], AgentFilesystem], mark: str) -> SharedFilesystem:
+                trees = {agent: tree(agent) for agent in shared_by(home)}
+                return SharedFilesystem(trees, quarantine, activity.heard, mark=mark)
+
+            served = filesystems(archive, catalog, activity.failed, is_paused=users.is_paused, shared=shared)
             yield WorkerParts(users, served, watch.event)
 
     @contextlib.contextmanager
@@ -181,7 +190,8 @@ def run_ftp(config: ServerConfig) -> None:
 
 def run_part(run: Callable[[ServerConfig], None], config_path: str) -> int:
     """Run a part on the settings in ``config_path`` and return its exit status; an error is one line, no traceback."""
-    logs.configure()
+    name = run.__name__.removeprefix("run_")
+    logs.configure(keep=RecentLog(os.path.join(os.path.dirname(config_path), name + SUFFIX)))
     try:
         with open(config_path, encoding="utf-8") as file:
             config = config_from_json(file.read())

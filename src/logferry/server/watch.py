@@ -11,6 +11,7 @@ import structlog
 
 from logferry.ftp import Banned, Event, Incomplete, Introduced, LoggedIn, LoginFailed, Received, Sent, SessionEnded
 from logferry.names import folded
+from logferry.server.accounts import is_shared, shared_by
 from logferry.server.activity import Activity
 from logferry.server.audit import Deed
 
@@ -40,7 +41,7 @@ class SessionWatch:
         self._agents: dict[str, str] = {}
 
     def is_agent(self, user: str, agent: str) -> None:
-        """Note that ``user`` delivers for ``agent``."""
+        """Note that ``user`` delivers for ``agent``, or for those who share its home."""
         self._agents[folded(user)] = agent
 
     def asked(self, user: str) -> None:
@@ -52,7 +53,9 @@ class SessionWatch:
     def event(self, event: Event) -> None:
         """Take one event of the FTP server."""
         agent = self._agents.get(folded(event.user), "")
-        if not agent:
+        if is_shared(agent):  # for whom shows only where something is stored; the trees tell of signs of life
+            agent = _owner(event, agent)
+        elif not agent:
             self._read(event)
         if isinstance(event, LoggedIn):
             self._logged_in(event, agent)
@@ -138,3 +141,10 @@ class SessionWatch:
         if leaving and not left:  # an agent has several connections and goes with the last
             self._activity.gone(self._agents[user])
         log.info("session ended", user=user, session=event.session, reason=event.reason)
+
+
+def _owner(event: Event, home: str) -> str:
+    """Of those who share ``home``, the one whose file the event is about; nobody where it is about none."""
+    path = event.path if isinstance(event, (Received, Incomplete)) else ""
+    agent = path.lstrip("/").partition("/")[0]
+    return agent if agent in shared_by(home) else ""

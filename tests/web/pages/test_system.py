@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from starlette.testclient import TestClient
 from logferry.archive.catalog.care import FlawRecord
 from logferry.archive.catalog.facts import SCRUB_ASKED
 from logferry.archive.index_making import MakerHere
+from logferry.server.audit import AuditFilter
 from logferry.server.care import Care
 from logferry.server.config import load_config_with_origins
 from logferry.server.first_run import prepare
@@ -123,3 +127,29 @@ def test_operators_do_not_see_it(visitor: TestClient, hold: Fleet) -> None:
     csrf = as_person(visitor, hold, "otto")
     assert visitor.get(PAGE).status_code == 403
     assert visitor.post(f"{PAGE}/scrub", data={"csrf": csrf}).status_code == 403
+
+
+def test_a_support_bundle_is_made_by_the_button_and_noted(hold: Fleet, visitor: TestClient) -> None:
+    """A zip that nobody caches; who made it stands in the audit. Without the page's token nothing is made."""
+    page = visitor.get(PAGE).text
+    assert "Make a support bundle" in page
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert csrf
+    assert visitor.post(f"{PAGE}/support-bundle", data={"hide_names": "1"}).status_code == 403
+    answer = visitor.post(f"{PAGE}/support-bundle", data={"csrf": csrf[1], "hide_names": "1"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+    assert answer.headers["cache-control"] == "no-store"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        assert "web-01" not in "".join(file.read(name).decode() for name in file.namelist())
+        assert b"logferry_web_requests_total" in file.read("metrics.txt")
+    newest = hold.catalog.auditing.page(AuditFilter(), limit=1)[0]
+    assert (newest.action, newest.who) == ("support.bundle", "admin")
+
+
+def test_a_support_bundle_by_the_api_is_for_administrators(hold: Fleet) -> None:
+    """Operators get none."""
+    tokens = {name: hold.people.new_token(name)[0] for name in ("admin", "otto")}
+    with TestClient(create_app(hold.context), base_url=BASE) as client:
+        for name, status in (("admin", 200), ("otto", 403)):
+            headers = {"Authorization": f"Bearer {tokens[name]}"}
+            assert client.post("/api/v1/system/support-bundle", headers=headers).status_code == status

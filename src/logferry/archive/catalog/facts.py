@@ -25,6 +25,8 @@ SCRUB_ASKED = "scrub_asked_ns"
 """When somebody last asked for every segment to be verified again, nanoseconds since 1970."""
 ALERTS_ALIVE = "alerts_alive"
 """When agents could be heard last, and when they could not; see ``server.alerts.outages``."""
+TAKEN_OVER = "taken_over_ns."
+"""And an agent's id: when its files in the older system's tree were last looked through to the end."""
 
 
 class Facts:

@@ -18,6 +18,7 @@ from logferry.web.api import (
     saved,
     search,
     searches,
+    support,
     system,
     tail,
     takeout,
@@ -32,6 +33,6 @@ def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
     parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, users, audit, retention, connections, administration, saved, alerts):
+    for part in (*parts, users, audit, retention, connections, administration, saved, alerts, support):
         whole.include_router(part.router)
     return whole

@@ -109,6 +109,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         own_form("/admin/connections/end", connections.ended),
         page("/admin/system", system.system),
         own_form("/admin/system/scrub", system.scrubbed),
+        own_form("/admin/system/support-bundle", system.supported),
         page("/me", me.me),
         form("/me/looks", sign_in.looks),
         own_form("/me/password", me.new_password),

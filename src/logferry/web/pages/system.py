@@ -12,7 +12,7 @@ from logferry import settings
 from logferry.errors import LogferryError
 from logferry.server.certificate import Certificate, certificate_of
 from logferry.server.first_run import identity, loaded_config
-from logferry.web.api import administration
+from logferry.web.api import administration, support
 from logferry.web.api import system as api_system
 from logferry.web.pages import words
 from logferry.web.pages.forms import back_to, managed_by
@@ -82,3 +82,9 @@ def scrubbed(visit: Visit, _form: Form) -> Response:
     managed_by(visit)
     administration.begin_scrub(visit.request, visit.context, visit.who)
     return back_to(visit, PAGE, done="scrub")
+
+
+def supported(visit: Visit, form: Form) -> Response:
+    """``POST /admin/system/support-bundle``: a form, since it reads much and is noted."""
+    managed_by(visit)
+    return support.answer(visit.request, visit.context, hide_names=form.get("hide_names", "") == "1")
