@@ -511,6 +511,8 @@ TAIL_POLL_S = 0.2
 TAIL_ROWS = 500
 TAIL_ROWS_BYTES = 256 * KIB
 """What one event of a followed file holds at most."""
+ZONE_CHARS_MAX = 64
+"""Of the name of a time zone: the longest that is known has half as many."""
 TAIL_FILES_MAX = 20
 """Files that one stream follows: each is asked for with every poll, and nobody reads more at once."""
 TAIL_PLACES_CHARS_MAX = TAIL_FILES_MAX * 57

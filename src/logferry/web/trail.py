@@ -71,6 +71,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("DELETE", f"{_API}/searches/{{job_id}}"): None,
     ("POST", f"{_API}/searches/{{job_id}}/cancel"): None,
     ("POST", "/theme"): None,
+    ("POST", "/zone"): None,
     ("POST", "/me/looks"): None,
 }
 """(method, path as routes have it) -> what it is; None: nothing that is noted."""

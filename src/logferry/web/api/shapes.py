@@ -236,6 +236,7 @@ class Me(Shape):
     role: str
     scope: list[str]
     csrf: str
+    zone: str = Field(description="in which zone pages show times; `browser`: that of the browser")
 
 
 class JoinToken(Shape):

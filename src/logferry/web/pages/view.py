@@ -59,7 +59,7 @@ def view(visit: Visit) -> Response:
         crumbs=crumbs(root_of(visit.request), agent, path),
         shown_state=file_state(file, visit.now_ns) if live else "ended",
         live=live,
-        still="compressed, shown unpacked" if packed and generation.current else _still(generation),
+        still="compressed, shown unpacked" if packed and generation.current else _still(visit, generation),
         packed=packed,
         original=_original(visit, generation) if packed else None,
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
@@ -86,9 +86,9 @@ def _number(asked: str) -> int | None:
     return int(asked)
 
 
-def _still(generation: GenerationRecord) -> str:
+def _still(visit: Visit, generation: GenerationRecord) -> str:
     """Why this generation is not followed."""
-    return f"ended {stamp(generation.ended_ns)}" if generation.ended_ns else "moved to another path"
+    return f"ended {stamp(generation.ended_ns, visit.zone.zone)}" if generation.ended_ns else "moved to another path"
 
 
 def _original(visit: Visit, generation: GenerationRecord) -> CopyRecord | None:
