@@ -11,6 +11,7 @@ from logferry.web.api import (
     heartbeat,
     join,
     lines,
+    merged,
     people,
     raw,
     retention,
@@ -30,7 +31,7 @@ PREFIX = "/api/v1"
 def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
-    parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, users, audit, retention, connections, administration, saved):
+    parts = (system, people, join, agents, heartbeat, files, raw, lines, merged, tail, search, tallies, searches)
+    for part in (*parts, takeout, users, audit, retention, connections, administration, saved):
         whole.include_router(part.router)
     return whole

@@ -9,6 +9,7 @@ from logferry.compressed import form_by_name
 from logferry.errors import NotFound
 from logferry.limits import LINE_BYTES_SHOWN_MAX
 from logferry.web.api.shapes import file_state
+from logferry.web.merging import series
 from logferry.web.pages.facts import crumbs
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.shell import root_of
@@ -65,9 +66,26 @@ def view(visit: Visit) -> Response:
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
         raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, **({"text": 1} if packed else {})),
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
+        **_beside(visit, file),
         line_bytes=LINE_BYTES_SHOWN_MAX,
         modules=MODULES,
     )
+
+
+def _beside(visit: Visit, file: FileRecord) -> dict[str, object]:
+    """The neighbours in its series, and the ways to read it together with others."""
+    here = f"{file.agent}/{file.path}"
+    pieces = series(visit.sight, file)
+    at = next((number for number, piece in enumerate(pieces) if piece.id == file.id), -1)
+    older = pieces[at - 1] if at > 0 else None
+    newer = pieces[at + 1] if 0 <= at < len(pieces) - 1 else None
+    return {
+        "pieces": len(pieces) if len(pieces) > 1 else 0,
+        "older_piece": visit.link(f"/view/{older.agent}/{older.path}", at="end") if older else "",
+        "newer_piece": visit.link(f"/view/{newer.agent}/{newer.path}") if newer else "",
+        "whole_series": visit.link("/view", s=here),
+        "merge_with": visit.link("/view", **{"with": here}),
+    }
 
 
 def _is_folder(visit: Visit, agent: str, path: str) -> bool:
