@@ -41,6 +41,7 @@ def blocks(size: int) -> Iterator[bytes]:
 
 def prepare(folder: Path, size: int) -> None:
     """An archive with the file twice: once sealed, once as it arrived. What is there already is left as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
     with_both = folder / "complete"
     if with_both.exists() and with_both.read_text() == str(size):
         return

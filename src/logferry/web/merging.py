@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from logferry.archive.records import FileRecord, GenerationRecord
 from logferry.archive.timestamps import Reading, rules_of
 from logferry.errors import LogferryError, NotFound, Refused
-from logferry.limits import MERGE_PARTS_MAX, MERGE_SIBLINGS_MAX, MERGE_SOURCES_MAX, PAGE_ITEMS_MAX
+from logferry.limits import MERGE_PARTS_MAX, MERGE_SIBLINGS_MAX, MERGE_SOURCES_MAX
 from logferry.names import shown, split
-from logferry.search.merge import START, Item, Line, Part, Place, Source, series_of
+from logferry.search.merge import START, Item, Line, Part, Place, Source, series_of, stem_of
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
 
@@ -91,14 +91,7 @@ def _file(sight: Sight, text: str) -> tuple[FileRecord, int | None]:
 def series(sight: Sight, file: FileRecord) -> list[FileRecord]:
     """The pieces of a rotated log that may be seen, the oldest first; the newest so many. Raises NotFound."""
     folder, name = split(file.path)
-    held: dict[str, FileRecord] = {}
-    cursor: str | None = None
-    while len(held) < MERGE_SIBLINGS_MAX:
-        page = sight.folder(file.agent, folder, cursor=cursor, limit=PAGE_ITEMS_MAX)[1]
-        held.update((each.name, each) for each in page.files)
-        cursor = page.next
-        if cursor is None:
-            break
+    held = {each.name: each for each in sight.named(file.agent, folder, stem_of(name), MERGE_SIBLINGS_MAX)}
     found = [held.get(each, file) for each in series_of(name, held)]
     originals = sight.originals(found)
     here = {(each.id, each.number) for each in found}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logferry.search.merge.series import series_of
+from logferry.search.merge.series import series_of, stem_of
 
 SERIES = (
     ("app.log.2.gz", "app.log.1", "app.log"),
@@ -43,6 +43,14 @@ def test_rotated_pieces_are_one_log_the_oldest_first(series: tuple[str, ...]) ->
     for name in series:
         random.Random(name).shuffle(names)
         assert series_of(name, names) == list(series)
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_all_pieces_begin_with_the_stem(series: tuple[str, ...]) -> None:
+    """So they are found without looking through the whole folder."""
+    stems = {stem_of(name) for name in series}
+    assert len(stems) == 1
+    assert all(name.startswith(stems.copy().pop()) for name in series)
 
 
 def test_what_is_packed_and_plain_is_there_once() -> None:

@@ -10,6 +10,7 @@ from logferry.compressed import form_by_name
 
 _DATE = r"(?:19|20)[0-9]{2}-?[01][0-9]-?[0-3][0-9](?:[-_T]?[0-9]{2}(?:[-_:]?[0-9]{2}){0,2})?"
 _BEHIND = re.compile(rf"(?P<base>.+?)(?:[-._](?P<date>{_DATE}))?(?:[-._](?P<number>[0-9]{{1,4}}))?")
+_EXT = re.compile("[A-Za-z][A-Za-z0-9]{0,7}")
 _INSIDE = re.compile(
     rf"(?P<stem>.+?)(?:[-._](?P<date>{_DATE}))?(?:[-._](?P<number>[0-9]{{1,4}}))?(?P<ext>\.[A-Za-z][A-Za-z0-9]{{0,7}})"
 )
@@ -48,6 +49,13 @@ def series_of(name: str, names: Iterable[str]) -> list[str]:
         if piece.base == wanted and (held is None or (held[0].packed and not piece.packed)):
             found[piece.slot] = (piece, each)
     return [each for _, each in sorted(found.values(), key=lambda pair: pair[0].age)]
+
+
+def stem_of(name: str) -> str:
+    """What the names of all pieces of the log of ``name`` begin with."""
+    base = _piece(name).base
+    stem, dot, ext = base.rpartition(".")
+    return stem if stem and dot and _EXT.fullmatch(ext) else base
 
 
 def _piece(name: str) -> _Piece:

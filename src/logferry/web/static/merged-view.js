@@ -349,12 +349,14 @@ class MergedView extends HTMLElement {
 
   /** Chips and notes: what cannot be read, what has no times, what had to be assumed. */
   #showSources(sources) {
-    const notes = sources.flatMap((one) => this.#notesOf(one));
+    // What failed when the page was made says so in its chip.
+    const chips = document.querySelectorAll("#merged-files .merge-file");
+    const notes = sources.flatMap((one, at) => (chips[at]?.querySelector(".why") ? [] : this.#notesOf(one)));
     const told = JSON.stringify(notes);
     if (told === this.#told) return;
     this.#told = told;
     sources.forEach((one, at) => {
-      const chip = document.querySelectorAll("#merged-files .merge-file")[at];
+      const chip = chips[at];
       if (one.problem && chip && !("failed" in chip.dataset)) {
         chip.dataset.failed = "";
         chip.querySelector(".path").before(icon("warn"));
