@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser.harness import DESKTOP
 
 _THUMB = 0.12
+_PATIENCE_MS = 120_000.0
 WATCH = """
 (() => {
   const painted = (what) => requestAnimationFrame(() => setTimeout(() => { window[what] = performance.now(); }, 0));
@@ -39,29 +41,44 @@ class Held:
     process: float
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: its address, the session's cookie, its process."""
+
+    base: str
+    cookie: dict[str, Any]
+    pid: int
+
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time that it took so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return 1000.0 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A server of its own on the archive in ``folder``; its address and the session's cookie."""
+def server(folder: Path) -> Iterator[Server]:
+    """A server of its own on the archive in ``folder``."""
     command = [sys.executable, "-m", "bench.viewer.serve", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         base, name, value = process.stdout.readline().split()
         try:
-            yield base, {"name": name, "value": value, "url": base}
+            yield Server(base, {"name": name, "value": value, "url": base}, process.pid)
         finally:
             process.stdin.close()
             process.wait(60)
 
 
 @contextmanager
-def visitor(browser: Browser, base: str, cookie: dict[str, Any]) -> Iterator[Page]:
+def visitor(browser: Browser, there: Server) -> Iterator[Page]:
     """A fresh profile, nothing cached."""
     context: BrowserContext = browser.new_context(
-        base_url=base, viewport={"width": DESKTOP[0], "height": DESKTOP[1]}, reduced_motion="reduce"
+        base_url=there.base, viewport={"width": DESKTOP[0], "height": DESKTOP[1]}, reduced_motion="reduce"
     )
-    context.add_cookies([cookie])  # type: ignore[list-item]
+    context.add_cookies([there.cookie])  # type: ignore[list-item]
     context.add_init_script(WATCH)
+    context.set_default_timeout(_PATIENCE_MS)
     try:
         yield context.new_page()
     finally:
@@ -129,6 +146,15 @@ def scroll(page: Page, seconds: float, dice: random.Random) -> int:
         page.locator("log-view .scroller").hover()
         steps += 1
     return steps
+
+
+def page_cpu_ms(page: Page) -> float:
+    """Milliseconds that the page's own thread worked since it was opened."""
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+    metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
+    client.detach()
+    return 1000.0 * float(metrics["TaskDuration"])
 
 
 def held(browser: Browser, page: Page) -> Held:

@@ -143,7 +143,7 @@ def test_addresses_name_places(modules: Modules, query: str, anchor: str, place:
 
 
 def test_addresses_survive_the_round_trip(modules: Modules) -> None:
-    """Generation, place, words, case, regular expression and wrap are all in the address."""
+    """Generation, place, words, case, regular expression, wrap and zone are all in the address."""
     state = {
         "gen": "3",
         "place": {"kind": "line", "from": 10, "to": 20},
@@ -151,6 +151,7 @@ def test_addresses_survive_the_round_trip(modules: Modules) -> None:
         "exactCase": True,
         "regex": True,
         "wrap": True,
+        "times": "utc",
     }
     written = modules.call("log/address.js", "writeAddress", state)
     query, _, anchor = written.partition("#")

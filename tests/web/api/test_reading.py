@@ -198,3 +198,13 @@ def test_what_is_wrong_or_not_there_is_a_problem_with_an_id(
     assert told.request_id == answer.headers["x-request-id"]
     assert told.detail
     assert told.hint
+
+
+def test_lines_have_their_times_where_they_are_asked_for(site: Served) -> None:
+    """In UTC, by the zone of the agent; null for a line that shows none."""
+    site.context.catalog.agents.add("timed")
+    site.context.catalog.agents.change("timed", zone="Europe/Berlin")
+    fid = site.put("timed", "a.log", b"2026-11-23 08:14:01,250 one\n  more\n2026-11-23T08:14:02Z two\n")
+    rows = site.client.get(f"/api/v1/files/{fid}/lines", params={"times": True}).json()["rows"]
+    assert [row["t"] for row in rows] == ["2026-11-23T07:14:01.250Z", None, "2026-11-23T08:14:02.000Z"]
+    assert "t" not in site.client.get(f"/api/v1/files/{fid}/lines").json()["rows"][0]

@@ -241,6 +241,12 @@ class Source:
         return self._open[number]
 
 
+def times_of(rows: Sequence[LineRow], reading: Reading, head: Callable[[int], bytes]) -> list[int | None]:
+    """The own times of some lines of a file, None where a line shows none. ``head``: gives the file's first bytes."""
+    found = FileTimes(reading, head)(*_joined(rows)).times.tolist()
+    return [None if time == NO_TIME else time for time in found]
+
+
 def _joined(rows: Sequence[LineRow]) -> tuple[bytes, list[int], list[int]]:
     """The lines as one text, with where each begins and ends."""
     starts, ends, at = [], [], 0

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from logferry.clock import rfc3339
 from logferry.errors import Refused
 from logferry.limits import (
     MERGE_BYTES_MAX,
@@ -22,7 +21,7 @@ from logferry.search.merge import START, Line, Merged, Place, after, at_fraction
 from logferry.search.merge.source import LAST_NS
 from logferry.search.moments import moment
 from logferry.web.api.files import checked_id
-from logferry.web.api.lines import row_json
+from logferry.web.api.lines import row_json, time_text
 from logferry.web.api.shapes import FileList, MergedPage, file_shape
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
@@ -43,7 +42,6 @@ from logferry.web.trail import note
 from logferry.zones import zone_named
 
 router = APIRouter(tags=["files"])
-_LAST_PLAUSIBLE_NS = 253_402_300_799 * 10**9
 _Names = Annotated[
     list[str], Query(max_length=64, description="a file: agent/path, its fid, or fid.generation; repeat it")
 ]
@@ -165,9 +163,8 @@ def _page(
 
 
 def _row(number: int, line: Line) -> dict[str, Any]:
-    told = line.time_ns is not None and 0 <= line.time_ns <= _LAST_PLAUSIBLE_NS
-    time = rfc3339(line.time_ns) if told and line.time_ns is not None else None
-    return {"f": number, "fid": line.part.fid, "gen": line.part.gen, **row_json(line.row), "t": time}
+    where = {"f": number, "fid": line.part.fid, "gen": line.part.gen}
+    return where | row_json(line.row) | {"t": time_text(line.time_ns)}
 
 
 def _source(each: Picked, reader: Reader | None) -> dict[str, Any]:

@@ -203,6 +203,7 @@ class Row(Shape):
     len: int
     s: str
     cut: bool
+    t: str | None = Field(default=None, description="its own time, where times were asked for and it shows one")
 
 
 class LinePage(Shape):
@@ -225,7 +226,6 @@ class MergedRow(Row):
     f: int
     fid: int
     gen: int
-    t: str | None
 
 
 class MergedPart(Shape):

@@ -32,6 +32,7 @@ MODULES = (
     "log/scrollbar.js",
     "log/source.js",
     "log/viewport.js",
+    "zone.js",
 )
 """What ``log-view.js`` imports, so that browsers fetch all of it at once."""
 
@@ -66,10 +67,21 @@ def view(visit: Visit) -> Response:
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
         raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, **({"text": 1} if packed else {})),
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
+        first_lines=_first_lines(visit, file, number),
         **_beside(visit, file),
         line_bytes=LINE_BYTES_SHOWN_MAX,
         modules=MODULES,
     )
+
+
+def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
+    """What the script will ask for first, so that the browser may ask at once. A line named behind # is not known."""
+    at = visit.asked("at")
+    place: dict[str, object] = {"at_byte": at[1:] if at[:1] == "b" and at[1:].isdigit() else 0}
+    if at == "end":
+        place = {"tail": 250}
+    times = "true" if visit.asked("tz") in ("utc", "local") else ""
+    return visit.link(f"/api/v1/files/{file.id}/lines", gen=number, count=250, times=times, **place)
 
 
 def _beside(visit: Visit, file: FileRecord) -> dict[str, object]:

@@ -27,18 +27,20 @@ export function readAddress(query, hash) {
     find: params.get("hl") ?? "",
     exactCase: params.get("cs") === "1",
     regex: params.get("re") === "1",
+    times: { utc: "utc", local: "local" }[params.get("tz")] ?? "written",
     wrap: params.has("wrap") ? params.get("wrap") === "1" : null,
   };
 }
 
 /** The address of a place: "?gen=3&hl=error#L10-L20"; without a line number "?gen=3&at=b734003200". */
-export function writeAddress({ gen, place, find, exactCase, regex, wrap }) {
+export function writeAddress({ gen, place, find, exactCase, regex, wrap, times }) {
   const params = new URLSearchParams();
   if (gen) params.set("gen", gen);
   if (find) params.set("hl", find);
   if (find && exactCase) params.set("cs", "1");
   if (find && regex) params.set("re", "1");
   if (wrap !== null && wrap !== undefined) params.set("wrap", wrap ? "1" : "0");
+  if (times === "utc" || times === "local") params.set("tz", times);
   if (place?.kind === "byte") params.set("at", `b${place.byte}`);
   if (place?.kind === "end") params.set("at", "end");
   const query = params.toString();

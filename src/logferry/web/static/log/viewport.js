@@ -196,6 +196,22 @@ export class Viewport {
     return false;
   }
 
+  /** Show times beside the rows; those that came without are asked for. */
+  async showTimes(mode) {
+    this.#source.times = mode !== "written";
+    this.rows.showTimes(mode);
+    try {
+      for (let row = this.rows.untimed; row && this.rows.mode !== "written"; row = this.rows.untimed) {
+        const page = await this.#source.page({ at_byte: row.b }, { count: ROWS_MAX, signal: this.#stopped.signal });
+        this.rows.learnTimes(page.rows);
+        if (this.rows.untimed === row) break;
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.showTimes(mode));
+    }
+    this.refresh();
+  }
+
   /** Where the last line of the file begins; null for an empty one. */
   async lastByte() {
     if (this.rows.end) return this.rows.last?.b ?? null;
