@@ -58,11 +58,16 @@ class Server:
 @contextmanager
 def server(folder: Path) -> Iterator[Server]:
     """A server of its own on the archive in ``folder``."""
-    command = [sys.executable, "-m", "bench.viewer.serve", str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    told = folder / "address"
+    told.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "bench.viewer.serve", str(folder), str(told)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
-        assert process.stdout is not None
-        base, name, value = process.stdout.readline().split()
+        while not told.exists() or not told.read_text().endswith("\n"):
+            if process.poll() is not None:
+                raise SystemExit("the server did not start")
+            time.sleep(0.05)
+        base, name, value = told.read_text().split()
         try:
             yield Server(base, {"name": name, "value": value, "url": base}, process.pid)
         finally:

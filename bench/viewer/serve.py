@@ -1,6 +1,7 @@
-"""``python -m bench.viewer.serve FOLDER``: serves the archive in a folder until its standard input ends.
+"""``python -m bench.viewer.serve FOLDER TOLD``: serves the archive in a folder until its standard input ends.
 
-Prints the address and the cookie of the administrator's session. A process of its own, as a server is.
+Writes the address and the cookie of the administrator's session into the file TOLD. A process of its own, as a server
+is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main() -> None:
     try:
         with serving(create_app(fleet.context)) as base:
             session = fleet.people.begin_session(fleet.people.get("admin"))
-            print(base, COOKIE, session.secret, flush=True)
+            Path(sys.argv[2]).write_text(f"{base} {COOKIE} {session.secret}\n")
             sys.stdin.read()
     finally:
         fleet.close()
