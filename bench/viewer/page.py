@@ -154,12 +154,12 @@ def scroll(page: Page, seconds: float, dice: random.Random) -> int:
 
 
 def page_cpu_ms(page: Page) -> float:
-    """Milliseconds that the page's own thread worked since it was opened."""
+    """Milliseconds of processor time of the page's own thread since it was opened."""
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable")
     metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
     client.detach()
-    return 1000.0 * float(metrics["TaskDuration"])
+    return 1000.0 * float(metrics["ThreadTime"])
 
 
 def held(browser: Browser, page: Page) -> Held:

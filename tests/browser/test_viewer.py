@@ -237,3 +237,21 @@ def test_the_first_lines_are_asked_for_once_and_early(page: Page, site: Site) ->
     asked.clear()
     Viewer(page).open("/view/web-01/early.log?at=end")
     assert sum("tail=250" in url for url in asked) == 1
+
+
+def test_a_time_a_mark_and_a_json_line(page: Page, site: Site) -> None:
+    """: goes to a time of the zone, ' back to what m marked, p spreads a line out and back."""
+    json = b'{"time":"2026-11-23T09:00:00Z","big":12345678901234567890}\n'
+    later = [block.replace(b"08:14:01", b"10:14:01") for block in lines(3002, 6000)]
+    site.fleet.put("web-01", "places.log", [*lines(1, 3000), json, *later])
+    viewer = Viewer(page).open("/view/web-01/places.log#L10")
+    expect(viewer.target).to_have_count(1)
+    page.keyboard.press("m")
+    viewer.go_to("2026-11-23T08:30")
+    expect(viewer.target).to_have_text(re.compile("3001"))
+    page.keyboard.press("p")
+    expect(viewer.target.locator(".t")).to_have_text(re.compile('"big": 12345678901234567890\n}$'))
+    page.keyboard.press("p")
+    expect(viewer.target.locator(".t")).to_have_text(json.decode().strip())
+    page.keyboard.press("'")
+    expect(viewer.line(10)).to_be_in_viewport()

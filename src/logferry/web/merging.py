@@ -71,7 +71,7 @@ def _picked(context: WebContext, sight: Sight, wish: Wish) -> Picked:
             parts = [_part(each, zone) for each in series(sight, file)]
         else:
             holder, generation = sight.generation(file.id, number)
-            parts = [_part_of(file, holder, generation, number or generation.number, zone)]
+            parts = [part_of(file, holder, generation, number or generation.number, zone)]
     except (NotFound, Refused) as error:
         return Picked(wish, problem=error)
     return Picked(wish, file, parts, zone=zone)
@@ -105,7 +105,8 @@ def _part(file: FileRecord, zone: str) -> Part:
     return Part(file.id, file.number, file.generation_id, f"{file.agent}/{file.path}", file.size, reading)
 
 
-def _part_of(file: FileRecord, holder: FileRecord, generation: GenerationRecord, number: int, zone: str) -> Part:
+def part_of(file: FileRecord, holder: FileRecord, generation: GenerationRecord, number: int, zone: str) -> Part:
+    """A generation as part of a source: that of ``file`` under ``number``, which ``holder`` has now."""
     path = f"{holder.agent}/{holder.path}"
     return Part(file.id, number, generation.id, path, generation.size, Reading(generation.changed_ns, rules_of(zone)))
 

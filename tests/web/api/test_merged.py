@@ -16,7 +16,8 @@ TWO = b"".join(b"2026-11-23T08:00:%02dZ two %d\n  and more\n" % (n, n) for n in 
 
 def ask(client: httpx.Client, files: list[tuple[str, str]], **place: Any) -> dict[str, Any]:
     """A page. AssertionError unless it came."""
-    answer = client.get("/api/v1/merged", params=[*files, *place.items()])
+    params: list[tuple[str, str | int | float | bool | None]] = [*files, *place.items()]
+    answer = client.get("/api/v1/merged", params=params)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -80,7 +81,7 @@ def test_what_cannot_be_read_is_told_beside_the_others(site: Served, both: list[
     assert problems[1]["detail"].replace("two", "never") == problems[2]["detail"]
     assert lines(page) == ONE.decode().splitlines()
     assert page["sources"][1]["parts"] == []
-    assert narrow.get("/api/v1/merged", params=both[1:]).status_code == 404
+    assert narrow.get("/api/v1/merged", params=dict(both[1:])).status_code == 404
     fid = ask(site.client, both)["sources"][1]["parts"][0]["fid"]
     assert narrow.get("/api/v1/merged", params={"f": fid}).status_code == 404
     series = narrow.get("/api/v1/merged", params={"s": "m/var/two.log"})

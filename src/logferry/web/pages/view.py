@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import RedirectResponse, Response
 
 from logferry.archive.records import CopyRecord, FileRecord, GenerationRecord
@@ -23,6 +25,7 @@ MODULES = (
     "log/bytes.js",
     "log/find.js",
     "log/follow.js",
+    "log/json.js",
     "log/keys.js",
     "log/levels.js",
     "log/numbers.js",
@@ -84,7 +87,7 @@ def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
     return visit.link(f"/api/v1/files/{file.id}/lines", gen=number, count=250, times=times, **place)
 
 
-def _beside(visit: Visit, file: FileRecord) -> dict[str, object]:
+def _beside(visit: Visit, file: FileRecord) -> dict[str, Any]:
     """The neighbours in its series, and the ways to read it together with others."""
     here = f"{file.agent}/{file.path}"
     pieces = series(visit.sight, file)

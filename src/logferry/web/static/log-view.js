@@ -37,6 +37,7 @@ class LogView extends HTMLElement {
   #retries = [];
   #landing = null;
   #levels = new Map();
+  #mark = -1;
 
   connectedCallback() {
     const { fid, gen } = this.dataset;
@@ -118,6 +119,7 @@ class LogView extends HTMLElement {
       Y: () => this.#copyLine(), j: () => this.#moveCursor(1), k: () => this.#moveCursor(-1),
       d: () => this.#page(0.5), u: () => this.#page(-0.5), PageDown: () => this.#page(0.92), PageUp: () => this.#page(-0.92),
       ArrowDown: () => this.#moveCursor(1), ArrowUp: () => this.#moveCursor(-1), "?": () => at.keysDialog.showModal(),
+      m: () => this.#setMark(), "'": () => this.#toMark(), p: () => this.#spreadJson(),
       Escape: () => this.#clearFind(),
     }, signal);
   }
@@ -164,7 +166,7 @@ class LogView extends HTMLElement {
     if (dialog.returnValue !== "go" || !input.value.trim()) return;
     const place = readJump(input.value);
     if (!place) {
-      toast(`“${input.value.trim()}” is no place: try a line number, 42 %, b734003200, start or end`);
+      toast(`“${input.value.trim()}” is no place: try a line number, a time, 42 %, b734003200, start or end`);
       return;
     }
     if (place.kind === "end") await this.#toEnd();
@@ -204,6 +206,27 @@ class LogView extends HTMLElement {
     this.#target = row ? place : null;
     this.#setCursor(row);
     this.#paintTargets();
+  }
+
+  // A line that is marked, and the way back.
+  #setMark() {
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    if (!row) return;
+    this.#mark = row.b;
+    toast(`Marked: ' leads back to ${this.#view.rows.exact ? `line ${count(row.n)}` : `byte ${count(row.b)}`}`);
+  }
+
+  #toMark() {
+    if (this.#mark < 0) toast("No line is marked: m marks one");
+    else this.#visit({ kind: "byte", byte: this.#mark });
+  }
+
+  // One JSON line over several lines, or back as it is written.
+  #spreadJson() {
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    if (!row) return;
+    this.#pauseFollowing("a line is spread out");
+    if (!this.#view.rows.spread(row)) toast("This line is no JSON");
   }
 
   #isTarget(row) {

@@ -49,7 +49,7 @@ export function writeAddress({ gen, place, find, exactCase, regex, wrap, times }
   return `${query ? `?${query}` : ""}${hash}`;
 }
 
-/** What a person types after ":": a line number, "42 %", "b734003200", "start", "end". Null when it is none of these. */
+/** What a person types after ":": a line, "42 %", "b734003200", "start", "end", a time. Null when it is none of these. */
 export function readJump(text) {
   const typed = text.trim().toLowerCase().replaceAll(/[,_\s\u202f]/g, "");
   if (/^l?[1-9][0-9]{0,15}$/.test(typed)) {
@@ -62,5 +62,6 @@ export function readJump(text) {
   const byte = BYTE.exec(typed);
   if (byte) return { kind: "byte", byte: Number(byte[1]) };
   if (typed === "end" || typed === "start") return { kind: typed };
+  if (/^(\d\d:\d\d|\d{4}-\d\d|now|today$|yesterday$)/.test(typed)) return { kind: "time", time: text.trim() };
   return null;
 }

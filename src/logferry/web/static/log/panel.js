@@ -12,10 +12,10 @@ function button(name, label, key, { text = "", pressed = null } = {}) {
 
 const KEYS = [
   ["/", "find in this file"], ["n  N", "next, previous hit"], ["g  G", "start, end of the file"],
-  [":", "go to a line, 42 %, or a byte (b734003200)"], ["j  k", "line down, up"], ["d  u", "half a screen down, up"],
+  [":", "go to a line, a time, 42 %, or a byte (b734003200)"], ["j  k", "line down, up"], ["d  u", "half a screen down, up"],
   ["f", "follow: keep to the end"], ["t", "times: as written, your zone, UTC"], ["[  ]", "older, newer piece of a rotated log"],
   ["e  E", "next, previous error"], ["w  W", "next, previous warning or error"], ["z", "wrap long lines"], ["y", "copy a link to the line"], ["Y", "copy the line"],
-  ["?", "this list"], ["Esc", "leave a box, clear the find"],
+  ["m  '", "mark a line, go back to it"], ["p", "a JSON line, spread out"], ["?", "this list"], ["Esc", "leave a box, clear the find"],
 ];
 
 function keysDialog() {
@@ -28,7 +28,7 @@ function keysDialog() {
 
 function jumpDialog() {
   const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "123456", "aria-label": "Place" });
-  const note = el("p", { class: "sub" }, "A line number, 42 %, b734003200 (byte), start or end");
+  const note = el("p", { class: "sub" }, "A line number, a time (08:15, 2026-11-23T08:15), 42 %, b734003200 (byte), start or end");
   const dialog = el("dialog", { class: "sheet-dialog", "aria-label": "Go to" },
     el("form", { method: "dialog" }, el("h2", {}, "Go to"), input, note,
       el("div", { class: "toolbar" }, el("button", { class: "button primary", value: "go" }, "Go"),
@@ -48,7 +48,7 @@ export function panel() {
     next: button("down", "Next hit", "n"),
     top: button("top", "Start of the file", "g"),
     end: button("end", "End of the file", "G"),
-    jump: button("", "Go to a line", ":", { text: "Go to" }),
+    jump: button("", "Go to a line or a time", ":", { text: "Go to" }),
     times: button("clock", "Times: as written, in your zone, in UTC", "t"),
     wrap: button("wrap", "Wrap long lines", "z", { pressed: false }),
     link: button("link", "Copy a link to the line", "y"),

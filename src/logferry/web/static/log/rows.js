@@ -1,6 +1,8 @@
 // The rows that are in the page: at most ROWS_MAX of them, contiguous, with their numbers. Grows at both ends, is trimmed
 // at the other, and keeps what the reader looks at where it is.
 
+import { el } from "../text.js";
+import { spread } from "./json.js";
 import { numberRow, paintText, rowElement, timeRow } from "./row.js";
 
 export const ROWS_MAX = 900;
@@ -52,6 +54,25 @@ export class Rows {
 
   paint(row) {
     paintText(row.el.querySelector(".t"), row.s, this.#ranges(row));
+  }
+
+  /** A JSON line over several lines, or back as written; false for any other. What is copied stays the line. */
+  spread(row) {
+    if (row.spread) {
+      row.spread = false;
+      this.paint(row);
+      return true;
+    }
+    const lines = spread(row.s);
+    if (!lines) return false;
+    row.spread = true;
+    const nodes = lines.flatMap((line, at) => {
+      const node = el("span");
+      paintText(node, line);
+      return at ? ["\n", node] : [node];
+    });
+    row.el.querySelector(".t").replaceChildren(...nodes);
+    return true;
   }
 
   paintAll() {
