@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import agent, archive, catalog, figures, ftp, search, voyage
+from bench import agent, archive, catalog, figures, ftp, search, viewer, voyage
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
@@ -17,6 +17,7 @@ ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] =
     "catalog": catalog.measure,
     "ftp": ftp.measure,
     "search": search.measure,
+    "viewer": viewer.measure,
     "voyage": voyage.measure,
 }
 FOLDER = Path("build/bench")

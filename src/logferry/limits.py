@@ -511,6 +511,32 @@ TAIL_POLL_S = 0.2
 TAIL_ROWS = 500
 TAIL_ROWS_BYTES = 256 * KIB
 """What one event of a followed file holds at most."""
+MERGE_SOURCES_MAX = 8
+"""Files or series merged into one view: so many colours can be told apart."""
+MERGE_PARTS_MAX = 100
+"""Pieces of one rotated log that are read as one, the newest."""
+MERGE_SIBLINGS_MAX = 10_000
+"""Files of a folder that are looked through for pieces of a log."""
+MERGE_ROWS_MAX = 1_000
+"""Lines of one answer of a merged view."""
+MERGE_BYTES_MAX = 2 * MIB
+"""Of its text."""
+MERGE_WINDOW_LINES = 200
+"""Lines read of one file at a time."""
+MERGE_LOOK_BACK_LINES = 64
+"""How far before a window is looked for the time of its first lines: stack traces are rarely longer."""
+MERGE_PROBE_BYTES = 64 * KIB
+"""Read to find out which time it is somewhere in a file."""
+MERGE_SAMPLES = 24
+"""Times taken of each file to find a share of all bytes."""
+MERGE_STEPS = 3
+"""How often that is mended until it is near enough."""
+MERGE_PLACES_CHARS_MAX = MERGE_SOURCES_MAX * 57
+"""Of a cursor: three numbers of 18 digits for each file."""
+TIME_FORMAT_LINES = 200
+"""From so many lines at the beginning it is told whether a file has times."""
+ZONE_CHARS_MAX = 64
+"""Of the name of a time zone: the longest that is known has half as many."""
 TAIL_FILES_MAX = 20
 """Files that one stream follows: each is asked for with every poll, and nobody reads more at once."""
 TAIL_PLACES_CHARS_MAX = TAIL_FILES_MAX * 57

@@ -35,6 +35,14 @@ def _lines(page: Page) -> None:
     page.locator("log-view .place", has_text="line").wait_for()
 
 
+def _merged(page: Page) -> None:
+    page.locator("merged-view .row").first.wait_for()
+
+
+def _zones(page: Page) -> None:
+    page.get_by_label("Time zone: UTC").click()
+
+
 def _found(page: Page) -> None:
     page.locator("#results .search-status strong").wait_for()
     page.locator("#results button", has_text="Stop").wait_for(state="detached")
@@ -111,6 +119,7 @@ def _muting(page: Page) -> None:
     page.get_by_label("Mute: plc-07 is silent").click()
 
 
+MERGED = "/view?f=web-01/var/log/syslog&f=web-01/var/log/nginx/error.log&f=web-02/app/app.log&f=web-01/none"
 ACCESS = "/view/web-01/var/log/nginx/access.log"
 SHOTS: tuple[Shot, ...] = (
     ("home", "/", _settled),
@@ -140,6 +149,15 @@ SHOTS: tuple[Shot, ...] = (
     ("view-json", "/view/web-02/app/app.log?at=end", _lines),
     ("view-java", "/view/db-01/var/log/postgresql/postgresql-16-main.log", _lines),
     ("view-hostile", "/view/web-01/var/log/hostile.log", _lines),
+    (
+        "view-merged",
+        MERGED,
+        _merged,
+    ),
+    ("view-merged-hostile", "/view?f=web-01/var/log/hostile.log&s=web-01/var/log/nginx/access.log", _merged),
+    ("view-merge-with", "/view?with=web-01/var/log/nginx/access.log", _settled),
+    ("view-merge-none", "/view", _settled),
+    ("zone-menu", "/agents", _zones),
     ("view-empty", "/view/web-01/var/log/empty.log", _settled),
     ("search", "/search", _settled),
     ("search-hits", "/search?q=agent%3Aweb*+error&context=2", _counted),

@@ -143,7 +143,7 @@ def test_addresses_name_places(modules: Modules, query: str, anchor: str, place:
 
 
 def test_addresses_survive_the_round_trip(modules: Modules) -> None:
-    """Generation, place, words, case, regular expression and wrap are all in the address."""
+    """Generation, place, words, case, regular expression, wrap and zone are all in the address."""
     state = {
         "gen": "3",
         "place": {"kind": "line", "from": 10, "to": 20},
@@ -151,6 +151,7 @@ def test_addresses_survive_the_round_trip(modules: Modules) -> None:
         "exactCase": True,
         "regex": True,
         "wrap": True,
+        "times": "utc",
     }
     written = modules.call("log/address.js", "writeAddress", state)
     query, _, anchor = written.partition("#")
@@ -393,3 +394,20 @@ def test_a_tail_keeps_so_many_lines_and_notes_together(
 ) -> None:
     """A server that sends new generations alone does not fill the page; a filter leaves notes as they are."""
     assert modules.tail_of(3, steps) == (shown, count)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a":1,"b":{"c":[]}}', 'x {"big":12345678901234567890,"a":1,"a":2.50}', '[1,{"s":"{,}:[\\"]"}]'],
+)
+def test_json_is_spread_out_and_stays_what_it_is(modules: Modules, text: str) -> None:
+    """Every literal as written, also numbers that no script can hold and keys that are there twice."""
+    found = modules.call("log/json.js", "spread", text)
+    assert "".join(line.strip() for line in found).replace(" ", "") == text.replace(" ", "")
+    assert len(found) > 3
+
+
+@pytest.mark.parametrize("text", ["no json", '{"a":', "[]x", ""])
+def test_what_is_no_json_is_left_alone(modules: Modules, text: str) -> None:
+    """Half of it, too."""
+    assert modules.call("log/json.js", "spread", text) is None

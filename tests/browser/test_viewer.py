@@ -178,3 +178,80 @@ def test_a_failing_server_is_explained_with_a_way_on(opened: tuple[Page, Watch],
     page.get_by_role("button", name="Retry").click()
     expect(Viewer(page).line(10)).to_be_visible()
     watch.errors[:] = [error for error in watch.errors if "ERR_FAILED" not in error]
+
+
+def test_times_are_shown_in_a_zone_beside_the_lines(page: Page, site: Site) -> None:
+    """As written, in the reader's zone, in UTC; in the address; for lines that come later, too."""
+    site.fleet.put("web-01", "zone.log", [*lines(1, 300), b"    of no time\n"])
+    page.context.add_cookies([{"name": "logferry_zone", "value": "Asia%2FKolkata", "url": site.base}])
+    viewer = Viewer(page).open("/view/web-01/zone.log?at=end")
+    expect(viewer.follow).to_have_text("following")
+    page.keyboard.press("t")
+    time = viewer.line(300).locator(".time")
+    expect(time).to_have_text("2026-11-23 13:44:01.000")
+    expect(time).to_have_attribute("title", re.compile(r"2026-11-23 08:14:01\.000 UTC"))
+    expect(viewer.line(301).locator(".time")).to_have_text("")
+    site.fleet.put("web-01", "zone.log", lines(302, 303), append=True)
+    expect(viewer.line(303).locator(".time")).to_have_text("2026-11-23 13:44:01.000")
+    page.keyboard.press("t")
+    expect(time).to_have_text("2026-11-23 08:14:01.000")
+    assert "tz=utc" in page.url
+    page.reload()
+    viewer.rows.first.wait_for()
+    expect(page.locator("log-view .row .time").last).to_have_text("2026-11-23 08:14:01.000")
+    page.keyboard.press("t")
+    expect(page.locator("log-view .row .time")).to_have_count(0)
+
+
+def test_keys_go_to_errors_warnings_and_pieces(page: Page, site: Site) -> None:
+    """In the whole file, wherever one is; to the rotated neighbours."""
+    text = [
+        *lines(1, 3000),
+        b"2026-11-23 08:14:02 WARN careful\n",
+        *lines(3002, 6000),
+        b"2026-11-23 08:14:03 ERROR bad\n",
+    ]
+    site.fleet.put("web-01", "rot/level.log", [*text, *lines(6002, 7000)])
+    site.fleet.put("web-01", "rot/level.log.1", lines(1, 10))
+    viewer = Viewer(page).open("/view/web-01/rot/level.log")
+    page.keyboard.press("w")
+    expect(viewer.target).to_have_text(re.compile("3001.*WARN careful", re.DOTALL))
+    page.keyboard.press("e")
+    expect(viewer.target).to_have_text(re.compile("6001.*ERROR bad", re.DOTALL))
+    page.keyboard.press("Shift+W")
+    expect(viewer.target).to_have_text(re.compile("3001.*WARN careful", re.DOTALL))
+    page.keyboard.press("[")
+    expect(page).to_have_url(re.compile(r"level\.log\.1\?at=end"))
+    viewer.rows.first.wait_for()
+    page.keyboard.press("]")
+    expect(page).to_have_url(re.compile(r"level\.log$"))
+
+
+def test_the_first_lines_are_asked_for_once_and_early(page: Page, site: Site) -> None:
+    """By the page itself, before its script is there."""
+    site.fleet.put("web-01", "early.log", lines(1, 5000))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/lines?" in request.url else None)
+    Viewer(page).open("/view/web-01/early.log")
+    assert sum("at_byte=0" in url for url in asked) == 1
+    asked.clear()
+    Viewer(page).open("/view/web-01/early.log?at=end")
+    assert sum("tail=250" in url for url in asked) == 1
+
+
+def test_a_time_a_mark_and_a_json_line(page: Page, site: Site) -> None:
+    """: goes to a time of the zone, ' back to what m marked, p spreads a line out and back."""
+    json = b'{"time":"2026-11-23T09:00:00Z","big":12345678901234567890}\n'
+    later = [block.replace(b"08:14:01", b"10:14:01") for block in lines(3002, 6000)]
+    site.fleet.put("web-01", "places.log", [*lines(1, 3000), json, *later])
+    viewer = Viewer(page).open("/view/web-01/places.log#L10")
+    expect(viewer.target).to_have_count(1)
+    page.keyboard.press("m")
+    viewer.go_to("2026-11-23T08:30")
+    expect(viewer.target).to_have_text(re.compile("3001"))
+    page.keyboard.press("p")
+    expect(viewer.target.locator(".t")).to_have_text(re.compile('"big": 12345678901234567890\n}$'))
+    page.keyboard.press("p")
+    expect(viewer.target.locator(".t")).to_have_text(json.decode().strip())
+    page.keyboard.press("'")
+    expect(viewer.line(10)).to_be_in_viewport()

@@ -8,6 +8,7 @@ import pytest
 
 from logferry.errors import Refused
 from logferry.search.moments import moment
+from logferry.zones import zone_named
 
 NS = 1_000_000_000
 NOW = int(datetime(2026, 11, 23, 8, 31, 7, tzinfo=UTC).timestamp()) * NS
@@ -97,3 +98,38 @@ def test_what_is_no_time_is_refused_by_the_name_of_its_parameter(text: str) -> N
         moment(text, "from", NOW)
     assert refused.value.message.startswith("from: ")
     assert "2026-11-23T08:15:00Z" in refused.value.hint
+
+
+BERLIN = zone_named("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "end"),
+    [
+        ("2026-11-23T08:15", "2026-11-23T07:15", "2026-11-23T07:16"),
+        ("2026-07-01 08:15", "2026-07-01T06:15", "2026-07-01T06:16"),
+        ("2026-03-29", "2026-03-28T23:00", "2026-03-29T22:00"),  # a day of 23 hours
+        ("2026-10-25", "2026-10-24T22:00", "2026-10-25T23:00"),  # and one of 25
+        ("2026-10-25T02:30", "2026-10-25T00:30", "2026-10-25T01:31"),  # shown twice: both are meant
+        ("2026-03-29T02:30", "2026-03-29T00:30", "2026-03-29T01:31"),  # skipped: what lies around it
+        ("2026-10", "2026-09-30T22:00", "2026-10-31T23:00"),
+        ("today", "2026-11-22T23:00", "2026-11-23T23:00"),
+        ("yesterday", "2026-11-21T23:00", "2026-11-22T23:00"),
+        ("09:15", "2026-11-23T08:15", "2026-11-23T08:16"),
+        ("2026-11-23T08:15:00Z", "2026-11-23T08:15", "2026-11-23T08:15:01"),
+        ("2026-11-23T08:15Z", "2026-11-23T08:15", "2026-11-23T08:16"),
+    ],
+)
+def test_a_time_is_of_the_zone_where_it_names_none(text: str, low: str, end: str) -> None:
+    """With the rules of its summer time."""
+    found = moment(text, "from", NOW, BERLIN)
+    ends = [int(datetime.fromisoformat(each).replace(tzinfo=UTC).timestamp()) * NS for each in (low, end)]
+    assert [found.low, found.end] == ends
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31", "9999-12-31", "9999-12", "9999-12-31T23:59:59"])
+def test_the_ends_of_the_calendar_are_times_in_every_zone(text: str, zone: str) -> None:
+    """What lies outside of it is cut off by whoever asks."""
+    found = moment(text, "to", NOW, zone_named(zone))
+    assert found.low < found.end

@@ -41,6 +41,7 @@ OPEN_PAGES = {
     "/reset",
     "/logout",
     "/theme",
+    "/zone",
     "/me/looks",
     "/api",
     "/api/v1/openapi.json",

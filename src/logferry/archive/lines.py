@@ -128,6 +128,10 @@ class Lines:
         ends = self._ends_before(byte)
         return None if ends is None else ends + 1
 
+    def head(self, count: int) -> bytes:
+        """The first bytes of the text, fewer only where it is shorter."""
+        return self._reader.read_at(0, min(count, self.size))
+
     def close(self) -> None:
         """Release the reader."""
         self._reader.close()

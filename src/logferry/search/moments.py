@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from logferry.errors import BadQuery, Refused
 from logferry.search.query.nodes import Literal
@@ -17,19 +17,21 @@ _PLUS_LOST = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+) ([0-9]{2}:[0
 _FINER = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}")
 
 
-def moment(text: str, name: str, now_ns: int) -> Span:
+def moment(text: str, name: str, now_ns: int, zone: tzinfo = UTC) -> Span:
     """The time that ``text`` stands for, in nanoseconds: ``2026-11-23`` is the whole day, ``now-2h`` a moment.
+
+    ``zone`` is that of times which name none.
 
     Raises:
         Refused: it is no time; ``name`` is the parameter that the message names.
     """
     text = _PLUS_LOST.sub(r"\1+\2", text.strip())
-    if _RFC3339.fullmatch(text) or _FINER.fullmatch(text):
+    if _RFC3339.fullmatch(text) or (zone is UTC and _FINER.fullmatch(text)):
         found = _exact(text)
         if found is not None:
             return found
     try:
-        return span("time", Literal(text), now_ns, 1)
+        return span("time", Literal(text.replace(" ", "T", 1)), now_ns, 1, zone)
     except BadQuery as error:
         raise Refused(f"{name}: {error.message}", hint=f"{error.hint}, or RFC 3339: 2026-11-23T08:15:00Z") from error
 

@@ -62,6 +62,8 @@ def words_of(address: str) -> str:
     since, until = "".join(asked.get("from", [])), "".join(asked.get("to", []))
     if since or until:
         words.append(f"{since or '…'} – {until or 'now'}" if until else f"since {since}")
+        if asked.get("tz"):
+            words[-1] += f" ({asked['tz'][0]})"
     picked = len(asked.get("f", []))
     if picked:
         words.append(f"{picked} file{'s' if picked > 1 else ''}")

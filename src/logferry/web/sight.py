@@ -126,6 +126,11 @@ class Sight:
             raise _no_file(f"{agent}/{path}")
         return found
 
+    def named(self, agent: str, folder: str, prefix: str, limit: int) -> list[FileRecord]:
+        """Files directly in a folder whose names begin with ``prefix``, by name; at most ``limit`` are looked at."""
+        found = self._catalog.files.named(agent, folder, prefix, limit)
+        return [file for file in found if self.scope.sees(file.agent, file.path)]
+
     def file(self, file_id: int) -> FileRecord:
         """The file with this id. Raises NotFound."""
         found = self._catalog.files.get(file_id)

@@ -44,6 +44,7 @@ class Rule:
 
 DEEDS: dict[tuple[str, str], Rule | None] = {
     ("GET", f"{_API}/files/{{fid}}/lines"): Rule("read", "file.read", once=True),
+    ("GET", f"{_API}/merged"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/tail"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/files/{{fid}}/raw"): Rule("download", "file.download"),
     ("GET", f"{_API}/archive.{{form}}"): Rule("download", "archive.download"),
@@ -72,6 +73,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("DELETE", f"{_API}/searches/{{job_id}}"): None,
     ("POST", f"{_API}/searches/{{job_id}}/cancel"): None,
     ("POST", "/theme"): None,
+    ("POST", "/zone"): None,
     ("POST", "/me/looks"): None,
 }
 """(method, path as routes have it) -> what it is; None: nothing that is noted."""

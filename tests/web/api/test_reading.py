@@ -198,3 +198,32 @@ def test_what_is_wrong_or_not_there_is_a_problem_with_an_id(
     assert told.request_id == answer.headers["x-request-id"]
     assert told.detail
     assert told.hint
+
+
+def test_lines_have_their_times_where_they_are_asked_for(site: Served) -> None:
+    """In UTC, by the zone of the agent; null for a line that shows none."""
+    site.context.catalog.agents.add("timed")
+    site.context.catalog.agents.change("timed", zone="Europe/Berlin")
+    fid = site.put("timed", "a.log", b"2026-11-23 08:14:01,250 one\n  more\n2026-11-23T08:14:02Z two\n")
+    rows = site.client.get(f"/api/v1/files/{fid}/lines", params={"times": True}).json()["rows"]
+    assert [row["t"] for row in rows] == ["2026-11-23T07:14:01.250Z", None, "2026-11-23T08:14:02.000Z"]
+    assert "t" not in site.client.get(f"/api/v1/files/{fid}/lines").json()["rows"][0]
+
+
+def test_lines_are_found_by_time(site: Served) -> None:
+    """The first of that time or later, in the zone asked for; behind the last the end; without times a reason."""
+    fid = site.put("timed-b", "b.log", b"".join(b"2026-11-23 08:%02d:00 line %d\n" % (n, n) for n in range(60)))
+
+    def first(**params: str) -> str:
+        answer = site.client.get(f"/api/v1/files/{fid}/lines", params=params | {"count": "1"})
+        return str(answer.json()["rows"][0]["s"])
+
+    assert first(at_time="2026-11-23T08:31") == "2026-11-23 08:31:00 line 31"
+    assert first(at_time="2026-11-23T09:30:30", tz="Europe/Berlin") == "2026-11-23 08:31:00 line 31"
+    assert first(at_time="2026-11-24").endswith("line 59")
+    plain = site.put("timed-b", "plain.txt", b"none\n")
+    refused = site.client.get(f"/api/v1/files/{plain}/lines", params={"at_time": "now"})
+    assert refused.status_code == 400
+    assert "no times" in refused.json()["detail"]
+    assert site.client.get(f"/api/v1/files/{fid}/lines", params={"at_time": "soon"}).status_code == 400
+    assert site.client.get(f"/api/v1/files/{fid}/lines", params={"at_time": "now", "tail": 1}).status_code == 400

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from logferry.web.pages import merged, tail, view
 from logferry.web.pages.assets import FOLDER, version_of
-from logferry.web.pages.view import MODULES
 
 TEMPLATES = FOLDER.parent / "pages" / "templates"
 SCRIPTS = sorted(FOLDER.rglob("*.js"))
@@ -18,9 +18,25 @@ SCRIPT_BYTES_MAX = 60 * 1024
 MARKUP_MAKERS = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser")
 
 
-def test_all_scripts_together_are_small() -> None:
+def _with_imports(*names: str) -> set[str]:
+    """These modules and all that they import, directly or not."""
+    pending, seen = list(names), set(names)
+    while pending:
+        name = pending.pop()
+        for found in re.findall(r'from "(\.[^"]+)"', (FOLDER / name).read_text()):
+            target = str((FOLDER / name).parent.joinpath(found).resolve().relative_to(FOLDER))
+            if target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return seen
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_the_scripts_of_a_page_are_small(path: Path) -> None:
     """At most 60 KiB compressed, file by file as browsers fetch them."""
-    assert sum(len(gzip.compress(path.read_bytes())) for path in SCRIPTS) <= SCRIPT_BYTES_MAX
+    own = re.findall(r"asset\('([^']+\.js)'\)", path.read_text())
+    needed = _with_imports("app.js", *own)
+    assert sum(len(gzip.compress((FOLDER / name).read_bytes())) for name in needed) <= SCRIPT_BYTES_MAX
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -57,17 +73,13 @@ def test_styles_load_nothing_from_elsewhere(path: Path) -> None:
     assert set(re.findall(r'url\("?([^")]+)', text)) <= {"fonts/inter.woff2", "fonts/jetbrains-mono.woff2"}
 
 
-def test_the_viewer_names_all_its_modules() -> None:
-    """The page tells the browser to fetch what log-view.js imports, directly or not."""
-    pending, seen = ["log-view.js"], set()
-    while pending:
-        name = pending.pop()
-        for found in re.findall(r'from "(\.[^"]+)"', (FOLDER / name).read_text()):
-            target = str((FOLDER / name).parent.joinpath(found).resolve().relative_to(FOLDER))
-            if target not in seen:
-                seen.add(target)
-                pending.append(target)
-    assert seen == set(MODULES)
+@pytest.mark.parametrize(
+    ("script", "modules"),
+    [("log-view.js", view.MODULES), ("merged-view.js", merged.MODULES), ("tail.js", tail.MODULES)],
+)
+def test_pages_name_all_modules_of_their_script(script: str, modules: tuple[str, ...]) -> None:
+    """The page tells the browser to fetch what its script imports, directly or not."""
+    assert _with_imports(script) - {script} == set(modules)
 
 
 def test_icons_that_are_used_exist() -> None:

@@ -175,6 +175,24 @@ class Files:
         last = found[room - 1].name if room else ""
         return FolderPage(tuple(found_folders), tuple(found[:room]), _closed("f", last))
 
+    def named(self, agent: str, folder: str, prefix: str, limit: int) -> list[FileRecord]:
+        """The first ``limit`` files directly in a folder whose names begin with ``prefix``, by name."""
+        with self._readers.cursor() as raw:
+            row = self._folder_id.one(raw, agent=agent, at=folder)
+        if row is None or not prefix:
+            return []
+        exact = self.at(agent, f"{folder}/{prefix}" if folder else prefix)
+        found = [exact] if exact is not None else []
+        after = prefix
+        while len(found) < limit:
+            page = self._files_in(int(row[0]), after, FOLDER_PAGE_ENTRIES)
+            kept = [file for file in page if file.name.startswith(prefix)]
+            found += kept
+            if len(kept) < FOLDER_PAGE_ENTRIES:
+                break
+            after = kept[-1].name
+        return found[:limit]
+
     def find(
         self,
         *,

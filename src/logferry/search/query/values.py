@@ -1,6 +1,7 @@
 """What the values of ordered fields mean: sizes, levels and times. Pure: the present moment is a parameter.
 
-A time value is a span: ``2026-11-23`` is the whole day, ``T08:15`` the whole minute. Times are UTC.
+A time value is a span: ``2026-11-23`` is the whole day, ``T08:15`` the whole minute. Times are of the zone that is
+given, by default UTC; one that a clock shows twice means both, one that it skips what lies around.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from logferry.errors import BadConfig, BadQuery
 from logferry.search.query.nodes import Filter, Literal, Value
@@ -45,8 +46,8 @@ class Span:
     end: int
 
 
-def span(name: str, value: Value, now_ns: int, column: int) -> Span:
-    """What ``value`` means in the ordered field ``name``.
+def span(name: str, value: Value, now_ns: int, column: int, zone: tzinfo = UTC) -> Span:
+    """What ``value`` means in the ordered field ``name``; ``zone`` is that of times which name none.
 
     Raises:
         BadQuery: it is no size, time or level; with the field's column.
@@ -57,7 +58,7 @@ def span(name: str, value: Value, now_ns: int, column: int) -> Span:
         return _size(value.text, column)
     if name == "level":
         return _level(value.text, column)
-    return _time(name, value.text, now_ns, column)
+    return _time(name, value.text, now_ns, column, zone)
 
 
 def bounds(wanted: Filter, now_ns: int) -> tuple[int | None, int | None]:
@@ -129,20 +130,19 @@ def _level(text: str, column: int) -> Span:
     return Span(rank, rank + 1)
 
 
-def _time(name: str, text: str, now_ns: int, column: int) -> Span:
-    found = _relative(text, now_ns) or _clock(text, now_ns) or _stamp(text)
+def _time(name: str, text: str, now_ns: int, column: int, zone: tzinfo) -> Span:
+    found = _relative(text, now_ns, zone) or _clock(text, now_ns, zone) or _stamp(text, zone)
     if found is None:
         raise BadQuery(f"{text[:40]!r} is not a time", column=column, hint=_EXAMPLES[name])
     return found
 
 
-def _relative(text: str, now_ns: int) -> Span | None:
+def _relative(text: str, now_ns: int, zone: tzinfo) -> Span | None:
     if text == "now":
         return Span(now_ns, now_ns + 1)
     if text in ("today", "yesterday"):
-        day_ns = 86400 * _NS
-        low = now_ns // day_ns * day_ns - (day_ns if text == "yesterday" else 0)
-        return Span(low, low + day_ns)
+        day = datetime.fromtimestamp(now_ns // _NS, zone).date() - timedelta(days=text == "yesterday")
+        return _part((day.year, day.month, day.day), zone)
     ago = _AGO.fullmatch(text)
     if ago is None:
         return None
@@ -150,48 +150,47 @@ def _relative(text: str, now_ns: int) -> Span | None:
     return Span(low, low + 1)
 
 
-def _clock(text: str, now_ns: int) -> Span | None:
+def _clock(text: str, now_ns: int, zone: tzinfo) -> Span | None:
     found = _CLOCK.fullmatch(text)
     if found is None:
         return None
-    today = datetime.fromtimestamp(now_ns // _NS, UTC)
-    return _part(today.year, today.month, today.day, int(found[1]), int(found[2]), int(found[3]) if found[3] else None)
+    today = datetime.fromtimestamp(now_ns // _NS, zone)
+    clock = [int(part) for part in found.groups() if part]
+    return _part((today.year, today.month, today.day, *clock), zone)
 
 
-def _stamp(text: str) -> Span | None:
+def _stamp(text: str, zone: tzinfo) -> Span | None:
     found = _STAMP.fullmatch(text)
     if found is None:
         return None
     *parts, fraction = found.groups()
-    whole = _part(*(int(part) if part else None for part in parts))
+    named = [int(part) for part in parts if part]
+    whole = _part(tuple(named), UTC if text[-1] in "Zz" else zone)
     if whole is None or not fraction:
         return whole
     low, length = whole.low + int(fraction.ljust(9, "0")), 10 ** (9 - len(fraction))
     return Span(low, low + length)
 
 
-def _part(
-    year: int | None,
-    month: int | None,
-    day: int | None = None,
-    hour: int | None = None,
-    minute: int | None = None,
-    second: int | None = None,
-) -> Span | None:
-    """The span of the finest part given; None if there is no such day or time."""
-    assert year is not None
-    assert month is not None
+_LENGTHS_S = (86_400, 3600, 60, 1)
+"""Of what is named last, from the day on."""
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local time of whatever zone
+
+
+def _part(named: tuple[int, ...], zone: tzinfo) -> Span | None:
+    """The span of the finest part given, from year and month on; None if there is no such day or time."""
+    year, month, *finer = named
     try:
-        start = datetime(year, month, day or (1 if day is None else 0), hour or 0, minute or 0, second or 0, tzinfo=UTC)
-        if day is None:
-            length = timedelta(days=calendar.monthrange(year, month)[1])
-        elif hour is None:
-            length = timedelta(days=1)
-        elif minute is None:
-            length = timedelta(hours=1)
-        else:
-            length = timedelta(minutes=1) if second is None else timedelta(seconds=1)
+        start = datetime(year, month, *(finer or (1,)))  # noqa: DTZ001 - the zone comes below
+        length_s = _LENGTHS_S[len(finer) - 1] if finer else 86_400 * calendar.monthrange(year, month)[1]
     except (ValueError, calendar.IllegalMonthError):
         return None
-    low = int(start.timestamp()) * _NS
-    return Span(low, low + int(length.total_seconds()) * _NS)
+    local_s = (start - _EPOCH) // timedelta(seconds=1)
+    return Span(min(_utc_s(local_s, zone)) * _NS, max(_utc_s(local_s + length_s, zone)) * _NS)
+
+
+def _utc_s(local_s: int, zone: tzinfo) -> list[int]:
+    """Seconds since 1970 of a local time: two where clocks show it twice, or skip it."""
+    local = _EPOCH + timedelta(seconds=min(local_s, _LAST_S - 1))  # no date is behind the year 9999
+    offsets = (local.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    return [local_s - offset // timedelta(seconds=1) for offset in offsets]

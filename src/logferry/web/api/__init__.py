@@ -12,6 +12,7 @@ from logferry.web.api import (
     heartbeat,
     join,
     lines,
+    merged,
     people,
     raw,
     retention,
@@ -32,7 +33,8 @@ PREFIX = "/api/v1"
 def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
-    parts = (system, people, join, agents, heartbeat, files, raw, lines, tail, search, tallies, searches, takeout)
-    for part in (*parts, users, audit, retention, connections, administration, saved, alerts, support):
+    parts = (system, people, join, agents, heartbeat, files, raw, lines, merged, tail, search, tallies, searches)
+    more = (takeout, users, audit, retention, connections, administration, saved, alerts, support)
+    for part in (*parts, *more):
         whole.include_router(part.router)
     return whole

@@ -19,6 +19,7 @@ from logferry.limits import (
     SEARCH_HITS_MAX,
     SEARCH_TIME_CHARS_MAX,
     SEARCH_UNLIMITED,
+    ZONE_CHARS_MAX,
 )
 from logferry.names import shown
 from logferry.search.moments import moment
@@ -28,8 +29,12 @@ from logferry.server.people import Identity
 from logferry.settings import near
 from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole
+from logferry.zones import zone_named
 
-_TIME = "RFC 3339 (`2026-11-23T08:15:00Z`), or as the language has it: `2026-11-23`, `08:15`, `now-2h`, `today`; UTC"
+_TIME = (
+    "RFC 3339 (`2026-11-23T08:15:00Z`), or as the language has it: `2026-11-23`, `08:15`, `now-2h`, `today`; of UTC, "
+    "or of `tz`"
+)
 
 Between: TypeAlias = tuple[int | None, int | None]
 """Nanoseconds since 1970: ``since <= t < until``; None: without a bound."""
@@ -55,6 +60,12 @@ class Where(BaseModel):
     until: str = Field(
         "", alias="to", max_length=SEARCH_TIME_CHARS_MAX, description="lines before the end of this; as `from`"
     )
+    tz: str = Field(
+        "UTC",
+        max_length=ZONE_CHARS_MAX,
+        description="zone of `from` and `to` where they name none",
+        examples=["Europe/Berlin"],
+    )
     case: bool = Field(False, description="exact case")
     fid: int | None = Field(None, ge=1, lt=2**63, description="only this file")
     gen: int | None = Field(None, ge=1, lt=2**63, description="only this generation of it")
@@ -66,10 +77,11 @@ class Where(BaseModel):
         """``from`` and ``to``, for this ``now``.
 
         Raises:
-            Refused: one of them is no time, or nothing lies between them.
+            Refused: one of them is no time, or nothing lies between them; there is no such zone.
         """
-        since = moment(self.since, "from", now_ns).low if self.since else None
-        until = moment(self.until, "to", now_ns).end if self.until else None
+        zone = zone_named(self.tz)
+        since = moment(self.since, "from", now_ns, zone).low if self.since else None
+        until = moment(self.until, "to", now_ns, zone).end if self.until else None
         since = None if since is None or since <= 0 else since  # no line is older than 1970, or younger than 9999
         until = None if until is None or until >= TIMES_END_NS else until
         if since is not None and until is not None and since >= until:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from logferry.archive import LineRow
+from logferry.archive import LineRow, Lines
+from logferry.archive.records import FileRecord, GenerationRecord
+from logferry.archive.timestamps import Reading, rules_of
+from logferry.clock import rfc3339
 from logferry.errors import Refused
-from logferry.limits import LINES_BYTES_PER_REQUEST_MAX, LINES_PER_REQUEST_MAX
+from logferry.limits import (
+    LINES_BYTES_PER_REQUEST_MAX,
+    LINES_PER_REQUEST_MAX,
+    SEARCH_TIME_CHARS_MAX,
+    ZONE_CHARS_MAX,
+)
+from logferry.search.moments import moment
+from logferry.search.query.values import TIMES_END_NS
 from logferry.search.text import line_text
 from logferry.web.api.files import Generation, checked_id
 from logferry.web.api.shapes import LineIndex, LinePage
 from logferry.web.auth import Context, Viewer
+from logferry.web.context import WebContext
+from logferry.web.merging import part_of
 from logferry.web.sight import Sight
 from logferry.web.trail import note
+from logferry.zones import zone_named
 
 router = APIRouter(tags=["files"])
 _NUMBER_MAX = 2**62
@@ -32,15 +47,20 @@ def lines(
     from_line: Annotated[int | None, Query(ge=1, le=_NUMBER_MAX, description="number of the first line")] = None,
     at_byte: Annotated[int | None, Query(ge=0, le=_NUMBER_MAX, description="a byte of the first line")] = None,
     tail: Annotated[int | None, Query(ge=1, le=LINES_PER_REQUEST_MAX, description="so many lines from the end")] = None,
+    at_time: Annotated[str, Query(max_length=SEARCH_TIME_CHARS_MAX, description="a time: what is of it or later")] = "",
+    tz: Annotated[str, Query(max_length=ZONE_CHARS_MAX, description="zone of `at_time` where it names none")] = "UTC",
     count: Annotated[int, Query(ge=1, le=LINES_PER_REQUEST_MAX)] = 500,
+    times: Annotated[bool, Query(description="with the time of each line, `t`")] = False,
     max_bytes: Annotated[int, Query(ge=1, le=LINES_BYTES_PER_REQUEST_MAX)] = LINES_BYTES_PER_REQUEST_MAX,
 ) -> JSONResponse:
-    """Lines by number, by byte or from the end; by default from the start."""
-    if sum(choice is not None for choice in (from_line, at_byte, tail)) > 1:
-        raise Refused("from_line, at_byte and tail exclude one another", hint="keep one")
+    """Lines by number, by byte, by time or from the end; by default from the start."""
+    if sum(choice is not None for choice in (from_line, at_byte, tail, at_time or None)) > 1:
+        raise Refused("from_line, at_byte, at_time and tail exclude one another", hint="keep one")
     file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
     note(request, target=f"{file.agent}/{file.path}", gen=generation.number)
     with context.archive.lines(generation.id) as found:
+        if at_time:
+            at_byte = _byte_at(context, file, generation, at_time, tz)
         if tail is not None:
             page = found.tail(tail, max_bytes)
         elif from_line is not None:
@@ -54,7 +74,7 @@ def lines(
                 "size": found.size,
                 "lines_total": found.total,
                 "exact": page.exact,
-                "rows": [row_json(row) for row in page.rows],
+                "rows": _rows(context, file, generation, found, page.rows) if times else [*map(row_json, page.rows)],
                 "prev": page.prev,
                 "next": page.next,
                 "end": page.next is None,
@@ -75,6 +95,37 @@ def index(fid: int, context: Context, who: Viewer, gen: Generation = None) -> Li
         lines_total=counted.lines_total,
         complete=counted.complete,
     )
+
+
+def _rows(
+    context: WebContext, file: FileRecord, generation: GenerationRecord, found: Lines, rows: Sequence[LineRow]
+) -> list[dict[str, Any]]:
+    """Lines with their times, as their file tells them."""
+    from logferry.search.merge.source import times_of  # its kernels are loaded by whoever asks for times
+
+    reading = Reading(generation.changed_ns, rules_of(context.archive.zone_of(file.agent)))
+    times = times_of(rows, reading, found.head)
+    return [row_json(row) | {"t": time_text(time)} for row, time in zip(rows, times, strict=True)]
+
+
+def _byte_at(context: WebContext, file: FileRecord, generation: GenerationRecord, at_time: str, tz: str) -> int:
+    """Where the first line of that time or later begins; the end when there is none. Raises Refused."""
+    from logferry.search.merge import Source
+
+    time_ns = moment(at_time, "at_time", context.clock.now_ns(), zone_named(tz)).low
+    zone = context.archive.zone_of(file.agent)
+    source = Source(
+        [part_of(file, file, generation, generation.number, zone)], lambda _: context.archive.lines(generation.id)
+    )
+    with contextlib.closing(source):
+        if not source.timed:
+            raise Refused(f"{file.path} has no times", hint="go to a line number, 42 % or a byte")
+        return source.seek(time_ns)[1]
+
+
+def time_text(time_ns: int | None) -> str | None:
+    """A line's time as JSON has it; null where it shows none, or none that a calendar has."""
+    return rfc3339(time_ns) if time_ns is not None and 0 <= time_ns < TIMES_END_NS else None
 
 
 def row_json(row: LineRow) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from logferry.limits import PASSWORD_CHARS_MAX
+from logferry.limits import PASSWORD_CHARS_MAX, ZONE_CHARS_MAX
 from logferry.server.people import LOCAL_USER, Identity, SignedIn
 from logferry.server.totp import otpauth_uri
 from logferry.web import managing
@@ -58,6 +58,12 @@ class SetUp(BaseModel):
     code: str = Field(max_length=256)
 
 
+class MeChange(BaseModel):
+    """What is to be changed of one's settings."""
+
+    zone: str = Field(max_length=ZONE_CHARS_MAX, examples=["Europe/Berlin"], description="a zone's name, or `browser`")
+
+
 @router.post("/sessions", status_code=201, responses={201: {"model": Me}})
 def begin_session(request: Request, body: SignIn, context: Context, throttle: Throttle) -> Response:
     """Sign in; the answer sets the session cookie. 401 with `second_factor`: the same again with `code`."""
@@ -82,9 +88,17 @@ def end_session(request: Request, context: Context, _who: Annotated[Identity, De
 
 
 @router.get("/me")
-def me(who: Viewer) -> Me:
+def me(context: Context, who: Viewer) -> Me:
     """Who you are, and the token that changes need."""
-    return _me(who)
+    return _me(context, who)
+
+
+@router.patch("/me")
+def change_me(request: Request, body: MeChange, context: Context, who: Viewer) -> Me:
+    """Change in which zone pages show you times. The API's own times stay UTC."""
+    managing.refuse_tokens(who, "changes no settings")
+    managing.set_zone(request, who, body.zone)
+    return _me(context, who)
 
 
 @router.post("/me/password")
@@ -150,13 +164,14 @@ def end_own_session(request: Request, session_id: str, who: Viewer) -> Session:
 
 
 def _begun(request: Request, context: WebContext, session: SignedIn) -> Response:
-    answer = JSONResponse(_me(session.identity).model_dump(), 201)
+    answer = JSONResponse(_me(context, session.identity).model_dump(), 201)
     set_session_cookie(request, answer, session, seconds=context.config.web.session_ttl)
     return answer
 
 
-def _me(who: Identity) -> Me:
+def _me(context: WebContext, who: Identity) -> Me:
     scope = list(who.scope.globs or ("**",))
     if who.scope.narrowed:
         scope = [*scope, "and", *who.scope.narrowed]
-    return Me(name=who.name, role=who.role, scope=scope, csrf=who.csrf)
+    zone = context.catalog.people.zone(who.user_id) or "UTC"
+    return Me(name=who.name, role=who.role, scope=scope, csrf=who.csrf, zone=zone)

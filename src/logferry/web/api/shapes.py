@@ -223,6 +223,7 @@ class Row(Shape):
     len: int
     s: str
     cut: bool
+    t: str | None = Field(default=None, description="its own time, where times were asked for and it shows one")
 
 
 class LinePage(Shape):
@@ -237,6 +238,63 @@ class LinePage(Shape):
     prev: int | None
     next: int | None
     end: bool
+
+
+class MergedRow(Row):
+    """A line of a merged view: ``f`` is the number of its source, ``t`` its own time, null where it shows none."""
+
+    f: int
+    fid: int
+    gen: int
+
+
+class MergedPart(Shape):
+    """One generation of a source."""
+
+    fid: int
+    gen: int
+    path: str
+    size: int
+
+
+class SourceProblem(Shape):
+    """Why a source cannot be read, or not any further."""
+
+    detail: str
+    hint: str
+
+
+class MergedSource(Shape):
+    """A file, or a rotated log with its ``parts``, the oldest first. ``timed``: its lines have times; else they come
+    last. ``names_year`` and ``names_zone`` say what its timestamps tell themselves; ``zone`` is what is taken
+    otherwise, and years are told by when the lines arrived."""
+
+    name: str
+    series: bool
+    agent: str
+    path: str
+    parts: list[MergedPart]
+    size: int
+    timed: bool | None
+    zone: str
+    names_year: bool | None
+    names_zone: bool | None
+    problem: SourceProblem | None
+
+
+class MergedPage(Shape):
+    """Some lines of several files in the order of their times. ``start`` and ``end`` are cursors to go on from, up with
+    ``before`` and down with ``after``; ``fraction`` is the share of all bytes before the first line, ``fraction_end``
+    that before the line behind the last."""
+
+    sources: list[MergedSource]
+    rows: list[MergedRow]
+    start: str
+    end: str
+    at_start: bool
+    at_end: bool
+    fraction: float
+    fraction_end: float
 
 
 class LineIndex(Shape):
@@ -256,6 +314,7 @@ class Me(Shape):
     role: str
     scope: list[str]
     csrf: str
+    zone: str = Field(description="in which zone pages show times; `browser`: that of the browser")
 
 
 class JoinToken(Shape):

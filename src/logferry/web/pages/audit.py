@@ -12,10 +12,10 @@ from logferry.errors import Refused
 from logferry.search.moments import moment
 from logferry.server.audit import KINDS, AuditCheck, AuditFilter
 from logferry.web.auditing import Looked, look, verify
+from logferry.web.between import TIMES, TIMES_ANY
 from logferry.web.pages import words
 from logferry.web.pages.forms import managed_by
 from logferry.web.pages.guard import Visit
-from logferry.web.pages.search import TIMES, TIMES_ANY
 from logferry.web.pages.sign_in import Form
 
 _ROWS = 100
@@ -58,7 +58,7 @@ def _page(visit: Visit, check: AuditCheck | None = None, head: str = "") -> Resp
             who=asked["who"],
             kind=asked["kind"] if asked["kind"] in KINDS else "",
             text=asked["q"],
-            since_ns=moment(since, "from", visit.now_ns).low if since else None,
+            since_ns=moment(since, "from", visit.now_ns, visit.zone.zone).low if since else None,
         )
     except Refused as error:
         problem = words.sentence(str(error))

@@ -17,6 +17,7 @@ from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.pages.shell import Shell, root_of
 from logferry.web.sight import Sight
+from logferry.web.zone import ShownZone
 
 log = structlog.get_logger("logferry.web")
 
@@ -38,6 +39,11 @@ class Visit:
     def sight(self) -> Sight:
         """The archive as this visitor may see it."""
         return Sight.of(self.context, self.who)
+
+    @property
+    def zone(self) -> ShownZone:
+        """In which zone the visitor is shown times."""
+        return self.shell.zone(self.request, self.who)
 
     @property
     def now_ns(self) -> int:

@@ -18,7 +18,9 @@ from logferry.web.pages import words
 from logferry.web.pages.forms import back_to
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.scopes import scope_in
+from logferry.web.pages.shell import root_of
 from logferry.web.pages.sign_in import Form
+from logferry.web.zone import ZONE_COOKIE, all_zones
 
 DAY_S = 86400.0
 LASTING = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "until it is revoked"))
@@ -30,6 +32,7 @@ SAID = {
     "ended": ("The session is over", ""),
     "all-ended": ("Your other sessions are over", ""),
     "revoked": ("The token is worthless from now on", ""),
+    "zone": ("Times are shown as you like", "In every browser you sign in with."),
     "looks": ("As you like it", "This browser keeps it."),
 }
 
@@ -76,7 +79,7 @@ def _me(visit: Visit, said: Said | None, status: int = 200) -> Response:
     ]
     return visit.page(
         "me.html", status=status, said=said, row=row, sessions=sessions, password_min=PASSWORD_CHARS_MIN,
-        browser_of=browser_of,
+        browser_of=browser_of, zones=all_zones(),
     )  # fmt: skip
 
 
@@ -89,6 +92,14 @@ def new_password(visit: Visit, form: Form) -> Response:
     except LogferryError as error:
         return _me(visit, refusal_of(error), error.http_status)
     return back_to(visit, "/me", said="password")
+
+
+def zone(visit: Visit, form: Form) -> Response:
+    """``POST /me/zone``: kept for the person; what the top bar said for this session ends."""
+    managing.set_zone(visit.request, visit.who, form.get("zone", ""))
+    response = back_to(visit, "/me", said="zone")
+    response.delete_cookie(ZONE_COOKIE, path=f"{root_of(visit.request)}/", samesite="lax")
+    return response
 
 
 def end_session(visit: Visit, form: Form) -> Response:

@@ -15,6 +15,7 @@ from logferry.web.alerting import waiting_count
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.problem import request_id
+from logferry.web.zone import BROWSER, ShownZone, shown_zone
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "logferry_theme"
@@ -71,8 +72,6 @@ class Shell:
             counted=words.counted,
             size=words.shown_bytes,
             iso=words.iso,
-            stamp=words.stamp,
-            day_time=words.day_time,
             ago=words.ago,
             duration=words.duration,
             shown=words.shown,
@@ -85,6 +84,7 @@ class Shell:
     ) -> HTMLResponse:
         """The page as a response. ``who`` is None on pages for strangers."""
         root = root_of(request)
+        zone = self.zone(request, who)
         html = self._templates.get_template(template).render(
             who=who,
             here=request.url.path.removeprefix(root) or "/",
@@ -93,6 +93,11 @@ class Shell:
             here_query=_here(request, root),
             base=root,
             now_ns=self.context.clock.now_ns(),
+            zone=zone,
+            zone_choices=_zone_choices(zone),
+            stamp=lambda ns: words.stamp(ns, zone.zone),
+            both_stamps=lambda ns: words.both_stamps(ns, zone.zone),
+            day_time=lambda ns, now_ns: words.day_time(ns, now_ns, zone.zone),
             request_id=request_id(request),
             status=status,
             alert_count=waiting_count(self.context, who) if who is not None and who.may("operator") else 0,
@@ -101,6 +106,20 @@ class Shell:
             **values,
         )
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+
+    def zone(self, request: Request, who: Identity | None) -> ShownZone:
+        """The zone in which ``who`` is shown times. The catalog is asked once per request."""
+        found: ShownZone | None = getattr(request.state, "zone", None)
+        if found is None:
+            found = request.state.zone = shown_zone(request, self.context, who)
+        return found
+
+
+def _zone_choices(zone: ShownZone) -> list[tuple[str, str]]:
+    """What the top bar offers: value, words."""
+    browser = f"The browser’s: {zone.browser}" if zone.browser else "The browser’s"
+    named = [name for name in dict.fromkeys((zone.choice, zone.kept)) if name not in ("UTC", BROWSER)]
+    return [("UTC", "UTC"), (BROWSER, browser), *((name, name) for name in named)]
 
 
 def _here(request: Request, root: str) -> str:

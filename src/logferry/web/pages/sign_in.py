@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +18,7 @@ from logferry.web.pages import words
 from logferry.web.pages.guard import answered
 from logferry.web.pages.joining import join_command
 from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, THEMES, Shell, root_of
+from logferry.web.zone import ZONE_COOKIE, checked_choice
 
 Form = dict[str, str]
 FormEndpoint = Callable[[Request], Awaitable[Response]]
@@ -290,6 +291,14 @@ def looks(_shell: Shell, request: Request, form: Form) -> Response:
     for cookie, allowed, field in ((THEME_COOKIE, THEMES, "theme"), (DENSITY_COOKIE, DENSITIES, "density")):
         if form.get(field, "") in allowed:
             response.set_cookie(cookie, form[field], max_age=_YEAR_S, path=f"{root}/", samesite="lax")
+    return response
+
+
+def zone(_shell: Shell, request: Request, form: Form) -> Response:
+    """``POST /zone``: in which zone times are shown until the browser is closed."""
+    root = root_of(request)
+    response = RedirectResponse(root + own_page(form.get("next", "/")), 303)
+    response.set_cookie(ZONE_COOKIE, quote(checked_choice(form.get("zone", ""))), path=f"{root}/", samesite="lax")
     return response
 
 

@@ -18,7 +18,16 @@ from logferry.web.pages.wrong import Wrong, wrong
 
 BANDS = 8
 """Colours that tell files apart; more files share them, and each line names its file."""
-MODULES = ("api.js", "text.js", "log/ansi.js", "log/levels.js", "log/row.js", "tail/stream.js", "tail/lines.js")
+MODULES = (
+    "api.js",
+    "text.js",
+    "log/ansi.js",
+    "log/levels.js",
+    "log/row.js",
+    "tail/stream.js",
+    "tail/lines.js",
+    "zone.js",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import RedirectResponse, Response
 
 from logferry.archive.records import CopyRecord, FileRecord, GenerationRecord
@@ -9,6 +11,7 @@ from logferry.compressed import form_by_name
 from logferry.errors import NotFound
 from logferry.limits import LINE_BYTES_SHOWN_MAX
 from logferry.web.api.shapes import file_state
+from logferry.web.merging import series
 from logferry.web.pages.facts import crumbs
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.shell import root_of
@@ -22,6 +25,7 @@ MODULES = (
     "log/bytes.js",
     "log/find.js",
     "log/follow.js",
+    "log/json.js",
     "log/keys.js",
     "log/levels.js",
     "log/numbers.js",
@@ -31,6 +35,7 @@ MODULES = (
     "log/scrollbar.js",
     "log/source.js",
     "log/viewport.js",
+    "zone.js",
 )
 """What ``log-view.js`` imports, so that browsers fetch all of it at once."""
 
@@ -59,15 +64,43 @@ def view(visit: Visit) -> Response:
         crumbs=crumbs(root_of(visit.request), agent, path),
         shown_state=file_state(file, visit.now_ns) if live else "ended",
         live=live,
-        still="compressed, shown unpacked" if packed and generation.current else _still(generation),
+        still="compressed, shown unpacked" if packed and generation.current else _still(visit, generation),
         packed=packed,
         original=_original(visit, generation) if packed else None,
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
         raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, **({"text": 1} if packed else {})),
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
+        first_lines=_first_lines(visit, file, number),
+        **_beside(visit, file),
         line_bytes=LINE_BYTES_SHOWN_MAX,
         modules=MODULES,
     )
+
+
+def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
+    """What the script will ask for first, so that the browser may ask at once. A line named behind # is not known."""
+    at = visit.asked("at")
+    place: dict[str, object] = {"at_byte": at[1:] if at[:1] == "b" and at[1:].isdigit() else 0}
+    if at == "end":
+        place = {"tail": 250}
+    times = "true" if visit.asked("tz") in ("utc", "local") else ""
+    return visit.link(f"/api/v1/files/{file.id}/lines", gen=number, count=250, times=times, **place)
+
+
+def _beside(visit: Visit, file: FileRecord) -> dict[str, Any]:
+    """The neighbours in its series, and the ways to read it together with others."""
+    here = f"{file.agent}/{file.path}"
+    pieces = series(visit.sight, file)
+    at = next((number for number, piece in enumerate(pieces) if piece.id == file.id), -1)
+    older = pieces[at - 1] if at > 0 else None
+    newer = pieces[at + 1] if 0 <= at < len(pieces) - 1 else None
+    return {
+        "pieces": len(pieces) if len(pieces) > 1 else 0,
+        "older_piece": visit.link(f"/view/{older.agent}/{older.path}", at="end") if older else "",
+        "newer_piece": visit.link(f"/view/{newer.agent}/{newer.path}") if newer else "",
+        "whole_series": visit.link("/view", s=here),
+        "merge_with": visit.link("/view", **{"with": here}),
+    }
 
 
 def _is_folder(visit: Visit, agent: str, path: str) -> bool:
@@ -86,9 +119,9 @@ def _number(asked: str) -> int | None:
     return int(asked)
 
 
-def _still(generation: GenerationRecord) -> str:
+def _still(visit: Visit, generation: GenerationRecord) -> str:
     """Why this generation is not followed."""
-    return f"ended {stamp(generation.ended_ns)}" if generation.ended_ns else "moved to another path"
+    return f"ended {stamp(generation.ended_ns, visit.zone.zone)}" if generation.ended_ns else "moved to another path"
 
 
 def _original(visit: Visit, generation: GenerationRecord) -> CopyRecord | None:

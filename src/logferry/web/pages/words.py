@@ -1,8 +1,8 @@
-"""Sizes, counts and times as people read them. Pure: values in, text out. All clock times are UTC."""
+"""Sizes, counts and times as people read them. Pure: values in, text out. Clock times are of the zone that is given."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote, urlencode
 
 from logferry.clock import rfc3339
@@ -13,7 +13,7 @@ from logferry.server.health import duration
 __all__ = [
     "address",
     "ago",
-    "clock_time",
+    "both_stamps",
     "counted",
     "day_time",
     "duration",
@@ -39,19 +39,20 @@ def iso(ns: int) -> str:
     return rfc3339(ns)
 
 
-def stamp(ns: int) -> str:
-    """``2026-11-23 08:14:01 UTC``: the whole truth, for tool tips and facts."""
-    return f"{_utc(ns):%Y-%m-%d %H:%M:%S} UTC"
+def stamp(ns: int, zone: tzinfo = UTC) -> str:
+    """``2026-11-23 08:14:01 UTC``: the whole truth, for facts."""
+    return f"{_at(ns, zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def clock_time(ns: int) -> str:
-    """``08:14:01``."""
-    return f"{_utc(ns):%H:%M:%S}"
+def both_stamps(ns: int, zone: tzinfo = UTC) -> str:
+    """``2026-11-23 09:14:01 CET · 2026-11-23 08:14:01 UTC``, for tool tips; once where both are the same."""
+    here, there = stamp(ns, zone), stamp(ns)
+    return here if here == there else f"{here} · {there}"
 
 
-def day_time(ns: int, now_ns: int) -> str:
+def day_time(ns: int, now_ns: int, zone: tzinfo = UTC) -> str:
     """As short as it can be and still be clear: ``08:14:01`` today, ``Nov 21 08:14`` this year, else the date."""
-    then, now = _utc(ns), _utc(now_ns)
+    then, now = _at(ns, zone), _at(now_ns, zone)
     if then.date() == now.date():
         return f"{then:%H:%M:%S}"
     if then.year == now.year:
@@ -90,5 +91,5 @@ def address(root: str, path: str, **query: object) -> str:
     return f"{root}{quote(path, safe='/')}{tail}"
 
 
-def _utc(ns: int) -> datetime:
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC)
+def _at(ns: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(ns // 1_000_000_000, zone)

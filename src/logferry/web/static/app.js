@@ -2,6 +2,7 @@
 // times that stay true. Without it the pages still work.
 
 import { copy, toast } from "./text.js";
+import { browserZone } from "./zone.js";
 
 function chooseTheme(button) {
   const theme = button.dataset.themeChoice;
@@ -26,6 +27,17 @@ function wireTheme() {
       chooseTheme(button);
     });
   }
+}
+
+// The server cannot know this browser's zone: it is told once, and the page made again where it matters.
+function tellZone() {
+  const { base = "", zone, zoneChoice } = document.documentElement.dataset;
+  const own = browserZone();
+  if (!own || !zoneChoice) return;
+  const kept = /(?:^|; )logferry_browser_zone=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+  if (kept === encodeURIComponent(own)) return;
+  document.cookie = `logferry_browser_zone=${encodeURIComponent(own)}; path=${base}/; max-age=31536000; samesite=lax`;
+  if (zoneChoice === "browser" && zone !== own && document.cookie.includes("logferry_browser_zone=")) location.reload();
 }
 
 function wireMenus() {
@@ -125,6 +137,7 @@ function wireTabs() {
   }
 }
 
+tellZone();
 wireTabs();
 wireTheme();
 wireMenus();

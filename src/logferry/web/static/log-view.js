@@ -6,10 +6,11 @@ import { Find } from "./log/find.js";
 import { Follow } from "./log/follow.js";
 import { listen } from "./log/keys.js";
 import { panel } from "./log/panel.js";
-import { occurrences, restBytes } from "./log/row.js";
+import { occurrences, restBytes, TIME_MODES } from "./log/row.js";
 import { Source } from "./log/source.js";
 import { Viewport } from "./log/viewport.js";
 import { about, copy, count, el, icon, size, toast } from "./text.js";
+import { ZONE } from "./zone.js";
 
 const REST_BYTES = 256 * 1024;
 const FIND_WAIT_MS = 350;
@@ -35,6 +36,8 @@ class LogView extends HTMLElement {
   #findTimer = 0;
   #retries = [];
   #landing = null;
+  #levels = new Map();
+  #mark = -1;
 
   connectedCallback() {
     const { fid, gen } = this.dataset;
@@ -78,6 +81,7 @@ class LogView extends HTMLElement {
     at.follow.hidden = !this.#live;
     const wrap = this.#address.wrap ?? (localStorage.getItem(WRAP_KEY) ?? (innerWidth <= 640 ? "1" : "0")) === "1";
     this.#setWrap(wrap);
+    this.#setTimes(this.#address.times);
     at.input.value = this.#address.find;
     at.exactCase.setAttribute("aria-pressed", String(this.#address.exactCase));
     at.regex.setAttribute("aria-pressed", String(this.#address.regex));
@@ -96,6 +100,7 @@ class LogView extends HTMLElement {
     on(at.top, "click", () => this.#toStart());
     on(at.end, "click", () => this.#toEnd());
     on(at.jump, "click", () => this.#askPlace());
+    on(at.times, "click", () => this.#nextTimes());
     on(at.wrap, "click", () => this.#toggleWrap());
     on(at.link, "click", () => this.#copyLink());
     on(at.keys, "click", () => at.keysDialog.showModal());
@@ -108,10 +113,13 @@ class LogView extends HTMLElement {
     listen({
       "/": () => at.input.select(), n: () => this.#step(true), N: () => this.#step(false),
       g: () => this.#toStart(), Home: () => this.#toStart(), G: () => this.#toEnd(), End: () => this.#toEnd(),
-      ":": () => this.#askPlace(), f: () => at.follow.click(), z: () => this.#toggleWrap(), y: () => this.#copyLink(),
+      ":": () => this.#askPlace(), f: () => at.follow.click(), z: () => this.#toggleWrap(), t: () => this.#nextTimes(),
+      e: () => this.#toLevel("error", true), E: () => this.#toLevel("error", false), w: () => this.#toLevel("warn", true),
+      W: () => this.#toLevel("warn", false), "[": () => this.#neighbour(this.dataset.older), "]": () => this.#neighbour(this.dataset.newer), y: () => this.#copyLink(),
       Y: () => this.#copyLine(), j: () => this.#moveCursor(1), k: () => this.#moveCursor(-1),
       d: () => this.#page(0.5), u: () => this.#page(-0.5), PageDown: () => this.#page(0.92), PageUp: () => this.#page(-0.92),
       ArrowDown: () => this.#moveCursor(1), ArrowUp: () => this.#moveCursor(-1), "?": () => at.keysDialog.showModal(),
+      m: () => this.#setMark(), "'": () => this.#toMark(), p: () => this.#spreadJson(),
       Escape: () => this.#clearFind(),
     }, signal);
   }
@@ -158,7 +166,7 @@ class LogView extends HTMLElement {
     if (dialog.returnValue !== "go" || !input.value.trim()) return;
     const place = readJump(input.value);
     if (!place) {
-      toast(`“${input.value.trim()}” is no place: try a line number, 42 %, b734003200, start or end`);
+      toast(`“${input.value.trim()}” is no place: try a line number, a time, 42 %, b734003200, start or end`);
       return;
     }
     if (place.kind === "end") await this.#toEnd();
@@ -184,7 +192,7 @@ class LogView extends HTMLElement {
   #writeAddress(place) {
     const { wrap } = this.#address;
     const find = { find: this.#find.text, exactCase: this.#find.exactCase, regex: this.#find.regex };
-    const address = writeAddress({ gen: this.#address.gen, place, wrap, ...find });
+    const address = writeAddress({ gen: this.#address.gen, place, wrap, times: this.#address.times, ...find });
     history.replaceState(null, "", address || location.pathname);
   }
 
@@ -198,6 +206,27 @@ class LogView extends HTMLElement {
     this.#target = row ? place : null;
     this.#setCursor(row);
     this.#paintTargets();
+  }
+
+  // A line that is marked, and the way back.
+  #setMark() {
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    if (!row) return;
+    this.#mark = row.b;
+    toast(`Marked: ' leads back to ${this.#view.rows.exact ? `line ${count(row.n)}` : `byte ${count(row.b)}`}`);
+  }
+
+  #toMark() {
+    if (this.#mark < 0) toast("No line is marked: m marks one");
+    else this.#visit({ kind: "byte", byte: this.#mark });
+  }
+
+  // One JSON line over several lines, or back as it is written.
+  #spreadJson() {
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    if (!row) return;
+    this.#pauseFollowing("a line is spread out");
+    if (!this.#view.rows.spread(row)) toast("This line is no JSON");
   }
 
   #isTarget(row) {
@@ -264,7 +293,7 @@ class LogView extends HTMLElement {
 
   async #copyLink() {
     const find = { find: this.#find.text, exactCase: this.#find.exactCase, regex: this.#find.regex };
-    const address = writeAddress({ gen: this.dataset.gen, place: this.#marked(), wrap: null, ...find });
+    const address = writeAddress({ gen: this.dataset.gen, place: this.#marked(), wrap: null, times: this.#address.times, ...find });
     const done = await copy(location.origin + location.pathname + address);
     toast(done ? "Link copied" : "The browser refused the clipboard: copy the address instead");
   }
@@ -310,6 +339,54 @@ class LogView extends HTMLElement {
     if (follow) this.#view.toEnd();
     else stay?.el.scrollIntoView({ block: "start", inline: "nearest" });
     this.#view.refresh();
+  }
+
+  #setTimes(mode) {
+    const { times } = this.#at;
+    const shown = TIME_MODES.includes(mode) ? mode : mode === "local" ? "utc" : "written";
+    const words = { written: "Times as written", local: `Times in ${ZONE}`, utc: "Times in UTC" }[shown];
+    times.title = `${words} (t)`;
+    times.setAttribute("aria-label", words);
+    times.setAttribute("aria-pressed", String(shown !== "written"));
+    this.#address.times = shown;
+    return this.#view.showTimes(shown);
+  }
+
+  async #nextTimes() {
+    const at = TIME_MODES.indexOf(this.#view.rows.mode);
+    const stay = this.#view.rows.atHeight(0);
+    await this.#setTimes(TIME_MODES[(at + 1) % TIME_MODES.length]);
+    toast(this.#at.times.getAttribute("aria-label"));
+    if (this.#following) this.#view.toEnd();
+    else if (this.classList.contains("wrapped")) stay?.el.scrollIntoView({ block: "start", inline: "nearest" });
+    this.#writeAddress(this.#target);
+  }
+
+  #neighbour(address) {
+    if (address) location.href = address;
+    else toast("There is no further piece of this log");
+  }
+
+  /** The next or previous line of a level, in the whole file: found by the search, once, and again when it has grown. */
+  async #toLevel(level, forward) {
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    if (!row) return;
+    const held = this.#levels.get(level);
+    if (!held || held.size !== this.#view.size) {
+      const found = new Find(Number(this.dataset.fid), this.dataset.gen);
+      this.#levels.set(level, { size: this.#view.size, found });
+      toast(level === "error" ? "Looking for errors…" : "Looking for warnings and errors…");
+      await found.look(`level:>=${level}`);
+    }
+    const { found } = this.#levels.get(level);
+    if (found.state === "failed") {
+      this.#showProblem(found.problem, () => this.#toLevel(level, forward));
+      this.#levels.delete(level);
+      return;
+    }
+    const hit = found.from(row.b, forward);
+    if (hit) await this.#visit({ kind: "byte", byte: hit.b });
+    else toast(level === "error" ? "No line of this file is an error" : "No line of this file is a warning or an error");
   }
 
   // Find -------------------------------------------------------------------------------------------------------
@@ -453,6 +530,7 @@ class LogView extends HTMLElement {
 
   #grown(rows, next) {
     this.#view.grow(rows, next, this.#following);
+    if (this.#view.rows.mode !== "written") this.#view.showTimes(this.#view.rows.mode);
     const fresh = rows.filter((row) => row.b > this.#seen);
     if (fresh.length) this.#seen = fresh.at(-1).b;
     if (!this.#following) this.#below += fresh.length;

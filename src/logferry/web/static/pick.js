@@ -13,7 +13,7 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
     const picked = boxes.filter((box) => box.checked);
     const bytes = picked.reduce((sum, box) => sum + Number(box.dataset.size), 0);
     said.textContent = picked.length ? `${count(picked.length)} picked · ${size(bytes)}` : "Nothing picked";
-    for (const button of buttons) button.disabled = picked.length === 0;
+    for (const button of buttons) button.disabled = picked.length === 0 || picked.length > Number(button.dataset.most ?? Infinity);
     if (!all) return;
     all.checked = picked.length === boxes.length;
     all.indeterminate = picked.length > 0 && picked.length < boxes.length;

@@ -5,15 +5,12 @@ import { getJson } from "./api.js";
 import { count, el, icon } from "./text.js";
 import { Lines } from "./tail/lines.js";
 import { Stream } from "./tail/stream.js";
+import { clock } from "./zone.js";
 
 const FIRST_LINES = 200;
 const FIRST_LINES_MIN = 10;
 const RATE_S = 10;
 const NEAR_END_PX = 24;
-
-function clock() {
-  return new Date().toISOString().slice(11, 19);
-}
 
 class Tail {
   #box;
@@ -94,7 +91,7 @@ class Tail {
   // What arrives -------------------------------------------------------------------------------------------------
 
   #arrived(items) {
-    this.#last = clock();
+    this.#last = clock(Date.now());
     this.#arrivals.push([performance.now(), items.length]);
     if (this.#holding) {
       this.#pending.push(...items);
@@ -128,7 +125,7 @@ class Tail {
 
   #lost() {
     if (this.#lostAt) return;
-    this.#lostAt = clock();
+    this.#lostAt = clock(Date.now());
     this.#say(`connection lost, resuming from ${this.#last || this.#lostAt} (no lines lost)`);
   }
 

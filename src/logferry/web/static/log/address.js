@@ -27,18 +27,20 @@ export function readAddress(query, hash) {
     find: params.get("hl") ?? "",
     exactCase: params.get("cs") === "1",
     regex: params.get("re") === "1",
+    times: { utc: "utc", local: "local" }[params.get("tz")] ?? "written",
     wrap: params.has("wrap") ? params.get("wrap") === "1" : null,
   };
 }
 
 /** The address of a place: "?gen=3&hl=error#L10-L20"; without a line number "?gen=3&at=b734003200". */
-export function writeAddress({ gen, place, find, exactCase, regex, wrap }) {
+export function writeAddress({ gen, place, find, exactCase, regex, wrap, times }) {
   const params = new URLSearchParams();
   if (gen) params.set("gen", gen);
   if (find) params.set("hl", find);
   if (find && exactCase) params.set("cs", "1");
   if (find && regex) params.set("re", "1");
   if (wrap !== null && wrap !== undefined) params.set("wrap", wrap ? "1" : "0");
+  if (times === "utc" || times === "local") params.set("tz", times);
   if (place?.kind === "byte") params.set("at", `b${place.byte}`);
   if (place?.kind === "end") params.set("at", "end");
   const query = params.toString();
@@ -47,7 +49,7 @@ export function writeAddress({ gen, place, find, exactCase, regex, wrap }) {
   return `${query ? `?${query}` : ""}${hash}`;
 }
 
-/** What a person types after ":": a line number, "42 %", "b734003200", "start", "end". Null when it is none of these. */
+/** What a person types after ":": a line, "42 %", "b734003200", "start", "end", a time. Null when it is none of these. */
 export function readJump(text) {
   const typed = text.trim().toLowerCase().replaceAll(/[,_\s\u202f]/g, "");
   if (/^l?[1-9][0-9]{0,15}$/.test(typed)) {
@@ -60,5 +62,6 @@ export function readJump(text) {
   const byte = BYTE.exec(typed);
   if (byte) return { kind: "byte", byte: Number(byte[1]) };
   if (typed === "end" || typed === "start") return { kind: typed };
+  if (/^(\d\d:\d\d|\d{4}-\d\d|now|today$|yesterday$)/.test(typed)) return { kind: "time", time: text.trim() };
   return null;
 }

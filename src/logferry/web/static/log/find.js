@@ -45,15 +45,24 @@ export class Find {
     this.progress = null;
   }
 
+  /** Look for what a query of the search language finds in this file; resolves as `run` does. */
+  look(query) {
+    this.clear();
+    Object.assign(this, { text: query, state: "running" });
+    return this.#search({ q: query }, () => {});
+  }
+
   /** Run; `onChange()` after each batch and at the end. Resolves when done, stopped or failed. */
   async run(text, { exactCase, regex }, onChange) {
     this.clear();
     Object.assign(this, { text, exactCase, regex, state: "running" });
+    await this.#search({ q: asQuery(text, regex), case: exactCase }, onChange);
+  }
+
+  async #search(what, onChange) {
     const abort = new AbortController();
     this.#abort = abort;
-    const params = {
-      q: asQuery(text, regex), fid: this.#fid, gen: this.#gen, case: exactCase, order: "oldest", limit: HITS_MAX,
-    };
+    const params = { ...what, fid: this.#fid, gen: this.#gen, order: "oldest", limit: HITS_MAX };
     try {
       for await (const event of getLines("search", params, { signal: abort.signal })) {
         this.#take(event);

@@ -12,9 +12,10 @@ function button(name, label, key, { text = "", pressed = null } = {}) {
 
 const KEYS = [
   ["/", "find in this file"], ["n  N", "next, previous hit"], ["g  G", "start, end of the file"],
-  [":", "go to a line, 42 %, or a byte (b734003200)"], ["j  k", "line down, up"], ["d  u", "half a screen down, up"],
-  ["f", "follow: keep to the end"], ["z", "wrap long lines"], ["y", "copy a link to the line"], ["Y", "copy the line"],
-  ["?", "this list"], ["Esc", "leave a box, clear the find"],
+  [":", "go to a line, a time, 42 %, or a byte (b734003200)"], ["j  k", "line down, up"], ["d  u", "half a screen down, up"],
+  ["f", "follow: keep to the end"], ["t", "times: as written, your zone, UTC"], ["[  ]", "older, newer piece of a rotated log"],
+  ["e  E", "next, previous error"], ["w  W", "next, previous warning or error"], ["z", "wrap long lines"], ["y", "copy a link to the line"], ["Y", "copy the line"],
+  ["m  '", "mark a line, go back to it"], ["p", "a JSON line, spread out"], ["?", "this list"], ["Esc", "leave a box, clear the find"],
 ];
 
 function keysDialog() {
@@ -27,7 +28,7 @@ function keysDialog() {
 
 function jumpDialog() {
   const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "123456", "aria-label": "Place" });
-  const note = el("p", { class: "sub" }, "A line number, 42 %, b734003200 (byte), start or end");
+  const note = el("p", { class: "sub" }, "A line number, a time (08:15, 2026-11-23T08:15), 42 %, b734003200 (byte), start or end");
   const dialog = el("dialog", { class: "sheet-dialog", "aria-label": "Go to" },
     el("form", { method: "dialog" }, el("h2", {}, "Go to"), input, note,
       el("div", { class: "toolbar" }, el("button", { class: "button primary", value: "go" }, "Go"),
@@ -47,7 +48,8 @@ export function panel() {
     next: button("down", "Next hit", "n"),
     top: button("top", "Start of the file", "g"),
     end: button("end", "End of the file", "G"),
-    jump: button("", "Go to a line", ":", { text: "Go to" }),
+    jump: button("", "Go to a line or a time", ":", { text: "Go to" }),
+    times: button("clock", "Times: as written, in your zone, in UTC", "t"),
     wrap: button("wrap", "Wrap long lines", "z", { pressed: false }),
     link: button("link", "Copy a link to the line", "y"),
     keys: button("keyboard", "Keys", "?"),
@@ -63,7 +65,7 @@ export function panel() {
   at.findBar = el("form", { class: "find", role: "search" }, icon("search"), at.input, at.exactCase, at.regex);
   at.toolbar = el("div", { class: "log-toolbar", role: "toolbar", "aria-label": "Log" },
     at.findBar, at.hits, el("span", { class: "pair hit-steps" }, at.previous, at.next), at.more,
-    el("span", { class: "tools" }, at.top, at.end, at.jump, at.wrap, at.link, at.keys));
+    el("span", { class: "tools" }, at.top, at.end, at.jump, at.times, at.wrap, at.link, at.keys));
   at.scroller = el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Log" }, at.body);
   at.pane = el("div", { class: "log-pane" }, at.scroller);
   at.status = el("div", { class: "log-status" }, at.follow, at.state, at.place);

@@ -2,6 +2,7 @@
 
 import { el, size } from "../text.js";
 import { pieces } from "./ansi.js";
+import { abbreviation, exact, ZONE } from "../zone.js";
 import { level } from "./levels.js";
 
 /** Sorted, non-overlapping copy of `ranges` ([[from, to], …]). */
@@ -105,6 +106,25 @@ export function rowElement(row, onRest) {
     node.append(rest);
   }
   return node;
+}
+
+/** Ways to show times: as the line has them, and beside it in UTC or in the zone of the page. */
+export const TIME_MODES = ZONE === "UTC" ? ["written", "utc"] : ["written", "local", "utc"];
+
+/** Write the time of a row beside it; `mode` is one of TIME_MODES. */
+export function timeRow(row, mode) {
+  let box = row.el.querySelector(".time");
+  if (mode === "written") {
+    box?.remove();
+    return;
+  }
+  if (!box) {
+    box = el("span", { class: "time", role: "cell" });
+    row.el.querySelector(".t").before(box);
+  }
+  const ms = row.t ? Date.parse(row.t) : NaN;
+  box.textContent = Number.isNaN(ms) ? "" : exact(ms, mode === "utc" ? "UTC" : ZONE);
+  box.title = Number.isNaN(ms) ? "" : `${exact(ms)} ${abbreviation(ms)} · ${exact(ms, "UTC")} UTC`;
 }
 
 /** How many bytes of a cut line are not shown yet. */

@@ -1,7 +1,9 @@
 // The rows that are in the page: at most ROWS_MAX of them, contiguous, with their numbers. Grows at both ends, is trimmed
 // at the other, and keeps what the reader looks at where it is.
 
-import { numberRow, paintText, rowElement } from "./row.js";
+import { el } from "../text.js";
+import { spread } from "./json.js";
+import { numberRow, paintText, rowElement, timeRow } from "./row.js";
 
 export const ROWS_MAX = 900;
 
@@ -17,6 +19,8 @@ export class Rows {
   /** Where the line after the last row starts; null at the end. */
   next = null;
   #exact = false;
+  /** How times are shown beside the rows. */
+  mode = "written";
 
   /** `lineBytes`: how many bytes of a cut line the server sends. */
   constructor(scroller, body, { ranges, onRest, lineBytes }) {
@@ -43,16 +47,56 @@ export class Rows {
     const made = { ...row, shown: row.cut ? this.#lineBytes : row.len, el: null };
     made.el = rowElement(made, this.#onRest);
     made.el.dataset.b = String(row.b);
+    if (this.mode !== "written") timeRow(made, this.mode);
     this.paint(made);
     return made;
   }
 
   paint(row) {
-    paintText(row.el.children[1], row.s, this.#ranges(row));
+    paintText(row.el.querySelector(".t"), row.s, this.#ranges(row));
+  }
+
+  /** A JSON line over several lines, or back as written; false for any other. What is copied stays the line. */
+  spread(row) {
+    if (row.spread) {
+      row.spread = false;
+      this.paint(row);
+      return true;
+    }
+    const lines = spread(row.s);
+    if (!lines) return false;
+    row.spread = true;
+    const nodes = lines.flatMap((line, at) => {
+      const node = el("span");
+      paintText(node, line);
+      return at ? ["\n", node] : [node];
+    });
+    row.el.querySelector(".t").replaceChildren(...nodes);
+    return true;
   }
 
   paintAll() {
     this.rows.forEach((row) => this.paint(row));
+  }
+
+  /** Show times in another way; rows that have none yet get them by `learnTimes`. */
+  showTimes(mode) {
+    this.mode = mode;
+    for (const row of this.rows) timeRow(row, mode);
+  }
+
+  /** The first row whose time was never asked for. */
+  get untimed() {
+    return this.rows.find((row) => row.t === undefined) ?? null;
+  }
+
+  learnTimes(rows) {
+    const times = new Map(rows.map((row) => [row.b, row.t]));
+    for (const row of this.rows) {
+      if (row.t !== undefined || !times.has(row.b)) continue;
+      row.t = times.get(row.b);
+      timeRow(row, this.mode);
+    }
   }
 
   replace(page) {

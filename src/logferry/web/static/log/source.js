@@ -12,6 +12,8 @@ export class Source {
   #fid;
   #gen;
   #rowBytes = 120;
+  /** Whether rows shall come with their times. */
+  times = false;
 
   constructor(fid, gen) {
     this.#fid = fid;
@@ -20,7 +22,7 @@ export class Source {
 
   /** A page: {size, rows: [{n, b, len, s, cut}], next, end, …} as the server sent it. */
   async page(where, { count = PAGE_ROWS, signal } = {}) {
-    const page = await getJson(`files/${this.#fid}/lines`, { gen: this.#gen, count, ...where }, { signal });
+    const page = await getJson(`files/${this.#fid}/lines`, { gen: this.#gen, count, times: this.times, ...where }, { signal });
     this.#learn(page.rows);
     return page;
   }

@@ -2,6 +2,7 @@
 // Native scrolling inside the window; rows are fetched before the reader reaches its edge.
 
 import { about, count } from "../text.js";
+import { ZONE } from "../zone.js";
 import { Numbers } from "./numbers.js";
 import { Rows, ROWS_MAX } from "./rows.js";
 import { Scrollbar } from "./scrollbar.js";
@@ -92,6 +93,7 @@ export class Viewport {
     if (place.kind === "end") return { tail: 250 };
     if (place.kind === "line") return { from_line: place.from };
     if (place.kind === "byte") return { at_byte: Math.min(place.byte, Math.max(0, this.size - 1)) };
+    if (place.kind === "time") return { at_time: place.time, tz: ZONE };
     if (place.kind === "fraction") return { at_byte: Math.floor(place.fraction * Math.max(0, this.size - 1)) };
     return { at_byte: 0 };
   }
@@ -194,6 +196,22 @@ export class Viewport {
       return rows.length > 0;
     }
     return false;
+  }
+
+  /** Show times beside the rows; those that came without are asked for. */
+  async showTimes(mode) {
+    this.#source.times = mode !== "written";
+    this.rows.showTimes(mode);
+    try {
+      for (let row = this.rows.untimed; row && this.rows.mode !== "written"; row = this.rows.untimed) {
+        const page = await this.#source.page({ at_byte: row.b }, { count: ROWS_MAX, signal: this.#stopped.signal });
+        this.rows.learnTimes(page.rows);
+        if (this.rows.untimed === row) break;
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.showTimes(mode));
+    }
+    this.refresh();
   }
 
   /** Where the last line of the file begins; null for an empty one. */

@@ -64,7 +64,7 @@ export function withoutFiles(q) {
 
 /** What the API is asked, from the data of the page. */
 export function asked(data) {
-  return { q: data.q, case: data.case, from: data.from, to: data.to, entries: data.entries };
+  return { q: data.q, case: data.case, from: data.from, to: data.to, tz: data.from || data.to ? data.tz : "", entries: data.entries };
 }
 
 /** All lines that match, as a file to keep. */

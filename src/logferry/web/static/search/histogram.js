@@ -1,6 +1,7 @@
 // When the lines were written that match: bars that can be clicked, dragged over, or walked with the keyboard.
 
 import { count, el } from "../text.js";
+import { short as clock, ZONE } from "../zone.js";
 import { pageWith } from "./address.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -8,17 +9,6 @@ const HEIGHT = 56;
 const BARS_MAX = 240;
 /** Widths of bars, each a multiple of the one before, so that what was counted at one can be shown at another. */
 const STEPS = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 604800, 2419200, 29030400];
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/** A moment (milliseconds, UTC) as short as a bar of `step` seconds needs it. */
-export function clock(ms, step) {
-  const at = new Date(ms);
-  const two = (n) => String(n).padStart(2, "0");
-  const day = `${MONTHS[at.getUTCMonth()]} ${at.getUTCDate()}`;
-  if (step >= 86400) return `${day} ${at.getUTCFullYear()}`;
-  const time = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
-  return step >= 60 ? `${day} ${time}` : `${day} ${time}:${two(at.getUTCSeconds())}`;
-}
 
 /** The bars of a histogram of the API, empty ones included: `[{at, count}]`; wider ones where there would be too many. */
 export function bars(histogram) {
@@ -122,7 +112,7 @@ export class Histogram {
   #say(at, from = at) {
     this.#at = at;
     if (at < 0 || !this.#list.length) {
-      this.#words.textContent = this.#list.length ? `a bar is ${width(this.#step)} · UTC` : "";
+      this.#words.textContent = this.#list.length ? `a bar is ${width(this.#step)} · ${ZONE}` : "";
       this.#chosen.setAttribute("width", "0");
       this.#box.setAttribute("aria-valuetext", this.#list.length ? `${this.#list.length} bars, each ${width(this.#step)}` : "no bar");
       return;

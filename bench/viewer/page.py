@@ -1,0 +1,190 @@
+"""The viewer in a headless Chromium: how long until lines are on the screen, what the page holds after scrolling."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page
+from tests.browser.harness import DESKTOP
+
+_THUMB = 0.12
+_PATIENCE_MS = 120_000.0
+WATCH = """
+(() => {
+  const painted = (what) => requestAnimationFrame(() => setTimeout(() => { window[what] = performance.now(); }, 0));
+  new MutationObserver(() => {
+    if (!window.firstLines && document.querySelector("log-view .row")) painted("firstLines");
+    const first = document.querySelector("log-view .row");
+    if (first !== window.rowBefore) { window.rowBefore = first; painted("changed"); }
+  }).observe(document, { childList: true, subtree: true });
+})();
+"""
+"""Notes when lines were painted first, and when others came into their place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a page holds, garbage collected: bytes of its script's heap, nodes, and the memory of its process."""
+
+    heap: float
+    nodes: int
+    listeners: int
+    process: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: its address, the session's cookie, its process."""
+
+    base: str
+    cookie: dict[str, Any]
+    pid: int
+
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time that it took so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return 1000.0 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """A server of its own on the archive in ``folder``."""
+    told = folder / "address"
+    told.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "bench.viewer.serve", str(folder), str(told)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        while not told.exists() or not told.read_text().endswith("\n"):
+            if process.poll() is not None:
+                raise SystemExit("the server did not start")
+            time.sleep(0.05)
+        base, name, value = told.read_text().split()
+        try:
+            yield Server(base, {"name": name, "value": value, "url": base}, process.pid)
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+@contextmanager
+def visitor(browser: Browser, there: Server) -> Iterator[Page]:
+    """A fresh profile, nothing cached."""
+    context: BrowserContext = browser.new_context(
+        base_url=there.base, viewport={"width": DESKTOP[0], "height": DESKTOP[1]}, reduced_motion="reduce"
+    )
+    context.add_cookies([there.cookie])  # type: ignore[list-item]
+    context.add_init_script(WATCH)
+    context.set_default_timeout(_PATIENCE_MS)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def first_screen(page: Page, address: str) -> float:
+    """Milliseconds from the click to painted lines."""
+    page.goto(address, wait_until="commit")
+    page.wait_for_function("() => window.firstLines")
+    return float(page.evaluate("() => window.firstLines"))
+
+
+def jump(page: Page, place: str) -> float:
+    """Milliseconds from Enter in “go to” to painted lines of that place."""
+    page.keyboard.press(":")
+    page.keyboard.type(place)
+    page.evaluate(
+        "() => { window.changed = 0; document.querySelector('dialog[open]').addEventListener('close', () => "
+        "{ window.left = performance.now(); }, { once: true }); }"
+    )
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.changed")
+    return float(page.evaluate("() => window.changed - window.left"))
+
+
+def press_track(page: Page, fraction: float) -> float:
+    """Milliseconds from a press on the scrollbar to painted lines of that place."""
+    box = page.locator("log-view .track").bounding_box()
+    assert box is not None
+    page.evaluate(
+        "() => { window.changed = 0; document.querySelector('.track').addEventListener('pointerdown', () => "
+        "{ window.left = performance.now(); }, { once: true, capture: true }); }"
+    )
+    page.mouse.move(box["x"] + 5, box["y"] + 2 + fraction * (box["height"] - 4))
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_function("() => window.changed")
+    return float(page.evaluate("() => window.changed - window.left"))
+
+
+def elsewhere(dice: random.Random, before: float) -> float:
+    """A place of the scrollbar that is not under its thumb."""
+    while abs((found := dice.uniform(0.05, 0.95)) - before) < _THUMB:
+        pass
+    return found
+
+
+def scroll(page: Page, seconds: float, dice: random.Random) -> int:
+    """Wheel down and up, drag, jump to places; how many steps."""
+    page.locator("log-view .scroller").hover()
+    end, steps, at = time.monotonic() + seconds, 0, 0.5
+    jump(page, "50%")
+    while time.monotonic() < end:
+        for _ in range(dice.randrange(5, 40)):
+            page.mouse.wheel(0, dice.choice((400, 900, 2500, -400, -1500)))
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
+            steps += 1
+        if dice.random() < 0.5:
+            at = elsewhere(dice, at)
+            jump(page, f"{100 * at:.2f}%")
+        else:
+            at = elsewhere(dice, at)
+            press_track(page, at)
+        page.locator("log-view .scroller").hover()
+        steps += 1
+    return steps
+
+
+def page_cpu_ms(page: Page) -> float:
+    """Milliseconds of processor time of the page's own thread since it was opened."""
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+    metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
+    client.detach()
+    return 1000.0 * float(metrics["ThreadTime"])
+
+
+def held(browser: Browser, page: Page) -> Held:
+    """What the page holds now."""
+    client = page.context.new_cdp_session(page)
+    client.send("HeapProfiler.enable")
+    client.send("HeapProfiler.collectGarbage")
+    client.send("Performance.enable")
+    metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
+    client.detach()
+    whole = browser.new_browser_cdp_session()
+    renderers = [
+        one["id"] for one in whole.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"
+    ]
+    whole.detach()
+    return Held(
+        metrics["JSHeapUsedSize"], int(metrics["Nodes"]), int(metrics["JSEventListeners"]),
+        max((_unshared(int(pid)) for pid in renderers), default=0.0),
+    )  # fmt: skip
+
+
+def _unshared(pid: int) -> float:
+    """Bytes of memory that a process alone holds."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # not Linux, or gone
+        return 0.0
+    return sum(float(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Private_"))
