@@ -60,6 +60,12 @@ _FETCHED = f"""async (addresses) => {{ {_SEEN}
       const wrong = [];
       if (answer.status >= 500) wrong.push(`status ${{answer.status}}`);
       if (new URL(answer.url).origin !== location.origin) wrong.push(`led to ${{answer.url}}`);
+      const kind = answer.headers.get('content-type');
+      if (!kind.startsWith('text/html')) {{
+        if (kind !== 'application/problem+json') wrong.push(kind);
+        for (const one of wrong) found.push(`${{address.slice(0, 200)}}: ${{one}}`);
+        continue;
+      }}
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       if (!page.querySelector('main')) wrong.push('no page of ours');
       for (const one of seen(page, wrong)) found.push(`${{address.slice(0, 200)}}: ${{one}}`);
