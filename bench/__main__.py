@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import agent, archive, catalog, figures, ftp, search, voyage
+from bench import agent, archive, catalog, figures, ftp, search, voyage, web
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
@@ -18,6 +18,7 @@ ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] =
     "ftp": ftp.measure,
     "search": search.measure,
     "voyage": voyage.measure,
+    "web": web.measure,
 }
 FOLDER = Path("build/bench")
 

@@ -1,13 +1,13 @@
 """The whole OpenAPI document, asked with what Schemathesis draws from it, right and wrong, as everybody.
 
 No answer is a failure of the server's, each is what the document says, and nobody is told of what lies outside of their
-scope. A few cases of each operation; ``HEAVY=1`` draws two hundred, ``HEAVY_DOCUMENT=n`` so many. The seed is printed.
+scope. One case of each operation; ``HEAVY=1`` draws two hundred, ``HEAVY_DOCUMENT=n`` so many. The seed is printed.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -26,11 +26,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from logferry.ftp import SessionInfo
-from logferry.server.porter import Porter
 from tests.security.amounts import amount, seed
-from tests.web.lobby import Lobby
-from tests.web.served import served
 from tests.web.vault import BLIND, Vault, told
 
 pytestmark = pytest.mark.slow
@@ -44,23 +40,10 @@ CHECKS = [
 OPEN = ("/healthz", "/readyz", "/metrics", "/api/v1/version", "/api/v1/sessions", "/api/v1/setup", "/api/v1/agents/")
 """What those may ask who are not signed in: each has a proof of its own, or tells nothing (see ``test_rights``)."""
 READ_MAX = 4_000_000
+WRONG_SHARE = 0.3
+"""Of the cases, those that are no right ones."""
 LONG = "/api/v1/tail"
-"""Goes on for ever."""
-
-
-@pytest.fixture(scope="module")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    """The archive of which a part is to be seen, with an FTP client that is connected."""
-    with served(tmp_path_factory.mktemp("document") / "data") as site:
-        vault = Vault(site)
-        vault.enter()
-        lobby = Lobby([SessionInfo(1, "vaultuser", "10.0.0.9", True, 1, "idle", "", 0)])
-        porter = Porter(lobby, site.context.config.data_dir)
-        porter.start()
-        try:
-            yield vault
-        finally:
-            porter.stop()
+"""Goes on for ever: its head is looked at."""
 
 
 class Asker:
@@ -101,9 +84,9 @@ class Asker:
         self.sent += 1
         try:
             with self._sessions[role].request(
-                **arguments, stream=True, timeout=(5, 0.3 if case.path == LONG else 60), allow_redirects=False
+                **arguments, stream=True, timeout=60, allow_redirects=False
             ) as answer:
-                content = _read(answer, endless=case.path == LONG)
+                content = b"" if case.path == LONG and answer.ok else _read(answer)
                 self._judge(case, role, answer, content)
         except requests.exceptions.InvalidHeader:  # what no client can send
             return
@@ -114,7 +97,7 @@ class Asker:
         answer._content = content
         where = f"{role}: {case.method} {case.path}"
         is_open = case.path.startswith(OPEN)
-        if role in ("stranger", "agent") and not is_open and answer.status_code not in (401, 404, 405):
+        if role in ("stranger", "agent") and not is_open and answer.status_code not in (400, 401, 404, 405):  # 400: no JSON at all
             self._say(f"{where} answered {answer.status_code}", case, answer)
         if role in BLIND:
             request = answer.request
@@ -134,16 +117,12 @@ class Asker:
         self.wrong.setdefault(what[:400], f"{case.as_curl_command()[:600]}\n    {answer.content[:300]!r}")
 
 
-def _read(answer: requests.Response, *, endless: bool) -> bytes:
+def _read(answer: requests.Response) -> bytes:
     content = b""
-    try:
-        for piece in answer.iter_content(65_536):
-            content += piece
-            if len(content) > READ_MAX:
-                break
-    except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout):
-        if not endless:  # else nothing more came
-            raise
+    for piece in answer.iter_content(65_536):
+        content += piece
+        if len(content) > READ_MAX:
+            break
     return content
 
 
@@ -155,11 +134,14 @@ def _operations(vault: Vault) -> list[Any]:
 def test_the_document_holds_for_everybody(vault: Vault) -> None:
     """Every operation, with right and with wrong values."""
     number = seed("document")
-    examples = amount("document", 3, 200)
-    asker = Asker(vault, random.Random(number))
+    examples = amount("document", 1, 200)
+    dice = random.Random(number)
+    asker = Asker(vault, dice)
     for operation in _operations(vault):
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            count = max(1, examples // (1 if mode is GenerationMode.POSITIVE else 3))
+        wrong = sum(dice.random() < WRONG_SHARE for _ in range(examples))
+        for mode, count in ((GenerationMode.POSITIVE, examples - wrong), (GenerationMode.NEGATIVE, wrong)):
+            if not count:
+                continue
             try:
                 _draw(operation, mode, count, number, asker)
             except Unsatisfiable:  # there is nothing that could be wrong about it

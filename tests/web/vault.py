@@ -17,6 +17,8 @@ import zstandard
 
 from logferry.archive.catalog.care import FlawRecord
 from logferry.server.audit import Deed
+from logferry.server.heartbeats import Told
+from logferry.web.api.heartbeat import Beat
 from tests.web.served import Served
 
 SCOPE = ("web-*/var/**",)
@@ -26,7 +28,7 @@ BESIDE_PATH = "opt/vaultbeside.log"
 """Of the agent that is seen, where the scope does not reach."""
 MARKS = (
     "vault-7", "vaultfolder", "vaultfile", "vaultbeside", "vaultline", "vaultgroup", "vaultversion", "vaulterror",
-    "vaultsaved", "vaultaddress", "vaulttoken", "vaulthold", "vaultflaw", "vaultdeed", "vaultuser", "vaultkept",
+    "vaultsaved", "vaultaddress", "vaulttoken", "vaulthold", "vaultflaw", "vaultdeed", "vaultuser", "vaultkept", "vaultword",
 )  # fmt: skip
 
 
@@ -50,6 +52,11 @@ class Vault:
         site.put(HIDDEN_AGENT, HIDDEN_PATH, b"vaultline three\n")
         agents.change(HIDDEN_AGENT, group="vaultgroup", version="vaultversion", address="vaultaddress")
         agents.failed(HIDDEN_AGENT, "vaulterror")
+        agents.failed(SEEN_AGENT, f"552 over quota: {BESIDE_PATH}")
+        agents.change(SEEN_AGENT, group="web")  # waits until all that was posted is written
+        beat = Beat(version="1", time_ns=1, sources=["/opt/vaultbeside"], problems=[f"{BESIDE_PATH}: vaultword"])
+        for agent in (SEEN_AGENT, HIDDEN_AGENT):
+            site.app.state.nurse.heartbeats.put(agent, Told(context.clock.now_ns(), "10.0.0.1", beat))
         people = context.people
         people.create("vaultuser", None, role="admin")
         owner = people.get("vaultuser")

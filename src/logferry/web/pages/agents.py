@@ -47,7 +47,7 @@ def agent(visit: Visit) -> Response:
     tab = "health" if visit.asked("tab") == "health" else "files"
     shown = agent_at(record, visit.now_ns)
     if tab == "health":
-        told = nurse_of(visit.request).heartbeats.get(record.id)
+        told = nurse_of(visit.request).told(record.id, visit.who.scope)
         return visit.page("agent.html", agent=shown, tab=tab, told=told)
     listing = folder_page(visit, record.id, "").values(visit, f"/agents/{record.id}", parent=None)
     return visit.page("agent.html", agent=shown, tab=tab, **listing)
