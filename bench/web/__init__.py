@@ -61,10 +61,14 @@ class Bench:
         self.programs = Programs(folder / "server", "--tls", "off")
         archives.fill(self.programs.data, self.part)
         told("bench.archive.ours", "seal", self.programs.data)
-        self.programs.start_server()
-        self.base = self.programs.set_up()
+        self.base = ""
         self.raw: dict[str, Any] = {"bytes": self.part.bytes}
         self.figures: list[Figure] = []
+
+    def start(self) -> None:
+        """The server, and everybody who is to ask it."""
+        self.programs.start_server()
+        self.base = self.programs.set_up()
         self._let_in()
 
     def _let_in(self) -> None:
@@ -124,6 +128,7 @@ def measure(
     """Measure in ``folder`` (empty). Returns the figures and every single result."""
     bench = Bench(folder, options)
     try:
+        bench.start()
         for part in wanted:
             PARTS[part](bench)
     finally:
@@ -176,11 +181,12 @@ def _measure_load(bench: Bench) -> None:
 
 def _tell(bench: Bench, found: dict[str, Any], delivered: dict[str, Any], cpu_s: float, wall_s: float) -> None:
     errors = [*found["errors"], *delivered["errors"]]
+    each_ms = 1e3 * cpu_s / max(1, found["requests"])
     bench.raw |= {"load": found, "delivered": delivered, "web_cpu_s": cpu_s, "wall_s": wall_s}
     for error in errors[:10]:
         print(f"  failed: {error}", flush=True)
     print(
-        f"  {found['requests']:,} requests in {wall_s:.0f} s, {1e3 * cpu_s / max(1, found['requests']):.1f} ms CPU each; "
+        f"  {found['requests']:,} requests in {wall_s:.0f} s, {each_ms:.1f} ms of CPU each; "
         f"{delivered['deliveries']:,} deliveries",
         flush=True,
     )
@@ -189,7 +195,7 @@ def _tell(bench: Bench, found: dict[str, Any], delivered: dict[str, Any], cpu_s:
         bench.figure(f"{kind}-p95", _p95(values), TARGET_MS[kind])
     bench.figure("delivery-p95", _p95(delivered["ms"]), DELIVERY_TARGET_MS)
     bench.figure("errors", len(errors), 0, "of all")
-    bench.figure("cpu", 1e3 * cpu_s / max(1, found["requests"]), 15.0, "ms a request")
+    bench.figure("cpu", each_ms, 15.0, "ms a request")
     bench.figure("memory", peak_mb(bench.web_pid()), 600.0, "MB")
 
 

@@ -125,9 +125,7 @@ async def run(plan: Plan) -> Seen:
     """All of them at once."""
     seen = Seen()
     browsers = [Visitor(plan, {"Cookie": cookie}, n, seen) for n, cookie in enumerate(plan.cookies)]
-    programs = [
-        Visitor(plan, {"Authorization": f"Bearer {t}"}, 1_000 + n, seen) for n, t in enumerate(plan.tokens)
-    ]
+    programs = [Visitor(plan, {"Authorization": f"Bearer {t}"}, 1_000 + n, seen) for n, t in enumerate(plan.tokens)]
     await asyncio.gather(
         *(one.run(plan.browser_pause_s, browses=True) for one in browsers),
         *(one.run(plan.program_pause_s, browses=False) for one in programs),

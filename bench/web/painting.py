@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from playwright.sync_api import Page
-
 from tests.browser.harness import CHROMIUM, chromium
+
 from logferry.web.auth import COOKIE
 
 _PAINTED = """() => new Promise((tell) => {
@@ -18,7 +18,9 @@ _PAINTED = """() => new Promise((tell) => {
   };
   new PerformanceObserver((list) => take(list.getEntries())).observe({ type: 'paint', buffered: true });
 })"""
-_SCRIPTS = """() => performance.getEntriesByType('resource').map((one) => one.name).filter((name) => name.endsWith('.js'))"""
+_SCRIPTS = (
+    """() => performance.getEntriesByType('resource').map((one) => one.name).filter((name) => name.endsWith('.js'))"""
+)
 
 
 def is_here() -> bool:

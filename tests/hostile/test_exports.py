@@ -132,7 +132,11 @@ def test_no_word_of_a_request_becomes_a_header(client: TestClient) -> None:
     }  # fmt: skip
     for raw in payloads()[::4]:
         sent = {"X-Request-Id": quote(raw), "Referer": quote(raw)}
-        for path in (f"/login?next={quote(raw)}", f"/view/{AGENT}/{quote(raw)}", f"/api/v1/archive.zip?agent={AGENT}&path={LINES}"):
+        for path in (
+            f"/login?next={quote(raw)}",
+            f"/view/{AGENT}/{quote(raw)}",
+            f"/api/v1/archive.zip?agent={AGENT}&path={LINES}",
+        ):
             answer = client.get(path, headers=sent, follow_redirects=False)
             assert answer.status_code < 500
             assert set(answer.headers) <= usual

@@ -21,7 +21,9 @@ def test_every_request_is_one_line(planted: Planted, capfd: pytest.CaptureFixtur
     asked = 0
     with TestClient(create_app(planted.context), base_url="http://127.0.0.1", follow_redirects=False) as client:
         for raw, text in list(zip(payloads(), words(), strict=True))[::2]:
-            client.get(f"/{quote(raw, safe='')}?q={quote(raw)}", headers={"User-Agent": quote(raw), "X-Odd": quote(raw)})
+            client.get(
+                f"/{quote(raw, safe='')}?q={quote(raw)}", headers={"User-Agent": quote(raw), "X-Odd": quote(raw)}
+            )
             client.post("/api/v1/setup", json={"code": _sendable(text), "name": _sendable(text), "password": "x"})
             asked += 2
     lines = capfd.readouterr().err.splitlines()

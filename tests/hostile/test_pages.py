@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 import logferry.web
 from logferry.server.porter import Porter
 from logferry.web.app import create_app
-from tests.browser.conftest import browser as browser  # noqa: PLC0414 - a fixture of this module, too
+from tests.browser.conftest import browser as browser
 from tests.browser.harness import Watch, serving, signed_in, visitor
 from tests.hostile.payloads import HOST, payloads, whole_words, words
 from tests.hostile.planted import AGENT, JSON_LINES, LINES, NAMES, Planted, agent_ids, names

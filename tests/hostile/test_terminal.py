@@ -28,7 +28,8 @@ NAMED = "{named}"
 """In a command: a place with a hostile name, another one each time."""
 COMMANDS = (
     ("agents",), ("agents", "--json"), ("agents", "--state", NAMED),
-    ("ls", f"{AGENT}:/{NAMES}"), ("ls", "-l", f"{AGENT}:/{NAMES}"), ("ls", "--json", f"{AGENT}:/{NAMES}"), ("ls", NAMED),
+    ("ls", f"{AGENT}:/{NAMES}"), ("ls", "-l", f"{AGENT}:/{NAMES}"), ("ls", "--json", f"{AGENT}:/{NAMES}"),
+    ("ls", NAMED),
     ("find", "names"), ("find", "-l", "names"), ("find", "--json", "names"), ("find", NAMED),
     ("grep", f"agent:{AGENT}"), ("grep", "-C1", f"path:{LINES}"), ("grep", "-l", f"agent:{AGENT}"),
     ("grep", "--json", f"path:{LINES}"), ("grep", NAMED),
@@ -47,7 +48,8 @@ QUIET = {
     "agent": "its own words are tested with the agent",
     "backup": "shows its own folders", "restore": "shows its own folders", "reindex": "shows names of segments",
     "repair": "shows names of segments", "serve": "writes a log (test_own_log)", "worker": "writes a log",
-    "login": "shows its own address", "logout": "shows its own address", "ftp": "shows what an FTP server says: test_ftp",
+    "login": "shows its own address", "logout": "shows its own address",
+    "ftp": "shows what an FTP server says: tests/cli/test_ftp",
 }  # fmt: skip
 
 

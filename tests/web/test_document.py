@@ -83,9 +83,7 @@ class Asker:
         arguments.pop("cookies", None)
         self.sent += 1
         try:
-            with self._sessions[role].request(
-                **arguments, stream=True, timeout=60, allow_redirects=False
-            ) as answer:
+            with self._sessions[role].request(**arguments, stream=True, timeout=60, allow_redirects=False) as answer:
                 content = b"" if case.path == LONG and answer.ok else _read(answer)
                 self._judge(case, role, answer, content)
         except requests.exceptions.InvalidHeader:  # what no client can send
@@ -97,7 +95,9 @@ class Asker:
         answer._content = content
         where = f"{role}: {case.method} {case.path}"
         is_open = case.path.startswith(OPEN)
-        if role in ("stranger", "agent") and not is_open and answer.status_code not in (400, 401, 404, 405):  # 400: no JSON at all
+        if (
+            role in ("stranger", "agent") and not is_open and answer.status_code not in (400, 401, 404, 405)
+        ):  # 400: no JSON at all
             self._say(f"{where} answered {answer.status_code}", case, answer)
         if role in BLIND:
             request = answer.request
@@ -154,7 +154,11 @@ def test_the_document_holds_for_everybody(vault: Vault) -> None:
 def _draw(operation: Any, mode: GenerationMode, count: int, number: int, asker: Asker) -> None:
     @seeded(number)
     @settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def run(case: schemathesis.Case) -> None:

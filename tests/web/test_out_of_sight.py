@@ -94,7 +94,9 @@ def test_hidden_and_absent_look_the_same(vault: Vault, role: str) -> None:
                     pair.method, url, params={k: str(v) for k, v in query.items()},
                     headers={auth.CSRF_HEADER: session.identity.csrf}, **body,
                 )  # fmt: skip
-                marks = told([str(answer.request.url)], answer.content, [f"{k}: {v}" for k, v in answer.headers.items()])
+                marks = told(
+                    [str(answer.request.url)], answer.content, [f"{k}: {v}" for k, v in answer.headers.items()]
+                )
                 if marks:
                     wrong.append(f"{pair.method} {answer.request.url} tells {marks}")
                 answers.append((answer.status_code, _plain(answer, values)))

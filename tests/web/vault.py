@@ -28,7 +28,8 @@ BESIDE_PATH = "opt/vaultbeside.log"
 """Of the agent that is seen, where the scope does not reach."""
 MARKS = (
     "vault-7", "vaultfolder", "vaultfile", "vaultbeside", "vaultline", "vaultgroup", "vaultversion", "vaulterror",
-    "vaultsaved", "vaultaddress", "vaulttoken", "vaulthold", "vaultflaw", "vaultdeed", "vaultuser", "vaultkept", "vaultword",
+    "vaultsaved", "vaultaddress", "vaulttoken", "vaulthold", "vaultflaw", "vaultdeed", "vaultuser", "vaultkept",
+    "vaultword",
 )  # fmt: skip
 
 
