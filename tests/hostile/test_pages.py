@@ -1,8 +1,8 @@
 """Every page with hostile words in every place: nothing runs, nothing is made of them, nothing sticks out.
 
 The pages are those the application has: one that is added is walked as well. Each is opened in a real browser, narrow
-and wide; besides, each payload is the path and every parameter of some page (``HEAVY=1``: of every page), whose answer
-the browser reads without showing it. ``HEAVY=1`` also opens the viewer, an agent and a search for each payload.
+and wide; besides, payloads are the path and the parameters of some page (``HEAVY=1``: of every page), whose answer the
+browser reads without showing it. ``HEAVY=1`` also opens the viewer, an agent and a search for each payload.
 """
 
 from __future__ import annotations
@@ -187,15 +187,15 @@ def test_every_payload_in_an_address_is_text(page: Page, site: Site) -> None:
     per_page = amount("payload_pages", 1, len(site.pages))
     page.goto("/help")
     addresses = []
-    for number, text in enumerate(words()):
+    for number, text in enumerate(words()[:: 1 if HEAVY else 2]):
         raw = text.encode("utf-8", "surrogateescape")
         for shift in range(per_page):
             path = site.pages[(number + shift) % len(site.pages)]
             filled = re.sub(r"\{(\w+)(:\w+)?\}", lambda m: quote(raw, safe=""), path)  # noqa: B023 - used at once
             asked = site.parameters if number % 2 else ["q"]
             addresses.append(f"{filled}?{urlencode([(name, raw) for name in asked])}")
-    addresses += [f"/view/{AGENT}/{NAMES}/{quote(path)}" for path in names()[:: 1 if HEAVY else 4]]
-    addresses += [f"/agents/{agent}?tab=health" for agent in agent_ids()[:: 1 if HEAVY else 8]]
+    addresses += [f"/view/{AGENT}/{NAMES}/{quote(path)}" for path in names()[:: 1 if HEAVY else 10]]
+    addresses += [f"/agents/{agent}?tab=health" for agent in agent_ids()[:: 1 if HEAVY else 10]]
     wrong = traces_at(page, [address for address in addresses if not address.startswith("//")])
     wrong += traces(page)
     assert not wrong, "\n".join(wrong)
@@ -204,7 +204,7 @@ def test_every_payload_in_an_address_is_text(page: Page, site: Site) -> None:
 def test_what_is_searched_for_is_text(page: Page) -> None:
     """The words of a search, found or not, right or wrong, on the page that answers."""
     wrong = []
-    chosen = whole_words()[:: 1 if HEAVY else 50]
+    chosen = whole_words()[:: 1 if HEAVY else 90]
     for text in chosen:
         phrase = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
         for query in (phrase, text) if HEAVY else (phrase,):
