@@ -155,6 +155,7 @@ def _measure_paint(bench: Bench) -> None:
 
 
 def _measure_load(bench: Bench) -> None:
+    plan, web = bench.plan(), Resident(bench.web_pid())
     host, _, port = bench.programs.ftp.rpartition(":")
     agents = {"host": host, "port": int(port), "agents": bench.agents, "every_s": AGENT_PAUSE_S}
     delivering = subprocess.Popen(
@@ -163,11 +164,10 @@ def _measure_load(bench: Bench) -> None:
     assert delivering.stdin is not None
     delivering.stdin.write(json.dumps(agents).encode() + b"\n")
     delivering.stdin.flush()
-    web = Resident(bench.web_pid())
     cpu_s, started = web.cpu_s(), time.perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "bench.web.load"], input=json.dumps(bench.plan()).encode(), stdout=subprocess.PIPE,
+            [sys.executable, "-m", "bench.web.load"], input=json.dumps(plan).encode(), stdout=subprocess.PIPE,
             check=True,
         )  # fmt: skip
         cpu_s, wall_s = web.cpu_s() - cpu_s, time.perf_counter() - started
