@@ -58,9 +58,10 @@ class Bench:
         self.quick = options.quick
         megabytes = int(os.environ.get("BENCH_WEB_MB") or (QUICK_MEGABYTES if options.quick else MEGABYTES))
         self.part = corpus(folder / "corpus", megabytes * 1_000_000)
-        self.programs = Programs(folder / "server", "--tls", "off")
-        archives.fill(self.programs.data, self.part)
-        told("bench.archive.ours", "seal", self.programs.data)
+        data = folder / "server" / "data"
+        archives.fill(data, self.part)
+        told("bench.archive.ours", "seal", data)
+        self.programs = Programs(data.parent, "--tls", "off")  # at last: it looks for ports that are free
         self.base = ""
         self.raw: dict[str, Any] = {"bytes": self.part.bytes}
         self.figures: list[Figure] = []
