@@ -121,3 +121,22 @@ def test_a_tail_of_hidden_files_does_not_begin(vault: Vault) -> None:
     for fid in (vault.numbers["fid"][1], vault.numbers["fid"][2], 999_999):
         answer = httpx.get(f"{vault.site.url}{LONG}", params={"f": str(fid)}, headers=vault.headers["narrow"])
         assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("role", ["narrow", "part"])
+def test_lists_and_pages_tell_nothing_of_what_is_hidden(vault: Vault, role: str) -> None:
+    """Every list, sum and page there is, asked for nothing in particular; and the agent of which a part is seen."""
+    wrong = []
+    session = vault.site.context.people.begin_session(vault.site.context.people.get(role))
+    plain = {"agent": SEEN_AGENT, "agent_id": SEEN_AGENT, "fid": vault.numbers["fid"][0], "path": "var"}
+    with httpx.Client(base_url=vault.site.url, cookies={auth.COOKIE: session.secret}, timeout=60) as client:
+        for pair in _pairs(vault):
+            if pair.method != "GET" or pair.path == LONG:
+                continue
+            url = pair.url(plain)
+            for query in ("", "?tab=health") if url == f"/agents/{SEEN_AGENT}" else ("",):
+                answer = client.get(url + query)
+                marks = told([], answer.content, [f"{k}: {v}" for k, v in answer.headers.items()])
+                if marks:
+                    wrong.append(f"{url}{query} tells {marks}")
+    assert not wrong, "\n".join(wrong)
