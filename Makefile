@@ -50,8 +50,8 @@ fuzz: venv
 	HEAVY_FUZZ_SOCKETS=$(M)000 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz $(ARGS)
 
 attack: venv programs
-	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults \
-	tests/search/test_evil_searches.py $(ARGS)
+	HEAVY=1 $(BIN)/python -m pytest -q -s -o timeout=0 tests/fuzz tests/security tests/faults tests/hostile \
+	tests/search/test_evil_searches.py tests/web/test_document.py $(ARGS)
 
 CRASH ?= tests/agent/crash tests/voyage/test_kills.py tests/archive/segment $(addprefix tests/archive/test_,\
 	kills_in_service.py power_cuts.py crash_states.py seal_machine.py repair.py backup.py)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import agent, archive, catalog, figures, ftp, search, viewer, voyage
+from bench import agent, archive, catalog, figures, ftp, search, viewer, voyage, web
 from bench.figures import Figure, Options
 
 ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] = {
@@ -19,6 +19,7 @@ ALL: dict[str, Callable[[Path, Options], tuple[list[Figure], dict[str, Any]]]] =
     "search": search.measure,
     "viewer": viewer.measure,
     "voyage": voyage.measure,
+    "web": web.measure,
 }
 FOLDER = Path("build/bench")
 

@@ -164,6 +164,7 @@ def test_shown_text_cannot_steer_a_terminal(text: str) -> None:
 def test_shown_text_marks_what_it_replaces() -> None:
     """Each kind of dangerous character has its own visible mark."""
     assert names.shown("a\x1b[31m\n\x7f\x85\udcff\u202e") == "a\u241b[31m\u240a\u2421\\x85\\xFF<U+202E>"
+    assert names.shown("a\U000e0041\U000e0100\ufff9") == "a<U+E0041><U+E0100><U+FFF9>"
     assert names.shown("tür 日本") == "tür 日本"
 
 

@@ -20,6 +20,7 @@ TITLES = {
     "archive": "The archive",
     "ftp": "The FTP server",
     "voyage": "From a node into the archive",
+    "web": "The web under load",
 }
 
 WHAT = {
@@ -50,6 +51,19 @@ WHAT = {
     "agent-million-cpu": "one look at 1,000,000 unchanged files: CPU",
     "agent-million-cold-start": "`agent once` over 1,000,000 unchanged files",
 }
+WEB = {
+    "first-paint": "the home page, first paint on loopback: median",
+    "first-paint-slowest": "the same of the page that is painted last",
+    "script": "script of the page that has most, compressed",
+    "page-p95": "50 browsers and 200 programs ask while 20 agents deliver: HTML of a page, 95 of 100",
+    "search-p95": "the same: hits, counts, histograms to their end, 95 of 100",
+    "api-p95": "the same: lines, lists, 95 of 100",
+    "delivery-p95": "the same: a delivery until it is confirmed, 95 of 100",
+    "errors": "the same: what failed",
+    "cpu": "the same: CPU of the web part, on average",
+    "memory": "the same: most memory of the web part",
+}
+WHAT |= {f"web-{name}": what for name, what in WEB.items()}
 ARCHIVE = {
     "disk-sealed": "disk, data and index, as sealed",
     "disk": "disk, data and index, compacted",

@@ -27,6 +27,7 @@ _AGENT_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{AGENT_ID_CHARS_MAX}}}")
 # What some servers and file systems refuse in a name.
 _REFUSED = re.compile(r"""[\\"'*:<>?|`$&;#\[\]{}]|^[ -]|[ .]$|[^\x00-\x7f]""")
 _TEMPORARY = re.compile(r"\.~lf-[0-9a-f]{16}")
+_VARIANT = re.compile("[\U000e0100-\U000e01ef]")
 _ASIDE = re.compile(r"(?P<name>.+)\.~gen-(?P<stamp>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})~", re.DOTALL)
 
 
@@ -185,7 +186,8 @@ def is_aside_of(candidate: str, name: str) -> bool:
 
 def shown(text: str) -> str:
     """``text`` with every control, surrogate and bidi character drawn as a visible mark: safe for a terminal."""
-    if text.isprintable():  # nothing of what is marked counts as printable
+    # Nothing of what is marked counts as printable, but for the last of the invisible, which vary the letter before.
+    if text.isprintable() and (text.isascii() or not _VARIANT.search(text)):
         return text
     return "".join(_mark(c) for c in text)
 
@@ -205,4 +207,12 @@ def _mark(c: str) -> str:
     return c
 
 
-_INVISIBLE = frozenset([0x061C, 0x180E, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF])
+_INVISIBLE = frozenset(
+    code
+    for first, last in (
+        (0x061C, 0x061C), (0x180E, 0x180E), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF),
+        (0xFFF9, 0xFFFB), (0xE0000, 0xE01EF),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""What steers the direction of text, has no width, or (annotations, tags) says what nobody sees."""

@@ -104,6 +104,7 @@ def modules(browser: Browser, site: Site) -> Iterator[Modules]:
         ("\x00\x7f", "\u2400\u2421"),
         ("\x85\x9b31m", "\\x85\\x9B31m"),
         ("\u202ex\u2066", "<U+202E>x<U+2066>"),
+        ("a\U000e0041b\U000e0100\U0001f6a2", "a<U+E0041>b<U+E0100>\U0001f6a2"),
         ("a\r", "a\u240d"),
     ],
 )
@@ -123,6 +124,8 @@ def test_pieces_say_where_they_stand(modules: Modules) -> None:
         (9, 10, "e"),
     ]
     assert [p["look"]["classes"] for p in pieces] == ["", "a-bold", "a-bold", "a-bold"]
+    pieces = modules.call("log/ansi.js", "pieces", "\U000e0041b")
+    assert [(p["from"], p["to"]) for p in pieces] == [(0, 2), (2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ else whoever is signed in, but for the exceptions here. Whoever adds a route get
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from logferry.web import auth
 from logferry.web.app import create_app
 from logferry.web.trail import DEEDS, rule_of
 from tests.browser.fleet import Fleet
+from tests.web.routes import flat
 
 SAFE = ("GET", "HEAD")
 RANK = {"open": 0, "viewer": 1, "operator": 2, "admin": 3, "whole": 4}
@@ -83,20 +84,11 @@ class Asked:
 
 
 def _routes(app: FastAPI) -> Iterator[Asked]:
-    for route in _flat(app.router.routes):
+    for route in flat(app.router.routes):
         for method in sorted((route.methods or {"GET"}) - {"HEAD", "OPTIONS"}):
             dependant = getattr(route, "dependant", None)
             needs = _by_address(route.path) if dependant is None else _declared(method, route.path, dependant)
             yield Asked(method, route.path, needs)
-
-
-def _flat(routes: Iterable[Any]) -> Iterator[Any]:
-    """All routes with their whole paths, those of routers that were included too."""
-    for route in routes:
-        if hasattr(route, "effective_route_contexts"):
-            yield from _flat(route.effective_route_contexts())
-        elif hasattr(route, "methods"):  # else a mount of files, which are anybody's
-            yield route
 
 
 def _declared(method: str, path: str, dependant: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -15,6 +16,7 @@ from logferry.clock import rfc3339
 from logferry.errors import Busy, NotSignedIn
 from logferry.limits import HEARTBEAT_ITEMS_MAX, HEARTBEAT_TEXT_CHARS_MAX, PASSWORD_CHECKS_AT_ONCE
 from logferry.server.heartbeats import AgentPasswords, Heartbeats, Told
+from logferry.server.scope import Scope
 from logferry.web.api.shapes import AgentHealth, HeartbeatTaken, OwnWords, agent_shape
 from logferry.web.auth import Context, Viewer, client_address
 from logferry.web.sight import Sight
@@ -81,9 +83,16 @@ class Nurse:
             self._checks.release()
         self._throttle.succeeded(address)
 
-    def words(self, agent_id: str) -> OwnWords | None:
-        """The last heartbeat of an agent as JSON has it."""
+    def told(self, agent_id: str, scope: Scope) -> Told[Beat] | None:
+        """The last heartbeat of an agent. Texts that name files are for those who may see all of the agent."""
         told = self.heartbeats.get(agent_id)
+        if told is None or scope.covers(agent_id, ""):
+            return told
+        return replace(told, beat=told.beat.model_copy(update={"sources": [], "problems": []}))
+
+    def words(self, agent_id: str, scope: Scope) -> OwnWords | None:
+        """The same as JSON has it."""
+        told = self.told(agent_id, scope)
         if told is None:
             return None
         beat = told.beat
@@ -120,7 +129,7 @@ def health(agent_id: str, request: Request, context: Context, who: Viewer) -> Ag
         agent=agent_shape(record, context.clock.now_ns()),
         error=record.error,
         error_at=rfc3339(record.error_ns) if record.error_ns is not None else None,
-        own_words=nurse_of(request).words(agent_id),
+        own_words=nurse_of(request).words(agent_id, who.scope),
     )
 
 

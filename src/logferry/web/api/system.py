@@ -49,8 +49,8 @@ def version() -> Version:
 
 
 @router.get("/system/jobs")
-def jobs(context: Context, _who: Operator) -> JobList:
-    """What the server does in the background, and how far it is."""
+def jobs(context: Context, who: Operator) -> JobList:
+    """What the server does in the background, and how far it is; what failed by name for those who see everything."""
     sums = context.catalog.copies.sums()
     about = "looks into compressed files; found: those that hold the text of another file, which is not searched twice"
     copies = Job(
@@ -69,14 +69,15 @@ def jobs(context: Context, _who: Operator) -> JobList:
         about="builds the indexes of segments; found: those that can be used; failed: damaged or not built, and tried "
         "again later",
         items=indexed.segments, waiting=indexed.segments - indexed.indexed, found=indexed.indexed,
-        failed=indexed.failed, problems=context.catalog.indexing.problems(INDEX_FAILED_NAMED_MAX),
+        failed=indexed.failed,
+        problems=context.catalog.indexing.problems(INDEX_FAILED_NAMED_MAX) if who.scope.everything else [],
     )  # fmt: skip
     return JobList(items=[copies, scrub, index])
 
 
 @router.get("/system/flaws")
-def flaws(context: Context, _who: Operator) -> FlawList:
-    """What verifying found damaged and has not found well since."""
+def flaws(context: Context, who: Operator) -> FlawList:
+    """What verifying found damaged and has not found well since, of what you may see."""
     return FlawList(
         items=[
             Flaw(
@@ -84,6 +85,7 @@ def flaws(context: Context, _who: Operator) -> FlawList:
                 what=f.what, since=rfc3339(f.since_ns), seen=rfc3339(f.seen_ns),
             )
             for f in context.catalog.care.flaws()
+            if who.scope.everything or (f.path and who.scope.sees(f.agent, f.path))
         ]
     )  # fmt: skip
 

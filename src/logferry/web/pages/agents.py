@@ -46,7 +46,7 @@ def agent(visit: Visit) -> Response:
         return _settings(visit, said=Said("info", done) if done else None)
     shown = agent_at(record, visit.now_ns)
     if tab == "health":
-        told = nurse_of(visit.request).heartbeats.get(record.id)
+        told = nurse_of(visit.request).told(record.id, visit.who.scope)
         return visit.page("agent.html", agent=shown, tab=tab, told=told)
     listing = folder_page(visit, record.id, "").values(visit, f"/agents/{record.id}", parent=None)
     return visit.page("agent.html", agent=shown, tab=tab, **listing)

@@ -5,8 +5,8 @@
 
 // Tab stays: it is the one control character that only moves to the right.
 // eslint-disable-next-line no-control-regex
-const ODD = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/;
-const ODD_NEXT = new RegExp(ODD.source, "g");
+const ODD = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e01ef}]/u;
+const ODD_NEXT = new RegExp(ODD.source, "gu");
 const SGR = /\x1b\[([0-9;:]*)m/y;
 const CSI = /\x1b\[[0-?]*[ -/]*[@-~]/y;
 const STRING = /\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)/y;
@@ -40,7 +40,7 @@ export function mark(code) {
 
 /** Text for a place outside the log (a tool tip, a title) with the same marks. */
 export function shown(text) {
-  return text.replace(ODD_NEXT, (c) => mark(c.charCodeAt(0)).text);
+  return text.replace(ODD_NEXT, (c) => mark(c.codePointAt(0)).text);
 }
 
 const PLAIN = Object.freeze({ classes: "", fg: "", bg: "" });
@@ -141,9 +141,10 @@ export function pieces(text) {
     if (dropped) {
       at += dropped[0].length;
     } else {
-      const sign = mark(text.charCodeAt(at));
-      found.push({ from: at, to: at + 1, text: sign.text, short: sign.short, title: sign.title, look: style });
-      at += 1;
+      const sign = mark(text.codePointAt(at));
+      const to = at + odd[0].length;
+      found.push({ from: at, to, text: sign.text, short: sign.short, title: sign.title, look: style });
+      at = to;
     }
     ODD_NEXT.lastIndex = at;
   }
