@@ -6,23 +6,36 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from logferry.clock import Clock
 from logferry.errors import Busy, LogferryError
-from logferry.limits import SEARCH_PER_USER_MAX, SEARCH_PIECE_EVENTS, SEARCH_PIECE_S, SEARCH_TURNS_PER_USER
-from logferry.search.events import Done, Event, Progress
+from logferry.limits import (
+    SEARCH_FIRST_PIECE_S,
+    SEARCH_PER_USER_MAX,
+    SEARCH_PIECE_CHARS,
+    SEARCH_PIECE_EVENTS,
+    SEARCH_PIECE_S,
+    SEARCH_TURNS_PER_USER,
+)
+from logferry.search.events import Done, Event, Hit
 from logferry.search.tally import Tally, TallyEvent
+from logferry.server.people import Identity
+from logferry.web.context import WebContext
 from logferry.web.metrics import SEARCHED_BYTES
 from logferry.web.standing import Standing
 from logferry.web.streams import Streams
+from logferry.web.trail import note_at_once
 
 E = TypeVar("E", Event, TallyEvent)
+T = TypeVar("T")
 
 
 class Slots:
@@ -102,19 +115,31 @@ class Running(Generic[E]):
         self._cancel = cancel
         self._clock = clock
         self._lock = threading.Lock()
+        self._seconds = SEARCH_FIRST_PIECE_S
         self.scanned_bytes = 0
+        self.is_over = False
+        """Whether all events were taken."""
 
     def piece(self) -> list[E]:
-        """The events of the next moment; empty when all were taken."""
+        """The events of the next moment, the last ones included; empty when all were taken."""
         taken: list[E] = []
-        until_s = self._clock.monotonic_s() + SEARCH_PIECE_S
+        chars = 0
         with self._lock:
+            until_s = self._clock.monotonic_s() + self._seconds
+            self._seconds = SEARCH_PIECE_S
             for event in self._events:
                 taken.append(event)
-                if isinstance(event, (Progress, Done, Tally)):
+                if isinstance(event, Hit):
+                    chars += _chars(event)
+                else:
                     self.scanned_bytes = event.scanned_bytes
-                if len(taken) >= SEARCH_PIECE_EVENTS or self._clock.monotonic_s() >= until_s:
+                if _is_last(event):  # nothing comes behind it, and to find that out is no piece of its own
+                    continue
+                is_full = len(taken) >= SEARCH_PIECE_EVENTS or chars >= SEARCH_PIECE_CHARS
+                if is_full or self._clock.monotonic_s() >= until_s:
                     break
+            else:
+                self.is_over = True
         return taken
 
     def stop(self) -> None:
@@ -129,75 +154,159 @@ class Running(Generic[E]):
                 self._events.close()
 
 
-class SearchAnswer(StreamingResponse):
+def _chars(hit: Hit) -> int:
+    return len(hit.text) + sum(len(row.text) for row in hit.before) + sum(len(row.text) for row in hit.after)
+
+
+def _is_last(event: Event | TallyEvent) -> bool:
+    return isinstance(event, Done) or (isinstance(event, Tally) and event.reason != "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, over which request, on which of their places; used up by one answer."""
+
+    request: Request
+    context: WebContext
+    who: Identity
+    streams: Streams
+    slot: Slot
+
+    @classmethod
+    def of(cls, request: Request, context: WebContext, who: Identity) -> Self:
+        """Take a place. Raises Busy."""
+        streams: Streams = request.app.state.streams
+        streams.check_room(who.name)
+        slots: Slots = request.app.state.searches
+        return cls(request, context, who, streams, slots.take(who.name))
+
+    async def begun(self, begin: Callable[[], tuple[Running[E], Writer[E]]]) -> Begun[E]:
+        """Begin a search or tally, and its first piece: what is over with that costs one turn of one thread.
+
+        It is an entry of the audit then already: its answer goes out whole.
+
+        Raises:
+            LogferryError: it is no question, or it went wrong before anything was told; the place is free again.
+        """
+
+        def work() -> Begun[E]:
+            running, writer = begin()
+            try:
+                begun = Begun(running, writer, _piece(running, writer))
+                if running.is_over:
+                    note_at_once(self.request, self.context.audit)
+            except BaseException:
+                running.close()
+                raise
+            return begun
+
+        try:
+            async with self.slot.turns.of_streams:  # waits without a thread
+                begun = await self.streams.run(work)
+        except BaseException:
+            self.slot.give_back()
+            raise
+        if begun.running.is_over:
+            self.slot.give_back()
+            SEARCHED_BYTES.inc(begun.running.scanned_bytes)
+        return begun
+
+    def answer(self, begun: Begun[E], headers: Mapping[str, str]) -> Response:
+        """What it tells, from the first piece on: at once where that is all, else as it comes."""
+        if begun.running.is_over:
+            return Response(begun.data, 200, headers)
+        return _Streamed(self, begun.running, _written(self, begun), headers)
+
+    async def whole(self, begun: Begun[E]) -> bytes | None:
+        """All it tells; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
+        running, parts = begun.running, [begun.data]
+        if running.is_over:
+            return begun.data
+        standing = Standing(self.request, self.context, self.who)
+        try:
+            async with self.streams.opened("search", self.who.name):
+                while not running.is_over:
+                    await standing.check(self.streams)
+                    if self.streams.stopping or await self.request.is_disconnected():
+                        running.stop()
+                    parts.append(await self.piece(running, begun.writer))
+            return None if await self.request.is_disconnected() else b"".join(parts)
+        finally:
+            self.slot.give_back()
+            let_go(running)
+
+    async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
+        """The next one, when it is this person's turn."""
+        async with self.slot.turns.of_streams:
+            return await self.streams.go_on(partial(_piece, running, writer))
+
+
+class Writer(Protocol[T]):
+    """How the answer is written."""
+
+    def write(self, events: list[T], /) -> bytes:
+        """The next events."""
+        ...
+
+    def failed(self, error: LogferryError, /) -> bytes:
+        """The end of an answer that had begun when something went wrong."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[E]):
+    """A search or tally with its first piece, as that is written."""
+
+    running: Running[E]
+    writer: Writer[E]
+    data: bytes
+
+
+def _piece(running: Running[E], writer: Writer[E]) -> bytes:
+    # Written here and not on the event loop, where all others would wait for that.
+    return writer.write(running.piece())
+
+
+class _Streamed(StreamingResponse):
     """A search or tally as it comes. Its place is free again when the answer ended, however it did."""
 
     def __init__(
-        self,
-        streams: Streams,
-        standing: Standing,
-        slot: Slot,
-        running: Running[E],
-        written: Callable[[list[E]], bytes],
-        failed: Callable[[LogferryError], bytes],
-        headers: Mapping[str, str],
+        self, asking: Asking, running: Running[E], content: AsyncIterator[bytes], headers: Mapping[str, str]
     ) -> None:
-        super().__init__(_written(streams, standing, slot.turns, running, written, failed), 200, headers)
-        self._slot = slot
+        super().__init__(content, 200, headers)
+        self._asking = asking
+        self._let_go = partial(let_go, running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._slot.give_back()
+            self._asking.slot.give_back()
+            self._let_go()
 
 
-async def _written(
-    streams: Streams,
-    standing: Standing,
-    turns: Turns,
-    running: Running[E],
-    written: Callable[[list[E]], bytes],
-    failed: Callable[[LogferryError], bytes],
-) -> AsyncIterator[bytes]:
+async def _written(asking: Asking, begun: Begun[E]) -> AsyncIterator[bytes]:
+    streams, standing = asking.streams, Standing(asking.request, asking.context, asking.who)
+    running, data = begun.running, begun.data
     try:
-        async with streams.opened("search", standing.who.name):
-            while piece := await _next(streams, turns, running):
+        async with streams.opened("search", asking.who.name):
+            while True:
                 if streams.stopping:
                     running.stop()  # the next piece is the last: a "done" that says it was cancelled
                 await standing.check(streams)
-                if data := written(piece):
+                if data:
                     yield data
+                if running.is_over:
+                    return
+                data = await asking.piece(running, begun.writer)
     except LogferryError as error:  # the answer has begun: the account ends with what went wrong
-        yield failed(error)
-    finally:
-        let_go(running)
-
-
-async def _next(streams: Streams, turns: Turns, running: Running[E]) -> list[E]:
-    async with turns.of_streams:  # waits without a thread
-        return await streams.run(running.piece)
-
-
-async def last_of(request: Request, streams: Streams, standing: Standing, slot: Slot, running: Running[E]) -> E | None:
-    """The last event of a tally; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
-    last: E | None = None
-    try:
-        async with streams.opened("search", standing.who.name):
-            while piece := await _next(streams, slot.turns, running):
-                last = piece[-1]
-                await standing.check(streams)
-                if streams.stopping or await request.is_disconnected():
-                    running.stop()
-        return None if await request.is_disconnected() else last
-    finally:
-        slot.give_back()
-        let_go(running)
+        yield begun.writer.failed(error)
 
 
 def let_go(running: Running[E]) -> None:
     """Stop what runs and close its files, soon."""
     running.stop()
     SEARCHED_BYTES.inc(running.scanned_bytes)
-    # Not in the threads of streams: they may be shut down, and files must be let go of whatever happens.
-    asyncio.get_running_loop().run_in_executor(None, running.close)
+    if not running.is_over:
+        # Not in the threads of streams: they may be shut down, and files must be let go of whatever happens.
+        asyncio.get_running_loop().run_in_executor(None, running.close)

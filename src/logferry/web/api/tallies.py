@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from logferry.clock import rfc3339
 from logferry.errors import LogferryError
@@ -23,11 +22,11 @@ from logferry.web.api.shapes import SearchTally
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole, event_json, whole_json
-from logferry.web.searching import Running, SearchAnswer, Slots, last_of
-from logferry.web.standing import Standing
-from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams, ndjson, sse
+from logferry.web.searching import Asking, Running
+from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, ndjson, sse
 
 router = APIRouter(tags=["search"])
+JSON = "application/json"
 Width = Literal["auto", "second", "minute", "hour", "day"]
 _WIDTHS_S: dict[str, int] = {"auto": 0, "second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _NS = 1_000_000_000
@@ -134,40 +133,35 @@ async def _tallied(
     wanted: Buckets | None,
     fields: Sequence[FacetField],
 ) -> Response:
-    streams: Streams = request.app.state.streams
-    streams.check_room(who.name)
-    slots: Slots = request.app.state.searches
-    slot = slots.take(who.name)
-    try:
-        asked = where.request(context, who, threading.Event(), between)
-        events, whole = await run_in_threadpool(
-            lambda: (context.search.tally(asked, histogram=wanted, facets=fields), whole_of(context, who))
-        )
-    except BaseException:
-        slot.give_back()
-        raise
-    running = Running[TallyEvent](events, asked.cancel, context.clock)
-    standing = Standing(request, context, who)
+    asking = Asking.of(request, context, who)
     accepted = request.headers.get("accept", "")
-    if SSE in accepted or NDJSON in accepted:
-        writer = _Writer(between, whole, as_sse=SSE in accepted)
-        headers = STREAM_HEADERS | {"Content-Type": SSE if writer.as_sse else NDJSON}
-        return SearchAnswer(streams, standing, slot, running, writer.write, writer.failed, headers)
-    last = await last_of(request, streams, standing, slot, running)
-    if not isinstance(last, Tally):  # nobody is there to read it
+    form = SSE if SSE in accepted else NDJSON if NDJSON in accepted else JSON
+
+    def begin() -> tuple[Running[TallyEvent], _Writer]:
+        asked = where.request(context, who, threading.Event(), between)
+        events = context.search.tally(asked, histogram=wanted, facets=fields)
+        return Running(events, asked.cancel, context.clock), _Writer(form, between, whole_of(context, who))
+
+    begun = await asking.begun(begin)
+    if form != JSON:
+        return asking.answer(begun, STREAM_HEADERS | {"Content-Type": form})
+    whole = await asking.whole(begun)
+    if whole is None:  # nobody is there to read it
         return Response(status_code=204)
-    return JSONResponse(tally_json(last, between, whole))
+    return Response(whole, media_type=JSON)
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """A tally that is told while it is made."""
+    """A tally that is told while it is made, or (JSON) when it is."""
 
+    form: str
     between: Between
     whole: Whole | None
-    as_sse: bool
 
     def write(self, events: list[TallyEvent]) -> bytes:
+        if self.form == JSON:
+            events = [event for event in events if isinstance(event, Tally) and event.reason != "running"]
         parts = (event_json(e) if isinstance(e, Progress) else tally_json(e, self.between, self.whole) for e in events)
         return b"".join(self._one(data) for data in parts)
 
@@ -176,7 +170,7 @@ class _Writer:
         return self._one(told)
 
     def _one(self, data: dict[str, Any]) -> bytes:
-        return sse(data["type"], data) if self.as_sse else ndjson(data)
+        return sse(data["type"], data) if self.form == SSE else ndjson(data)
 
 
 def tally_json(tally: Tally, between: Between, whole: Whole | None) -> dict[str, Any]:
