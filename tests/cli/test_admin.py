@@ -41,6 +41,7 @@ def test_people_are_added_changed_and_removed(site: Site, tmp_path: Path) -> Non
     }
     assert rows["ada"] == {
         "name": "ada", "role": "viewer", "scope": ["web-*/**"], "enabled": False, "second_factor": False,
+        "provider": "",
     }  # fmt: skip
     assert "ada" in site.logferry("admin", "user", "list").out
     assert site.logferry("admin", "user", "remove", "ada").code == 0
