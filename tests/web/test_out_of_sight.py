@@ -76,7 +76,7 @@ def test_hidden_and_absent_look_the_same(vault: Vault, role: str) -> None:
     wrong, compared = [], 0
     document = vault.site.app.openapi()
     session = vault.site.context.people.begin_session(vault.site.context.people.get(role))
-    with httpx.Client(base_url=vault.site.url, cookies={auth.COOKIE: session.secret}, timeout=60) as client:
+    with httpx.Client(base_url=vault.site.url, cookies={auth.COOKIE: session.secret}, timeout=240) as client:
         for pair in _pairs(vault):
             if pair.path in (LONG, "/metrics") or (
                 "{" not in pair.path and (pair.method != "GET" or not _asked(vault, pair, pair.hidden, document))
@@ -129,7 +129,7 @@ def test_lists_and_pages_tell_nothing_of_what_is_hidden(vault: Vault, role: str)
     wrong = []
     session = vault.site.context.people.begin_session(vault.site.context.people.get(role))
     plain = {"agent": SEEN_AGENT, "agent_id": SEEN_AGENT, "fid": vault.numbers["fid"][0], "path": "var"}
-    with httpx.Client(base_url=vault.site.url, cookies={auth.COOKIE: session.secret}, timeout=60) as client:
+    with httpx.Client(base_url=vault.site.url, cookies={auth.COOKIE: session.secret}, timeout=240) as client:
         for pair in _pairs(vault):
             if pair.method != "GET" or pair.path == LONG:
                 continue

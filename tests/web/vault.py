@@ -61,7 +61,7 @@ class Vault:
         people = context.people
         people.create("vaultuser", None, role="admin")
         owner = people.get("vaultuser")
-        kept = [
+        kept: list[object] = [
             context.catalog.saved.add(owner.id, "vaultsaved", "/search?q=vaultkept", shared=False),
             context.catalog.saved.add(owner.id, "vaultsaved two", f"/view/{HIDDEN_AGENT}/{HIDDEN_PATH}", shared=True),
         ]
