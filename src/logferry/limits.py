@@ -524,6 +524,8 @@ TAIL_IDENTITY_S = 30.0
 SEARCH_PIECE_S = 0.1
 SEARCH_PIECE_EVENTS = 200
 """A search is streamed in pieces of this much time and this many events."""
+SEARCH_FIRST_PIECE_S = 0.05
+"""The first piece: nobody notices this wait, and most searches are over by then."""
 STREAMS_MAX = 512
 """Open search and tail streams of one web process; beyond it 429."""
 STREAMS_PER_USER_MAX = 64

@@ -31,6 +31,10 @@ def context_of(request: Request) -> WebContext:
     return context
 
 
+async def _context(request: Request) -> WebContext:
+    return context_of(request)
+
+
 def is_https(request: Request) -> bool:
     """Whether the browser's connection is encrypted (a trusted proxy may say so)."""
     return request.url.scheme == "https"
@@ -86,25 +90,25 @@ def signed_in(request: Request) -> Identity:
     return found
 
 
-def viewer(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
+async def viewer(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
     """Dependency: at least a viewer."""
     who.require("viewer")
     return who
 
 
-def operator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
+async def operator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
     """Dependency: at least an operator."""
     who.require("operator")
     return who
 
 
-def administrator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
+async def administrator(who: Annotated[Identity, Depends(signed_in)]) -> Identity:
     """Dependency: an administrator."""
     who.require("admin")
     return who
 
 
-def whole_administrator(who: Annotated[Identity, Depends(administrator)]) -> Identity:
+async def whole_administrator(who: Annotated[Identity, Depends(administrator)]) -> Identity:
     """Dependency: an administrator who sees all of the archive: whoever gives rights must have them."""
     who.require_whole()
     return who
@@ -114,7 +118,7 @@ Viewer = Annotated[Identity, Depends(viewer)]
 Operator = Annotated[Identity, Depends(operator)]
 Administrator = Annotated[Identity, Depends(administrator)]
 WholeAdministrator = Annotated[Identity, Depends(whole_administrator)]
-Context = Annotated[WebContext, Depends(context_of)]
+Context = Annotated[WebContext, Depends(_context)]
 
 
 def check_csrf(who: Identity, given: str) -> None:

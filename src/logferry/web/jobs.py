@@ -302,8 +302,8 @@ class Jobs:
         began_s = self._clock.monotonic_s()
         running = Running[Event](events, job.cancel, self._clock)
         try:
-            while piece := _piece(running, slot):
-                self._keep(job, piece)
+            while not running.is_over:
+                self._keep(job, _piece(running, slot))
         except LogferryError as error:
             problem = error
         except Exception:

@@ -6,23 +6,35 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from logferry.clock import Clock
 from logferry.errors import Busy, LogferryError
-from logferry.limits import SEARCH_PER_USER_MAX, SEARCH_PIECE_EVENTS, SEARCH_PIECE_S, SEARCH_TURNS_PER_USER
+from logferry.limits import (
+    SEARCH_FIRST_PIECE_S,
+    SEARCH_PER_USER_MAX,
+    SEARCH_PIECE_EVENTS,
+    SEARCH_PIECE_S,
+    SEARCH_TURNS_PER_USER,
+)
 from logferry.search.events import Done, Event, Progress
 from logferry.search.tally import Tally, TallyEvent
+from logferry.server.people import Identity
+from logferry.web.context import WebContext
 from logferry.web.metrics import SEARCHED_BYTES
 from logferry.web.standing import Standing
 from logferry.web.streams import Streams
+from logferry.web.trail import note_at_once
 
 E = TypeVar("E", Event, TallyEvent)
+W = TypeVar("W")
 
 
 class Slots:
@@ -102,19 +114,27 @@ class Running(Generic[E]):
         self._cancel = cancel
         self._clock = clock
         self._lock = threading.Lock()
+        self._seconds = SEARCH_FIRST_PIECE_S
         self.scanned_bytes = 0
+        self.is_over = False
+        """Whether all events were taken."""
 
     def piece(self) -> list[E]:
-        """The events of the next moment; empty when all were taken."""
+        """The events of the next moment, the last ones included; empty when all were taken."""
         taken: list[E] = []
-        until_s = self._clock.monotonic_s() + SEARCH_PIECE_S
         with self._lock:
+            until_s = self._clock.monotonic_s() + self._seconds
+            self._seconds = SEARCH_PIECE_S
             for event in self._events:
                 taken.append(event)
                 if isinstance(event, (Progress, Done, Tally)):
                     self.scanned_bytes = event.scanned_bytes
+                if _is_last(event):  # nothing comes behind it, and to find that out is no piece of its own
+                    continue
                 if len(taken) >= SEARCH_PIECE_EVENTS or self._clock.monotonic_s() >= until_s:
                     break
+            else:
+                self.is_over = True
         return taken
 
     def stop(self) -> None:
@@ -129,75 +149,140 @@ class Running(Generic[E]):
                 self._events.close()
 
 
-class SearchAnswer(StreamingResponse):
+def _is_last(event: Event | TallyEvent) -> bool:
+    return isinstance(event, Done) or (isinstance(event, Tally) and event.reason != "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, over which request, on which of their places; used up by one answer."""
+
+    request: Request
+    context: WebContext
+    who: Identity
+    streams: Streams
+    slot: Slot
+
+    @classmethod
+    def of(cls, request: Request, context: WebContext, who: Identity) -> Self:
+        """Take a place. Raises Busy."""
+        streams: Streams = request.app.state.streams
+        streams.check_room(who.name)
+        slots: Slots = request.app.state.searches
+        return cls(request, context, who, streams, slots.take(who.name))
+
+    async def begun(self, begin: Callable[[], tuple[Running[E], W]]) -> tuple[Running[E], W, list[E]]:
+        """Begin a search or tally, and its first piece: what is over with that cost one turn of one thread.
+
+        It is an entry of the audit then already: its answer goes out whole. Gives what ``begin`` gave, and the piece.
+
+        Raises:
+            LogferryError: it is no question, or it went wrong before anything was told; the place is free again.
+        """
+
+        def work() -> tuple[Running[E], W, list[E]]:
+            running, more = begin()
+            try:
+                piece = running.piece()
+                if running.is_over:
+                    note_at_once(self.request, self.context.audit)
+            except BaseException:
+                running.close()
+                raise
+            return running, more, piece
+
+        try:
+            async with self.slot.turns.of_streams:  # waits without a thread
+                return await self.streams.run(work)
+        except BaseException:
+            self.slot.give_back()
+            raise
+
+    def answer(
+        self,
+        running: Running[E],
+        piece: list[E],
+        write: Callable[[list[E]], bytes],
+        failed: Callable[[LogferryError], bytes],
+        headers: Mapping[str, str],
+    ) -> Response:
+        """The answer, from the first piece on: at once where that is all, else as it comes."""
+        if running.is_over:
+            self.slot.give_back()
+            SEARCHED_BYTES.inc(running.scanned_bytes)
+            return Response(write(piece), 200, headers)
+        return _Streamed(self, running, _written(self, running, piece, write, failed), headers)
+
+    async def last(self, running: Running[E], piece: list[E]) -> E | None:
+        """The last event; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
+        if running.is_over:
+            self.slot.give_back()
+            SEARCHED_BYTES.inc(running.scanned_bytes)
+            return piece[-1]
+        standing = Standing(self.request, self.context, self.who)
+        try:
+            async with self.streams.opened("search", self.who.name):
+                while not running.is_over:
+                    await standing.check(self.streams)
+                    if self.streams.stopping or await self.request.is_disconnected():
+                        running.stop()
+                    piece = await self.piece(running)
+            return None if await self.request.is_disconnected() else piece[-1]
+        finally:
+            self.slot.give_back()
+            let_go(running)
+
+    async def piece(self, running: Running[E]) -> list[E]:
+        """The next one, when it is this person's turn."""
+        async with self.slot.turns.of_streams:
+            return await self.streams.run(running.piece)
+
+
+class _Streamed(StreamingResponse):
     """A search or tally as it comes. Its place is free again when the answer ended, however it did."""
 
     def __init__(
-        self,
-        streams: Streams,
-        standing: Standing,
-        slot: Slot,
-        running: Running[E],
-        written: Callable[[list[E]], bytes],
-        failed: Callable[[LogferryError], bytes],
-        headers: Mapping[str, str],
+        self, asking: Asking, running: Running[E], content: AsyncIterator[bytes], headers: Mapping[str, str]
     ) -> None:
-        super().__init__(_written(streams, standing, slot.turns, running, written, failed), 200, headers)
-        self._slot = slot
+        super().__init__(content, 200, headers)
+        self._asking = asking
+        self._let_go = partial(let_go, running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._slot.give_back()
+            self._asking.slot.give_back()
+            self._let_go()
 
 
 async def _written(
-    streams: Streams,
-    standing: Standing,
-    turns: Turns,
+    asking: Asking,
     running: Running[E],
-    written: Callable[[list[E]], bytes],
+    piece: list[E],
+    write: Callable[[list[E]], bytes],
     failed: Callable[[LogferryError], bytes],
 ) -> AsyncIterator[bytes]:
+    streams, standing = asking.streams, Standing(asking.request, asking.context, asking.who)
     try:
-        async with streams.opened("search", standing.who.name):
-            while piece := await _next(streams, turns, running):
+        async with streams.opened("search", asking.who.name):
+            while True:
                 if streams.stopping:
                     running.stop()  # the next piece is the last: a "done" that says it was cancelled
                 await standing.check(streams)
-                if data := written(piece):
+                if data := write(piece):
                     yield data
+                if running.is_over:
+                    return
+                piece = await asking.piece(running)
     except LogferryError as error:  # the answer has begun: the account ends with what went wrong
         yield failed(error)
-    finally:
-        let_go(running)
-
-
-async def _next(streams: Streams, turns: Turns, running: Running[E]) -> list[E]:
-    async with turns.of_streams:  # waits without a thread
-        return await streams.run(running.piece)
-
-
-async def last_of(request: Request, streams: Streams, standing: Standing, slot: Slot, running: Running[E]) -> E | None:
-    """The last event of a tally; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
-    last: E | None = None
-    try:
-        async with streams.opened("search", standing.who.name):
-            while piece := await _next(streams, slot.turns, running):
-                last = piece[-1]
-                await standing.check(streams)
-                if streams.stopping or await request.is_disconnected():
-                    running.stop()
-        return None if await request.is_disconnected() else last
-    finally:
-        slot.give_back()
-        let_go(running)
 
 
 def let_go(running: Running[E]) -> None:
     """Stop what runs and close its files, soon."""
     running.stop()
     SEARCHED_BYTES.inc(running.scanned_bytes)
-    # Not in the threads of streams: they may be shut down, and files must be let go of whatever happens.
-    asyncio.get_running_loop().run_in_executor(None, running.close)
+    if not running.is_over:
+        # Not in the threads of streams: they may be shut down, and files must be let go of whatever happens.
+        asyncio.get_running_loop().run_in_executor(None, running.close)

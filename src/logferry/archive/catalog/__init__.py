@@ -54,7 +54,7 @@ class Catalog:
         self.filing = Filing(engine.dialect, sums)
         self.sealing = Sealing(engine.dialect, self.readers)
         self.indexing = Indexing(engine.dialect, self.readers)
-        self.agents = Agents(engine, self.writer, clock, self.quotas, self.zones)
+        self.agents = Agents(engine, self.readers, self.writer, clock, self.quotas, self.zones)
         self.naming = Naming(engine, self.readers, self.writer)
         self.files = Files(engine, self.readers, self.naming)
         self.looking = Looking(engine, self.readers)

@@ -10,7 +10,9 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from logferry.archive.catalog.people import note_users_changed
+from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.quotas import Quotas
+from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import agents, files, folders, users
 from logferry.archive.catalog.writer import Rows, Writer
 from logferry.archive.catalog.zones import Zones
@@ -34,7 +36,11 @@ _CHANGEABLE = frozenset({"group", "interval_s", "paused", "version", "address", 
 class Agents:
     """All agents. Thread-safe; changes are durable when a method returns unless it says otherwise."""
 
-    def __init__(self, engine: Engine, writer: Writer, clock: Clock, quotas: Quotas, zones: Zones) -> None:
+    def __init__(
+        self, engine: Engine, readers: Readers, writer: Writer, clock: Clock, quotas: Quotas, zones: Zones
+    ) -> None:
+        self._readers = readers
+        self._held = Prepared(select(func.sum(_A.held_files), func.sum(_A.held_bytes)), engine.dialect)
         self._quotas = quotas
         self._zones = zones
         self._engine = engine
@@ -86,6 +92,12 @@ class Agents:
             query = query.where(_A.group == group)
         with self._engine.connect() as connection:
             return [self._record(row) for row in connection.execute(query)]
+
+    def held(self) -> tuple[int, int]:
+        """Generations and bytes of all agents together, older generations too."""
+        with self._readers.cursor() as cursor:
+            held = self._held.one(cursor)
+        return (int(held[0] or 0), int(held[1] or 0)) if held else (0, 0)
 
     def heard(
         self, agent_id: str, *, address: str | None = None, version: str | None = None, interval_s: float | None = None

@@ -18,8 +18,9 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
 from sqlalchemy.engine import Connection, Engine
 
 from logferry.archive.catalog.facts import get_fact, put_fact
+from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.tables import audit
-from logferry.archive.catalog.writer import Rows, Writer
+from logferry.archive.catalog.writer import Change, Rows, Transaction, Writer
 from logferry.archive.records import AuditRecord
 from logferry.limits import AUDIT_PAGE_ROWS
 
@@ -77,6 +78,9 @@ class Auditing:
     def __init__(self, engine: Engine, writer: Writer) -> None:
         self._engine = engine
         self._writer = writer
+        # Every search and every change waits for these two.
+        self._last = Prepared(select(_A.id, _A.hash).order_by(_A.id.desc()).limit(1), engine.dialect)
+        self._insert = Prepared(insert(audit), engine.dialect, columns=AuditRecord.__slots__)
 
     def add(self, **values: Any) -> AuditRecord:
         """Add an entry with all fields of ``AuditRecord`` but ``id`` and ``hash``; durable when this returns.
@@ -85,7 +89,7 @@ class Auditing:
             Later, Full: it could not be written.
         """
 
-        return self._writer.run(Rows(lambda connection: _added(connection, values)))
+        return self._writer.run(_Entry(self._added, values))
 
     def head(self) -> AuditHead:
         """The last entry's id and hash."""
@@ -166,7 +170,7 @@ class Auditing:
             gone = AuditHead(*row)
             count = int(connection.execute(delete(audit).where(_A.id <= through)).rowcount)
             put_fact(connection, ANCHOR, str(gone))
-            return _added(connection, told(count, gone))
+            return self._added(connection, connection.connection.cursor(), told(count, gone))
 
         return self._writer.run(Rows(work)) if through else None
 
@@ -175,21 +179,32 @@ class Auditing:
         with self._engine.connect() as connection:
             return _anchor(connection)
 
+    def _added(self, connection: Connection, cursor: Any, values: Mapping[str, Any]) -> AuditRecord:
+        # Only one process writes at a time, so nobody comes between the last entry and this one.
+        row = self._last.one(cursor)
+        last = AuditHead(*row) if row is not None else _anchor(connection)
+        fields = {"id": last.id + 1, **values}
+        ordered = [fields[name] for name in AuditRecord.__slots__ if name != "hash"]
+        fields["hash"] = chained(last.hash, ordered)
+        self._insert.run(cursor, **fields)
+        return AuditRecord(**fields)
+
+
+class _Entry(Change[AuditRecord]):
+    """An entry that is added."""
+
+    def __init__(self, add: Callable[[Connection, Any, Mapping[str, Any]], AuditRecord], values: Mapping[str, Any]) -> None:
+        self._add = add
+        self._values = values
+
+    def apply(self, transaction: Transaction) -> AuditRecord:
+        return self._add(transaction.connection, transaction.cursor, self._values)
+
 
 def head_now(connection: Connection) -> AuditHead:
     """The end of the chain, inside a transaction."""
     row = connection.execute(select(_A.id, _A.hash).order_by(_A.id.desc()).limit(1)).first()
     return AuditHead(*row) if row is not None else _anchor(connection)
-
-
-def _added(connection: Connection, values: Mapping[str, Any]) -> AuditRecord:
-    # Only one process writes at a time, so nobody comes between the last entry and this one.
-    last = head_now(connection)
-    fields = {"id": last.id + 1, **values}
-    ordered = [fields[name] for name in AuditRecord.__slots__ if name != "hash"]
-    record = AuditRecord(*[*ordered, chained(last.hash, ordered)])
-    connection.execute(insert(audit).values(dict(zip(AuditRecord.__slots__, astuple(record), strict=True))))
-    return record
 
 
 def _forgettable(connection: Connection, before_ns: int, rows_max: int) -> int:

@@ -43,6 +43,15 @@ class People:
         # Asked before every FTP command, so it is compiled once.
         self._named = Prepared(select(*_USER).where(users.c.folded == bindparam("who")), engine.dialect)
         self._version = Prepared(select(facts.c.value).where(facts.c.name == _USERS_VERSION), engine.dialect)
+        # Asked with every request.
+        self._session = Prepared(
+            select(*_SESSION, *_USER).join_from(sessions, users).where(sessions.c.key_hash == bindparam("secret")),
+            engine.dialect,
+        )
+        self._token = Prepared(
+            select(*_TOKEN, *_USER).join_from(tokens, users).where(tokens.c.secret_hash == bindparam("secret")),
+            engine.dialect,
+        )
 
     # Users -----------------------------------------------------------------------------------------------------------
 
@@ -229,9 +238,8 @@ class People:
 
     def session(self, key_hash: str) -> tuple[SessionRecord, UserRecord] | None:
         """A session with its user, or None. Whether it is over is for the caller to say."""
-        query = select(*_SESSION, *_USER).join_from(sessions, users).where(sessions.c.key_hash == key_hash)
-        with self._engine.connect() as connection:
-            row = connection.execute(query).first()
+        with self._readers.cursor() as cursor:
+            row = self._session.one(cursor, secret=key_hash)
         return (SessionRecord(*row[: len(_SESSION)]), _user(row[len(_SESSION) :])) if row else None
 
     def touch_session(self, key_hash: str, now_ns: int) -> None:
@@ -269,9 +277,8 @@ class People:
 
     def token(self, secret_hash: str) -> tuple[TokenRecord, UserRecord] | None:
         """A token with its user, or None. Whether it has expired is for the caller to say."""
-        query = select(*_TOKEN, *_USER).join_from(tokens, users).where(tokens.c.secret_hash == secret_hash)
-        with self._engine.connect() as connection:
-            row = connection.execute(query).first()
+        with self._readers.cursor() as cursor:
+            row = self._token.one(cursor, secret=secret_hash)
         return (_token(row[: len(_TOKEN)]), _user(row[len(_TOKEN) :])) if row else None
 
     def tokens(self, user_id: int | None = None) -> list[TokenRecord]:

@@ -134,8 +134,7 @@ def whole_of(context: WebContext, who: Identity) -> Whole | None:
     """What the archive holds, older generations too; None for people who see a part of it."""
     if not who.scope.everything:
         return None
-    agents = context.catalog.agents.list()
-    return Whole(sum(agent.held_files for agent in agents), sum(agent.held_bytes for agent in agents))
+    return Whole(*context.catalog.agents.held())
 
 
 AskedHere = Annotated[Asked, Query()]
@@ -150,7 +149,7 @@ def only(model: type[BaseModel], *others: str) -> Any:
     aliases = {name: field.alias or name for name, field in model.model_fields.items()}
     known = {*aliases, *aliases.values(), *others}
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # a coroutine: it needs no thread
         given = set(request.query_params)
         for name in request.query_params:
             if name not in known:

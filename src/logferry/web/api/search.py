@@ -7,20 +7,19 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from logferry.limits import QUERY_CHARS_MAX
+from logferry.search.events import Event
 from logferry.search.query import canonical, chips, parse
 from logferry.web.api.asked import Asked, AskedHere, only, whole_of
 from logferry.web.api.shapes import Chip, ParsedQuery, QueryHint
 from logferry.web.auth import Context, Viewer
-from logferry.web.eventforms import CSV, TEXT, EventWriter, Form
+from logferry.web.eventforms import CSV, TEXT, EventWriter, Form, Whole
 from logferry.web.ranges import disposition
-from logferry.web.searching import Running, SearchAnswer, Slots
-from logferry.web.standing import Standing
-from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams
+from logferry.web.searching import Asking, Running
+from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS
 
 router = APIRouter(tags=["search"])
 _HIT = (
@@ -93,27 +92,23 @@ async def search(
         "ndjson"
     ),
     download: Annotated[bool, Query(description="as a file for the browser to keep")] = False,
-) -> StreamingResponse:
+) -> Response:
     """Lines that match, streamed as found: NDJSON, text, CSV, or server-sent events for `Accept: text/event-stream`.
 
     With `limit=0` all of them, whatever their number: they are made as fast as they are read, and who hangs up ends the
     search.
     """
-    streams: Streams = request.app.state.streams
-    streams.check_room(who.name)
-    slots: Slots = request.app.state.searches
-    slot = slots.take(who.name)
-    try:
+    asking = Asking.of(request, context, who)
+
+    def begin() -> tuple[Running[Event], Whole | None]:
         wanted = asked.request(context, who, threading.Event())
-        events, whole = await run_in_threadpool(lambda: (context.search.run(wanted), whole_of(context, who)))
-    except BaseException:
-        slot.give_back()
-        raise
+        return Running(context.search.run(wanted), wanted.cancel, context.clock), whole_of(context, who)
+
+    running, whole, piece = await asking.begun(begin)
     as_sse = form == "ndjson" and SSE in request.headers.get("accept", "")
     writer = EventWriter("sse" if as_sse else form, limited=asked.is_limited, whole=whole)
     headers = STREAM_HEADERS | {"Content-Type": writer.media_type}
     if download:
         suffix = "txt" if form == "text" else form
         headers["Content-Disposition"] = disposition("attachment", f"search.{suffix}")
-    running = Running(events, wanted.cancel, context.clock)
-    return SearchAnswer(streams, Standing(request, context, who), slot, running, writer.write, writer.failed, headers)
+    return asking.answer(running, piece, writer.write, writer.failed, headers)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -23,9 +22,8 @@ from logferry.web.api.shapes import SearchTally
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.eventforms import Whole, event_json, whole_json
-from logferry.web.searching import Running, SearchAnswer, Slots, last_of
-from logferry.web.standing import Standing
-from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, Streams, ndjson, sse
+from logferry.web.searching import Asking, Running
+from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, ndjson, sse
 
 router = APIRouter(tags=["search"])
 Width = Literal["auto", "second", "minute", "hour", "day"]
@@ -134,26 +132,20 @@ async def _tallied(
     wanted: Buckets | None,
     fields: Sequence[FacetField],
 ) -> Response:
-    streams: Streams = request.app.state.streams
-    streams.check_room(who.name)
-    slots: Slots = request.app.state.searches
-    slot = slots.take(who.name)
-    try:
+    asking = Asking.of(request, context, who)
+
+    def begin() -> tuple[Running[TallyEvent], Whole | None]:
         asked = where.request(context, who, threading.Event(), between)
-        events, whole = await run_in_threadpool(
-            lambda: (context.search.tally(asked, histogram=wanted, facets=fields), whole_of(context, who))
-        )
-    except BaseException:
-        slot.give_back()
-        raise
-    running = Running[TallyEvent](events, asked.cancel, context.clock)
-    standing = Standing(request, context, who)
+        events = context.search.tally(asked, histogram=wanted, facets=fields)
+        return Running(events, asked.cancel, context.clock), whole_of(context, who)
+
+    running, whole, piece = await asking.begun(begin)
     accepted = request.headers.get("accept", "")
     if SSE in accepted or NDJSON in accepted:
         writer = _Writer(between, whole, as_sse=SSE in accepted)
         headers = STREAM_HEADERS | {"Content-Type": SSE if writer.as_sse else NDJSON}
-        return SearchAnswer(streams, standing, slot, running, writer.write, writer.failed, headers)
-    last = await last_of(request, streams, standing, slot, running)
+        return asking.answer(running, piece, writer.write, writer.failed, headers)
+    last = await asking.last(running, piece)
     if not isinstance(last, Tally):  # nobody is there to read it
         return Response(status_code=204)
     return JSONResponse(tally_json(last, between, whole))
