@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -63,8 +63,11 @@ class ManualClock:
 
 SYSTEM = SystemClock()
 
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as all that is told from it
+
 
 def rfc3339(ns: int) -> str:
     """``2026-11-23T08:14:01.882Z`` for nanoseconds since 1970 (RFC 3339, UTC, milliseconds)."""
     whole, part = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part // 1_000_000:03d}Z"
+    # Not strftime, which takes five times as long: an answer may hold a thousand of these.
+    return f"{(_EPOCH + timedelta(seconds=whole)).isoformat()}.{part // 1_000_000:03d}Z"

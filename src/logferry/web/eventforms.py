@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from logferry.contexts import Block, Blocks, Placed
 from logferry.errors import LogferryError
 from logferry.names import shown
 from logferry.search.events import Done, Event, Hit, Progress, Row
-from logferry.web.streams import NDJSON, SSE, ndjson, sse
+from logferry.web.streams import NDJSON, SSE, compact, ndjson, sse
 
 Form: TypeAlias = Literal["ndjson", "text", "csv"]
 TEXT = "text/plain; charset=utf-8"
@@ -201,7 +200,7 @@ def _inert(text: str) -> str:
 
 def hit_bytes(hit: Hit) -> bytes:
     """A hit as JSON, without a line end."""
-    return json.dumps(event_json(hit), separators=(",", ":")).encode()
+    return compact(event_json(hit)).encode()
 
 
 def event_json(event: Event, whole: Whole | None = None) -> dict[str, Any]:
