@@ -523,7 +523,8 @@ TAIL_IDENTITY_S = 30.0
 """How often an open stream checks that its session still stands."""
 SEARCH_PIECE_S = 0.1
 SEARCH_PIECE_EVENTS = 200
-"""A search is streamed in pieces of this much time and this many events."""
+SEARCH_PIECE_CHARS = 256 * KIB
+"""A search is streamed in pieces of this much time, this many events and so much text of them."""
 SEARCH_FIRST_PIECE_S = 0.05
 """The first piece: nobody notices this wait, and most searches are over by then."""
 STREAMS_MAX = 512
@@ -532,6 +533,13 @@ STREAMS_PER_USER_MAX = 64
 """Those of one person: a wall of followed files and some searches, and seven others still have as many."""
 STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
+SEARCH_LONG_THREADS = 4
+"""Threads that go on with searches whose first piece was not all: few, so that first pieces of others get a core."""
+SEARCH_NICE = 5
+"""How nice threads are that work on long searches: a third of a core's time where somebody else wants it."""
+WEB_SWITCH_S = 0.001
+"""How long a thread of the web part computes in Python while another one waits to. Python's own 5 ms are waited for at
+each of the several hand-overs of a request."""
 SIGN_IN_ADDRESSES_MAX = 10_000
 """Addresses remembered for failed sign-ins; the longest unseen is forgotten first."""
 SIGN_IN_FAILURES_FREE = 5

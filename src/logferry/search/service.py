@@ -20,6 +20,7 @@ from logferry.search.executor import Crew
 from logferry.search.filters import candidate_of
 from logferry.search.finding import Finding
 from logferry.search.indexed.views import Views
+from logferry.search.niceness import be_nice
 from logferry.search.plan import Planner, Seen
 from logferry.search.request import SearchRequest
 from logferry.search.running import Equipment
@@ -52,7 +53,7 @@ class SearchService:
             clock,
             Snapshots(catalog, clock, indexed=indexed),
             self._views,
-            ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search"),
+            ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search", initializer=be_nice),
             crew,
         )
 

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from types import FrameType
 
@@ -17,7 +18,7 @@ from logferry.archive import Archive
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import Refused
 from logferry.ftp import TlsIdentity
-from logferry.limits import STOP_S_MAX
+from logferry.limits import STOP_S_MAX, WEB_SWITCH_S
 from logferry.search.service import SearchService
 from logferry.server.audit import Audit
 from logferry.server.catalogs import open_catalog
@@ -128,6 +129,7 @@ def run_web(config: ServerConfig) -> None:
     Raises:
         LogferryError: it cannot start: port in use, archive unreadable.
     """
+    sys.setswitchinterval(WEB_SWITCH_S)
     with open_context(config) as context:
         app = create_app(context)
         tls = identity(config) if config.web.secure else None

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,11 +20,12 @@ from logferry.errors import Busy, LogferryError
 from logferry.limits import (
     SEARCH_FIRST_PIECE_S,
     SEARCH_PER_USER_MAX,
+    SEARCH_PIECE_CHARS,
     SEARCH_PIECE_EVENTS,
     SEARCH_PIECE_S,
     SEARCH_TURNS_PER_USER,
 )
-from logferry.search.events import Done, Event, Progress
+from logferry.search.events import Done, Event, Hit
 from logferry.search.tally import Tally, TallyEvent
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
@@ -34,7 +35,7 @@ from logferry.web.streams import Streams
 from logferry.web.trail import note_at_once
 
 E = TypeVar("E", Event, TallyEvent)
-W = TypeVar("W")
+T = TypeVar("T")
 
 
 class Slots:
@@ -122,16 +123,20 @@ class Running(Generic[E]):
     def piece(self) -> list[E]:
         """The events of the next moment, the last ones included; empty when all were taken."""
         taken: list[E] = []
+        chars = 0
         with self._lock:
             until_s = self._clock.monotonic_s() + self._seconds
             self._seconds = SEARCH_PIECE_S
             for event in self._events:
                 taken.append(event)
-                if isinstance(event, (Progress, Done, Tally)):
+                if isinstance(event, Hit):
+                    chars += _chars(event)
+                else:
                     self.scanned_bytes = event.scanned_bytes
                 if _is_last(event):  # nothing comes behind it, and to find that out is no piece of its own
                     continue
-                if len(taken) >= SEARCH_PIECE_EVENTS or self._clock.monotonic_s() >= until_s:
+                is_full = len(taken) >= SEARCH_PIECE_EVENTS or chars >= SEARCH_PIECE_CHARS
+                if is_full or self._clock.monotonic_s() >= until_s:
                     break
             else:
                 self.is_over = True
@@ -147,6 +152,10 @@ class Running(Generic[E]):
         with self._lock:
             if isinstance(self._events, Generator):
                 self._events.close()
+
+
+def _chars(hit: Hit) -> int:
+    return len(hit.text) + sum(len(row.text) for row in hit.before) + sum(len(row.text) for row in hit.after)
 
 
 def _is_last(event: Event | TallyEvent) -> bool:
@@ -171,54 +180,48 @@ class Asking:
         slots: Slots = request.app.state.searches
         return cls(request, context, who, streams, slots.take(who.name))
 
-    async def begun(self, begin: Callable[[], tuple[Running[E], W]]) -> tuple[Running[E], W, list[E]]:
-        """Begin a search or tally, and its first piece: what is over with that cost one turn of one thread.
+    async def begun(self, begin: Callable[[], tuple[Running[E], Writer[E]]]) -> Begun[E]:
+        """Begin a search or tally, and its first piece: what is over with that costs one turn of one thread.
 
-        It is an entry of the audit then already: its answer goes out whole. Gives what ``begin`` gave, and the piece.
+        It is an entry of the audit then already: its answer goes out whole.
 
         Raises:
             LogferryError: it is no question, or it went wrong before anything was told; the place is free again.
         """
 
-        def work() -> tuple[Running[E], W, list[E]]:
-            running, more = begin()
+        def work() -> Begun[E]:
+            running, writer = begin()
             try:
-                piece = running.piece()
+                begun = Begun(running, writer, _piece(running, writer))
                 if running.is_over:
                     note_at_once(self.request, self.context.audit)
             except BaseException:
                 running.close()
                 raise
-            return running, more, piece
+            return begun
 
         try:
             async with self.slot.turns.of_streams:  # waits without a thread
-                return await self.streams.run(work)
+                begun = await self.streams.run(work)
         except BaseException:
             self.slot.give_back()
             raise
-
-    def answer(
-        self,
-        running: Running[E],
-        piece: list[E],
-        write: Callable[[list[E]], bytes],
-        failed: Callable[[LogferryError], bytes],
-        headers: Mapping[str, str],
-    ) -> Response:
-        """The answer, from the first piece on: at once where that is all, else as it comes."""
-        if running.is_over:
+        if begun.running.is_over:
             self.slot.give_back()
-            SEARCHED_BYTES.inc(running.scanned_bytes)
-            return Response(write(piece), 200, headers)
-        return _Streamed(self, running, _written(self, running, piece, write, failed), headers)
+            SEARCHED_BYTES.inc(begun.running.scanned_bytes)
+        return begun
 
-    async def last(self, running: Running[E], piece: list[E]) -> E | None:
-        """The last event; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
+    def answer(self, begun: Begun[E], headers: Mapping[str, str]) -> Response:
+        """What it tells, from the first piece on: at once where that is all, else as it comes."""
+        if begun.running.is_over:
+            return Response(begun.data, 200, headers)
+        return _Streamed(self, begun.running, _written(self, begun), headers)
+
+    async def whole(self, begun: Begun[E]) -> bytes | None:
+        """All it tells; None when whoever asked has hung up. Raises NotSignedIn when they may see no more."""
+        running, parts = begun.running, [begun.data]
         if running.is_over:
-            self.slot.give_back()
-            SEARCHED_BYTES.inc(running.scanned_bytes)
-            return piece[-1]
+            return begun.data
         standing = Standing(self.request, self.context, self.who)
         try:
             async with self.streams.opened("search", self.who.name):
@@ -226,16 +229,42 @@ class Asking:
                     await standing.check(self.streams)
                     if self.streams.stopping or await self.request.is_disconnected():
                         running.stop()
-                    piece = await self.piece(running)
-            return None if await self.request.is_disconnected() else piece[-1]
+                    parts.append(await self.piece(running, begun.writer))
+            return None if await self.request.is_disconnected() else b"".join(parts)
         finally:
             self.slot.give_back()
             let_go(running)
 
-    async def piece(self, running: Running[E]) -> list[E]:
+    async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         """The next one, when it is this person's turn."""
         async with self.slot.turns.of_streams:
-            return await self.streams.run(running.piece)
+            return await self.streams.go_on(partial(_piece, running, writer))
+
+
+class Writer(Protocol[T]):
+    """How the answer is written."""
+
+    def write(self, events: list[T], /) -> bytes:
+        """The next events."""
+        ...
+
+    def failed(self, error: LogferryError, /) -> bytes:
+        """The end of an answer that had begun when something went wrong."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[E]):
+    """A search or tally with its first piece, as that is written."""
+
+    running: Running[E]
+    writer: Writer[E]
+    data: bytes
+
+
+def _piece(running: Running[E], writer: Writer[E]) -> bytes:
+    # Written here and not on the event loop, where all others would wait for that.
+    return writer.write(running.piece())
 
 
 class _Streamed(StreamingResponse):
@@ -256,27 +285,22 @@ class _Streamed(StreamingResponse):
             self._let_go()
 
 
-async def _written(
-    asking: Asking,
-    running: Running[E],
-    piece: list[E],
-    write: Callable[[list[E]], bytes],
-    failed: Callable[[LogferryError], bytes],
-) -> AsyncIterator[bytes]:
+async def _written(asking: Asking, begun: Begun[E]) -> AsyncIterator[bytes]:
     streams, standing = asking.streams, Standing(asking.request, asking.context, asking.who)
+    running, data = begun.running, begun.data
     try:
         async with streams.opened("search", asking.who.name):
             while True:
                 if streams.stopping:
                     running.stop()  # the next piece is the last: a "done" that says it was cancelled
                 await standing.check(streams)
-                if data := write(piece):
+                if data:
                     yield data
                 if running.is_over:
                     return
-                piece = await asking.piece(running)
+                data = await asking.piece(running, begun.writer)
     except LogferryError as error:  # the answer has begun: the account ends with what went wrong
-        yield failed(error)
+        yield begun.writer.failed(error)
 
 
 def let_go(running: Running[E]) -> None:

@@ -193,7 +193,9 @@ class Auditing:
 class _Entry(Change[AuditRecord]):
     """An entry that is added."""
 
-    def __init__(self, add: Callable[[Connection, Any, Mapping[str, Any]], AuditRecord], values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, add: Callable[[Connection, Any, Mapping[str, Any]], AuditRecord], values: Mapping[str, Any]
+    ) -> None:
         self._add = add
         self._values = values
 

@@ -16,7 +16,7 @@ from logferry.search.query import canonical, chips, parse
 from logferry.web.api.asked import Asked, AskedHere, only, whole_of
 from logferry.web.api.shapes import Chip, ParsedQuery, QueryHint
 from logferry.web.auth import Context, Viewer
-from logferry.web.eventforms import CSV, TEXT, EventWriter, Form, Whole
+from logferry.web.eventforms import CSV, MEDIA_TYPES, TEXT, EventWriter, Form
 from logferry.web.ranges import disposition
 from logferry.web.searching import Asking, Running
 from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS
@@ -99,16 +99,17 @@ async def search(
     search.
     """
     asking = Asking.of(request, context, who)
-
-    def begin() -> tuple[Running[Event], Whole | None]:
-        wanted = asked.request(context, who, threading.Event())
-        return Running(context.search.run(wanted), wanted.cancel, context.clock), whole_of(context, who)
-
-    running, whole, piece = await asking.begun(begin)
     as_sse = form == "ndjson" and SSE in request.headers.get("accept", "")
-    writer = EventWriter("sse" if as_sse else form, limited=asked.is_limited, whole=whole)
-    headers = STREAM_HEADERS | {"Content-Type": writer.media_type}
+
+    def begin() -> tuple[Running[Event], EventWriter]:
+        wanted = asked.request(context, who, threading.Event())
+        events, whole = context.search.run(wanted), whole_of(context, who)
+        writer = EventWriter("sse" if as_sse else form, limited=asked.is_limited, whole=whole)
+        return Running(events, wanted.cancel, context.clock), writer
+
+    begun = await asking.begun(begin)
+    headers = STREAM_HEADERS | {"Content-Type": MEDIA_TYPES["sse" if as_sse else form]}
     if download:
         suffix = "txt" if form == "text" else form
         headers["Content-Disposition"] = disposition("attachment", f"search.{suffix}")
-    return asking.answer(running, piece, writer.write, writer.failed, headers)
+    return asking.answer(begun, headers)

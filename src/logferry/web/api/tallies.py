@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from logferry.clock import rfc3339
 from logferry.errors import LogferryError
@@ -26,6 +26,7 @@ from logferry.web.searching import Asking, Running
 from logferry.web.streams import NDJSON, SSE, STREAM_HEADERS, ndjson, sse
 
 router = APIRouter(tags=["search"])
+JSON = "application/json"
 Width = Literal["auto", "second", "minute", "hour", "day"]
 _WIDTHS_S: dict[str, int] = {"auto": 0, "second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _NS = 1_000_000_000
@@ -133,33 +134,34 @@ async def _tallied(
     fields: Sequence[FacetField],
 ) -> Response:
     asking = Asking.of(request, context, who)
+    accepted = request.headers.get("accept", "")
+    form = SSE if SSE in accepted else NDJSON if NDJSON in accepted else JSON
 
-    def begin() -> tuple[Running[TallyEvent], Whole | None]:
+    def begin() -> tuple[Running[TallyEvent], _Writer]:
         asked = where.request(context, who, threading.Event(), between)
         events = context.search.tally(asked, histogram=wanted, facets=fields)
-        return Running(events, asked.cancel, context.clock), whole_of(context, who)
+        return Running(events, asked.cancel, context.clock), _Writer(form, between, whole_of(context, who))
 
-    running, whole, piece = await asking.begun(begin)
-    accepted = request.headers.get("accept", "")
-    if SSE in accepted or NDJSON in accepted:
-        writer = _Writer(between, whole, as_sse=SSE in accepted)
-        headers = STREAM_HEADERS | {"Content-Type": SSE if writer.as_sse else NDJSON}
-        return asking.answer(running, piece, writer.write, writer.failed, headers)
-    last = await asking.last(running, piece)
-    if not isinstance(last, Tally):  # nobody is there to read it
+    begun = await asking.begun(begin)
+    if form != JSON:
+        return asking.answer(begun, STREAM_HEADERS | {"Content-Type": form})
+    whole = await asking.whole(begun)
+    if whole is None:  # nobody is there to read it
         return Response(status_code=204)
-    return JSONResponse(tally_json(last, between, whole))
+    return Response(whole, media_type=JSON)
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """A tally that is told while it is made."""
+    """A tally that is told while it is made, or (JSON) when it is."""
 
+    form: str
     between: Between
     whole: Whole | None
-    as_sse: bool
 
     def write(self, events: list[TallyEvent]) -> bytes:
+        if self.form == JSON:
+            events = [event for event in events if isinstance(event, Tally) and event.reason != "running"]
         parts = (event_json(e) if isinstance(e, Progress) else tally_json(e, self.between, self.whole) for e in events)
         return b"".join(self._one(data) for data in parts)
 
@@ -168,7 +170,7 @@ class _Writer:
         return self._one(told)
 
     def _one(self, data: dict[str, Any]) -> bytes:
-        return sse(data["type"], data) if self.as_sse else ndjson(data)
+        return sse(data["type"], data) if self.form == SSE else ndjson(data)
 
 
 def tally_json(tally: Tally, between: Between, whole: Whole | None) -> dict[str, Any]:
