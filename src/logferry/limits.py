@@ -815,6 +815,11 @@ SEAL_WAIT_S = 86400.0
 """… but not longer than this."""
 SEGMENT_GRACE_S = 86400.0
 """Objects of the store that nothing refers to are kept for so long: somebody may be reading, or about to commit."""
+WARMING_QUESTION_S = 2.0
+"""How long each question takes at most that a process asks itself so that the first one of a person is quick."""
+WARMING_WAIT_S = 0.5
+WARMING_WAIT_S_MAX = 30.0
+"""How often it looks whether what it would load was compiled by now: less and less often."""
 WARMING_WORDS_BYTES_MAX = 2_000
 """Of what a process that failed said last."""
 SWEEP_EVERY_S = 3600.0

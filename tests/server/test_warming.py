@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from logferry.server.warming import Warming
+from logferry.archive.index.compiled import identity
+from logferry.server.warming import Warming, is_compiled
 from tests.agent.conftest import eventually
 
 
@@ -20,19 +21,21 @@ def program(folder: Path, body: str) -> str:
     return str(path)
 
 
-def test_it_ends_by_itself_and_says_nothing() -> None:
+def test_it_ends_by_itself_says_nothing_and_tells_what_is_compiled(tmp_path: Path) -> None:
     """The real one."""
-    warming = Warming()
+    warming = Warming(str(tmp_path))
     with capture_logs() as logs:
         warming.start()
         eventually(lambda: warming.is_over, timeout_s=180)
     assert logs == []
+    assert is_compiled(str(tmp_path), identity())
+    assert not is_compiled(str(tmp_path), "another version")
 
 
 def test_why_it_failed_is_said_once_and_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the program printed."""
     monkeypatch.setattr(sys, "executable", program(tmp_path, "printf 'no room \\033[2J' >&2; exit 3"))
-    warming = Warming()
+    warming = Warming(str(tmp_path))
     with capture_logs() as logs:
         warming.start()
         eventually(lambda: warming.is_over, timeout_s=60)
@@ -40,10 +43,10 @@ def test_why_it_failed_is_said_once_and_escaped(tmp_path: Path, monkeypatch: pyt
     assert [(entry["status"], entry["why"]) for entry in logs] == [(3, "no room ␛[2J")]
 
 
-def test_a_program_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the server goes on."""
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    warming = Warming()
+    warming = Warming(str(tmp_path))
     with capture_logs() as logs:
         warming.start()
     assert [entry["log_level"] for entry in logs] == ["warning"]
@@ -53,7 +56,7 @@ def test_a_program_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_stop_ends_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it would still take."""
     monkeypatch.setattr(sys, "executable", program(tmp_path, "exec sleep 600"))
-    warming = Warming()
+    warming = Warming(str(tmp_path))
     warming.start()
     assert not warming.is_over
     warming.stop()

@@ -294,7 +294,7 @@ def run_care(config: ServerConfig) -> None:
             signal.signal(number, ask_to_stop)
         announce(config.data_dir, "care", {})
         log.info("care part runs", seal_after_s=config.archive.seal_after)
-        warming = Warming()
+        warming = Warming(config.data_dir)
         warming.start()
         try:
             care.run(warming)

@@ -8,16 +8,28 @@ import tempfile
 
 import structlog
 
+from logferry.errors import LogferryError
 from logferry.limits import WARMING_WORDS_BYTES_MAX
 from logferry.names import shown
+from logferry.server.runfiles import read_json, run_path, write_json
 
 log = structlog.get_logger("logferry.care")
+
+
+def is_compiled(data_dir: str, identity: str) -> bool:
+    """Whether what searches of this ``identity`` run natively was compiled, and only has to be loaded."""
+    return (read_json(_told(data_dir)) or {}).get("identity") == identity
+
+
+def _told(data_dir: str) -> str:
+    return run_path(data_dir, "compiled.json")
 
 
 class Warming:
     """Starts once and ends by itself. What goes wrong is said; the first searches then compile what they need."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: str) -> None:
+        self._data_dir = data_dir
         self._process: subprocess.Popen[bytes] | None = None
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has ended
 
@@ -44,13 +56,21 @@ class Warming:
         if code is None:
             return False
         self._process = None
-        if code:
-            end = self._words.seek(0, 2)
-            self._words.seek(max(0, end - WARMING_WORDS_BYTES_MAX))
-            why = shown(self._words.read().decode("utf-8", "replace").strip())
-            log.warning("what searches need could not be compiled beforehand", status=code, why=why)
+        end = self._words.seek(0, 2)
+        self._words.seek(max(0, end - WARMING_WORDS_BYTES_MAX))
+        words = self._words.read().decode("utf-8", "replace").strip()
         self._words.close()
+        if code:
+            log.warning("what searches need could not be compiled beforehand", status=code, why=shown(words))
+        else:
+            self._tell(words.rpartition("\n")[2])
         return True
+
+    def _tell(self, identity: str) -> None:
+        try:
+            write_json(_told(self._data_dir), {"identity": identity})
+        except LogferryError as error:  # first searches then load what they need
+            log.warning("that all is compiled could not be told", why=str(error))
 
     def stop(self) -> None:
         """End it if it still runs."""

@@ -7,6 +7,7 @@ import gc
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -15,11 +16,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from logferry.archive import Archive
+from logferry.archive.index.compiled import identity as identity_of_kernels
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import Refused
+from logferry.errors import LogferryError, Refused
 from logferry.ftp import TlsIdentity
-from logferry.limits import STOP_S_MAX, WEB_SWITCH_S
+from logferry.limits import SEARCH_STOP_S_MAX, STOP_S_MAX, WARMING_WAIT_S, WARMING_WAIT_S_MAX, WEB_SWITCH_S
+from logferry.search.niceness import be_nice
 from logferry.search.service import SearchService
+from logferry.search.warming import load
 from logferry.server.audit import Audit
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig
@@ -31,6 +35,7 @@ from logferry.server.lifeline import announce
 from logferry.server.people import People
 from logferry.server.runfiles import cannot_listen
 from logferry.server.store import store_of
+from logferry.server.warming import is_compiled
 from logferry.web.app import create_app
 from logferry.web.context import WebContext
 
@@ -123,6 +128,38 @@ class WebServer(uvicorn.Server):
         self.should_exit = True
 
 
+class _Loading:
+    """A thread that makes the first search as quick as the next ones. As a context."""
+
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loading", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(SEARCH_STOP_S_MAX)
+
+    def _run(self) -> None:
+        be_nice()
+        # Another process compiles what is not compiled yet: here, all requests would wait for it.
+        pause_s = WARMING_WAIT_S
+        while not is_compiled(self._context.config.data_dir, identity_of_kernels()):
+            if self._stop.wait(pause_s):
+                return
+            pause_s = min(2 * pause_s, WARMING_WAIT_S_MAX)
+        began_s = self._context.clock.monotonic_s()
+        try:
+            load(self._context.search, self._stop)
+        except (LogferryError, OSError) as error:  # whoever searches meets it, too, and is told
+            log.warning("the search could not be tried", why=str(error))
+        else:
+            log.info("search is ready", seconds=round(self._context.clock.monotonic_s() - began_s, 3))
+
+
 def run_web(config: ServerConfig) -> None:
     """Serve pages and API until SIGTERM or SIGINT.
 
@@ -135,7 +172,8 @@ def run_web(config: ServerConfig) -> None:
         tls = identity(config) if config.web.secure else None
         server = WebServer(app, config, tls)
         _check_port(config)
-        server.run()
+        with _Loading(context):
+            server.run()
         if not server.started:
             raise Refused("the web server did not start", hint="the lines above say why")
 

@@ -150,3 +150,8 @@ else:
             return impl_ret_untracked(context, builder, signature.return_type, builder.xor(low, high))
 
         return types.uint64(left, right), code
+
+
+def identity() -> str:
+    """What is kept of kernels is of use to those with the same: their sources, numba, Python."""
+    return f"{_SOURCES} numba {numba.__version__} python {sys.version_info.major}.{sys.version_info.minor}"
