@@ -124,15 +124,33 @@ class Http:
             count = int(told["total"])
         return 1e3 * (time.perf_counter() - started), count
 
-    def peak_mb(self) -> float:
-        """Of the part of the server that answers."""
-        run = json.loads((self._programs.data / "run" / "web.json").read_text())
-        return peak_mb(int(run["pid"]))
+    def ask_first(self, question: Question) -> tuple[float, float]:
+        """Start the server anew and ask as soon as it listens: seconds until that, milliseconds of the answer."""
+        self._api.close()
+        self._programs.stop("server")
+        started = time.perf_counter()
+        self._programs.start_server()
+        up_s = time.perf_counter() - started
+        self._api = self._programs.api()
+        return up_s, self.ask(question)[0]
+
+    def peaks_mb(self) -> dict[str, float]:
+        """The most memory each part of the server had, and its search workers together."""
+        folder = self._programs.data / "run"
+        pids = {part: int(json.loads((folder / f"{part}.json").read_text())["pid"]) for part in ("web", "ftp", "care")}
+        workers = sum(map(peak_mb, _children(pids["web"])))
+        return {**{part: peak_mb(pid) for part, pid in pids.items()}, "workers": workers}
 
     def close(self) -> None:
         """Stop the server."""
         self._api.close()
         self._programs.stop_all()
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process started and that run."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in found for child in path.read_text().split()]
 
 
 def peak_mb(pid: int) -> float:

@@ -50,6 +50,30 @@ def test_first_hits_are_there_while_it_still_searches_and_stop_ends_it(page: Pag
     expect(page.locator("a.hit-line").first).to_be_visible()
 
 
+def test_counts_that_end_early_say_of_how_many_hits_they_are(page: Page) -> None:
+    """What was counted stays, with a word that it is not all."""
+
+    def tally(total: int) -> str:
+        told = {"type": "tally", "reason": "running", "total": total, "exact": False, "errors": [], "copies": 0}
+        bucket = {"at": "2026-11-23T08:00:00.000Z", "count": total}
+        buckets = [bucket] if total else []
+        told["histogram"] = {"from": None, "to": None, "step_s": 60, "buckets": buckets, "untimed": 0, "outside": 0}
+        value = {"value": "web-01", "count": total}
+        told["facets"] = [{"field": "agent", "values": [value] if total else [], "other": 0, "distinct": 1}]
+        return f"{json.dumps(told)}\n"
+
+    page.route(
+        re.compile(r"/api/v1/search/histogram\?"),
+        lambda route: route.fulfill(content_type="application/x-ndjson", body=tally(0) + tally(15)),
+    )
+    page.goto(LINES)
+    expect(page.locator(".histogram .note")).to_have_text(
+        "Counts are of 15 hits only: the connection broke: there may be more"
+    )
+    expect(page.locator(".histogram .tick")).to_have_count(1)
+    expect(page.locator(".facet .num").last).to_have_text("15")
+
+
 def test_a_search_that_the_server_stops_was_not_stopped_by_you(page: Page) -> None:
     """It says who did, that there may be more, and offers to try again."""
     done = {"type": "done", "reason": "cancelled", "scanned_bytes": 5, "total_bytes": 10, "files_done": 0}

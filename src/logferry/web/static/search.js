@@ -77,6 +77,7 @@ class Results {
     for (let tries = 1; ; tries += 1) {
       try {
         for await (const event of getLines("search/histogram", what, { signal: this.#abort.signal })) this.#counted(event);
+        if (this.#total?.isRunning ?? true) this.#uncounted(STOPPED.cut);
         return;
       } catch (error) {
         if (error.name === "AbortError") {
@@ -95,16 +96,22 @@ class Results {
   #counted(event) {
     if (event.type === "problem") throw new Problem(event.detail, { hint: event.hint, status: event.status });
     if (event.type !== "tally") return;
-    this.#total = { lines: event.total, exact: event.exact };
-    this.histogram.element.classList.toggle("so-far", event.reason === "running");
+    const isRunning = event.reason === "running";
+    if (isRunning && !event.total) return; // nothing to draw yet: what stands there says that it is being counted
+    this.#total = { lines: event.total, exact: event.exact, isRunning };
+    this.histogram.element.classList.toggle("so-far", isRunning);
     this.histogram.show(event.histogram);
     this.facets.show(event.facets);
+    if (STOPPED[event.reason]) this.histogram.unfinished(event.total, STOPPED[event.reason]);
     if (this.#running) this.#sayProgress();
     else this.#sayTotal();
   }
 
   #uncounted(message) {
-    if (this.#total) return;
+    if (this.#total) {
+      if (this.#total.isRunning) this.histogram.unfinished(this.#total.lines, message);
+      return;
+    }
     this.histogram.failed(message);
     this.facets.failed();
   }

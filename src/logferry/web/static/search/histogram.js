@@ -110,6 +110,13 @@ export class Histogram {
     this.#note.textContent = told.join(" · ");
   }
 
+  /** The counting ended before all was counted, by agent and file too: what is drawn are `lines` hits. */
+  unfinished(lines, message) {
+    const told = `Counts are of ${count(lines)} ${lines === 1 ? "hit" : "hits"} only: ${message}`;
+    this.#note.textContent = [told, this.#note.textContent].filter(Boolean).join(" · ");
+    this.#note.hidden = false;
+  }
+
   #label(a, b = a) {
     const lines = this.#list.slice(Math.min(a, b), Math.max(a, b) + 1).reduce((sum, bar) => sum + bar.count, 0);
     const until = this.#list[Math.max(a, b)].at + this.#step * 1000;

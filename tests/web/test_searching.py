@@ -1,0 +1,145 @@
+"""Searches as the web runs them: what is over at once is answered whole; what is not, piece by piece, behind others."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from logferry.clock import SYSTEM
+from logferry.limits import SEARCH_NICE, SEARCH_PIECE_CHARS, SEARCH_PIECE_EVENTS
+from logferry.search.events import Done, Event, Hit, Progress, Row
+from logferry.search.niceness import be_nice
+from logferry.server.audit import AuditFilter
+from logferry.web import searching
+from logferry.web.searching import Running
+from tests.web.served import Served, served
+
+DONE = Done("complete", 10, 10, 1, 1, 0.001, (), 0, (), hits=1)
+
+
+def hit(text: str, *around: str) -> Hit:
+    """A hit with lines before it."""
+    before = tuple(Row(None, 0, len(line), line, False) for line in around)
+    return Hit("a", "x.log", 1, 1, 1, 0, len(text), text, 0, False, (), before, ())
+
+
+def running(events: Iterator[Event]) -> Running[Event]:
+    """It, on the clock of the machine."""
+    return Running(events, threading.Event(), SYSTEM)
+
+
+def test_the_last_piece_is_known_to_be_the_last() -> None:
+    """Nobody has to ask once more, and what the search does at its end is done."""
+    done: list[str] = []
+
+    def events() -> Iterator[Event]:
+        yield Progress(0, 10, 0, 1, 0)
+        yield hit("text")
+        yield DONE
+        done.append("let go")
+
+    search = running(events())
+    assert [type(event) for event in search.piece()] == [Progress, Hit, Done]
+    assert search.is_over
+    assert done == ["let go"]
+    assert search.scanned_bytes == 10
+    assert search.piece() == []
+
+
+@pytest.mark.parametrize("around", [(), ("y" * 40_000,) * 3])
+def test_a_piece_holds_no_more_than_its_share_of_text(around: tuple[str, ...]) -> None:
+    """Long lines, and what stands around hits, make short pieces; all of them come, in order."""
+    texts = [f"{number} " + "x" * 30_000 for number in range(60)]
+    search = running(iter([*(hit(text, *around) for text in texts), DONE]))
+    told: list[Event] = []
+    while not search.is_over:
+        piece = search.piece()
+        sizes = [
+            len(event.text) + sum(len(row.text) for row in event.before) for event in piece if isinstance(event, Hit)
+        ]
+        assert sum(sizes[:-1]) < SEARCH_PIECE_CHARS
+        told += piece
+    assert [event.text for event in told if isinstance(event, Hit)] == texts
+    assert told[-1] is DONE
+
+
+def test_a_piece_holds_no_more_than_its_share_of_events() -> None:
+    """However small they are."""
+    search = running(iter([hit("x")] * (2 * SEARCH_PIECE_EVENTS) + [DONE]))
+    sizes = []
+    while not search.is_over:
+        sizes.append(len(search.piece()))
+    assert sum(sizes) == 2 * SEARCH_PIECE_EVENTS + 1
+    assert max(sizes) <= SEARCH_PIECE_EVENTS + 1
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One agent with few lines, and one with many."""
+    with served(tmp_path_factory.mktemp("searching") / "data") as running:
+        running.put("few", "app.log", b"one needle here\n" * 3)
+        running.put("many", "app.log", b"a straw and another one\n" * 400_000)
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("search", {"q": "needle"}),
+        ("search", {"q": "needle", "format": "csv"}),
+        ("search/count", {"q": "one needle"}),
+        ("search/histogram", {"q": "needle here", "facets": "agent"}),
+    ],
+)
+def test_what_is_over_at_once_is_answered_whole(
+    site: Served, path: str, params: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its length; by then it is an entry of the audit, one, and its place is free."""
+    monkeypatch.setattr(searching, "SEARCH_FIRST_PIECE_S", 60.0)  # however busy the machine is
+    before = site.context.catalog.auditing.head().id
+    asked = params | {"agent": "few", "case": "true"}
+    answer = site.client.get(f"/api/v1/{path}", params=asked).raise_for_status()
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    entries = site.context.catalog.auditing.page(AuditFilter(kind="search"), limit=10)
+    (entry,) = [entry for entry in entries if entry.id > before]
+    assert (entry.who, entry.target, entry.request_id) == ("root", params["q"], answer.headers["x-request-id"])
+    assert not len(site.app.state.searches)
+
+
+def test_what_takes_longer_is_streamed_and_noted_once(site: Served) -> None:
+    """Its first hits are there before it is over."""
+    before = site.context.catalog.auditing.head().id
+    with site.client.stream("GET", "/api/v1/search", params={"q": "straw", "limit": 20_000}) as answer:
+        assert "content-length" not in answer.headers
+        lines = list(answer.iter_lines())
+    assert len(lines) > 20_000
+    entries = site.context.catalog.auditing.page(AuditFilter(kind="search"), limit=10)
+    assert [entry.target for entry in entries if entry.id > before] == ["straw"]
+
+
+def test_a_bad_query_is_no_search(site: Served) -> None:
+    """It is refused, nothing is noted, and its place is free."""
+    before = site.context.catalog.auditing.head().id
+    assert site.client.get("/api/v1/search", params={"q": '"open'}).status_code == 400
+    assert site.client.get("/api/v1/search/count", params={"q": "(open"}).status_code == 400
+    assert site.context.catalog.auditing.head().id == before
+    assert not len(site.app.state.searches)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priorities of their own")
+def test_threads_of_long_searches_are_nice_and_no_others(tmp_path: Path) -> None:
+    """A thread is; the one that started it stays as it was."""
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine = priority()
+    with ThreadPoolExecutor(1, initializer=be_nice) as threads:
+        assert threads.submit(priority).result() == min(mine + SEARCH_NICE, 19)
+    assert priority() == mine
