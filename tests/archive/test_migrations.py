@@ -108,10 +108,6 @@ ROWS: dict[str, list[dict[str, Any]]] = {
          "kind": "read", "action": "file.read", "target": "Web-01/vär", "detail": "{}",
          "request_id": "r", "hash": "00" * 32}
     ],
-    "saved": [
-        {"id": 1, "user_id": 3, "name": "Fehler, täglich", "address": "/search?q=a", "shared": 1, "created_ns": 1,
-         "changed_ns": 2}
-    ],
     "expired": [
         {"id": 3, "file_id": 1, "number": 1, "agent_id": "Web-01", "path": "a.log", "size": 1, "sha256": None,
          "started_ns": 1, "changed_ns": 2, "rule": "r", "reason": "old", "expired_ns": 3}
