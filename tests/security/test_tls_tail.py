@@ -81,7 +81,9 @@ Uploader = Callable[[Serving, list[Path], str], None]
 @pytest.mark.slow
 @pytest.mark.parametrize("version", UPLOADS)
 @pytest.mark.parametrize(
-    ("upload", "size"), [(_curl, SMALL), (_lftp, SMALL), (_rclone, LARGE), (_ftplib, LARGE)], ids=lambda one: str(one)
+    ("upload", "size"),
+    [(_curl, SMALL), (_lftp, SMALL), (_rclone, LARGE), (_ftplib, LARGE)],
+    ids=["curl", "lftp", "rclone", "ftplib"],
 )
 def test_every_upload_of_every_client_is_whole(tmp_path: Path, upload: Uploader, size: int, version: str) -> None:
     """curl and lftp send 300 KB, rclone and ftplib 5 MB, again and again: each arrives to its last byte."""
