@@ -148,7 +148,7 @@ class Deliverer:
                 del expected[path]
         assert set(mine) == set(expected), (sorted(set(mine) ^ set(expected)), self.deed)
         for path, held in expected.items():
-            assert mine[path] == held, f"{path}: {[len(data) for data in mine[path]]} bytes, not {len(held[0])}"
+            assert mine[path] == held, f"{path}: {[_told(data, held[0]) for data in mine[path]]}, not {len(held[0])}"
 
     def _settle(self, deed: Deed, mine: dict[str, list[bytes]], expected: dict[str, list[bytes]]) -> None:
         if deed.what == "move":
@@ -166,6 +166,13 @@ class Deliverer:
     def forget_expired(self) -> None:
         """What lies in ``gone`` is of no interest any more."""
         self.sure = {path: data for path, data in self.sure.items() if f"/{GONE}/" not in path}
+
+
+def _told(there: bytes, wanted: bytes) -> str:
+    """What is wrong with bytes, in a word."""
+    first = next((at for at, (one, other) in enumerate(zip(there, wanted, strict=False)) if one != other), None)
+    odd = "" if first is None else f", other ones from {first} on: {there[first : first + 40]!r}"
+    return f"{len(there)} bytes, {there.count(0)} of them NUL{odd}"
 
 
 @contextmanager

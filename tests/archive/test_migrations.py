@@ -108,6 +108,20 @@ ROWS: dict[str, list[dict[str, Any]]] = {
          "kind": "read", "action": "file.read", "target": "Web-01/vär", "detail": "{}",
          "request_id": "r", "hash": "00" * 32}
     ],
+    "alert_rules": [
+        {"id": 1, "kind": "silence", "agents": "[\"web-*\"]", "groups": "[]", "channels": None, "above": None,
+         "after_s": 60.0, "enabled": 1, "made_by": "ann", "created_ns": 1}
+    ],
+    "alerts": [
+        {"id": 2, "kind": "silence", "subject": "Web-01", "group": "g", "reason": "r", "rule": "built in",
+         "began_ns": 1, "raised_ns": 2, "told_ns": 3, "told": "[\"ops\"]", "well_ns": None,
+         "resolved_ns": None, "closed_ns": None}
+    ],
+    "alert_mutes": [{"kind": "silence", "subject": "Web-01", "until_ns": 9, "made_by": "ann", "reason": ""}],
+    "alert_messages": [
+        {"id": 3, "uid": "00" * 16, "channel": "ops", "event": "raised", "title": "t", "alerts": "[2]", "body": "{}",
+         "made_ns": 3, "state": "waiting", "due_ns": 4, "attempts": 1, "tried_ns": 3, "reply": "no"}
+    ],
     "expired": [
         {"id": 3, "file_id": 1, "number": 1, "agent_id": "Web-01", "path": "a.log", "size": 1, "sha256": None,
          "started_ns": 1, "changed_ns": 2, "rule": "r", "reason": "old", "expired_ns": 3}

@@ -164,6 +164,7 @@ PAGES: dict[str, tuple[Callable[[Page], None], ...]] = {
     "/browse/web-01": (_nothing,),
     ACCESS: (_lines, _found, _keys),
     f"{ACCESS}?gen=1": (_lines,),
+    "/view?f=web-01/var/log/hostile.log&s=web-01/var/log/nginx/access.log": (_nothing,),
     "/view/web-01/var/log/hostile.log": (_lines,),
     "/view/web-01/var/log/empty.log": (_nothing,),
     "/view/web-01/no/such/file": (_nothing,),

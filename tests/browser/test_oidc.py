@@ -44,7 +44,9 @@ def test_button_provider_and_back_and_out_again(browser: Browser, site: Site, ax
             page.get_by_role("link", name="ann").click()
             expect(page.get_by_role("heading", name="Agents")).to_be_visible()
             page.get_by_label("ann.by-sso: account").click()
-            expect(page.locator(".menu-note")).to_contain_text("operator · sees part of the archive")
+            expect(page.locator(".menu-note", has_text="operator")).to_contain_text(
+                "operator · sees part of the archive"
+            )
             expect(page.locator("table")).to_contain_text("web-01")
             expect(page.locator("table")).not_to_contain_text("db-01")
             page.goto("/me")

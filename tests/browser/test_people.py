@@ -111,7 +111,7 @@ def test_tokens_and_looks_without_script(browser: Browser, site: Site) -> None:
     assert page.request.get("/api/v1/me", headers=with_token).status == 401
     page.goto("/me")
     page.get_by_label("Tables").select_option("compact")
-    page.get_by_role("button", name="Keep").click()
+    page.locator("form", has=page.get_by_label("Tables")).get_by_role("button", name="Keep").click()
     expect(page.locator("html")).to_have_attribute("data-density", "compact")
     context.close()
 

@@ -92,7 +92,7 @@ def names(kind: Any, prefix: str = "") -> Iterator[str]:
 def test_every_setting_is_documented_and_every_documented_one_exists(kind: Any) -> None:
     """The tables of config.md have exactly the settings of the program."""
     part = CONFIG.split("## agent.toml")[kind is AgentConfig].split("## Variables")[0]
-    documented = re.findall(r"^\| `([a-z_.]+)`", part, re.MULTILINE)
+    documented = [name.replace("<name>.", "") for name in re.findall(r"^\| `([a-z_.<>]+)`", part, re.MULTILINE)]
     assert sorted(documented) == sorted(names(kind))
 
 

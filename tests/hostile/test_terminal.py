@@ -46,6 +46,10 @@ COMMANDS = (
 )  # fmt: skip
 QUIET = {
     "agent": "its own words are tested with the agent",
+    "alerts": "what it shows of agents is marked when it is kept: tests/server/alerts",
+    "completion": "writes what shells read", "doctor": "shows the settings' own names",
+    "healthcheck": "says one word", "service": "shows the settings' own names",
+    "import-seed": "its decisions go through text.line", "support-bundle": "shows its own file",
     "backup": "shows its own folders", "restore": "shows its own folders", "reindex": "shows names of segments",
     "repair": "shows names of segments", "serve": "writes a log (test_own_log)", "worker": "writes a log",
     "login": "shows its own address", "logout": "shows its own address",

@@ -9,7 +9,10 @@ import os
 from collections.abc import Mapping
 
 AGENT_TABLES = ("agent", "limits", "server", "sources")
-SERVER_TABLES = ("archive", "audit", "backup", "catalog", "ftp", "quota", "retention", "search", "store", "web")
+SERVER_TABLES = (
+    "alerts", "archive", "audit", "auth", "backup", "catalog", "channels", "ftp", "quota", "retention", "search",
+    "store", "web",
+)  # fmt: skip
 _PREFIX = "LOGFERRY_"
 
 

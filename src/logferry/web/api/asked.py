@@ -79,7 +79,7 @@ class Where(BaseModel):
         Raises:
             Refused: one of them is no time, or nothing lies between them; there is no such zone.
         """
-        zone = zone_named(self.tz)
+        zone = zone_named(self.tz or "UTC")
         since = moment(self.since, "from", now_ns, zone).low if self.since else None
         until = moment(self.until, "to", now_ns, zone).end if self.until else None
         since = None if since is None or since <= 0 else since  # no line is older than 1970, or younger than 9999

@@ -7,6 +7,7 @@ for (const form of document.querySelectorAll("form[data-pick]")) {
   const boxes = [...form.querySelectorAll("input[name=fid]")];
   const all = form.querySelector("[data-pick-all]");
   const said = form.querySelector("[data-picked]");
+  if (!said) continue; // a folder of folders alone
   const buttons = [...form.querySelectorAll("button")];
 
   const draw = () => {
