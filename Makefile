@@ -42,8 +42,10 @@ format: venv
 programs:
 	@tools/programs.sh
 
+# Each file of tests in one of so many processes; ARGS="-n0 -s" for one alone, with what it prints.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 test: venv programs
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fuzz: venv
 	HEAVY_FUZZ_LINES=$(M)000000 HEAVY_FUZZ_SESSIONS=$(M)00000 HEAVY_FUZZ_REPLIES=$(M)00000 HEAVY_FUZZ_LISTINGS=$(M)00000 \
