@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from logferry.archive.locks import BOOT_LOCK
 from logferry.server.enrolment import Joined
 from tests.archive.cutting_power import Ext4, ext4
 from tests.archive.delivering import AGENT, Deliverer, cared_for, looked_at
@@ -84,3 +85,4 @@ def _cut(disk: Ext4, server: Hurry, clients: Sequence[Deliverer], joined: Joined
     for client in clients:
         client.join()
     disk.mount_again()
+    (disk.at / "data" / BOOT_LOCK).unlink()  # the machine starts anew, too

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logferry.archive.incoming import Incoming
+from logferry.archive.locks import BOOT_LOCK
 from logferry.errors import BadName, Conflict, Differs, Full, NotFound, Refused
 from logferry.names import temporary_name
 from tests.archive.conftest import AGENT, Shelf
@@ -56,6 +58,49 @@ def test_an_interrupted_upload_can_be_continued(shelf: Shelf) -> None:
     shelf.put("a.log", b"abc", offset=10)
     assert shelf.current("a.log") == b"0123456789abc"
     assert shelf.size("a.log") == 13
+
+
+def _dies(shelf: Shelf, incoming: Incoming) -> None:
+    """The server, in the middle of an upload: nothing is synced."""
+    incoming._sink.close()
+    shelf.archive._active.clear()
+
+
+def _starts_anew(shelf: Shelf) -> None:
+    """The machine: whatever its life is called, the archive knows another one."""
+    (Path(shelf.folder) / BOOT_LOCK).write_text("another life\n")
+    shelf.archive.take_in()
+
+
+def test_what_a_power_cut_left_of_an_upload_is_sent_again(shelf: Shelf) -> None:
+    """The disk has its length, and nobody knows which of its bytes: no SIZE, no REST, and it begins at 0."""
+    shelf.archive.take_in()
+    incoming = shelf.archive.begin(AGENT, "a.log")
+    incoming.write(b"0123456789")
+    _dies(shelf, incoming)
+    assert shelf.size("a.log") == 10, "while the machine lives, it is all there"
+    _starts_anew(shelf)
+    assert shelf.size("a.log") is None
+    with pytest.raises(Refused, match="has 0 bytes"):
+        shelf.archive.begin(AGENT, "a.log", offset=10)
+    shelf.put("a.log", b"abcdefghijkl")
+    assert shelf.current("a.log") == b"abcdefghijkl"
+    assert (Path(shelf.folder) / "live" / AGENT / "a.log").stat().st_mode & 0o111 == 0
+
+
+def test_what_was_synced_when_an_upload_broke_off_outlives_a_power_cut(shelf: Shelf) -> None:
+    """Until somebody goes on with it: then it is as unsure as any."""
+    shelf.archive.take_in()
+    incoming = shelf.archive.begin(AGENT, "a.log")
+    incoming.write(b"0123456789")
+    incoming.abandon()
+    _starts_anew(shelf)
+    assert shelf.size("a.log") == 10
+    going_on = shelf.archive.begin(AGENT, "a.log", offset=10)
+    going_on.write(b"abc")
+    _dies(shelf, going_on)
+    _starts_anew(shelf)
+    assert shelf.size("a.log") is None
 
 
 def test_an_interrupted_upload_continued_earlier_must_send_the_same(shelf: Shelf) -> None:

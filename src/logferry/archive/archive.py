@@ -30,7 +30,7 @@ from logferry.archive.lines import Lines
 from logferry.archive.many import Many, WholeFile
 from logferry.archive.mend import Mended, mend
 from logferry.archive.object_reader import Pace, no_pace
-from logferry.archive.partials import arriving_bytes, held, partial_name
+from logferry.archive.partials import arriving_bytes, doubt_older, held, is_doubtful, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
@@ -82,6 +82,13 @@ class Archive:
         self._active: dict[tuple[str, str], Incoming] = {}
 
     # Uploads ---------------------------------------------------------------------------------------------------------
+
+    def take_in(self) -> None:
+        """Get ready for uploads: whoever takes them in calls this once, before the first question.
+
+        Of uploads that were under way when the machine lost its power nothing counts that was not synced.
+        """
+        doubt_older(self._rooms)
 
     def size(self, agent: str, path: str) -> int | None:
         """How many bytes of ``path`` are stored and synced, where an upload may continue; None when there are none.
@@ -369,6 +376,8 @@ class Archive:
         except FileNotFoundError:
             return None
         try:
+            if is_doubtful(os.fstat(fd)):
+                return None
             with translating(path):
                 # A size that is told must be on disk: the sender continues there after a power cut too.
                 self._rooms.disk.sync_data(fd)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from logferry.errors import Busy, Conflict
 from logferry.limits import SLIP_BYTES_MAX
 
-BACKUP_LOCK, REMOVAL_LOCK = "backup.lock", "removal.lock"
+BACKUP_LOCK, REMOVAL_LOCK, BOOT_LOCK = "backup.lock", "removal.lock", "boot.lock"
 
 
 def locked(fd: int, path: str) -> None:
@@ -82,6 +82,17 @@ def backing_up(data_dir: str) -> Iterator[Slip]:
             except BlockingIOError as error:
                 raise Conflict("another backup of this archive is being taken", hint="wait for its end") from error
         yield slips[0]
+
+
+@contextmanager
+def booting(data_dir: str) -> Iterator[Slip]:
+    """Inside, nobody else sees to what another life of the machine left; the slip has that life's name."""
+    fd = _lock_file(data_dir, BOOT_LOCK)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield Slip(fd)
+    finally:
+        os.close(fd)
 
 
 def _lock_file(folder: str, name: str) -> int:

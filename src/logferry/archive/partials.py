@@ -1,16 +1,28 @@
-"""Partials: what has arrived of a path that is not whole yet, in ``incoming/<agent>``, seen by nobody."""
+"""Partials: what has arrived of a path that is not whole yet, in ``incoming/<agent>``, seen by nobody.
+
+While the machine lives, all that was written is there, whoever is killed. When its power goes, the disk may have the
+length of a file and not its bytes: then nothing of a partial counts but what was synced when its upload broke off. The
+file's own mode says which ones those are, in bits that mean nothing for a file that nobody executes.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 
 from logferry.archive.live import Folder
-from logferry.archive.locks import locked
+from logferry.archive.locks import booting, locked
 from logferry.archive.rooms import Rooms
 from logferry.errors import Refused
+
+_SETTLED = stat.S_IXGRP
+"""All bytes were synced, and none written since."""
+_DOUBTFUL = stat.S_IXUSR
+"""Bytes may be missing: another life of the machine left it, and it was not settled."""
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def partial_name(path: str) -> bytes:
@@ -44,7 +56,8 @@ def open_partial(rooms: Rooms, agent: str, path: str, offset: int | None) -> tup
             locked(fd, path)
             facts, there = os.fstat(fd), folder.stat(name)
             if there is not None and there.st_ino == facts.st_ino:
-                return folder, name, fd, _ready(rooms, fd, path, offset, facts.st_size)
+                size = 0 if is_doubtful(facts) else facts.st_size
+                return folder, name, fd, _ready(rooms, fd, path, offset, size)
         except BaseException:
             os.close(fd)
             raise
@@ -84,6 +97,58 @@ def _ready(rooms: Rooms, fd: int, path: str, offset: int | None, size: int) -> i
         return size
     if size < offset:
         raise beyond(path, offset, size)
-    if offset == 0 and size:
+    facts = os.fstat(fd)
+    if offset == 0 and facts.st_size:
         rooms.disk.truncate(fd, 0)
+    if facts.st_mode & (_SETTLED | _DOUBTFUL):
+        os.fchmod(fd, stat.S_IMODE(facts.st_mode) & ~(_SETTLED | _DOUBTFUL))
+        os.fsync(fd)  # before anything is written that a power cut may take
     return size if offset else 0
+
+
+def is_doubtful(partial: os.stat_result) -> bool:
+    """Whether nobody knows which of its bytes are there: it can only be made anew."""
+    return bool(partial.st_mode & _DOUBTFUL)
+
+
+def settle(fd: int) -> None:
+    """The partial was synced and is left as it is."""
+    os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | _SETTLED)
+
+
+def doubt_older(rooms: Rooms) -> None:
+    """Once in each life of the machine, before anybody asks: partials of an earlier one that were not settled are
+    doubtful from now on."""
+    with booting(rooms.data_dir) as slip:
+        life = _life()
+        if life and slip.read() == life:
+            return
+        for path, found in rooms.incoming.walk():
+            if found.st_size and not found.st_mode & _SETTLED:
+                agent, _, name = path.rpartition("/")
+                _doubt(rooms, agent, name.encode())
+        slip.write(life)
+
+
+def _doubt(rooms: Rooms, agent: str, name: bytes) -> None:
+    folder = rooms.incoming.folder(agent)
+    if folder is None:
+        return
+    try:
+        fd = folder.open(name, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | _DOUBTFUL)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _life() -> str:
+    """The name of this life of the machine; empty where it has none: then each start counts as one."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

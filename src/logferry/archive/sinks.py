@@ -16,7 +16,7 @@ from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Keep, Publish
 from logferry.archive.current import opened_current
 from logferry.archive.durable import Data
-from logferry.archive.partials import beyond, open_partial
+from logferry.archive.partials import beyond, open_partial, settle
 from logferry.archive.records import Received
 from logferry.archive.rooms import Rooms
 from logferry.errors import Differs, OverQuota
@@ -124,6 +124,7 @@ class PartialSink:
             self._rooms.disk.unlink(self._folder.fd, self._name)
         else:
             self._sync()
+            settle(self._fd)
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -107,6 +107,7 @@ class FtpPart:
                 store=store_of(self._config, "ftp"),
             )
             stack.callback(archive.close)
+            archive.take_in()
             activity = Activity(catalog.agents)
             stack.callback(activity.stop)
             activity.start()
