@@ -85,4 +85,4 @@ def _cut(disk: Ext4, server: Hurry, clients: Sequence[Deliverer], joined: Joined
     for client in clients:
         client.join()
     disk.mount_again()
-    (disk.at / "data" / BOOT_LOCK).unlink()  # the machine starts anew, too
+    (disk.at / "data" / BOOT_LOCK).unlink(missing_ok=True)  # the machine starts anew, too
