@@ -84,6 +84,9 @@ def _parameters() -> list[str]:
     return sorted(found)
 
 
+ADDRESS_CHARS_MAX = 16_000
+
+
 @pytest.fixture(scope="module")
 def site(planted: Planted) -> Iterator[Site]:
     """The hostile archive, with agents that speak and clients that are connected."""
@@ -196,7 +199,9 @@ def test_every_payload_in_an_address_is_text(page: Page, site: Site) -> None:
             addresses.append(f"{filled}?{urlencode([(name, raw) for name in asked])}")
     addresses += [f"/view/{AGENT}/{NAMES}/{quote(path)}" for path in names()[:: 1 if HEAVY else 10]]
     addresses += [f"/agents/{agent}?tab=health" for agent in agent_ids()[:: 1 if HEAVY else 10]]
-    wrong = traces_at(page, [address for address in addresses if not address.startswith("//")])
+    # What is longer is refused by whatever reads requests, unless it comes in one piece: before it gets to a page.
+    kept = [one for one in addresses if not one.startswith("//") and len(one) <= ADDRESS_CHARS_MAX]
+    wrong = traces_at(page, kept)
     wrong += traces(page)
     assert not wrong, "\n".join(wrong)
 
