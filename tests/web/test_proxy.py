@@ -108,7 +108,8 @@ def _links(text: str, attributes: str) -> set[str]:
 def test_every_link_and_asset_stays_below_the_path(proxied: Proxied) -> None:
     """From page to page, as a reader goes: nothing leads out, nothing is missing."""
     with proxied.signed_in() as client:
-        waiting, seen = [f"{proxied.root}/"], set[str]()
+        main = [f"{proxied.root}/{page}" for page in ("agents", "search", "files", "admin/system")]
+        waiting, seen = [f"{proxied.root}/", *main], set[str]()
         while waiting and len(seen) < 45:
             link = waiting.pop(0)
             plain = link.partition("#")[0].partition("?")[0]
@@ -125,7 +126,7 @@ def test_every_link_and_asset_stays_below_the_path(proxied: Proxied) -> None:
                         found,
                     )
                 waiting += [one for one in _links(answer.text, "href|src") if one.startswith(f"{proxied.root}/")]
-        assert {f"{proxied.root}/{page}" for page in ("agents", "search", "files", "admin/system")} <= seen
+        assert set(main) <= seen
         assert any("/static/" in link for link in seen)
 
 
