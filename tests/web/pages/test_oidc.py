@@ -310,15 +310,19 @@ def with_the_secret(claims: Claims) -> str:
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET + "x" * 20), algorithms=["HS256"])
 
 
+STRANGERS_RSA = RSAKey.generate_key(2048)
+"""Of nobody: the provider's second key is one of its own once a test has changed them."""
+
+
 def by_a_stranger(claims: Claims) -> str:
     """The right ``kid``, another key."""
-    return jwt.encode({"alg": "RS256", "kid": FIRST_RSA.kid}, claims, SECOND_RSA, algorithms=["RS256"])
+    return jwt.encode({"alg": "RS256", "kid": FIRST_RSA.kid}, claims, STRANGERS_RSA, algorithms=["RS256"])
 
 
 def with_its_own_key(claims: Claims) -> str:
     """The key to check with comes along."""
-    head = {"alg": "RS256", "jwk": SECOND_RSA.as_dict(private=False)}
-    return jwt.encode(head, claims, SECOND_RSA, algorithms=["RS256"])
+    head = {"alg": "RS256", "jwk": STRANGERS_RSA.as_dict(private=False)}
+    return jwt.encode(head, claims, STRANGERS_RSA, algorithms=["RS256"])
 
 
 def asking_for_more(claims: Claims) -> str:
