@@ -36,6 +36,13 @@ from tests.security.amounts import amount, dice, seed
 READY_S_MAX = 60.0
 
 
+def cluster_at(port: int) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Address, and the commands of scheduler and worker."""
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    return address, scheduler, ("logferry.cli", "worker", "--scheduler", address)
+
+
 @contextmanager
 def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A program that is stopped in the end."""
@@ -70,9 +77,7 @@ def test_a_cluster_of_two_workers_finds_the_same(
     for agent in ("web-01", "db"):
         grown.put(agent, "app.log", grown.text(4000))
     grown.seal(128 << 10)
-    address = f"tcp://127.0.0.1:{free_port}"
-    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
-    worker = ("logferry.cli", "worker", "--scheduler", address)
+    address, scheduler, worker = cluster_at(free_port)
     settings = {"LOGFERRY_ARCHIVE__ROOT": str(tmp_path)}
     cluster = Cluster(address)
     with (
@@ -115,9 +120,7 @@ def test_random_queries_counted_on_two_workers_find_what_the_oracle_finds(
     monkeypatch.setattr(tallying, "SEARCH_SPREAD_BYTES", 1)
     random_ = dice("cluster queries")
     queries = amount("cluster_queries", 20, 4_000)
-    address = f"tcp://127.0.0.1:{free_port}"
-    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
-    worker = ("logferry.cli", "worker", "--scheduler", address)
+    address, scheduler, worker = cluster_at(free_port)
     settings = {"LOGFERRY_ARCHIVE__ROOT": str(tmp_path)}
     cluster = Cluster(address)
     with (
@@ -145,9 +148,7 @@ def test_a_search_is_done_here_whatever_is_wrong_with_the_cluster(
     grown = Grown(tmp_path, random.Random(seed("cluster-trouble")))
     grown.put("web-01", "app.log", grown.text(2000))
     grown.seal(128 << 10)
-    address = f"tcp://127.0.0.1:{free_port}"
-    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
-    worker = ("logferry.cli", "worker", "--scheduler", address)
+    address, scheduler, worker = cluster_at(free_port)
     cluster = Cluster(address)
     with closing(Crew(cluster)) as crew, closing(grown):
         request = SearchRequest("10.2", EVERYTHING)
@@ -182,9 +183,7 @@ def test_a_cluster_that_loses_its_last_worker_in_the_middle_of_a_batch_holds_nob
     grown = Grown(tmp_path, random.Random(seed("cluster-lost")))
     grown.put("web-01", "app.log", grown.text(2000))
     grown.seal(128 << 10)
-    address = f"tcp://127.0.0.1:{free_port}"
-    scheduler = ("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(free_port), "--no-dashboard")
-    worker = ("logferry.cli", "worker", "--scheduler", address)
+    address, scheduler, worker = cluster_at(free_port)
     cluster = Cluster(address)
     request = SearchRequest("10.2", EVERYTHING, deadline_s=3600.0)
     wanted = tally(SearchService(grown.archive, grown.catalog, clock=grown.clock), request)

@@ -15,6 +15,7 @@ from typing import Any
 
 from logferry.archive.catalog.facts import HOLDER, Facts
 from logferry.errors import Conflict
+from logferry.server.files import write_durable
 from logferry.server.runfiles import not_writable
 
 FILE = "archive.key"
@@ -70,22 +71,8 @@ def _key(data_dir: str) -> str:
 def _new_key(data_dir: str) -> str:
     """Durable before the catalog knows it: a key that is lost would lock the archive out."""
     key = secrets.token_hex(16)
-    path = os.path.join(data_dir, FILE)
-    temporary = f"{path}.{key[:8]}"
-    try:
-        fd = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644
-        )  # no secret: whoever runs a command reads it
-        with os.fdopen(fd, "w", encoding="ascii") as file:
-            file.write(key + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-        folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    try:  # no secret: whoever runs a command reads it
+        write_durable(os.path.join(data_dir, FILE), f"{key}\n".encode("ascii"), 0o644)
     except OSError as error:
         raise not_writable(data_dir, error) from error
     return key

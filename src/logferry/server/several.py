@@ -17,6 +17,7 @@ from logferry.errors import Conflict, NotFound, NotPermitted, TooLarge
 from logferry.ftp import BundleMember, Download, Entry, Outcome, Upload
 from logferry.limits import OLD_CONFIG_BYTES_MAX
 from logferry.seed.agent import is_config_name
+from logferry.server.files import write_durable
 from logferry.server.ingest import AgentFilesystem
 
 QUARANTINE = "quarantine"
@@ -200,16 +201,5 @@ def put_aside(folder: str, name: str, data: bytes) -> str:
     """Keep an older agent's settings in ``folder`` below the quarantine, for the owner alone; where, is returned."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, name.casefold())
-    fresh = f"{path}.new"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    write_durable(path, data, 0o600)
     return path

@@ -58,19 +58,12 @@ def guarded(throttle: SignInThrottle, key: str, name: str = "") -> Iterator[None
     if not _checks.acquire(timeout=_CHECK_WAIT_S):
         raise Busy("too many sign-ins at this moment", retry_after_s=2.0, hint="try again in a moment")
     try:
-        attempt = throttle.take(key, name)  # no sooner: who waits for others has not tried yet
-        is_wrong = is_right = False
-        try:
+        with throttle.trying(key, name):  # no sooner: who waits for others has not tried yet
             yield
-            is_right = True
-        except NotSignedIn:
-            is_wrong = True
-            raise
-        finally:
-            if not is_wrong:
-                throttle.give_back(attempt, right=is_right)
-            if is_wrong or is_right:
-                SIGN_INS.labels("ok" if is_right else "refused").inc()
+        SIGN_INS.labels("ok").inc()
+    except NotSignedIn:
+        SIGN_INS.labels("refused").inc()
+        raise
     finally:
         _checks.release()
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 from logferry.clock import Clock
-from logferry.errors import Busy
+from logferry.errors import Busy, NotSignedIn
 from logferry.limits import (
     SIGN_IN_ADDRESSES_MAX,
     SIGN_IN_FAILURES_FREE,
@@ -82,6 +84,25 @@ class SignInThrottle:
             if name in score.named or len(score.named) < SIGN_IN_NAMES_MAX:
                 score.named[name] = score.named.get(name, 0) + 1
             return Attempt(key, name, before_s, score.free_at_s)
+
+    @contextmanager
+    def trying(self, address: str, name: str = "") -> Iterator[None]:
+        """Inside is one attempt: NotSignedIn makes it a failure, the end of it a success, any other error neither.
+
+        Raises:
+            Busy: ``address`` has to wait.
+        """
+        attempt = self.take(address, name)
+        is_wrong = is_right = False
+        try:
+            yield
+            is_right = True
+        except NotSignedIn:
+            is_wrong = True
+            raise
+        finally:
+            if not is_wrong:
+                self.give_back(attempt, right=is_right)
 
     def give_back(self, attempt: Attempt, *, right: bool) -> None:
         """It was no failure. ``right``: forget the failures before it with the same name, not those of others."""

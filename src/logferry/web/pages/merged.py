@@ -22,6 +22,7 @@ MODULES = (
     "text.js",
     "zone.js",
     "log/ansi.js",
+    "log/dialogs.js",
     "log/keys.js",
     "log/levels.js",
     "log/row.js",

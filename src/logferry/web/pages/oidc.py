@@ -72,9 +72,7 @@ def _session(shell: Shell, request: Request, provider: Provider, trip: Trip) -> 
     if "error" in request.query_params:
         _refused_there(request)
     throttle: SignInThrottle = request.app.state.oidc_throttle
-    attempt = throttle.take(auth.client_address(request))
-    is_wrong = is_right = False
-    try:
+    with throttle.trying(auth.client_address(request)):
         vouched = provider.vouched(
             trip, _only(request, "code"), _back(request), said_issuer=request.query_params.get("iss")
         )
@@ -85,13 +83,6 @@ def _session(shell: Shell, request: Request, provider: Provider, trip: Trip) -> 
         if let_in.change:
             note(request, change=let_in.change, role=let_in.row.role, scope=let_in.row.scope)
         session = managing.begun(request, context, let_in.row, id_token=vouched.id_token)
-        is_right = True
-    except NotSignedIn:
-        is_wrong = True
-        raise
-    finally:
-        if not is_wrong:
-            throttle.give_back(attempt, right=is_right)
     SIGN_INS.labels("ok").inc()
     note(request, target=let_in.row.name)
     return session

@@ -23,6 +23,7 @@ MODULES = (
     "log/address.js",
     "log/ansi.js",
     "log/bytes.js",
+    "log/dialogs.js",
     "log/find.js",
     "log/follow.js",
     "log/json.js",

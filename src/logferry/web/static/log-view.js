@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { readAddress, readJump, writeAddress } from "./log/address.js";
+import { ask } from "./log/dialogs.js";
 import { Find } from "./log/find.js";
 import { Follow } from "./log/follow.js";
 import { listen } from "./log/keys.js";
@@ -99,7 +100,7 @@ class LogView extends HTMLElement {
     on(at.next, "click", () => this.#step(true));
     on(at.top, "click", () => this.#toStart());
     on(at.end, "click", () => this.#toEnd());
-    on(at.jump, "click", () => this.#askPlace());
+    on(at.jump, "click", () => ask(this.#at.jumpDialog));
     on(at.times, "click", () => this.#nextTimes());
     on(at.wrap, "click", () => this.#toggleWrap());
     on(at.link, "click", () => this.#copyLink());
@@ -113,7 +114,7 @@ class LogView extends HTMLElement {
     listen({
       "/": () => at.input.select(), n: () => this.#step(true), N: () => this.#step(false),
       g: () => this.#toStart(), Home: () => this.#toStart(), G: () => this.#toEnd(), End: () => this.#toEnd(),
-      ":": () => this.#askPlace(), f: () => at.follow.click(), z: () => this.#toggleWrap(), t: () => this.#nextTimes(),
+      ":": () => ask(this.#at.jumpDialog), f: () => at.follow.click(), z: () => this.#toggleWrap(), t: () => this.#nextTimes(),
       e: () => this.#toLevel("error", true), E: () => this.#toLevel("error", false), w: () => this.#toLevel("warn", true),
       W: () => this.#toLevel("warn", false), "[": () => this.#neighbour(this.dataset.older), "]": () => this.#neighbour(this.dataset.newer), y: () => this.#copyLink(),
       Y: () => this.#copyLine(), j: () => this.#moveCursor(1), k: () => this.#moveCursor(-1),
@@ -151,14 +152,6 @@ class LogView extends HTMLElement {
     this.#view.toEnd();
     this.#setCursor(null);
     if (this.#live) this.#resume();
-  }
-
-  #askPlace() {
-    const { dialog, input } = this.#at.jumpDialog;
-    input.value = "";
-    dialog.returnValue = "";
-    dialog.showModal();
-    input.focus();
   }
 
   async #placeAsked() {

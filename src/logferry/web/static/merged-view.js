@@ -1,6 +1,7 @@
 // <merged-view data-query="f=…&s=…">: up to eight files as one log by time, through /api/v1 alone.
 
 import { Problem } from "./api.js";
+import { ask } from "./log/dialogs.js";
 import { listen } from "./log/keys.js";
 import { panel } from "./merged/panel.js";
 import { keyOf, TIME_MODES } from "./merged/rows.js";
@@ -75,7 +76,7 @@ class MergedView extends HTMLElement {
     });
     on(at.top, "click", () => this.#toStart());
     on(at.end, "click", () => this.#toEnd());
-    on(at.jump, "click", () => this.#ask());
+    on(at.jump, "click", () => ask(this.#at.jumpDialog));
     on(at.times, "click", () => this.#nextTimes());
     on(at.wrap, "click", () => this.#toggleWrap());
     on(at.link, "click", () => this.#copyLink());
@@ -94,7 +95,7 @@ class MergedView extends HTMLElement {
     listen({
       "/": () => at.input.select(), n: () => this.#step(true), N: () => this.#step(false),
       g: () => this.#toStart(), Home: () => this.#toStart(), G: () => this.#toEnd(), End: () => this.#toEnd(),
-      ":": () => this.#ask(), f: () => at.follow.click(), z: () => this.#toggleWrap(), t: () => this.#nextTimes(),
+      ":": () => ask(this.#at.jumpDialog), f: () => at.follow.click(), z: () => this.#toggleWrap(), t: () => this.#nextTimes(),
       y: () => this.#copyLink(), Y: () => this.#copyLine(), j: () => this.#move(1), k: () => this.#move(-1),
       ArrowDown: () => this.#move(1), ArrowUp: () => this.#move(-1), d: () => scroll(0.5), u: () => scroll(-0.5),
       PageDown: () => scroll(0.92), PageUp: () => scroll(-0.92), "?": () => at.keysDialog.showModal(),
@@ -113,14 +114,6 @@ class MergedView extends HTMLElement {
     if (this.#view.atEnd) this.#view.toEnd();
     else if (!(await this.#view.go({ tail: true }))) return;
     this.#resume();
-  }
-
-  #ask() {
-    const { dialog, input } = this.#at.jumpDialog;
-    input.value = "";
-    dialog.returnValue = "";
-    dialog.showModal();
-    input.focus();
   }
 
   async #asked() {

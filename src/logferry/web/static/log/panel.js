@@ -1,14 +1,7 @@
 // The viewer's furniture: find bar, lines, scrollbar's place, status line, dialogs. Elements only, no behaviour.
 
 import { el, icon } from "../text.js";
-
-function button(name, label, key, { text = "", pressed = null } = {}) {
-  const title = key ? `${label} (${key})` : label;
-  const props = { type: "button", class: text ? "button" : "button icon-only", title, "aria-label": label };
-  if (pressed !== null) props["aria-pressed"] = String(pressed);
-  if (key) props["aria-keyshortcuts"] = key;
-  return el("button", props, ...(name ? [icon(name)] : []), ...(text ? [el("span", {}, text)] : []));
-}
+import { button, jumpDialog, keysDialog } from "./dialogs.js";
 
 const KEYS = [
   ["/", "find in this file"], ["n  N", "next, previous hit"], ["g  G", "start, end of the file"],
@@ -17,24 +10,6 @@ const KEYS = [
   ["e  E", "next, previous error"], ["w  W", "next, previous warning or error"], ["z", "wrap long lines"], ["y", "copy a link to the line"], ["Y", "copy the line"],
   ["m  '", "mark a line, go back to it"], ["p", "a JSON line, spread out"], ["?", "this list"], ["Esc", "leave a box, clear the find"],
 ];
-
-function keysDialog() {
-  const rows = KEYS.map(([keys, what]) =>
-    el("div", {}, el("dt", {}, ...keys.split("  ").flatMap((key) => [el("kbd", {}, key), " "])), el("dd", {}, what)));
-  return el("dialog", { class: "sheet-dialog", "aria-label": "Keys" },
-    el("form", { method: "dialog" }, el("h2", {}, "Keys"), el("dl", { class: "keys" }, ...rows),
-      el("button", { class: "button", value: "close" }, "Close")));
-}
-
-function jumpDialog() {
-  const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "123456", "aria-label": "Place" });
-  const note = el("p", { class: "sub" }, "A line number, a time (08:15, 2026-11-23T08:15), 42 %, b734003200 (byte), start or end");
-  const dialog = el("dialog", { class: "sheet-dialog", "aria-label": "Go to" },
-    el("form", { method: "dialog" }, el("h2", {}, "Go to"), input, note,
-      el("div", { class: "toolbar" }, el("button", { class: "button primary", value: "go" }, "Go"),
-        el("button", { class: "button", value: "", formnovalidate: true }, "Cancel"))));
-  return { dialog, input, note };
-}
 
 /** Build the furniture; returns the elements by name. */
 export function panel() {
@@ -59,8 +34,9 @@ export function panel() {
     follow: button("follow", "Follow new lines", "f", { text: "Follow", pressed: false }),
     state: el("span", { class: "follow-state", role: "status" }),
     place: el("span", { class: "place num" }),
-    keysDialog: keysDialog(),
-    jumpDialog: jumpDialog(),
+    keysDialog: keysDialog(KEYS),
+    jumpDialog: jumpDialog("Go to", "Place", "123456",
+      "A line number, a time (08:15, 2026-11-23T08:15), 42 %, b734003200 (byte), start or end"),
   };
   at.findBar = el("form", { class: "find", role: "search" }, icon("search"), at.input, at.exactCase, at.regex);
   at.toolbar = el("div", { class: "log-toolbar", role: "toolbar", "aria-label": "Log" },

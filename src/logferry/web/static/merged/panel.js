@@ -1,37 +1,13 @@
 // The furniture of the merged viewer: toolbar, lines, status, dialogs. Elements only, no behaviour.
 
+import { button, jumpDialog, keysDialog } from "../log/dialogs.js";
 import { el, icon } from "../text.js";
-
-function button(name, label, key, { text = "", pressed = null } = {}) {
-  const props = { type: "button", class: text ? "button" : "button icon-only", title: key ? `${label} (${key})` : label, "aria-label": label };
-  if (pressed !== null) props["aria-pressed"] = String(pressed);
-  if (key) props["aria-keyshortcuts"] = key;
-  return el("button", props, ...(name ? [icon(name)] : []), ...(text ? [el("span", {}, text)] : []));
-}
 
 const KEYS = [
   ["/", "mark a word"], ["n  N", "next, previous line with it here"], ["g  G", "start, end"], [":", "go to a time"],
   ["j  k", "line down, up"], ["d  u", "half a screen down, up"], ["f", "follow: keep to the end"], ["z", "wrap long lines"],
   ["t", "times: your zone, UTC, as written"], ["y", "copy a link to the line"], ["Y", "copy the line"], ["?", "this list"],
 ];
-
-function keysDialog() {
-  const rows = KEYS.map(([keys, what]) =>
-    el("div", {}, el("dt", {}, ...keys.split("  ").flatMap((key) => [el("kbd", {}, key), " "])), el("dd", {}, what)));
-  return el("dialog", { class: "sheet-dialog", "aria-label": "Keys" },
-    el("form", { method: "dialog" }, el("h2", {}, "Keys"), el("dl", { class: "keys" }, ...rows),
-      el("button", { class: "button", value: "close" }, "Close")));
-}
-
-function jumpDialog(zone) {
-  const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "08:15", "aria-label": "Time" });
-  const dialog = el("dialog", { class: "sheet-dialog", "aria-label": "Go to" },
-    el("form", { method: "dialog" }, el("h2", {}, "Go to a time"), input,
-      el("p", { class: "sub" }, `2026-11-23T08:15, 08:15, now-2h, yesterday, start or end; times of ${zone}`),
-      el("div", { class: "toolbar" }, el("button", { class: "button primary", value: "go" }, "Go"),
-        el("button", { class: "button", value: "", formnovalidate: true }, "Cancel"))));
-  return { dialog, input };
-}
 
 /** Build the furniture; returns the elements by name. */
 export function panel(zone) {
@@ -51,8 +27,9 @@ export function panel(zone) {
     follow: button("follow", "Follow new lines", "f", { text: "Follow", pressed: false }),
     state: el("span", { class: "follow-state", role: "status" }),
     place: el("span", { class: "place num" }),
-    keysDialog: keysDialog(),
-    jumpDialog: jumpDialog(zone),
+    keysDialog: keysDialog(KEYS),
+    jumpDialog: jumpDialog("Go to a time", "Time", "08:15",
+      `2026-11-23T08:15, 08:15, now-2h, yesterday, start or end; times of ${zone}`),
   };
   at.toolbar = el("div", { class: "log-toolbar", role: "toolbar", "aria-label": "Log" },
     el("span", { class: "find", role: "search" }, icon("search"), at.input),
