@@ -14,7 +14,7 @@ from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets, Tally
 from logferry.server.scope import Scope
 
-_EXACT = ("rare-substring", "regex-one", "rare-id", "address")
+_EXACT = ("rare-substring", "regex-one", "rare-id", "address", "address-often")
 
 
 def ask(service: SearchService, question: Question) -> int:

@@ -13,6 +13,9 @@ Kind = Literal["count", "hits", "newest", "histogram"]
 NEEDLE = "needleq7f3a9c41e2z"
 _SAMPLE_BYTES = 400_000
 _WORD = re.compile(rb"(?<![A-Za-z0-9\x80-\xff])[A-Za-z]{3,16}(?![A-Za-z0-9\x80-\xff])")
+_IN_VARIABLE = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]{3,16}(?=[_-]-?[0-9])")
+_ADDRESS = re.compile(rb"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
+_NUMBER = re.compile(rb"(?<![A-Za-z0-9.])[0-9]{7,}(?![A-Za-z0-9.])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +43,43 @@ class Question:
 def questions(root: Path) -> list[Question]:
     """What is asked of the logs below ``root``."""
     lines = [line for sample in _samples(root) for line in sample.splitlines()]
-    words = Counter(word.lower() for line in lines for word in set(_WORD.findall(line)))
+    words, within = _spellings(lines)
     common = _near(words, 0.075 * len(lines))
-    with_common = [line for line in lines if common in line.lower()]
-    beside = Counter(word.lower() for line in with_common for word in set(_WORD.findall(line)))
-    second = _near(Counter({word: count for word, count in beside.items() if word != common}), len(with_common) / 3)
+    with_common = [line for line in lines if common in line]
+    beside = Counter(word for line in with_common for word in set(_WORD.findall(line)) if word in words)
+    del beside[common]
+    second = _near(beside, len(with_common) / 3).decode()
     part = _part(lines, 0.023 * len(lines))
-    address = _first(lines, rb"\b(?:\d{1,3}\.){3}\d{1,3}\b")
-    number = _first(lines[::-1], rb"(?<![0-9.])\d{7,}(?![0-9.])")
     shown = common.decode()
     across = re.escape(part.decode()) + r"[^0-9]{0,40}[0-9]+"
     before, behind = _around(lines)
+    addresses, numbers = _counted(lines, _ADDRESS), _counted(lines, _NUMBER)
+    rare_address, often = (
+        min(addresses, key=lambda one: (addresses[one], one)),
+        max(addresses, key=addresses.__getitem__),
+    )
+    number = min(numbers, key=lambda one: (numbers[one], one))
+    beside_common = _rarest(with_common, _NUMBER, numbers)
+    one, another = _pair(lines, addresses, numbers)
     return [
         Question("rare-word", "hits", NEEDLE, 2, words=(NEEDLE,), literal=NEEDLE),
         Question("absent-word", "hits", "zzqqyxabsent", 1, words=("zzqqyxabsent",), literal="zzqqyxabsent"),
         Question("count-word", "count", shown, 1, words=(shown,), literal=shown, any_case=True),
+        Question("count-word-in-variables", "count", within, 120, words=(within,), literal=within, any_case=True),
         Question("newest-100", "newest", shown, 8, words=(shown,), literal=shown, any_case=True),
         Question("substring", "count", part.decode(), 60, literal=part.decode(), any_case=True),
         Question("rare-substring", "hits", NEEDLE[1:-1], 10, literal=NEEDLE[1:-1]),
         Question("rare-substring-any-case", "hits", NEEDLE[1:-1].upper(), 15, literal=NEEDLE[1:-1], any_case=True),
-        Question("and-static", "count", f"{shown} {second.decode()}", 2, words=(shown, second.decode())),
-        Question("and-variable", "count", f"{shown} {number}", 7, words=(shown, number)),
+        Question("and-static", "count", f"{shown} {second}", 2, words=(shown, second)),
+        Question("and-variable", "count", f"{shown} {beside_common}", 7, words=(shown, beside_common)),
         Question("histogram", "histogram", shown, 12, words=(shown,)),
         Question("regex-many", "count", f"/{across}/", 120, pattern=across, any_case=True),
         Question("regex-one", "hits", "/needleq[0-9a-f]+41e2z/", 30, pattern="needleq[0-9a-f]+41e2z"),
         Question("regex-across", "count", f"/{before}[0-9]+{behind}/c", 120, pattern=f"{before}[0-9]+{behind}"),
         Question("rare-id", "hits", number, 10, words=(number,), literal=number),
-        Question("address", "count", address, 30, literal=address),
-        Question("two-variables", "count", f"{address} {number}", 30, words=(address, number)),
+        Question("address", "count", rare_address, 30, literal=rare_address),
+        Question("address-often", "count", often, 120, literal=often),
+        Question("two-variables", "count", f"{one} {another}", 30, words=(one, another)),
         Question("time-range", "newest", f"{shown} time:2026-10-10T00..2026-10-10T05", 6),
     ]
 
@@ -121,9 +133,33 @@ def _around(lines: list[bytes]) -> tuple[str, str]:
     return re.escape(before.decode()), re.escape(behind.decode())
 
 
-def _first(lines: list[bytes], pattern: bytes) -> str:
-    for line in lines[len(lines) // 3 :]:
-        found = re.search(pattern, line)
-        if found:
-            return found[0].decode()
-    return "10.0.0.1"
+def _spellings(lines: list[bytes]) -> tuple[Counter[bytes], str]:
+    """How many lines hold each word of one spelling that is never a part of a variable; the most frequent that is."""
+    words = Counter(word for line in lines for word in set(_WORD.findall(line)))
+    folded = Counter(word.lower() for word in words)
+    parts = Counter(word for line in lines for word in set(_IN_VARIABLE.findall(line)) if folded[word.lower()] < 2)
+    alone = {word: count for word, count in words.items() if folded[word.lower()] == 1 and word not in parts}
+    return Counter(alone), max(parts, key=parts.__getitem__, default=b"part").decode()
+
+
+def _counted(lines: list[bytes], pattern: re.Pattern[bytes]) -> Counter[str]:
+    """How many lines hold each text like this."""
+    found = Counter(text.decode() for line in lines for text in set(pattern.findall(line)))
+    return found or Counter(["10.0.0.1"])
+
+
+def _rarest(lines: list[bytes], pattern: re.Pattern[bytes], counts: Counter[str]) -> str:
+    """Of the texts like this in these lines the one that the fewest lines hold."""
+    found = _counted(lines, pattern)
+    return min(found, key=lambda text: (counts[text], text))
+
+
+def _pair(lines: list[bytes], addresses: Counter[str], numbers: Counter[str]) -> tuple[str, str]:
+    """An address and a number of one line, the most frequent such address; any two where no line has both."""
+    pairs = [
+        (address[0].decode(), number[0].decode())
+        for line in lines
+        if (address := _ADDRESS.search(line)) and (number := _NUMBER.search(line))
+    ]
+    any_two = next(iter(addresses)), next(iter(numbers))
+    return max(pairs, key=lambda pair: (addresses[pair[0]], pair), default=any_two)

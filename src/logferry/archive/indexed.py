@@ -75,6 +75,10 @@ class IndexedSegment:
                 return
             yield extent
 
+    def frame_at(self, raw_offset: int) -> int:
+        """Number of the frame that holds this byte of the content. Raises Damaged."""
+        return self._rooms.segments.open(self.record.name, self.record.bytes).frame_at(raw_offset)
+
     def content(self, raw_offset: int, count: int) -> bytes:
         """Content of the segment, through the frames that were read lately. Raises Damaged."""
         segments, record = self._rooms.segments, self.record

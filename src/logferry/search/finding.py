@@ -132,7 +132,8 @@ class Finding(Running):
             done = self.scanned_bytes + unit.file.size - sum(piece.end - piece.start for piece in pieces)
             source, lines = RunSource(opened, unit.file.size), RunLines(opened)
             maker = self._maker(unit, source, lines, None)
-            for piece, held in ahead(self.pool, partial(self._held, unit, lookup), pieces, SEARCH_RUNS_AHEAD):
+            hold = partial(self._held, unit, lookup)
+            for piece, held in ahead(self.pool, hold, pieces, SEARCH_RUNS_AHEAD, together=_frame):
                 view = piece.view
                 if view is not None and held is not None:
                     lookup.learn(view, unit.node, piece.run, held[1])
@@ -248,3 +249,8 @@ class Finding(Running):
 
 def _start(piece: Piece) -> int:
     return piece.start
+
+
+def _frame(piece: Piece) -> tuple[int, int]:
+    """What is read once for all pieces alike in it."""
+    return (piece.view.id, piece.view.frame(piece.run)) if piece.view is not None else (-1, piece.start)

@@ -289,7 +289,8 @@ class Tallying(Running):
     def _segment(self, lookup: Lookup, asked: _Asked, runs: I64) -> Iterator[Progress]:
         """Look through runs, here."""
         learned = Learned(asked.view, asked.mine)
-        for run, found in ahead(self.pool, partial(self._look, lookup, asked), runs.tolist(), SEARCH_RUNS_AHEAD):
+        look, frame = partial(self._look, lookup, asked), asked.view.frame
+        for run, found in ahead(self.pool, look, runs.tolist(), SEARCH_RUNS_AHEAD, together=frame):
             marks = None
             if found is not None:
                 lines, marks = found

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from logferry.archive.index.runs import CUT_END, CUT_START, OPEN, UTF16_BE, UTF16_LE
 from logferry.archive.indexed import IndexedSegment
 from logferry.archive.shared_blocks import SharedBlocks
+from logferry.errors import LogferryError
 from logferry.search.indexed.answers import Answer
 from logferry.search.snapshot import Snapshot
 
@@ -89,6 +90,13 @@ class View:
         """The bytes of a run. Raises Damaged."""
         at = self.runs.at
         return self.segment.content(int(at[run]), int(at[run + 1] - at[run]))
+
+    def frame(self, run: int) -> int:
+        """The frame in which a run begins; one of its own where that cannot be read. In any thread."""
+        try:
+            return self.segment.frame_at(int(self.runs.at[run]))
+        except (LogferryError, OSError):
+            return -1 - run  # whoever reads it says what is wrong
 
     @cached_property
     def nothing(self) -> Answer:
