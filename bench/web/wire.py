@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-_READ = 1 << 16
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

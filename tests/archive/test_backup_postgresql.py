@@ -44,7 +44,6 @@ from tests.postgres import Postgres
 from tests.security.amounts import amount
 
 Rows = dict[str, list[tuple[Any, ...]]]
-NOT_IN_BACKUPS = {"removals", "flaws", "sessions", "codes", "indexes"}
 
 
 @pytest.fixture

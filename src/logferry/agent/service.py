@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from logferry.errors import BadConfig
 from logferry.limits import STOP_S_MAX
 from logferry.names import shown
-from logferry.units import CLOSED, command, percent, quoted
+from logferry.systemd import CLOSED, command, percent, quoted
 
 NAME = "logferry-agent"
 _STATE_HOME = "/var/lib/"

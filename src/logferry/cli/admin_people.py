@@ -195,6 +195,8 @@ def list_tokens(file: str | None, as_json: bool) -> int:
             for r in rows
         )  # fmt: skip
         text.out(text.table(head, cells))
+    else:
+        text.note("there are no tokens; make one: logferry admin token add NAME")
     return failures.OK if rows else failures.NOTHING
 
 

@@ -45,28 +45,29 @@ def _facts(status: Status, age_s: float, *, running: bool) -> Iterator[str]:
     lag = "nothing waiting"
     if status.waiting:
         oldest = text.duration(status.lag_s + age_s)
-        lag = f"{count(status.waiting, 'file')} waiting, {text.size(status.lag_bytes)}, oldest {oldest}"
-    yield f"{count(status.files, 'file')} · {lag}"
-    sent = f"sent {text.size(status.sent_bytes)} in {count(status.sent_files, 'slice')}"
+        lag = f"{text.counted(status.waiting, 'file')} waiting, {text.size(status.lag_bytes)}, oldest {oldest}"
+    yield f"{text.counted(status.files, 'file')} · {lag}"
+    sent = f"sent {text.size(status.sent_bytes)} in {text.counted(status.sent_files, 'slice')}"
     yield f"{sent} since {rfc3339(status.started_ns)}"
     parts = [
-        (status.renames, f"{count(status.renames, 'rename')} followed"),
-        (status.generations, count(status.generations, "new generation")),
-        (status.misplaced, f"{count(status.misplaced, 'rename')} to do on the server"),
-        (running and status.held, f"{count(status.held, 'file')} kept open"),
+        (status.renames, f"{text.counted(status.renames, 'rename')} followed"),
+        (status.generations, text.counted(status.generations, "new generation")),
+        (status.misplaced, f"{text.counted(status.misplaced, 'rename')} to do on the server"),
+        (running and status.held, f"{text.counted(status.held, 'file')} kept open"),
     ]
     yield " · ".join(words for number, words in parts if number)
     if status.copies:
         copies = "1 compressed copy" if status.copies == 1 else f"{status.copies:,} compressed copies"
         yield f"{copies} of what the server holds not sent"
     if running and status.held_deleted:
-        yield f"{count(status.held_deleted, 'deleted file')} kept open, {text.size(status.held_bytes)} on the disk"
+        deleted = text.counted(status.held_deleted, "deleted file")
+        yield f"{deleted} kept open, {text.size(status.held_bytes)} on the disk"
     if status.dropped_files:
-        yield f"lost: {text.size(status.dropped_bytes)} unsent of {count(status.dropped_files, 'file')}"
+        yield f"lost: {text.size(status.dropped_bytes)} unsent of {text.counted(status.dropped_files, 'file')}"
     if status.watcher:
-        over = f", {count(status.overflows, 'overflow')}" if status.overflows else ""
-        polled = f", {count(status.polled, 'folder')} polled" if status.polled else ""
-        yield f"watching by {status.watcher}{polled} · {count(status.looks, 'look')} at everything{over}"
+        over = f", {text.counted(status.overflows, 'overflow')}" if status.overflows else ""
+        polled = f", {text.counted(status.polled, 'folder')} polled" if status.polled else ""
+        yield f"watching by {status.watcher}{polled} · {text.counted(status.looks, 'look')} at everything{over}"
     if status.last_path:
         yield f"last sent {status.agent}:/{shown(status.last_path)}"
     if status.errors:
@@ -89,8 +90,3 @@ def _list(what: str, items: list[str], whole: int) -> list[str]:
     lines = [f"{what}: {item}" for item in items[:_LISTED_MAX]]
     left = whole - len(lines)
     return lines + [f"{what}: {left:,} more (--json lists the first {len(items):,})"] * (left > 0)
-
-
-def count(number: int, noun: str) -> str:
-    """``1 file``, ``1,204 files``, ``2 slices``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -13,6 +13,8 @@ from logferry.cli.admin import file_bound, size_bound
 from logferry.cli.api import Api, Row
 from logferry.errors import Refused
 
+STATES = ("failing", "silent", "late", "new", "paused", "gone", "ok")
+"""As the server has them, which not everybody who asks it has installed."""
 _COLOURS = {"ok": "green", "new": "cyan", "late": "yellow", "silent": "red", "failing": "red"}
 HEAD = ("STATE", "AGENT", "GROUP", "HEARD", "FILES", "SIZE", "QUOTA", "REASON")
 
@@ -40,7 +42,9 @@ def _quota(agent: Row) -> str:
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--state", "states", multiple=True, help="Only agents in this state; may be repeated.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(STATES), help="Only agents in this state; may be repeated."
+)
 @click.pass_context
 def agents(context: click.Context, as_json: bool, states: tuple[str, ...]) -> int:
     """List the agents with their state, computed from what the server heard."""
@@ -58,7 +62,7 @@ def agents(context: click.Context, as_json: bool, states: tuple[str, ...]) -> in
             state = row[: len(agent["state"])]
             text.out(text.paint(state, fg=_COLOURS.get(agent["state"], "white")) + row[len(state) :])
     else:
-        text.note("no agent" + " in that state" * bool(states) + "; add one: logferry admin join-token")
+        text.note("no agent in that state" if states else "no agent; add one: logferry admin join-token")
     return failures.OK if found else failures.NOTHING
 
 
@@ -118,7 +122,7 @@ def _told(now: Row) -> list[str]:
     if now["upload_rate"]:
         told.append(f"it sends at most {now['upload_rate']}")
     if now["expect_every_s"]:
-        told.append(f"it is to be heard every {now['expect_every_s']:g} s")
+        told.append(f"it is to be heard every {text.duration(now['expect_every_s'])}")
     return told
 
 

@@ -83,7 +83,7 @@ def mute(agent: str, kind: str, duration: str, reason: str) -> int:
             "/alerts/mutes",
             {"kind": kind, "subject": subject, "for_s": settings.duration_s(duration), "reason": reason},
         )
-    text.note(f"nobody is told of {kind} of {agent} until {made['until']}")
+    text.note(f"nobody is told of {kind} of {agent} until {text.minute(made['until'])} UTC")
     return failures.OK
 
 
@@ -105,9 +105,12 @@ def mutes(as_json: bool) -> int:
     """Of what nobody is told now."""
     with Api() as api:
         rows = list(api.get("/alerts/mutes")["items"])
-    head = ("KIND", "OF", "UNTIL", "BY", "REASON")
-    names = ("kind", "subject", "until", "by", "reason")
-    return _out(rows, head, lambda row: tuple(row[n] for n in names), as_json=as_json, none="nothing is muted")
+    head = ("KIND", "OF", "UNTIL (UTC)", "BY", "REASON")
+    return _out(rows, head, _mute_cells, as_json=as_json, none="nothing is muted")
+
+
+def _mute_cells(row: Row) -> tuple[str, ...]:
+    return row["kind"], row["subject"], text.minute(row["until"]), row["by"], row["reason"]
 
 
 @alerts.command()
@@ -173,7 +176,7 @@ def rules(context: click.Context, as_json: bool) -> int:
 
 def _rule_cells(row: Row) -> tuple[str, ...]:
     when = [f"{row['above']:.0%} used"] if row["above"] else []
-    when += [f"for {row['after_s']:g} s"] if row["after_s"] else []
+    when += [f"for {text.duration(row['after_s'])}"] if row["after_s"] else []
     tells = "every channel" if row["channels"] is None else ",".join(row["channels"]) or "the page alone"
     return (
         f"page {row['id']}" if row["id"] else row["origin"], row["kind"], " ".join(row["agents"]),

@@ -116,11 +116,6 @@ def tally(api: Api, kind: str, **asked: Any) -> Row:
     return last
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """``1 hit``, ``1,204 hits``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def scanned(done: Row) -> str:
     """``scanned 12.4 GB of 80.1 GB (file filter)``; the words where terms of the query left whole files out."""
     whole, total = done.get("whole_bytes"), done["total_bytes"]
@@ -134,7 +129,7 @@ def account(begin: str, done: Row, seconds: float) -> str:
     """``1,204 hits in 17 files, scanned 12.4 GB of 80.1 GB, 9.8 s``; behind it what is missing, if anything is."""
     told = f"{begin}, {scanned(done)}, {seconds:.1f} s"
     if copies := done.get("copies", 0):
-        told += f"; {counted(copies, 'compressed copy', 'compressed copies')} not searched twice"
+        told += f"; {text.counted(copies, 'compressed copy', 'compressed copies')} not searched twice"
     stopped = _STOPPED.get(done["reason"], "").format(hits=done.get("hits", 0))
     return f"{told}; {stopped}" if stopped else told
 

@@ -16,9 +16,9 @@ _HOW = """\
 
 
 @click.command(epilog="\b\n" + _HOW.replace("# ", ""))
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.argument("shell", metavar="SHELL", type=click.Choice(("bash", "zsh", "fish")))
 def completion(shell: str) -> int:
-    """The script with which SHELL completes logferry's commands and options."""
+    """The script with which SHELL (bash, zsh or fish) completes logferry's commands and options."""
     from logferry.cli.main import logferry
 
     found = get_completion_class(shell)

@@ -10,7 +10,7 @@ import click
 
 from logferry.cli import text
 from logferry.cli.api import Api, Row
-from logferry.cli.asking import account, code, counted, narrowing, tally, tell_errors, where_of
+from logferry.cli.asking import account, code, narrowing, tally, tell_errors, where_of
 
 FIELDS = ("agent", "path", "file", "ext", "level")
 
@@ -41,7 +41,7 @@ def count(query: str, place: str | None, by: tuple[str, ...], as_json: bool, **o
             for line in facet_lines(facet):
                 text.out(line)
     if not as_json:
-        begin = counted(done["total"], "hit")
+        begin = text.counted(done["total"], "hit")
         text.note(account(begin if done["exact"] else f"at least {begin}", done, time.monotonic() - started))
     tell_errors(done)
     return code(done, done["total"])

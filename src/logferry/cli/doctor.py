@@ -18,7 +18,7 @@ AGENT_FILE = "agent.toml"
 
 @click.command()
 @click.option("--config", "file", type=click.Path(dir_okay=False), help="Settings: a server.toml, or an agent.toml.")
-@click.option("--agent", "of_agent", is_flag=True, help="Of an agent; without, of what has settings here.")
+@click.option("--agent", "of_agent", is_flag=True, help="Of an agent alone; without, of all that is here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def doctor(file: str | None, of_agent: bool, as_json: bool) -> int:
     """Look at all that a server, or an agent, needs; exit 3 where something fails, else 0. Nothing is changed.
@@ -26,10 +26,17 @@ def doctor(file: str | None, of_agent: bool, as_json: bool) -> int:
     Settings, permissions, disk, catalog, store, certificate, ports, limits of the kernel, packages, clock; of an
     agent also the way to its server, data connections included.
     """
-    is_agent = of_agent or (file is not None and os.path.basename(file).startswith("agent"))
-    if file is None and not of_agent:
-        is_agent = os.path.isfile(AGENT_FILE) and not _has_server_settings()
-    findings = list(_agent(file or AGENT_FILE) if is_agent else _server(file))
+    findings: list[Finding] = []
+    if of_agent or (file is not None and os.path.basename(file).startswith("agent")):
+        findings += _agent(file or AGENT_FILE)
+    elif file is not None:
+        findings += _server(file)
+    else:
+        is_node = os.path.isfile(AGENT_FILE)
+        if _is_server() or not is_node:
+            findings += _server(None)
+        if is_node:
+            findings += _agent(AGENT_FILE)
     tell(findings, as_json=as_json)
     return failures.REFUSED if any(found.level == "fail" for found in findings) else failures.OK
 
@@ -48,10 +55,12 @@ def tell(findings: Iterable[Finding], *, as_json: bool) -> None:
             text.out(f"      {'':<11}  {text.line(found.hint)}")
 
 
-def _has_server_settings() -> bool:
-    from logferry.server.config import DEFAULT_FILES
+def _is_server() -> bool:
+    """Whether a server has settings here, or ran here without any."""
+    from logferry.server.config import DEFAULT_FILES, ArchiveConfig
 
-    return bool(os.environ.get("LOGFERRY_CONFIG")) or any(map(os.path.isfile, DEFAULT_FILES))
+    has_settings = bool(os.environ.get("LOGFERRY_CONFIG")) or any(map(os.path.isfile, DEFAULT_FILES))
+    return has_settings or os.path.isdir(ArchiveConfig().root)
 
 
 def _server(file: str | None) -> Iterator[Finding]:

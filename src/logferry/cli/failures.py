@@ -19,6 +19,11 @@ from logferry.cli import text
 from logferry.errors import BadQuery, LogferryError
 
 OK, NOTHING, USAGE, REFUSED, PARTIAL = range(5)
+_HINTS = {
+    errno.ENOSPC: "make room there, then repeat",
+    errno.ENOENT: "look whether the name is right, and its folder there",
+    errno.EACCES: "name another place, or run this as whoever may use that one",
+}
 INTERRUPTED = 130
 """What a shell returns for a program that Ctrl-C ended."""
 
@@ -55,7 +60,7 @@ def exit_code(run: Callable[[], int | None], *, debug: bool = False) -> int:
 
 def _usage(error: click.ClickException) -> int:
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "logferry"
-    say(error.format_message(), f"{command} --help says how to use it")
+    say(" ".join(error.format_message().split()), f"{command} --help says how to use it")
     return USAGE
 
 
@@ -66,8 +71,7 @@ def _tell(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, OSError):
         name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        hint = "make room there, then repeat" if error.errno == errno.ENOSPC else ""
-        say(f"{name}{error.strerror or error}", hint)
+        say(f"{name}{error.strerror or error}", _HINTS.get(error.errno or 0, ""))
         return PARTIAL if error.errno == errno.ENOSPC else USAGE
     inner = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(inner.filename)}:{inner.lineno}"

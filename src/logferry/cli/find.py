@@ -9,7 +9,6 @@ import click
 
 from logferry.cli import failures, text
 from logferry.cli.api import PAGE_ITEMS, Api, Row
-from logferry.cli.asking import counted
 from logferry.cli.place import Place
 
 _ALIGNED_AT_ONCE = 100
@@ -50,7 +49,7 @@ def find(query: tuple[str, ...], limit: int | None, long: bool, nul: bool, as_js
     if not found:
         text.note("no file matches")
     elif not nul and not as_json and found > _ALIGNED_AT_ONCE:
-        text.note(counted(found, "file"))
+        text.note(text.counted(found, "file"))
     return failures.OK if found else failures.NOTHING
 
 

@@ -10,7 +10,7 @@ import click
 
 from logferry.cli import text
 from logferry.cli.api import Api, Row
-from logferry.cli.asking import Searching, account, code, counted, narrowing, tally, tell_errors, where_of
+from logferry.cli.asking import Searching, account, code, narrowing, tally, tell_errors, where_of
 from logferry.contexts import Block, Blocks, Placed
 from logferry.errors import Unreachable
 from logferry.limits import SEARCH_CONTEXT_LINES_MAX, SEARCH_HITS_DEFAULT, SEARCH_HITS_MAX
@@ -210,7 +210,7 @@ def grep(
             if only_count and not as_json:
                 text.out(str(found))
     if not as_json:
-        begin = counted(found, "hit") + (f" in {counted(files, 'file')}" if files is not None else "")
+        begin = text.counted(found, "hit") + (f" in {text.counted(files, 'file')}" if files is not None else "")
         text.note(account(begin, done, time.monotonic() - started))
     tell_errors(done)
     return code(done, found)

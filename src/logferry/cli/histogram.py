@@ -13,7 +13,7 @@ import click
 
 from logferry.cli import text
 from logferry.cli.api import Api, Row
-from logferry.cli.asking import account, code, counted, narrowing, tally, tell_errors, where_of
+from logferry.cli.asking import account, code, narrowing, tally, tell_errors, where_of
 
 BARS_AUTO = 24
 """Bars that ``--by auto`` draws at most: they fit a screen with what stands around them."""
@@ -56,7 +56,7 @@ def histogram(query: str, place: str | None, by: str, as_json: bool, **options: 
 
 def _begin(done: Row) -> str:
     found = done["histogram"]
-    begin = ("" if done["exact"] else "at least ") + counted(done["total"], "hit")
+    begin = ("" if done["exact"] else "at least ") + text.counted(done["total"], "hit")
     if found["buckets"]:
         begin += f", a bar is {width_words(found['step_s'])}"
     if found["untimed"]:
@@ -100,7 +100,7 @@ def _empty(at: datetime | None, until: datetime, step_s: int, form: str, number_
         return
     missing = int((until - at).total_seconds()) // step_s
     if missing > _GAP_BARS:
-        yield text.paint(f"{'⋮' if _has_blocks() else ':'} {counted(missing, 'bar')} without a hit", dim=True)
+        yield text.paint(f"{'⋮' if _has_blocks() else ':'} {text.counted(missing, 'bar')} without a hit", dim=True)
         return
     for number in range(missing):
         label = (at + timedelta(seconds=number * step_s)).astimezone(UTC).strftime(form)

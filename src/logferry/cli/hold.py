@@ -40,6 +40,8 @@ def show(file: str | None, as_json: bool) -> int:
     elif rows:
         cells = ((str(row.id), row.glob, rfc3339(row.created_ns)[:10], row.reason) for row in rows)
         text.out(text.table(("HOLD", "GLOB", "SINCE", "REASON"), cells))
+    else:
+        text.note("nothing is held: retention goes by its rules alone")
     return failures.OK if rows else failures.NOTHING
 
 

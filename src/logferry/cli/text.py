@@ -29,6 +29,11 @@ def size(count: int) -> str:
     return f"{value:.{digits}f} {_UNITS[unit]}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 hit``, ``1,204 hits``; ``many`` where an s does not make it."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """``4s``, ``12m``, ``5h 19m``, ``3d 4h``; ``-`` for None."""
     if seconds is None:

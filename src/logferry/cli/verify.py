@@ -58,9 +58,10 @@ def verify(file: str | None, whole: bool, quick: bool, sample: str | None, limit
         text.out_json(as_plain(done) | {"damaged": damaged, "others": others})
     else:
         part = ", then the time was over" if done.ran_out else ""
+        segments, files = text.counted(done.segments, "segment"), text.counted(done.generations, "file")
         text.note(
-            f"{done.segments:,} segments and {done.generations:,} files looked at, {text.size(done.bytes)} of segments "
-            f"read{part}: {f'{damaged:,} damaged' if damaged else 'nothing damaged'}"
+            f"{segments} and {files} looked at, {text.size(done.bytes)} of segments read{part}: "
+            + (f"{damaged:,} damaged" if damaged else "nothing damaged")
             + (f", {others:,} other findings" if others else "")
         )
     return failures.PARTIAL if damaged else failures.OK

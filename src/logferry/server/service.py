@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from logferry.errors import BadConfig
 from logferry.limits import OPEN_FILES_USUAL, STOP_S_MAX
 from logferry.names import shown
-from logferry.units import CLOSED, command, percent, quoted
+from logferry.systemd import CLOSED, command, percent, quoted
 
 NAME = "logferry"
 _STATE_HOME = "/var/lib/"

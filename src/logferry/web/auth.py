@@ -121,7 +121,6 @@ async def whole_administrator(who: Annotated[Identity, Depends(administrator)]) 
 
 Viewer = Annotated[Identity, Depends(viewer)]
 Operator = Annotated[Identity, Depends(operator)]
-Administrator = Annotated[Identity, Depends(administrator)]
 WholeAdministrator = Annotated[Identity, Depends(whole_administrator)]
 Context = Annotated[WebContext, Depends(_context)]
 

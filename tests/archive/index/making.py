@@ -18,7 +18,6 @@ from logferry.archive.index import (
     encoding_of,
     index_of,
 )
-from logferry.archive.index.builder import IndexBuilder
 from logferry.archive.index.stamps import no_stamps
 from logferry.archive.segment import Segment
 from tests.archive.segment.making import make
@@ -148,11 +147,3 @@ def prose(dice: random.Random, lines: int) -> bytes:
         + b"\n"
         for _ in range(lines)
     )
-
-
-def builder_over(contents: bytes, builder: IndexBuilder) -> SegmentIndex:
-    """The index that a builder makes of one whole generation in one frame."""
-    from logferry.archive.index import Stretch
-
-    builder.add(contents, [Stretch("u", 0, len(contents), True, True)])
-    return SegmentIndex.open(builder.finish(), where="test")

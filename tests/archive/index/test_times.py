@@ -93,18 +93,6 @@ def test_rows_have_their_times() -> None:
     assert seconds[seconds != NO_TIME].tolist() == [second for second, _ in truth]
 
 
-def test_granules_of_a_time_range_hold_every_line_of_it() -> None:
-    timed = [line for line in _log(2_000, 7)[0].splitlines(keepends=True) if not line.startswith(b"  ")]
-    index = made([b"".join(timed)], frame_bytes=8_192, granule_bytes=2_048, stamps=_find).index
-    start, end = 1_790_000_300, 1_790_000_360
-    marks = index.granules_between(start * 10**9, end * 10**9)
-    assert 0 < marks.sum() < index.facts.granules
-    for granule in range(index.facts.granules):
-        seconds = index.row_seconds(granule)
-        if ((seconds >= start) & (seconds < end)).any():
-            assert marks[granule]
-
-
 def test_words_of_timestamps_are_found_though_they_are_not_posted() -> None:
     """Fractions, epochs and parts of them: the same answers as if they were posted, in fewer bytes."""
     there, _ = _there()

@@ -177,7 +177,10 @@ class Agents:
 
         def work(connection: Connection) -> int:
             if connection.execute(select(files.c.id).where(files.c.agent_id == agent_id).limit(1)).first():
-                raise Conflict(f"agent {agent_id} has files in the archive", hint="disable its user instead")
+                raise Conflict(
+                    f"agent {agent_id} has files in the archive",
+                    hint="revoke it instead: it cannot log in any more, and its files stay",
+                )
             mine = folders.c.agent_id == agent_id
             connection.execute(update(folders).where(mine).values(parent_id=None))
             connection.execute(delete(folders).where(mine))

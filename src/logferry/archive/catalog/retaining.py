@@ -181,13 +181,6 @@ class Retaining:
         with self._engine.connect() as connection:
             return [ExpiredRecord(*row) for row in connection.execute(query)]
 
-    def expired_generation(self, file_id: int, number: int) -> ExpiredRecord | None:
-        """Why a generation of a file is not there any more."""
-        query = select(expired).where(_E.file_id == file_id, _E.number == number).order_by(_E.id.desc()).limit(1)
-        with self._engine.connect() as connection:
-            row = connection.execute(query).first()
-        return ExpiredRecord(*row) if row is not None else None
-
     def has_expired(self, agent: str, started_ns: int, size: int) -> bool:
         """Whether a generation of ``agent`` that began then, of ``size`` bytes or more, was deleted here."""
         query = select(_E.id).where(_E.agent_id == agent, _E.started_ns == started_ns, _E.size >= size).limit(1)

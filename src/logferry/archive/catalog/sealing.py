@@ -188,9 +188,6 @@ class Sealing:
             ).where(_S.gone_ns.is_(null()))
         )
         self._since = prepared(select(facts.c.value).where(facts.c.name == STORE_SINCE))
-        self._verified = prepared(
-            update(segments).values(verified_ns=bindparam("ns")).where(_S.id == bindparam("segment"))
-        )
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -350,7 +347,3 @@ class Sealing:
     def forget(self, transaction: Transaction, segment_id: int) -> None:
         """The segment's object is removed. Not if something refers to it."""
         self._delete.run(transaction.cursor, segment=segment_id)
-
-    def set_verified(self, transaction: Transaction, segment_id: int, ns: int) -> None:
-        """All bytes of the segment were read and found good then."""
-        self._verified.run(transaction.cursor, segment=segment_id, ns=ns)

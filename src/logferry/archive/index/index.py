@@ -104,13 +104,6 @@ class SegmentIndex:
         run = int(self.runs.at.searchsorted(offset, "right")) - 1
         return int(self.runs.granules.searchsorted(run, "right")) - 1
 
-    def granules_in(self, start: int, end: int) -> Mask:
-        """Which granules hold bytes of ``start <= x < end`` of the content."""
-        marks = np.zeros(self.facts.granules, np.bool_)
-        if start < end:
-            marks[self.granule_at(start) : self.granule_at(end - 1) + 1] = True
-        return marks
-
     def line_ends(self, start: int, end: int) -> tuple[I64, I64]:
         """A sparse index of lines: places in the content, and how many line ends lie between ``start`` and each.
 
@@ -351,11 +344,6 @@ class SegmentIndex:
     def spans(self) -> Spans:
         """First and last time of each granule."""
         return unpack_spans(self._blocks.read(Kind.SPANS), self.facts.granules, where=self._blocks.where)
-
-    def granules_between(self, start_ns: int, end_ns: int) -> Mask:
-        """Which granules may hold lines of ``start_ns <= time < end_ns``, or lines without a time."""
-        spans = self.spans
-        return (spans.untimed > 0) | ((spans.first_ns < end_ns) & (spans.last_ns >= start_ns))
 
     def row_types(self, granule: int) -> U32:
         """The log type of each row of a granule."""

@@ -78,13 +78,6 @@ class RunTable:
         np.cumsum(rows, out=counts[1:])
         return self.at[first : last + 1], counts
 
-    def flagged(self, flags: int) -> npt.NDArray[np.bool_]:
-        """Which granules have a run with one of the flags."""
-        if not len(self.granules) - 1:
-            return np.zeros(0, np.bool_)
-        marks: npt.NDArray[np.bool_] = np.bitwise_or.reduceat(self.flags, self.granules[:-1]) & np.uint8(flags) != 0
-        return marks
-
 
 def pack_runs(runs: Runs, noted: U64) -> bytes:
     """The block of all granules. ``noted``: classes and the two lengths of each."""

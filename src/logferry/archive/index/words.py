@@ -28,7 +28,6 @@ I64 = npt.NDArray[np.int64]
 
 _DIGITS = frozenset(b"0123456789")
 _WORD_BYTES = frozenset(range(0x80, 0x100)) | _DIGITS | frozenset(range(65, 91)) | frozenset(range(97, 123))
-SEPARATORS = bytes(sorted(set(range(256)) - _WORD_BYTES))
 
 HIGH = np.uint64(0x8080808080808080)
 _LOW7 = np.uint64(0x7F7F7F7F7F7F7F7F)

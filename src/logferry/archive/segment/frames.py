@@ -16,8 +16,6 @@ import zstandard
 from logferry.errors import Damaged, TooLarge
 from logferry.limits import FRAME_WINDOW_BYTES_MAX
 
-SKIPPABLE = 0x184D2A50
-"""First of the sixteen magic numbers of skippable frames."""
 MANIFEST_MAGIC = 0x184D2A5C
 MARKER_MAGIC = 0x184D2A5D
 SEEK_MAGIC = 0x184D2A5E

@@ -98,7 +98,6 @@ class Rule(NamedTuple):
     permission: str = ""
 
 
-_NO = "none"
 _MAY = "optional"
 _MUST = "required"
 

@@ -311,11 +311,6 @@ def _token(row: TokenRecord, user: str) -> dict[str, Any]:
     }
 
 
-def audit_shape(row: AuditRecord) -> AuditEntry:
-    """An entry as JSON."""
-    return AuditEntry(**audit_json(row))
-
-
 def audit_json(row: AuditRecord) -> dict[str, Any]:
     """An entry as plain values."""
     return {
