@@ -575,6 +575,8 @@ SIGN_IN_WAIT_S_MAX = 300.0
 SIGN_IN_FORGET_S = 1800.0
 PASSWORD_CHECKS_AT_ONCE = 2
 """Password checks at the same moment: each costs tens of MiB and a core."""
+PASSWORD_CHECK_WAIT_S = 5.0
+"""Whoever would wait longer for one is asked to come again: a thread waits for each."""
 VERIFIED_PASSWORDS_MAX = 20_000
 """Agents whose right password is remembered (in memory, keyed hash), so that reconnecting is cheap."""
 RESET_LINK_S_MAX = 24 * 3600.0

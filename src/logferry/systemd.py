@@ -1,4 +1,4 @@
-"""How systemd wants words, and what it shall close to a service that needs little. Pure; for agent and server."""
+"""What the services of agent and server have in common: how systemd wants words, what it shall close to them. Pure."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ CLOSED = (
     "SystemCallFilter=@system-service",
 )
 """Lines of a unit for programs that read and write files and talk over the network."""
+RUN_AGAIN_S = 5
+"""How long after its end a service is started anew."""
 
 
 def command(words: Sequence[str]) -> str:

@@ -46,3 +46,22 @@ def test_on_a_node_data_connections_are_tried(tmp_path: Path, capsys: pytest.Cap
             assert "data connections get through" in capsys.readouterr().out
         assert run(["doctor", "--agent", "--config", str(config)]) == 3
         assert "fail  agent" in capsys.readouterr().out
+
+
+def test_without_settings_everything_that_is_here_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server without settings has its archive here, an agent its ``agent.toml``: one, the other, or both."""
+
+    def areas() -> set[str]:
+        run(["doctor", "--json"])
+        return {json.loads(line)["area"] for line in capsys.readouterr().out.splitlines()}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOGFERRY_CONFIG", raising=False)
+    assert "catalog" in areas()
+    (tmp_path / "agent.toml").write_text('[agent]\nid = "a"\n[server]\naddress = "127.0.0.1:1"\npassword_file = "s"\n')
+    assert "agent" in (of_agent := areas())
+    assert "catalog" not in of_agent
+    (tmp_path / "logferry-data").mkdir()
+    assert {"catalog", "agent"} <= areas()

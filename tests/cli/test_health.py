@@ -43,11 +43,15 @@ def test_a_server_that_does_not_run_is_not_healthy(tmp_path: Path, capsys: pytes
     agent.write_text('[agent]\nid = "a"\n[server]\naddress = "127.0.0.1:1"\npassword_file = "s"\n')
     assert run(["healthcheck", "--agent", "--config", str(agent)]) == 1
     assert run(["support-bundle", str(tmp_path / "b.zip"), "--config", str(settings)]) == 0
+    assert run(["support-bundle", str(tmp_path / "nosuch" / "b.zip"), "--config", str(settings)]) == 2
+    assert "hint: look whether the name is right" in capsys.readouterr().err
 
 
-def test_a_shell_completes_commands_and_options() -> None:
+def test_a_shell_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     """The script is one for that shell, and what it asks is answered."""
     assert run(["completion", "powershell"]) == 2
+    assert run(["completion"]) == 2
+    assert "\u240a" not in capsys.readouterr().err  # what it may be stands on one line
     for shell in ("bash", "zsh", "fish"):
         assert run(["completion", shell]) == 0
     for words, at, expected in (("logferry imp", "1", "import-seed"), ("logferry admin del", "2", "delivers")):

@@ -153,3 +153,11 @@ def test_all_errors_have_an_exit_code_the_reference_lists() -> None:
         return [kind] + [deeper for direct in kind.__subclasses__() for deeper in every(direct)]
 
     assert {kind.exit_code for kind in every(LogferryError)} <= {1, 2, 3, 4}
+
+
+def test_states_are_those_of_the_server() -> None:
+    """The command line knows them without a server being installed."""
+    from logferry.cli.agents import STATES
+    from logferry.server import health
+
+    assert STATES == health.STATES

@@ -206,13 +206,13 @@ class RawClient:
     def download(self, line: str) -> bytes:
         """A whole download or listing."""
         connection = self.data(line)
-        content = b""
+        content = bytearray()  # grows in place: with bytes, each piece would copy all that is there
         while piece := connection.recv(65536):
             content += piece
         finish(connection)
         reply = self.reply()
         assert reply.startswith("226"), reply
-        return content
+        return bytes(content)
 
     def close(self) -> None:
         """Hang up."""

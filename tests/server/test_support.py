@@ -99,6 +99,7 @@ def test_hidden_names_are_nowhere(planted: tuple[Subject, list[str]]) -> None:
     """Neither the agent's nor the person's nor the folder's."""
     subject, _ = planted
     text = "".join(_unzipped(bundle(subject, hide_names=True)).values())
+    assert "may have stayed" not in text
     assert "web-01" not in text
     assert subject.loaded.config.data_dir not in text
 
@@ -109,6 +110,8 @@ def test_a_part_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     members = _unzipped(bundle(Subject(LoadedConfig(config, "", {}))))
     assert json.loads(members["sizes.json"]) == {"catalog": None}
     assert members["log.ndjson"] == ""
+    hidden = _unzipped(bundle(Subject(LoadedConfig(config, "", {})), hide_names=True))
+    assert "names of agents may have stayed" in hidden["README.txt"]  # nobody can tell which they are
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "catalog.db").write_bytes(b"no database" * 1000)
     members = _unzipped(bundle(Subject(LoadedConfig(config, "", {}))))

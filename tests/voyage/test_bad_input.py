@@ -119,14 +119,14 @@ def test_an_agent_waits_for_a_server_that_is_away_and_for_room_and_loses_nothing
 
 @pytest.mark.slow
 def test_odd_names_empty_sparse_and_endless_files_arrive_whole(node: Node) -> None:
-    """A name with a line feed, one that is no UTF-8, 0 bytes, a hole of 100 MB, a file as source, a missing one."""
+    """A name with a line feed, one that is no UTF-8, 0 bytes, a hole of 20 MB, a file as source, a missing one."""
     contents = {b"new\nline.log": b"a\n", b"bad\xffutf.log": b"b\n", b"empty.log": b"", b"cr\r\x1b[2J.log": b"c"}
     for name, content in contents.items():
         with open(os.path.join(os.fsencode(node.logs), name), "wb") as file:
             file.write(content)
     with (node.logs / "hole.log").open("wb") as file:
         file.write(b"begin\n")
-        file.seek(100_000_000)
+        file.seek(20_000_000)
         file.write(b"end\n")
     node.join("--watch", str(node.logs / "empty.log"), "--watch", str(node.logs.parent / "nosuch"))
     done = node.site.logferry("agent", "once", "--config", str(node.config))

@@ -9,11 +9,10 @@ from xml.sax.saxutils import escape
 from logferry.errors import BadConfig
 from logferry.limits import STOP_S_MAX
 from logferry.names import shown
-from logferry.systemd import CLOSED, command, percent, quoted
+from logferry.systemd import CLOSED, RUN_AGAIN_S, command, percent, quoted
 
 NAME = "logferry-agent"
 _STATE_HOME = "/var/lib/"
-_RUN_AGAIN_S = 5
 _STOP_S = int(STOP_S_MAX * 2)
 _WATCHDOG_S = 600
 """Far more than a walk over a million files takes: whoever is silent for so long hangs."""
@@ -66,7 +65,7 @@ def systemd(service: Service) -> str:
         f"ExecStart={command(service.run)}",
         f"ExecReload={command(reload)}",
         "Restart=always",
-        f"RestartSec={_RUN_AGAIN_S}",
+        f"RestartSec={RUN_AGAIN_S}",
         "# 2: the settings are wrong; starting again does not mend them.",
         "RestartPreventExitStatus=2",
         f"TimeoutStopSec={_STOP_S}",
@@ -121,7 +120,7 @@ def launchd(service: Service) -> str:
   <key>UserName</key><string>{escape(service.user)}</string>
   <key>RunAtLoad</key><true/>
   <key>KeepAlive</key><true/>
-  <key>ThrottleInterval</key><integer>{_RUN_AGAIN_S}</integer>
+  <key>ThrottleInterval</key><integer>{RUN_AGAIN_S}</integer>
   <key>ExitTimeOut</key><integer>{_STOP_S}</integer>
   <key>Umask</key><integer>63</integer>
   <key>StandardErrorPath</key><string>{log}</string>
@@ -142,7 +141,7 @@ def winsw(service: Service) -> str:
   <arguments>{escape(arguments)}</arguments>
   <startmode>Automatic</startmode>
   <delayedAutoStart>true</delayedAutoStart>
-  <onfailure action="restart" delay="{_RUN_AGAIN_S} sec"/>
+  <onfailure action="restart" delay="{RUN_AGAIN_S} sec"/>
   <resetfailure>1 hour</resetfailure>
   <stoptimeout>{_STOP_S} sec</stoptimeout>
   <logpath>{escape(service.state_dir)}</logpath>

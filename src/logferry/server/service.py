@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from logferry.errors import BadConfig
 from logferry.limits import OPEN_FILES_USUAL, STOP_S_MAX
 from logferry.names import shown
-from logferry.systemd import CLOSED, command, percent, quoted
+from logferry.systemd import CLOSED, RUN_AGAIN_S, command, percent, quoted
 
 NAME = "logferry"
 _STATE_HOME = "/var/lib/"
 _LOW_PORTS = 1024
-_RUN_AGAIN_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def systemd(service: ServerService) -> str:
         "NotifyAccess=main",
         f"ExecStart={command((*service.program, 'serve', *config))}",
         "Restart=always",
-        f"RestartSec={_RUN_AGAIN_S}",
+        f"RestartSec={RUN_AGAIN_S}",
         "# 2: the settings are wrong, or a port is taken; starting again does not mend them.",
         "RestartPreventExitStatus=2",
         "# It stops its parts itself, in order; those that are left go with it.",

@@ -46,6 +46,7 @@ is in it. {names}
 """
 _SHOWN = "Names of agents, files, people and machines are in it: make it with --hide-names to hide them."
 _HIDDEN = "Names are replaced by pseudonyms, which are the same within this bundle and mean nothing outside of it."
+_UNKNOWN = "The catalog could not be read, so names of agents may have stayed in sentences of the log: look."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,11 @@ class Subject:
 def bundle(subject: Subject, *, hide_names: bool = False, clock: Clock = SYSTEM) -> bytes:
     """The zip. A part that cannot be had holds the reason; nothing else is raised than MemoryError."""
     config = subject.loaded.config
-    masker = Masker(known_secrets(config), hide=secrets.token_bytes(16) if hide_names else None, names=_names(subject))
+    agents = _agents(subject)
+    hide = secrets.token_bytes(16) if hide_names else None
+    masker = Masker(known_secrets(config), hide=hide, names=_names(subject) | (agents or set()))
     when = rfc3339(clock.now_ns())
-    names = _HIDDEN if hide_names else _SHOWN
+    names = _SHOWN if not hide_names else _HIDDEN if agents is not None else f"{_HIDDEN} {_UNKNOWN}"
     made = io.BytesIO()
     members: tuple[tuple[str, Callable[[], str]], ...] = (
         ("README.txt", lambda: _README.format(version=logferry.__version__, when=when, names=names)),
@@ -102,16 +105,21 @@ def _lines(path: str) -> Iterable[str]:
 
 
 def _names(subject: Subject) -> set[str]:
-    """Names that texts of ours may hold: of the machine, of the archive's folder and settings, of agents."""
+    """Names that texts of ours may hold: of the machine, of the archive's folder and settings."""
     config = subject.loaded.config
     named = {socket.gethostname(), config.data_dir, config.archive.root, os.path.expanduser("~"), subject.loaded.path}
     named |= {config.ftp.address[0], config.web.address[0], config.ftp.public_address}
-    named |= {value for name, value in flat(config) if name.endswith("_file") and isinstance(value, str)}
+    return named | {value for name, value in flat(config) if name.endswith("_file") and isinstance(value, str)}
+
+
+def _agents(subject: Subject) -> set[str] | None:
+    """The ids of all agents; None where nobody can tell."""
+    if subject.catalog is None:
+        return None
     try:
-        named |= set(subject.catalog.agents.ids()) if subject.catalog is not None else set()
+        return set(subject.catalog.agents.ids())
     except LogferryError:
-        return named
-    return named
+        return None
 
 
 def versions() -> dict[str, Any]:

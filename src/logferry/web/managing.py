@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from logferry.archive.records import CodeRecord, SessionRecord, TokenRecord, UserRecord
 from logferry.errors import Busy, NotPermitted, NotSignedIn, SecondFactorNeeded
-from logferry.limits import OIDC_FRESH_S, PASSWORD_CHECKS_AT_ONCE, RESET_LINK_S_MAX
+from logferry.limits import OIDC_FRESH_S, PASSWORD_CHECK_WAIT_S, PASSWORD_CHECKS_AT_ONCE, RESET_LINK_S_MAX
 from logferry.names import folded
 from logferry.server.people import LOCAL_USER, Identity, SignedIn, session_id_of
 from logferry.server.second_factor import Waiting
@@ -27,7 +27,6 @@ from logferry.web.trail import HALF_IN, note
 from logferry.web.zone import checked_choice
 
 _checks = threading.BoundedSemaphore(PASSWORD_CHECKS_AT_ONCE)
-_CHECK_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def guarded(throttle: SignInThrottle, key: str, name: str = "") -> Iterator[None
         Busy: ``key`` (an address, or whose code it is) must wait, or too many checks run.
     """
     throttle.check(key)
-    if not _checks.acquire(timeout=_CHECK_WAIT_S):
+    if not _checks.acquire(timeout=PASSWORD_CHECK_WAIT_S):
         raise Busy("too many sign-ins at this moment", retry_after_s=2.0, hint="try again in a moment")
     try:
         with throttle.trying(key, name):  # no sooner: who waits for others has not tried yet

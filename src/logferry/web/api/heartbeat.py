@@ -14,7 +14,12 @@ from starlette.requests import Request
 
 from logferry.clock import rfc3339
 from logferry.errors import Busy, NotSignedIn
-from logferry.limits import HEARTBEAT_ITEMS_MAX, HEARTBEAT_TEXT_CHARS_MAX, PASSWORD_CHECKS_AT_ONCE
+from logferry.limits import (
+    HEARTBEAT_ITEMS_MAX,
+    HEARTBEAT_TEXT_CHARS_MAX,
+    PASSWORD_CHECK_WAIT_S,
+    PASSWORD_CHECKS_AT_ONCE,
+)
 from logferry.server.heartbeats import AgentPasswords, Heartbeats, Told
 from logferry.server.scope import Scope
 from logferry.web.api.shapes import AgentHealth, HeartbeatTaken, OwnWords, agent_shape
@@ -23,7 +28,6 @@ from logferry.web.sight import Sight
 from logferry.web.throttle import SignInThrottle
 
 router = APIRouter(tags=["agents"])
-_CHECK_WAIT_S = 5.0
 
 _Count = Annotated[int, Field(ge=0, lt=2**63)]
 _Word = Annotated[str, Field(max_length=64)]
@@ -71,7 +75,7 @@ class Nurse:
         """
         address = client_address(request)
         self._throttle.check(address)
-        if not self._checks.acquire(timeout=_CHECK_WAIT_S):
+        if not self._checks.acquire(timeout=PASSWORD_CHECK_WAIT_S):
             raise Busy("too many heartbeats at this moment", retry_after_s=2.0, hint="the next one will do")
         try:
             name, password = _basic(request)
