@@ -15,7 +15,7 @@ Made from the program by `make docs`; every command also answers to `--help`.
 Results go to standard output, everything else to standard error. `--json` prints JSON for programs. Exit codes: 0 ok,
 1 nothing found, 2 wrong use, 3 refused by the server, 4 partial, or worth trying again. A *place* is `AGENT:/PATH`.
 
-Shell completion: `eval "$(_LOGFERRY_COMPLETE=bash_source logferry)"` (or `zsh_source`, `fish_source`).
+Shell completion: `eval "$(logferry completion bash)"`, likewise `zsh`; how for fish, says `logferry completion --help`.
 """
 
 
