@@ -85,12 +85,11 @@ class AlertRuleList(Shape):
     next: str | None = None
 
 
-class NewAlertRule(BaseModel):
-    """What is to be watched, and who is told."""
+class AlertRuleChange(BaseModel):
+    """What is to be changed; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: str = Field(max_length=40, examples=["silence"])
     agents: _Names = Field(["*"], description="globs over ids; `!` before an exception")
     groups: _Names = Field([], description="globs over groups; none: any")
     channels: _Channels | None = Field(None, description="`null`: all there are; none: it shows on the page alone")
@@ -99,17 +98,10 @@ class NewAlertRule(BaseModel):
     enabled: bool = Field(True, description="false: nobody watches this, and no later rule counts either")
 
 
-class AlertRuleChange(BaseModel):
-    """What is to be changed; what is left out stays."""
+class NewAlertRule(AlertRuleChange):
+    """What is to be watched, and who is told."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    agents: _Names = ["*"]
-    groups: _Names = []
-    channels: _Channels | None = None
-    above: float | None = Field(None, gt=0, le=1)
-    after_s: float | None = Field(None, ge=1, le=ALERT_AFTER_S_MAX)
-    enabled: bool = True
+    kind: str = Field(max_length=40, examples=["silence"])
 
 
 class AlertChannel(Shape):
