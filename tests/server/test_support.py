@@ -30,9 +30,10 @@ def _unzipped(data: bytes) -> dict[str, str]:
         return {name: file.read(name).decode() for name in file.namelist()}
 
 
-@pytest.fixture
-def planted(tmp_path: Path) -> Iterator[tuple[Subject, list[str]]]:
-    """An archive with every kind of secret, all of them in its log as well; and the list of them."""
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Subject, list[str]]]:
+    """An archive with every kind of secret, all of them in its log as well; and the list of them. Bundles only read."""
+    tmp_path = tmp_path_factory.mktemp("planted")
     made = Site.make(tmp_path / "data")
     secret_file = tmp_path / "s3"
     secret_file.write_text("short pw\n")
