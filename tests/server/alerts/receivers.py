@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -25,6 +26,8 @@ class Inbox:
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     drip: bool = False
+    drips_body: bool = False
+    dripped: int = 0
     url: str = ""
 
 
@@ -42,6 +45,15 @@ def http_receiver(tls: TlsIdentity | None = None) -> Iterator[Inbox]:
                     while True:
                         self.wfile.write(b"H")
                         time.sleep(0.05)
+                return
+            if inbox.drips_body:
+                self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+                with contextlib.suppress(OSError):
+                    while inbox.drips_body:
+                        self.wfile.write(b"x")
+                        inbox.dripped += 1
+                        time.sleep(0.02)
+                self.close_connection = True
                 return
             status, headers, text = inbox.answers.pop(0) if inbox.answers else (204, {}, b"")
             self.send_response(status)
@@ -65,10 +77,35 @@ def http_receiver(tls: TlsIdentity | None = None) -> Iterator[Inbox]:
     try:
         yield inbox
     finally:
-        inbox.drip = False
+        inbox.drip = inbox.drips_body = False
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextlib.contextmanager
+def dripping(first: bytes) -> Iterator[int]:
+    """A server that says ``first`` to whoever connects, then a byte now and then; its port."""
+    over = threading.Event()
+
+    def drip(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            client.sendall(first)
+            while not over.wait(0.02):
+                client.sendall(b"x")
+
+    def accept(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, args=(server,), daemon=True).start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass

@@ -16,11 +16,12 @@ import pytest
 from logferry.archive.alert_records import AlertRecord, MessageRecord
 from logferry.clock import ManualClock
 from logferry.errors import BadConfig
+from logferry.limits import ALERT_REPLY_BYTES_MAX
 from logferry.server.alerts.mail import Mail
 from logferry.server.alerts.messages import Sender, compose, title_of
 from logferry.server.alerts.signs import DISK
 from logferry.server.alerts.webhook import Webhook, webhook_address
-from tests.server.alerts.receivers import certificate, http_receiver, mail_server
+from tests.server.alerts.receivers import certificate, dripping, http_receiver, mail_server
 
 SENDER = Sender("logs", "https://logs.example/logferry")
 ALERT = AlertRecord(
@@ -122,6 +123,14 @@ def test_who_drips_is_cut_off(tmp_path: Path) -> None:
     assert len(inbox.got) == 1
 
 
+def test_who_drips_an_answer_that_ends_with_the_connection_is_cut_off(tmp_path: Path) -> None:
+    """Such an answer is read when http.client has let go of the socket already."""
+    with http_receiver() as inbox:
+        inbox.drips_body = True
+        webhook(tmp_path, inbox.url, seconds=0.3).send(message(), 1)
+        assert 0 < inbox.dripped < ALERT_REPLY_BYTES_MAX
+
+
 def test_who_is_not_there_or_not_known_is_said(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -216,6 +225,14 @@ def test_a_refused_mail_has_the_servers_words() -> None:
     assert "550 no such user here" in outcome.reply
 
 
+@pytest.mark.parametrize("first", [b"", b"220-", b"220-one\r\n220-"])
+def test_a_mail_server_that_drips_its_greeting_is_cut_off(first: bytes) -> None:
+    """It is waited for before there is anything to send."""
+    with dripping(first) as port:
+        outcome = mail(port, seconds=0.3).send(message(), 1)
+    assert not outcome.taken
+
+
 def test_nothing_that_comes_from_a_node_gets_into_a_mails_head() -> None:
     evil = "x\r\nBcc: victim@example.org\r\n\r\n.\r\nMAIL FROM:<evil@example.org>"
     alert = ALERT._replace(subject=evil, reason=evil, group=evil)
@@ -247,6 +264,8 @@ def test_titles_say_what_began_and_what_ended() -> None:
     quota = AlertRecord("quota", "db-01")
     assert title_of("raised", [ALERT, disk]) == "web-01 is silent; the archive's disk is nearly full"
     assert title_of("resolved", [ALERT]) == "web-01 is heard again"
+    named_so = quota._replace(subject="silence")
+    assert title_of("raised", [named_so]) == "the quota of silence is nearly used up", "a name is no kind"
     assert title_of("raised", [quota, quota._replace(subject="db-02"), disk]) == (
         "the quotas of 2 agents are nearly used up; the archive's disk is nearly full"
     )

@@ -18,6 +18,8 @@ from logferry.errors import BadConfig
 from logferry.limits import ALERT_REPLY_CHARS_MAX, CHANNEL_FILE_BYTES_MAX
 from logferry.names import shown
 
+_CUT_AGAIN_S = 0.5
+
 
 class Outcome(NamedTuple):
     """What became of an attempt: whether the receiver took it, and what it said, fit to be shown."""
@@ -72,21 +74,28 @@ def trust(ca_file: str) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def within(seconds: float, socket_of: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Cut the connection when time is up: time-outs count from each byte, and bytes may be dripped."""
+    """Cut whatever connection there is when time is up, and any that comes after it.
+
+    Time-outs count from each byte, and bytes may be dripped; a host may have many addresses, too.
+    """
+    over = threading.Event()
 
     def cut() -> None:
-        with contextlib.suppress(OSError):
+        wait_s = seconds
+        while not over.wait(wait_s):
+            wait_s = _CUT_AGAIN_S
             found = socket_of()
             if found is not None:
-                found.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):
+                    # The plain method: the one of a TLS socket takes its state away under the other thread's feet.
+                    socket.socket.shutdown(found, socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
+    thread = threading.Thread(target=cut, name="alert-cut", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
 
 
 def said(text: str) -> str:

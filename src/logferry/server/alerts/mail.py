@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as POLICY
 from email.utils import format_datetime
+from typing import Any
 
 from logferry.archive.alert_records import MessageRecord
 from logferry.clock import SYSTEM, Clock
@@ -17,6 +18,18 @@ from logferry.errors import BadConfig
 from logferry.limits import ALERT_SEND_S_MAX
 from logferry.server.alerts.channels import Outcome, first_line, said, trust, within
 from logferry.server.alerts.messages import body_of
+
+
+class _Held(smtplib.SMTP):
+    """Is in ``held`` before it connects: making one waits for the server's greeting, which may be dripped, too."""
+
+    def __init__(self, held: list[smtplib.SMTP], *args: Any, **named: Any) -> None:
+        held.append(self)
+        super().__init__(*args, **named)
+
+
+class _HeldEncrypted(_Held, smtplib.SMTP_SSL):
+    """The same with TLS from the first byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +75,14 @@ class Mail:
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         context = None if self.tls == "off" else trust(self.ca_file)
-        server: smtplib.SMTP
-        if self.tls == "tls":
-            server = smtplib.SMTP_SSL(self.host, self.port, timeout=self.seconds, context=context)
-        else:
-            server = smtplib.SMTP(self.host, self.port, timeout=self.seconds)
+        held: list[smtplib.SMTP] = []
         try:
-            with within(self.seconds, lambda: server.sock):
+            with within(self.seconds, lambda: held[0].sock if held else None):
+                server: smtplib.SMTP
+                if self.tls == "tls":
+                    server = _HeldEncrypted(held, self.host, self.port, timeout=self.seconds, context=context)
+                else:
+                    server = _Held(held, self.host, self.port, timeout=self.seconds)
                 if self.tls == "starttls":
                     server.starttls(context=context)  # a server that offers none is refused, not told in clear text
                 yield server
@@ -77,7 +91,8 @@ class Mail:
                 except OSError:  # SMTP's own errors are such
                     return  # it has taken the mail; how it says goodbye is its own affair
         finally:
-            server.close()
+            for one in held:
+                one.close()
 
     def written(self, message: MessageRecord) -> EmailMessage:
         """The mail. Nothing that comes from nodes gets into its head but on one line, marked where it is odd."""

@@ -125,7 +125,9 @@ def title_of(event: Event, alerts: Sequence[AlertRecord]) -> str:
 def headline(alert: AlertRecord, *, ended: bool = False) -> str:
     """Of one alert."""
     one = _ENDED if ended else _BEGUN
-    return one.get(alert.subject, one.get(alert.kind, "{0}: " + alert.kind)).format(alert.subject)
+    # Subjects that are the server's begin with a colon; an agent may be called as a kind is.
+    about = alert.subject if alert.subject.startswith(":") else alert.kind
+    return one.get(about, "{0}: " + alert.kind).format(alert.subject)
 
 
 def link_of(alert: AlertRecord) -> str:

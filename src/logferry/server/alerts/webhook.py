@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import http.client
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -72,9 +73,12 @@ class Webhook:
             connection = http.client.HTTPSConnection(host, port, timeout=self.seconds, context=trust(self.ca_file))
         else:
             connection = http.client.HTTPConnection(host, port, timeout=self.seconds)
+        wire: socket.socket | None = None
         try:
-            connection.connect()
-            with within(self.seconds, lambda: connection.sock):
+            # Of an answer that ends with the connection, http.client lets go of the socket before it is read.
+            with within(self.seconds, lambda: connection.sock or wire):
+                connection.connect()
+                wire = connection.sock
                 yield connection
         finally:
             connection.close()
