@@ -492,6 +492,8 @@ REGEX_MEMORY_BYTES_MAX = 8 * MIB
 
 # Web and API -------------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
+WEB_ASK_S_MAX = 120.0
+"""In which a request has to come as a whole: the largest takes that long at 70 kbit/s; most are one packet."""
 PAGE_ITEMS_MAX = 1_000
 SESSION_S_MAX = 12 * 3600.0
 SESSION_IDLE_S_MAX = 2 * 3600.0
@@ -625,6 +627,10 @@ OIDC_HINT_CHARS_MAX = 4_096
 """Of an ID token that is kept to sign out with: it goes into an address, and longer ones are cut by somebody."""
 OIDC_NEXT_BYTES_MAX = 1_500
 """An address kept in a cookie through a sign-in; a cookie has 4 KiB at most, and this is text within text."""
+OIDC_LOGOUT_S_MAX = 10 * 60.0
+"""How old a message that somebody signed out there may be: so long its name is remembered, that it counts once."""
+OIDC_LOGOUT_CHARS_MAX = 16 * KIB
+"""Of such a message: they have some 1 KiB."""
 OIDC_FRESH_S = 10 * 60.0
 """Who has no password here makes tokens only so shortly after signing in."""
 PASSWORD_CHARS_MIN = 8
@@ -658,6 +664,8 @@ SEED_FILE_BYTES_MAX = 256 * MIB
 """Of its settings, users and records: a record of a million paths is about 150 MB."""
 OLD_CONFIG_BYTES_MAX = 64 * KIB
 """Of an older agent's settings file as it uploads it, and so of what one agent can put aside: usual is 1 KiB."""
+OLD_CONFIGS_MAX = 16
+"""So many names of such settings of one agent are put aside; it has one, and perhaps copies of it."""
 SEED_AGENTS_PER_USER_MAX = 1_000
 """For whom one user may deliver: their ids are compared with each path."""
 
@@ -1081,6 +1089,8 @@ ALERT_SEND_S_MAX = 20.0
 """A receiver that has not answered in so long has not taken the message."""
 ALERT_CLAIM_S = 120.0
 """An attempt of which nothing is heard (the server was killed in it) is made again after so long."""
+ALERT_TEST_S = 10.0
+"""Between two tests of a channel that people ask for: its receiver is somebody else's."""
 ALERT_TRIES_MAX = 9
 ALERT_RETRY_S_MIN = 15.0
 ALERT_RETRY_S_MAX = 3600.0

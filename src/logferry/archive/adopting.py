@@ -27,8 +27,8 @@ class _AdoptLinked(Adopt):
         return False
 
 
-def adopt(rooms: Rooms, agent: str, path: str, place: bytes) -> bool:
-    """Make the plain file at ``place`` (the only name of its bytes) the current generation of ``path``.
+def adopt(rooms: Rooms, agent: str, path: str, source: Folder, its_name: bytes) -> bool:
+    """Make the plain file ``its_name`` of ``source`` (the only name of its bytes) the current generation of ``path``.
 
     It keeps its name there: remove it once this has returned. False: it cannot be linked from there.
 
@@ -48,17 +48,30 @@ def adopt(rooms: Rooms, agent: str, path: str, place: bytes) -> bool:
         if there is None:
             try:
                 rooms.disk.step("link")
-                os.link(place, name, dst_dir_fd=folder.fd, follow_symlinks=False)
+                os.link(its_name, name, src_dir_fd=source.fd, dst_dir_fd=folder.fd, follow_symlinks=False)
             except OSError as error:
                 if error.errno in _CANNOT_LINK:
                     return False
                 raise
-        elif not os.path.samestat(there, os.lstat(place)):
+            _need_plain(folder, name)
+        elif not _is_same(there, source.stat(its_name)):
             raise Conflict(f"{agent}/{path} is in the archive already")
         _make_writable(folder, name)
         rooms.disk.sync_folder(folder.fd)
         rooms.catalog.writer.run(_AdoptLinked(rooms, agent, path))
     return True
+
+
+def _is_same(there: os.stat_result, other: os.stat_result | None) -> bool:
+    return other is not None and os.path.samestat(there, other)
+
+
+def _need_plain(folder: Folder, name: bytes) -> None:
+    """What was looked at may be something else by now: nothing but a plain file stays in the live tree."""
+    found = folder.stat(name)
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        os.unlink(name, dir_fd=folder.fd)
+        raise Conflict(f"{name.decode()} is no plain file any more")
 
 
 def _make_writable(folder: Folder, name: bytes) -> None:

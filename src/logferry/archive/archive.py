@@ -27,6 +27,7 @@ from logferry.archive.index_making import IndexMaker
 from logferry.archive.indexed import IndexedSegment, indexed
 from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
+from logferry.archive.live import Folder
 from logferry.archive.many import Many, WholeFile
 from logferry.archive.mend import Mended, mend
 from logferry.archive.object_reader import Pace, no_pace
@@ -134,13 +135,15 @@ class Archive:
         """
         return Many(self._rooms, self, self._supersede).store(checked_agent_id(agent), files, make_folders=make_folders)
 
-    def adopt(self, agent: str, path: str, place: bytes) -> bool:
-        """Make the plain file at ``place``, on our file system, the current generation of ``path``. See ``adopting``.
+    def adopt(self, agent: str, path: str, source: Folder, name: bytes) -> bool:
+        """Make the plain file ``name`` of ``source``, on our file system, the current generation of ``path``.
+
+        See ``adopting``.
 
         False: it cannot be linked from there. Raises Conflict where there is something at ``path``.
         """
         with translating(path):
-            return adopt(self._rooms, checked_agent_id(agent), checked_path(path), place)
+            return adopt(self._rooms, checked_agent_id(agent), checked_path(path), source, name)
 
     def rename(self, agent: str, source: str, target: str) -> None:
         """Publish a temporary name, move a file or folder, or file a generation as an earlier one (an aside name).

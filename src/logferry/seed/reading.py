@@ -25,12 +25,15 @@ _EXACT_AGENT, _EXACT_SERVER = "AgentConfig.txt", "ServerConfig.txt"
 class StoredFile:
     """A file of the older archive: whose, its archive path, where it lies, how large and how old it is.
 
-    ``changed_ns`` is the file system's own time of its last change, of its names too.
+    ``top`` is the agent's folder, ``inner`` the file's path in it: whoever opens it goes from one to the other through
+    no link, because others may write there meanwhile. ``changed_ns`` is the file system's own time of its last change,
+    of its names too.
     """
 
     agent: str
     path: str
-    place: bytes
+    top: bytes
+    inner: bytes
     size: int
     modified_ns: int
     changed_ns: int
@@ -43,7 +46,8 @@ class ConfigCopy:
 
     agent: str
     path: str
-    place: bytes
+    top: bytes
+    inner: bytes
 
 
 @dataclass(slots=True)
@@ -107,12 +111,21 @@ def _server(found: Found, names: Sequence[str]) -> None:
     found.root, found.has_tree = root, os.path.isdir(root)
     if not found.has_tree:
         found.said.append(Decision("warn", "archive", f"there is no stored tree {root}", "LOG_DIR says where it is"))
+    elif not _is_within(root, found.folder):
+        text = f"the stored tree is {root}, outside of {found.folder}: is that the older archive?"
+        found.said.append(Decision("warn", "archive", text, "every folder in it is taken for an agent's"))
     for name in dict.fromkeys((found.server.users_file, *_USER_FILES)):
         path = os.path.join(found.folder, name)
         if os.path.isfile(path):
             found.users = old_users(_read(path), name)
             return
     found.said.append(Decision("warn", "users", f"there is no {found.server.users_file}: no user is imported"))
+
+
+def _is_within(path: str, folder: str) -> bool:
+    """Links followed."""
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([path, folder]) == folder
 
 
 def _agents(found: Found, names: Sequence[str]) -> None:
@@ -146,9 +159,16 @@ def _settings(found: Found, name: str) -> SeedSettings:
     return settings
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opening a pipe that lies there must not hang; on plain files it means nothing."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Refused(f"{path} is no plain file", hint="look at what lies there")
             raw = file.read(SEED_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise Refused(f"cannot read {path}: {error.strerror}", hint="run this as a user who may") from error
@@ -185,21 +205,21 @@ def stored(root: str, agent: str) -> Iterator[StoredFile | ConfigCopy | Decision
         folders.sort()
         for name in sorted(names):
             place = os.path.join(folder, name)
-            yield _stored(agent, place[len(top) + 1 :], place)
+            yield _stored(agent, top, place[len(top) + 1 :])
 
 
-def _stored(agent: str, raw: bytes, place: bytes) -> StoredFile | ConfigCopy | Decision:
+def _stored(agent: str, top: bytes, raw: bytes) -> StoredFile | ConfigCopy | Decision:
     about = f"file {agent}/{os.fsdecode(raw)}"
     try:
         path = escape_path(raw)
-        found = os.lstat(place)
+        found = os.lstat(os.path.join(top, raw))
     except (LogferryError, OSError) as error:
         return Decision("warn", about, f"{error}; it stays where it is")
     if not stat.S_ISREG(found.st_mode):
         return Decision("warn", about, "no plain file; it stays where it is")
     if is_config_name(path.rpartition("/")[2]):
-        return ConfigCopy(agent, path, place)
-    return StoredFile(agent, path, place, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink)
+        return ConfigCopy(agent, path, top, raw)
+    return StoredFile(agent, path, top, raw, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink)
 
 
 def named_users(root: str, agents: Sequence[str]) -> dict[str, set[str]]:

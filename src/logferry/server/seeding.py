@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from logferry.limits import (
     BUNDLE_BATCH_MEMBERS,
     BUNDLE_MEMBER_BYTES_MAX,
     COPY_BYTES,
+    OLD_CONFIG_BYTES_MAX,
     PASSWORD_CHARS_MAX,
     PASSWORD_CHARS_MIN,
     SEED_AGENTS_PER_USER_MAX,
@@ -26,6 +28,7 @@ from logferry.names import checked_agent_id, folded
 from logferry.seed.decisions import Decision
 from logferry.seed.reading import ConfigCopy, StoredFile, stored
 from logferry.seed.users import UserPlan
+from logferry.server import older_tree
 from logferry.server.config import ServerConfig
 from logferry.server.people import NO_PASSWORD, People, checked_user_name
 from logferry.server.several import QUARANTINE, put_aside
@@ -234,9 +237,10 @@ class TreeImport:
         whole: list[WholeFile] = []
         for one in batch:
             try:
-                whole.append(WholeFile(one.path, _read(one), one.modified_ns))
+                data = older_tree.content(one, BUNDLE_MEMBER_BYTES_MAX)
+                whole.append(WholeFile(one.path, data, one.modified_ns))
                 files.append(one)
-            except OSError as error:
+            except (LogferryError, OSError) as error:
                 _fail(tree, one, error)
         if not whole:
             return
@@ -249,8 +253,11 @@ class TreeImport:
 
     def _one(self, file: StoredFile, tree: Tree) -> None:
         assert self._archive is not None
+        moved = False
         try:
-            moved = self._in_place and file.links == 1 and self._archive.adopt(file.agent, file.path, file.place)
+            folder, name = older_tree.holding(file)
+            if self._in_place and file.links == 1:
+                moved = self._archive.adopt(file.agent, file.path, folder, name)
             if moved:
                 found = self._archive.catalog.files.at(file.agent, file.path)
                 generation_id = None if found is None else found.generation_id
@@ -261,14 +268,14 @@ class TreeImport:
             return
         self._taken(file, tree, generation_id)
         if moved:
-            os.unlink(file.place)
+            os.unlink(name, dir_fd=folder.fd)
         elif self._in_place:
             text = "has two names" if file.links > 1 else "lies on another file system, or belongs to somebody else"
             tree.said.append(Decision("warn", f"file {file.agent}/{file.path}", f"{text}: copied, and it stays there"))
 
     def _copy(self, file: StoredFile) -> int | None:
         assert self._archive is not None
-        with open(file.place, "rb") as source:
+        with older_tree.opened(file) as source:
             incoming = self._archive.begin(file.agent, file.path)
             try:
                 while data := source.read(COPY_BYTES):
@@ -294,23 +301,23 @@ class TreeImport:
             return
         live = os.path.join(os.fsencode(self._data_dir), b"live", file.agent.encode(), file.path.encode())
         try:
-            same = os.path.samestat(os.lstat(live), os.lstat(file.place))
-        except FileNotFoundError:
-            return
-        if same:
-            os.unlink(file.place)
+            folder, name = older_tree.holding(file)
+            there = folder.stat(name)
+            if there is not None and os.path.samestat(os.lstat(live), there):
+                os.unlink(name, dir_fd=folder.fd)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # it is not there, or not there any more
+                raise
 
     def _put_aside(self, copy: ConfigCopy, tree: Tree) -> None:
         """Keep uploaded settings for the administrator of the machine; out of the older tree only if told so."""
         if not self._move_configs:
             return
         try:
-            with open(copy.place, "rb") as file:
-                data = file.read()
-            name = copy.path.replace("/", "_")
-            put_aside(os.path.join(self._data_dir, QUARANTINE, copy.agent), name, data)
-            os.unlink(copy.place)
-        except OSError as error:
+            data = older_tree.content(copy, OLD_CONFIG_BYTES_MAX)
+            put_aside(os.path.join(self._data_dir, QUARANTINE, copy.agent), copy.path, data)
+            older_tree.remove(copy)
+        except (LogferryError, OSError) as error:
             tree.failed += 1
             tree.said.append(Decision("warn", f"file {copy.agent}/{copy.path}", f"cannot be put aside: {error}"))
 
@@ -320,11 +327,6 @@ def free_bytes(folder: str) -> int:
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     return shutil.disk_usage(folder).free
-
-
-def _read(file: StoredFile) -> bytes:
-    with open(file.place, "rb") as opened:
-        return opened.read()
 
 
 def _fail(tree: Tree, file: StoredFile, error: Exception) -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import quote
 
 from logferry.errors import Conflict, NotFound, NotPermitted, TooLarge
 from logferry.ftp import BundleMember, Download, Entry, Outcome, Upload
-from logferry.limits import OLD_CONFIG_BYTES_MAX
+from logferry.limits import OLD_CONFIG_BYTES_MAX, OLD_CONFIGS_MAX
 from logferry.seed.agent import is_config_name
 from logferry.server.files import write_durable
 from logferry.server.ingest import AgentFilesystem
@@ -197,9 +198,16 @@ class _AsideUpload:
         self._data = b""
 
 
-def put_aside(folder: str, name: str, data: bytes) -> str:
-    """Keep an older agent's settings in ``folder`` below the quarantine, for the owner alone; where, is returned."""
+def put_aside(folder: str, path: str, data: bytes) -> str:
+    """Keep an older agent's settings in ``folder`` below the quarantine, for the owner alone; where, is returned.
+
+    Raises:
+        TooLarge: as many as any agent has are there already: who goes on means to fill the disk.
+        OSError.
+    """
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = os.path.join(folder, name.casefold())
-    write_durable(path, data, 0o600)
-    return path
+    place = os.path.join(folder, quote(path, safe=" ").casefold())
+    if not os.path.lexists(place) and len(os.listdir(folder)) >= OLD_CONFIGS_MAX:
+        raise TooLarge(f"there are {OLD_CONFIGS_MAX} settings of this agent already", hint="give the log another name")
+    write_durable(place, data, 0o600)
+    return place

@@ -127,7 +127,7 @@ def test_who_drips_an_answer_that_ends_with_the_connection_is_cut_off(tmp_path: 
     """Such an answer is read when http.client has let go of the socket already."""
     with http_receiver() as inbox:
         inbox.drips_body = True
-        webhook(tmp_path, inbox.url, seconds=0.3).send(message(), 1)
+        webhook(tmp_path, inbox.url, seconds=1.0).send(message(), 1)
         assert 0 < inbox.dripped < ALERT_REPLY_BYTES_MAX
 
 
@@ -225,11 +225,11 @@ def test_a_refused_mail_has_the_servers_words() -> None:
     assert "550 no such user here" in outcome.reply
 
 
-@pytest.mark.parametrize("first", [b"", b"220-", b"220-one\r\n220-"])
+@pytest.mark.parametrize("first", [b"", b"220-one\r\n220-"])
 def test_a_mail_server_that_drips_its_greeting_is_cut_off(first: bytes) -> None:
     """It is waited for before there is anything to send."""
     with dripping(first) as port:
-        outcome = mail(port, seconds=0.3).send(message(), 1)
+        outcome = mail(port, seconds=1.0).send(message(), 1)
     assert not outcome.taken
 
 
