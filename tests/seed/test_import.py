@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from logferry.agent.config import load_config as load_agent
 from logferry.archive import Archive, Catalog
 from logferry.archive.retention import Rule
 from logferry.cli.main import run
+from logferry.errors import NotFound
 from logferry.server.accounts import CatalogUsers
 from logferry.server.catalogs import open_catalog
 from logferry.server.config import ServerConfig, load_config
+from logferry.server.enrolment import Enrolment
 from logferry.server.parts import FtpPart
+from logferry.server.people import People
 from tests.seed.older import LOGS, MODIFIED_S, PASSWORD, OlderAgent, OlderServer
 from tests.server.helpers import eventually
 from tests.server.site import fetched, store
@@ -333,3 +337,33 @@ def _try(agent: OlderAgent) -> ftplib.FTP | None:
         return agent.connected()
     except ftplib.error_perm:
         return None
+
+
+def test_one_of_the_agents_that_share_a_user_is_paused_and_revoked_alone(served: OlderServer) -> None:
+    """Also where it is connected; the others go on, and its files stay."""
+    agent, other = (OlderAgent(served.folder, name, served.port) for name in ("plc-01", "hmi-03"))
+    catalog, archive = _archive(served)
+    people = People(catalog)
+    with catalog, archive, agent.connected() as client, other.connected() as beside:
+
+        def says(one: OlderAgent, ftp: ftplib.FTP) -> str:
+            try:
+                return one.deliver(ftp, f"new-{time.monotonic_ns()}.txt", b"x")[:3]
+            except (ftplib.Error, EOFError, OSError) as error:
+                return str(error)[:3] or "gone"
+
+        assert says(agent, client) == "226"
+        catalog.agents.change("plc-01", paused=True)
+        eventually(lambda: says(agent, client) == "450")
+        assert says(other, beside) == "226"
+        catalog.agents.change("plc-01", paused=False)
+        eventually(lambda: says(agent, client) == "226")
+        assert Enrolment(catalog, people).revoke("plc-01") == ("agent",)
+        eventually(lambda: says(agent, client) != "226")
+        again = eventually(lambda: _try(other))
+        assert says(other, again) == "226"
+        with agent.connected() as once_more:
+            assert says(agent, once_more) == "550"
+        with pytest.raises(NotFound, match="has no user"):
+            Enrolment(catalog, people).revoke("plc-01")
+        assert catalog.files.at("plc-01", "first.txt") is not None

@@ -81,7 +81,7 @@ def test_a_revoked_agent_is_thrown_out_and_cannot_log_in(site: Site) -> None:
         eventually(lambda: refused(client, "/a") != "")
     with pytest.raises(ftplib.error_perm, match="530"):
         site.agent(joined)
-    site.enrolment.revoke("out-01", revoked=False)
+    site.enrolment.admit("out-01")
     assert not record_of(site, "out-01").revoked
     eventually(lambda: _logs_in(site, joined.user, joined.password))
 

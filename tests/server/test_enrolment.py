@@ -174,7 +174,7 @@ def test_revoking_and_a_new_password_count_at_once(enrolment: Enrolment, catalog
     revoked = users.find("web-01")
     assert revoked is not None
     assert not revoked.enabled
-    enrolment.revoke("web-01", revoked=False)
+    enrolment.admit("web-01")
     password = enrolment.new_password("web-01")
     clock.advance(0.5)
     renewed = users.find("web-01")

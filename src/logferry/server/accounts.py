@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from logferry.archive.catalog import Catalog
-from logferry.archive.records import UserRecord
+from logferry.archive.records import AgentRecord, UserRecord
 from logferry.clock import SYSTEM, Clock
 from logferry.ftp import Permissions, User, verify_password
 from logferry.limits import USERS_FRESH_S
@@ -122,19 +122,25 @@ class CatalogUsers:
             return None
         agent = self._agents.get(record.agent_id) if record.agent_id else None
         user = ftp_user(record, self._connections_per_agent, agent.upload_rate if agent else "")
+        paused = self._paused_of(user, agent)
         if user.home:
             self._on_agent(user.name, user.home)
         with self._lock:
             if version == self._version:  # else the row may be older than the change that was noticed meanwhile
                 self._users[user.name] = user
-                if agent is not None and agent.paused:
-                    self._paused.add(user.home)
-                else:
-                    self._paused.discard(user.home)
+                for agent_id, is_paused in paused.items():
+                    (self._paused.add if is_paused else self._paused.discard)(agent_id)
         return user
 
+    def _paused_of(self, user: User, agent: AgentRecord | None) -> dict[str, bool]:
+        """Of the agents for whom the user delivers, who is paused."""
+        if is_shared(user.home):
+            delivers = set(shared_by(user.home))
+            return {one.id: one.paused for one in self._agents.list() if one.id in delivers}
+        return {user.home: agent is not None and agent.paused} if user.home else {}
+
     def is_paused(self, agent: str) -> bool:
-        """Whether a person paused the agent; as of the last ``find`` of its user."""
+        """Whether a person paused the agent; as of the last ``find`` of a user that delivers for it."""
         return agent in self._paused
 
     def _refresh(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from logferry.archive.catalog import Catalog
 from logferry.archive.records import CodeRecord, UserRecord
 from logferry.clock import SYSTEM, Clock
-from logferry.errors import BadName, Conflict, NotSignedIn, Refused
+from logferry.errors import BadName, Conflict, NotFound, NotSignedIn, Refused
 from logferry.limits import (
     AGENT_ID_CHARS_MAX,
     GROUP_CHARS_MAX,
@@ -141,9 +141,23 @@ class Enrolment:
         self._rows.change_agent_user(agent_id, password_hash=hash_for_agent(password), now_ns=self._clock.now_ns())
         return password
 
-    def revoke(self, agent_id: str, *, revoked: bool = True) -> None:
-        """Lock an agent's user out (its files stay), or let it in again. Raises NotFound."""
-        self._rows.change_agent_user(agent_id, enabled=not revoked, now_ns=self._clock.now_ns())
+    def revoke(self, agent_id: str) -> tuple[str, ...]:
+        """Nobody delivers for an agent any more; its files stay.
+
+        Its user is locked out, and users that several agents share do not deliver for it any more: their names.
+
+        Raises:
+            NotFound: nobody delivers for it.
+        """
+        return self._rows.shut_agent_out(agent_id, now_ns=self._clock.now_ns())
+
+    def admit(self, agent_id: str) -> None:
+        """Let an agent's own user in again. Raises NotFound."""
+        try:
+            self._rows.change_agent_user(agent_id, enabled=True, now_ns=self._clock.now_ns())
+        except NotFound as error:
+            hint = f"if it shares one: logferry admin delivers USER --agent {agent_id}"
+            raise NotFound(error.message, hint=hint) from error
 
     def _free_id(self, hostname: str) -> str:
         base = agent_id_from(hostname)

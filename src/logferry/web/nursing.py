@@ -47,7 +47,10 @@ def change(request: Request, who: Identity, agent_id: str, values: Mapping[str, 
         log.info("an agent was changed", agent=agent_id, by=who.name, **wanted)
     revoked = values.get("revoked")
     if revoked is not None and revoked != before.revoked:
-        context.enrolment.revoke(agent_id, revoked=revoked)
+        if revoked and (shared := context.enrolment.revoke(agent_id)):
+            note(request, taken_from=shared)
+        elif not revoked:
+            context.enrolment.admit(agent_id)
         log.info("an agent was revoked" if revoked else "an agent was let in again", agent=agent_id, by=who.name)
         if wanted:
             note(request, revoked=revoked)

@@ -184,6 +184,29 @@ class People:
         if self._change_users(update(users).where(users.c.agent_id == agent_id).values(values)) == 0:
             raise NotFound(f"agent {agent_id} has no user")
 
+    def shut_agent_out(self, agent_id: str, *, now_ns: int) -> tuple[str, ...]:
+        """Lock the user of an agent out, and take the agent from those whom several share; their names.
+
+        Raises:
+            NotFound: nobody delivers for it.
+        """
+        own = update(users).where(users.c.agent_id == agent_id).values(enabled=0, changed_ns=now_ns)
+        all_shared = select(*_USER).where(users.c.role == "agent", users.c.agent_id.is_(None))
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            count = int(connection.execute(own).rowcount)
+            shared = [row for row in map(_user, connection.execute(all_shared).all()) if agent_id in row.scope]
+            for row in shared:
+                left = json.dumps([one for one in row.scope if one != agent_id])
+                changed = update(users).where(users.c.id == row.id).values(scope=left, changed_ns=now_ns)
+                connection.execute(changed)
+            if not count and not shared:
+                raise NotFound(f"agent {agent_id} has no user")
+            note_users_changed(connection)
+            return tuple(row.name for row in shared)
+
+        return self._writer.run(Rows(work))
+
     def remove_user(self, user_id: int, *, check: Check | None = None) -> None:
         """Remove a user with all sessions and tokens, unless ``check`` raises. That there is none is no error."""
 
