@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -63,6 +66,76 @@ def test_a_body_that_makes_no_sense_is_refused(site: Served, body: bytes) -> Non
     answer = site.client.post("/api/v1/sessions", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 401)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_clients_own_method_is_no_counter_of_its_own(site: Served) -> None:
+    """Each label is kept for good: strangers could fill the memory."""
+    with site.new_client() as stranger:
+        for number in range(3):
+            assert stranger.request(f"ODD{number}", "/healthz").status_code == 405
+        told = stranger.get("/metrics").text
+    assert "ODD" not in told
+    assert 'method="other",status="405"' in told
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b", "x:99999", "x:port", "<b>", "a/b", "a@b"])
+def test_a_host_that_is_none_is_refused(site: Served, host: str) -> None:
+    with site.new_client() as stranger:
+        answer = stranger.get("/login", headers={"Host": host})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("odd", ["http://[", "https://[x", "http://a]b"])
+def test_addresses_that_cannot_be_parsed_break_nothing(site: Served, odd: str) -> None:
+    """Neither as an origin nor as the page to go to."""
+    with site.new_client() as stranger:
+        assert stranger.get("/login", params={"next": odd}).status_code == 200
+        form = {"name": "nobody", "password": "x" * 12, "next": odd}
+        assert stranger.post("/login", data=form).status_code == 401
+        assert stranger.post("/login", data=form, headers={"Origin": odd}).status_code == 403
+    site.app.state.throttle.succeeded("127.0.0.1")
+
+
+WHOLE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD = b"POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /heal", HEAD, HEAD + b"\r\n{", WHOLE + b"GET /heal"],
+    ids=["silent", "in the line", "in the head", "in the body", "in the second request"],
+)  # fmt: skip
+def test_who_does_not_finish_a_request_is_hung_up_on(
+    site: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Else anybody could hold connections until there is none left."""
+    monkeypatch.setattr("logferry.web.wire.WEB_ASK_S_MAX", 0.3)
+    with _wire(site) as wire, contextlib.suppress(ConnectionError):  # a time-out is none
+        wire.sendall(sent)
+        while wire.recv(4096):
+            continue
+
+
+def test_who_waits_between_requests_is_not_hung_up_on(site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Browsers do. On a machine that is busy the client itself may be too slow: it has several tries."""
+    monkeypatch.setattr("logferry.web.wire.WEB_ASK_S_MAX", 0.3)
+
+    def lasts() -> bool:
+        with _wire(site) as wire, contextlib.suppress(ConnectionError):
+            for _ in range(2):
+                wire.sendall(WHOLE)
+                if not wire.recv(4096).startswith(b"HTTP/1.1 200"):
+                    return False
+                time.sleep(0.5)
+            return True
+        return False
+
+    assert any(lasts() for _ in range(20))
+
+
+def _wire(site: Served) -> socket.socket:
+    host, port = site.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
 
 
 def test_the_wrong_method_is_told_so(site: Served) -> None:

@@ -58,6 +58,15 @@ def test_an_ipv6_host_cannot_change_its_address_within_its_network() -> None:
     assert _waits(throttle, "2001:db8:0:1::1") == 0
 
 
+def test_ipv4_in_the_clothes_of_ipv6_is_one_address_each() -> None:
+    """As proxies write it that listen on both: all of IPv4 would be one /64, and one guesser would lock it out."""
+    throttle = SignInThrottle(ManualClock())
+    for _ in range(10):
+        throttle.failed("::ffff:192.0.2.1")
+    assert _waits(throttle, "192.0.2.1") > 0
+    assert _waits(throttle, "::ffff:192.0.2.2") == 0
+
+
 def test_the_table_is_bounded_and_forgets_the_longest_unseen() -> None:
     """Ten thousand guesses from a thousand addresses leave an honest user in."""
     clock = ManualClock()

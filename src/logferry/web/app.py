@@ -25,7 +25,7 @@ from logferry.web.api.system import plain
 from logferry.web.context import WebContext
 from logferry.web.jobs import Jobs
 from logferry.web.searching import Slots
-from logferry.web.security import BodyLimit, RequestLog, SecurityHeaders
+from logferry.web.security import BodyLimit, KnownHost, RequestLog, SecurityHeaders
 from logferry.web.streams import Streams
 from logferry.web.throttle import SignInThrottle
 from logferry.web.trail import AuditTrail
@@ -51,6 +51,7 @@ def create_app(context: WebContext) -> FastAPI:
             Middleware(RootPath, root_path=context.config.web.root_path),
             Middleware(RequestLog),
             Middleware(SecurityHeaders, https=context.config.web.secure),
+            Middleware(KnownHost),
             Middleware(BodyLimit),
             Middleware(AuditTrail, audit=context.audit),
         ],
@@ -66,6 +67,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.throttle = SignInThrottle(context.clock)
     app.state.code_throttle = SignInThrottle(context.clock)
     app.state.oidc_throttle = SignInThrottle(context.clock)
+    app.state.logout_throttle = SignInThrottle(context.clock)
     app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
     app.state.searches = slots = Slots()
     app.state.jobs = Jobs(context.search, slots, context.clock)

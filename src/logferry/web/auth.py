@@ -137,9 +137,16 @@ def refuse_cross_site(request: Request) -> None:
     """For changes without a session (sign-in) and for dear answers: raises NotPermitted when another site asks."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin", "")
-    foreign = bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
+    foreign = bool(origin) and _netloc(origin) != request.headers.get("host", "")
     if site not in ("same-origin", "none") or foreign:
         raise NotPermitted("this came from another site's page", hint="open the page of this server itself")
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def set_session_cookie(request: Request, response: Response, session: SignedIn, *, seconds: float) -> None:

@@ -39,6 +39,7 @@ from logferry.server.store import store_of
 from logferry.server.warming import is_compiled
 from logferry.web.app import create_app
 from logferry.web.context import WebContext
+from logferry.web.wire import PatientWire
 
 if TYPE_CHECKING:
     from logferry.server.oidc.provider import Provider
@@ -102,6 +103,7 @@ class WebServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PatientWire,
                 host=config.web.address[0],
                 port=config.web.address[1],
                 proxy_headers=True,

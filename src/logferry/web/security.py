@@ -1,11 +1,12 @@
 """Middleware around every request: request id and log line, security headers, body limit. Plain ASGI, in one order.
 
-The order is fixed in ``app.create_app``: log (outermost) -> headers -> body limit -> audit (``trail``) -> routes.
-Streams pass through untouched.
+The order is fixed in ``app.create_app``: log (outermost) -> headers -> host -> body limit -> audit (``trail``) ->
+routes. Streams pass through untouched.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from typing import Any
@@ -39,6 +40,10 @@ _HEADERS = {
 }
 
 
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?")
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
 class RequestLog:
     """Gives each request an id, answers with it, writes one structured line when the answer is out."""
 
@@ -69,7 +74,9 @@ class RequestLog:
             raise
         finally:
             took_s = time.perf_counter() - start_s
-            REQUESTS.labels(scope["method"], str(seen["status"])).inc()
+            # A client may call its method anything, and each label is kept for good.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            REQUESTS.labels(method, str(seen["status"])).inc()
             REQUEST_S.observe(took_s)
             log.info("request", **_facts(scope, request_id), **seen, ms=round(took_s * 1000, 1))
 
@@ -109,6 +116,25 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class KnownHost:
+    """Refuses requests whose ``Host`` is no host: no address can be made of it, nor compared with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
+        found = _HOST.fullmatch(host)
+        if host and (found is None or int(found["port"] or 0) > 65535):
+            others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            request = Request({**scope, "headers": others})
+            await problem(request, 400, "the Host header names no host", hint="send the server's name")(
+                scope, receive, send
+            )
+            return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

@@ -153,9 +153,11 @@ class SignInThrottle:
 
 
 def _key(address: str) -> str:
-    """IPv6 by its /64: one host owns all of it."""
+    """IPv6 by its /64: one host owns all of it. IPv4 in the clothes of IPv6 is IPv4: all of it is one /64."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address[:64]
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
     return str(IPv6Address(int(parsed) >> 64 << 64)) if isinstance(parsed, IPv6Address) else str(parsed)

@@ -45,9 +45,10 @@ def form_endpoint(shell: Shell, work: Callable[[Shell, Request, Form], Response]
 
 def own_page(target: str) -> str:
     """``target`` if it is a page of this program ("/view/a/b?gen=1"), else "/"; never another site's address."""
-    parts = urlsplit(target)
-    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return target if safe and "\\" not in target and target.isprintable() else "/"
+    if not target.startswith("/") or target.startswith("//") or "\\" in target or not target.isprintable():
+        return "/"
+    parts = urlsplit(target)  # of a path it raises nothing
+    return "/" if parts.scheme or parts.netloc else target
 
 
 # Sign-in -------------------------------------------------------------------------------------------------------------
@@ -290,7 +291,9 @@ def looks(_shell: Shell, request: Request, form: Form) -> Response:
     response = RedirectResponse(words.address(root, "/me", said="looks"), 303)
     for cookie, allowed, field in ((THEME_COOKIE, THEMES, "theme"), (DENSITY_COOKIE, DENSITIES, "density")):
         if form.get(field, "") in allowed:
-            response.set_cookie(cookie, form[field], max_age=_YEAR_S, path=f"{root}/", samesite="lax")
+            response.set_cookie(
+                cookie, form[field], max_age=_YEAR_S, path=f"{root}/", secure=auth.is_https(request), samesite="lax"
+            )
     return response
 
 
@@ -298,7 +301,13 @@ def zone(_shell: Shell, request: Request, form: Form) -> Response:
     """``POST /zone``: in which zone times are shown until the browser is closed."""
     root = root_of(request)
     response = RedirectResponse(root + own_page(form.get("next", "/")), 303)
-    response.set_cookie(ZONE_COOKIE, quote(checked_choice(form.get("zone", ""))), path=f"{root}/", samesite="lax")
+    response.set_cookie(
+        ZONE_COOKIE,
+        quote(checked_choice(form.get("zone", ""))),
+        path=f"{root}/",
+        secure=auth.is_https(request),
+        samesite="lax",
+    )
     return response
 
 
@@ -308,5 +317,7 @@ def theme(_shell: Shell, request: Request, form: Form) -> Response:
     response = RedirectResponse(root + own_page(form.get("next", "/")), 303)
     chosen = form.get("theme", "auto")
     if chosen in THEMES:
-        response.set_cookie(THEME_COOKIE, chosen, max_age=_YEAR_S, path=f"{root}/", samesite="lax")
+        response.set_cookie(
+            THEME_COOKIE, chosen, max_age=_YEAR_S, path=f"{root}/", secure=auth.is_https(request), samesite="lax"
+        )
     return response

@@ -4,13 +4,15 @@
 import { copy, toast } from "./text.js";
 import { browserZone } from "./zone.js";
 
+const secure = location.protocol === "https:" ? "; secure" : "";
+
 function chooseTheme(button) {
   const theme = button.dataset.themeChoice;
   const root = document.documentElement;
   if (theme === "auto") delete root.dataset.theme;
   else root.dataset.theme = theme;
   const path = `${root.dataset.base ?? ""}/`;
-  document.cookie = `logferry_theme=${theme}; path=${path}; max-age=31536000; samesite=lax`;
+  document.cookie = `logferry_theme=${theme}; path=${path}; max-age=31536000; samesite=lax${secure}`;
   for (const other of document.querySelectorAll("[data-theme-choice]")) {
     other.toggleAttribute("aria-current", other === button);
     if (other === button) other.setAttribute("aria-current", "true");
@@ -36,7 +38,7 @@ function tellZone() {
   if (!own || !zoneChoice) return;
   const kept = /(?:^|; )logferry_browser_zone=([^;]*)/.exec(document.cookie)?.[1] ?? "";
   if (kept === encodeURIComponent(own)) return;
-  document.cookie = `logferry_browser_zone=${encodeURIComponent(own)}; path=${base}/; max-age=31536000; samesite=lax`;
+  document.cookie = `logferry_browser_zone=${encodeURIComponent(own)}; path=${base}/; max-age=31536000; samesite=lax${secure}`;
   if (zoneChoice === "browser" && zone !== own && document.cookie.includes("logferry_browser_zone=")) location.reload();
 }
 
