@@ -14,8 +14,9 @@ from logferry import machine
 from logferry.clock import SYSTEM, ManualClock
 from logferry.ftp.tls import make_certificate
 from logferry.machine import Finding
-from logferry.server.config import LoadedConfig, ServerConfig
+from logferry.server.config import AuthConfig, LoadedConfig, ServerConfig
 from logferry.server.doctor import examine
+from logferry.server.oidc.config import OidcConfig, OidcRoleConfig
 from tests.server.site import Running, Site, config_for
 
 
@@ -91,7 +92,13 @@ def test_a_key_that_others_may_read_fails(site: Site) -> None:
     os.chmod(key, 0o640)
     os.chmod(site.config.data_dir, 0o777)
     store = replace(site.config.store, key_id="id", secret_file=os.path.join(site.config.data_dir, "no"))
-    found = _found(replace(site.config, store=store))
+    secret = Path(site.config.data_dir).parent / "oidc.secret"
+    secret.write_text("s3cret")
+    secret.chmod(0o644)
+    roles = {"a": OidcRoleConfig("admin")}
+    oidc = OidcConfig("https://id.example", client_id="x", client_secret_file=str(secret), roles=roles)
+    found = _found(replace(site.config, store=store, auth=AuthConfig(oidc)))
+    assert ("fail", f"others may read {secret} (mode 0644)") in _in("permissions", found)
     assert ("fail", f"others may read {key} (mode 0640)") in _in("permissions", found)
     assert any("is not there" in text for _, text in _in("permissions", found))
     assert ("fail", f"everybody may write in {site.config.data_dir}") in _in("archive", found)

@@ -15,8 +15,9 @@ import structlog
 
 from logferry.archive import Archive
 from logferry.server import logs, runfiles
-from logferry.server.config import LoadedConfig, load_config
+from logferry.server.config import AuthConfig, ChannelConfig, LoadedConfig, load_config
 from logferry.server.first_run import prepare
+from logferry.server.oidc.config import OidcConfig, OidcRoleConfig
 from logferry.server.people import People
 from logferry.server.recent_log import RecentLog, kept_lines
 from logferry.server.support import Subject, bundle
@@ -97,11 +98,20 @@ def test_all_that_helps_is_in_it(planted: tuple[Subject, list[str]]) -> None:
 
 
 def test_hidden_names_are_nowhere(planted: tuple[Subject, list[str]]) -> None:
-    """Neither the agent's nor the person's nor the folder's."""
-    subject, _ = planted
+    """Neither the agent's nor the person's nor the folder's, nor those that settings and metrics are called by."""
+    planted_subject, _ = planted
+    config = planted_subject.loaded.config
+    roles = {"secret-society": OidcRoleConfig("admin")}
+    oidc = OidcConfig(issuer="https://id.example", client_id="logferry", roles=roles)
+    config = replace(config, auth=AuthConfig(oidc), channels={"night-shift": ChannelConfig(webhook_file="/hook")})
+    subject = replace(
+        planted_subject, loaded=replace(planted_subject.loaded, config=config), metrics='x{channel="night-shift"} 1\n'
+    )
     text = "".join(_unzipped(bundle(subject, hide_names=True)).values())
     assert "may have stayed" not in text
     assert "web-01" not in text
+    assert "secret-society" not in text
+    assert "night-shift" not in text
     assert subject.loaded.config.data_dir not in text
 
 

@@ -27,6 +27,7 @@ from logferry.server.certificate import certificate_of
 from logferry.server.config import LoadedConfig, ServerConfig
 from logferry.server.disk import disk_room, shown_bytes
 from logferry.server.store import bucket_at
+from logferry.settings import flat
 
 _INODES_SHARE_MIN = 0.01
 _OPTIONAL = {"psycopg": "catalog.url is PostgreSQL", "distributed": "search.cluster is set"}
@@ -94,12 +95,13 @@ def _folder(config: ServerConfig) -> Iterator[Finding]:
 
 def _permissions(config: ServerConfig) -> Iterator[Finding]:
     root = config.data_dir
-    named = (config.store.secret_file, config.backup.secret_file, config.catalog.password_file)
-    for name in filter(None, named):
+    files = ((name.rpartition(".")[2], value) for name, value in flat(config))
+    named = [value for name, value in files if name.endswith("_file") and name != "ca_file" and value]
+    for name in named:
         if not os.path.exists(name):
             yield Finding("fail", "permissions", f"{name} is not there", "the settings name it: put the secret there")
     kept = [os.path.join(root, "tls", KEY_FILE), runfiles.local_file(root)]
-    yield from machine.private("permissions", [*filter(None, named), *kept])
+    yield from machine.private("permissions", [*named, *kept])
 
 
 def _disk(config: ServerConfig) -> Iterator[Finding]:

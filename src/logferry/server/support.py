@@ -109,6 +109,7 @@ def _names(subject: Subject) -> set[str]:
     config = subject.loaded.config
     named = {socket.gethostname(), config.data_dir, config.archive.root, os.path.expanduser("~"), subject.loaded.path}
     named |= {config.ftp.address[0], config.web.address[0], config.ftp.public_address}
+    named |= {*config.channels, *config.auth.oidc.roles}  # they stand in the names of settings, and in metrics
     return named | {value for name, value in flat(config) if name.endswith("_file") and isinstance(value, str)}
 
 
@@ -145,7 +146,7 @@ def versions() -> dict[str, Any]:
 
 def _config(loaded: LoadedConfig, masker: Masker) -> dict[str, Any]:
     items = [
-        {"setting": name, "value": masker.setting(name, value), "origin": masker.text(origin)}
+        {"setting": masker.text(name), "value": masker.setting(name, value), "origin": masker.text(origin)}
         for name, value, origin in loaded.rows()
     ]
     return {"path": masker.text(loaded.path), "items": items}

@@ -13,8 +13,8 @@ import structlog
 from starlette.requests import Request
 
 from logferry.archive.alert_records import AlertRecord, AlertRuleRecord, MessageRecord, MuteRecord
-from logferry.errors import BadConfig, NotFound, NotPermitted, Refused
-from logferry.limits import ALERT_AFTER_S_MAX, ALERT_REASON_CHARS_MAX, CHANNELS_MAX, MUTE_S_MAX
+from logferry.errors import BadConfig, Busy, NotFound, NotPermitted, Refused
+from logferry.limits import ALERT_AFTER_S_MAX, ALERT_REASON_CHARS_MAX, ALERT_TEST_S, CHANNELS_MAX, MUTE_S_MAX
 from logferry.server.alerts.messages import compose, headline, link_of
 from logferry.server.alerts.rules import KINDS, OF_AGENTS, Rules, all_rules
 from logferry.server.alerts.settings import channels_of, rules_of, sender_of
@@ -197,10 +197,10 @@ def _checked(context: WebContext, rule: AlertRuleRecord) -> AlertRuleRecord:
 # Channels ------------------------------------------------------------------------------------------------------------
 
 
-def channels(context: WebContext) -> list[ChannelState]:
-    """Those of the settings, with what became of the last message to each."""
+def channels(context: WebContext, who: Identity) -> list[ChannelState]:
+    """Those of the settings; for who sees everything, with what became of the last message to each."""
     latest: dict[str, MessageRecord] = {}
-    for message in context.catalog.alerting.messages(limit=200):
+    for message in seen_messages(context, who, limit=200):
         latest.setdefault(message.channel, message)
     return [
         ChannelState(name, one.kind, one.where, latest.get(name))
@@ -214,11 +214,16 @@ def send_test(request: Request, who: Identity, channel: str) -> MessageRecord:
     Raises:
         NotFound: the settings have no such channel.
         NotPermitted: who asks sees a part of the archive.
+        Busy: one was asked for just now: the receiver is somebody else's, and is not to be flooded.
     """
     context = context_of(request)
     if channel not in context.config.channels:
         raise NotFound(f"there is no channel {channel[:40]!r}", hint="channels stand in the server's settings")
     who.require_whole()
+    since_ns = context.clock.now_ns() - int(ALERT_TEST_S * 1e9)
+    recent = context.catalog.alerting.messages(limit=CHANNELS_MAX)
+    if any((one.channel, one.event) == (channel, "test") and one.made_ns > since_ns for one in recent):
+        raise Busy(f"{channel} had a test just now", retry_after_s=ALERT_TEST_S, hint="look at what became of it")
     message = compose(
         "test", [], channel=channel, uid=secrets.token_hex(16), now_ns=context.clock.now_ns(),
         sender=sender_of(context.config),

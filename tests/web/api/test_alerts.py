@@ -63,6 +63,7 @@ def test_a_scope_hides_what_is_not_in_it(site: Driven) -> None:
     (seen,) = part.get("/alerts/events")["items"]
     assert (seen["subject"], seen["reason"]) == ("plc-07", "")
     assert whole.get("/alerts/messages")["items"] == []
+    assert [one["last_reply"] for one in whole.get("/alerts/channels")["items"]] == [None, None]
     whole.get("/alerts/messages/1", status=404)
     whole.post("/alerts/mutes", {"kind": "silence", "subject": "plc-07"}, status=201)
     whole.delete("/alerts/mutes/silence/plc-07")
@@ -152,6 +153,7 @@ def test_channels_are_those_of_the_settings_and_tell_no_secret(site: Driven) -> 
 def test_a_test_is_a_message_and_failed_ones_are_told_apart(site: Driven) -> None:
     made = site.as_("otto", role="operator").post("/alerts/channels/ops/test", {}, status=202)
     assert (made["channel"], made["event"], made["state"], made["attempts"]) == ("ops", "test", "waiting", 0)
+    site.as_("otto", role="operator").post("/alerts/channels/ops/test", {}, status=429)  # nobody's mailbox is flooded
     assert site.get(f"/alerts/messages/{made['id']}") == made
     assert site.get("/alerts/messages?limit=1")["items"] == [made]
     failed = site.get("/alerts/messages?failed=true")["items"]

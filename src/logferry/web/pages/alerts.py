@@ -78,7 +78,7 @@ def _page(visit: Visit, *, said: Said | None = None, status: int = 200, form: Fo
             for (kind, subject), mute in alerting.mutes_of(context).items()
             if alerting.may_see(who, subject)
         ],
-        channels=alerting.channels(context),
+        channels=alerting.channels(context, visit.who),
         rules=_rules(visit),
         kinds=[(kind, ABOUT[kind]) for kind in KINDS],
         messages=alerting.seen_messages(context, who, limit=MESSAGE_ROWS),
