@@ -39,6 +39,7 @@ OPEN_PAGES = {
     "/login/code",
     "/login/oidc",
     "/login/oidc/back",
+    "/login/oidc/logout",
     "/reset",
     "/logout",
     "/theme",

@@ -26,6 +26,7 @@ from logferry.errors import (
     TooLarge,
 )
 from logferry.limits import (
+    OIDC_CLOCK_OFF_S,
     OIDC_HINT_CHARS_MAX,
     RESET_LINK_S_MAX,
     SESSION_IDLE_S_MAX,
@@ -37,6 +38,7 @@ from logferry.limits import (
     USERS_MAX,
 )
 from logferry.server.oidc.claims import Outsider
+from logferry.server.oidc.leaving import Leaving, kept_until_s, session_in
 from logferry.server.passwords import (
     digest,
     hash_for_person,
@@ -112,12 +114,20 @@ class SignedIn:
 
 
 class People:
-    """Users, sessions and tokens over the catalog's rows. Safe from many threads and several processes."""
+    """Users, sessions and tokens over the catalog's rows. Safe from many threads and several processes.
 
-    def __init__(self, catalog: Catalog, *, clock: Clock = SYSTEM, session_s: float = SESSION_S_MAX) -> None:
+    Args:
+        issuer: the provider that people may sign in by; empty: none. Sessions and tokens of people for whom another
+            one vouched count no longer. None: that is not looked at.
+    """
+
+    def __init__(
+        self, catalog: Catalog, *, clock: Clock = SYSTEM, session_s: float = SESSION_S_MAX, issuer: str | None = None
+    ) -> None:
         self._rows = catalog.people
         self._clock = clock
         self._session_s = session_s
+        self._issuer = issuer
         self.second = SecondFactor(catalog, clock=clock)
 
     # Users -----------------------------------------------------------------------------------------------------------
@@ -350,6 +360,36 @@ class People:
         except Conflict as error:
             raise NotSignedIn("this sign-in was used before", hint="begin again") from error
 
+    def left(self, issuer: str, left: Leaving) -> tuple[int, str]:
+        """Somebody's session at their provider ended: so do those here that began under it; how many, and whose.
+
+        Tokens stay. A session that began after the message was made is another one.
+
+        Raises:
+            NotSignedIn: the message came before.
+        """
+        name = digest(f"{issuer}\0{left.jti}")
+        if self._rows.code("oidc-left", name) is not None:
+            raise NotSignedIn("this logout token was used before", hint="each counts once")
+        row = self._rows.outsider(issuer, left.subject) if left.subject else None
+        ended, whose = 0, row.name if row else ""
+        if row is not None or not left.subject:
+            everybody = {one.id: one.name for one in self._rows.users() if one.issuer == issuer} if row is None else {}
+            until_ns = int((left.issued_s + OIDC_CLOCK_OFF_S) * 1e9)
+            for session in self._rows.sessions(row.id if row else None):
+                is_theirs = row is not None or session.user_id in everybody
+                if is_theirs and session.created_ns <= until_ns and _is_of(session, left):
+                    self._rows.end_session(session.key_hash)
+                    ended, whose = ended + 1, whose or everybody[session.user_id]
+        # Only now: should we be killed before, it may be sent again. Twice at once does no harm.
+        try:
+            self._rows.note_used(
+                "oidc-left", name, now_ns=self._clock.now_ns(), expires_ns=int(kept_until_s(left) * 1e9)
+            )
+        except Conflict:
+            return ended, whose
+        return ended, whose
+
     def begin_session(self, row: UserRecord, *, address: str = "", browser: str = "", id_token: str = "") -> SignedIn:
         """A session for a person who has proved to be ``row``, by an ``id_token`` of their provider if it was that.
 
@@ -380,7 +420,7 @@ class People:
         session, row = found
         now_ns = self._clock.now_ns()
         idle_s = (now_ns - session.used_ns) / 1e9
-        if not row.enabled or _is_over(session, now_ns):
+        if not self._may_come(row) or _is_over(session, now_ns):
             return None
         if idle_s > SESSION_TOUCH_S:
             self._rows.touch_session(session.key_hash, now_ns)
@@ -462,7 +502,7 @@ class People:
             return None
         token, row = found
         now_ns = self._clock.now_ns()
-        if not row.enabled or (token.expires_ns is not None and now_ns >= token.expires_ns):
+        if not self._may_come(row) or (token.expires_ns is not None and now_ns >= token.expires_ns):
             return None
         if token.used_ns is None or (now_ns - token.used_ns) / 1e9 > SESSION_TOUCH_S:
             self._rows.touch_token(token.id, now_ns, address[:64])
@@ -481,6 +521,9 @@ class People:
         if found is None or not self._rows.remove_token(token_id):
             raise NotFound(f"no token {token_id}", hint="it may be revoked already")
         return found
+
+    def _may_come(self, row: UserRecord) -> bool:
+        return row.enabled and (not row.issuer or self._issuer is None or row.issuer == self._issuer)
 
     def new_local_token(self) -> str:
         """The token for the command line on this machine; every older one is revoked."""
@@ -531,6 +574,14 @@ def checked_user_name(name: str) -> str:
             hint=f"1-{USER_NAME_CHARS_MAX} letters, digits, '.', '_', '@', '+' or '-', a letter or digit first",
         )
     return name
+
+
+def _is_of(session: SessionRecord, left: Leaving) -> bool:
+    """Whether a session of theirs began under the one that ended; where that is not known, it did."""
+    if not left.session:
+        return True
+    known = session_in(session.id_token)
+    return known == left.session or (not known and bool(left.subject))
 
 
 def session_id_of(session: SessionRecord) -> str:

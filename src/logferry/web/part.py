@@ -70,7 +70,7 @@ def open_context(config: ServerConfig, *, clock: Clock = SYSTEM) -> Iterator[Web
         crew = crew_of(config)
         if crew is not None:
             stack.callback(crew.close)
-        people = People(catalog, clock=clock, session_s=config.web.session_ttl)
+        people = People(catalog, clock=clock, session_s=config.web.session_ttl, issuer=config.auth.oidc.issuer)
         yield WebContext(
             config=config,
             catalog=catalog,

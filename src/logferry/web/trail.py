@@ -61,6 +61,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("POST", f"{_API}/sessions"): Rule("sign-in", "session.begin"),
     ("POST", f"{_API}/setup"): Rule("sign-in", "setup"),
     ("GET", "/login/oidc/back"): Rule("sign-in", "session.begin"),
+    ("POST", "/login/oidc/logout"): Rule("sign-in", "session.end"),
     ("POST", "/login"): Rule("sign-in", "session.begin"),
     ("POST", "/login/code"): Rule("sign-in", "session.begin"),
     ("POST", "/setup"): Rule("sign-in", "setup"),

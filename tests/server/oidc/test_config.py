@@ -10,7 +10,7 @@ import pytest
 from logferry.errors import BadConfig
 from logferry.server.config import config_from_json, load_config, load_config_with_origins
 from logferry.server.oidc.claims import rights_of
-from logferry.server.oidc.config import OidcRoleConfig
+from logferry.server.oidc.config import OidcRoleConfig, checked_endpoint
 
 GOOD = """
 [auth.oidc]
@@ -117,3 +117,12 @@ def test_one_of_the_roles_counts_or_none(held: object, role: str) -> None:
     assert (found.role if found else "") == role
     if held == ["c", "b"]:
         assert found is roles["c"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8500/v1/kv", "http://localhost/token", "http://id.example/token"])
+def test_a_provider_of_elsewhere_leads_neither_to_this_machine_nor_out_of_https(url: str) -> None:
+    """What it says of itself is asked with the client's secret; one on this machine may stay on it."""
+    with pytest.raises(BadConfig):
+        checked_endpoint(url, "token_endpoint", "https://id.example")
+    assert checked_endpoint("https://other.example/t", "token_endpoint", "https://id.example")
+    assert checked_endpoint("http://127.0.0.1:1/t", "token_endpoint", "http://127.0.0.1:1")

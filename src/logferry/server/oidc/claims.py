@@ -34,6 +34,14 @@ def check_claims(claims: Claims, *, issuer: str, client_id: str, nonce: str, now
 
     The rules are those of OpenID Connect Core 1.0, 3.1.3.7.
     """
+    check_issued(claims, issuer=issuer, client_id=client_id, now_s=now_s)
+    if nonce == "" or claims.get("nonce") != nonce:
+        raise _wrong("it belongs to another sign-in")
+    _text(claims, "sub")
+
+
+def check_issued(claims: Claims, *, issuer: str, client_id: str, now_s: float) -> None:
+    """Raises NotSignedIn unless a token, of whichever kind, is of ``issuer``, for us, and holds now."""
     if claims.get("iss") != issuer:
         raise _wrong("it is another provider's")
     audience = claims.get("aud")
@@ -43,15 +51,12 @@ def check_claims(claims: Claims, *, issuer: str, client_id: str, nonce: str, now
     party = claims.get("azp")
     if (party is not None and party != client_id) or (party is None and len(audiences) > 1):
         raise _wrong("it was given to another program")
-    if nonce == "" or claims.get("nonce") != nonce:
-        raise _wrong("it belongs to another sign-in")
     if _seconds(claims, "exp") <= now_s - OIDC_CLOCK_OFF_S:
         raise _wrong("it has expired")
     if not now_s - 86400 <= _seconds(claims, "iat") <= now_s + OIDC_CLOCK_OFF_S:
         raise _wrong("by our clock it was not made now")
     if "nbf" in claims and _seconds(claims, "nbf") > now_s + OIDC_CLOCK_OFF_S:
         raise _wrong("by our clock it does not hold yet")
-    _text(claims, "sub")
 
 
 def outsider(claims: Claims, config: OidcConfig) -> Outsider:

@@ -89,3 +89,15 @@ def checked_address(url: str, what: str, *, query: bool = True) -> str:
         hint = "an https:// address" + ("" if query else " without ? and #; http:// for this machine alone")
         raise BadConfig(f"{what} = {url[:200]!r} cannot be asked", hint=hint)
     return url
+
+
+def checked_endpoint(url: str, what: str, issuer: str) -> str:
+    """Return ``url`` if a provider may name it: who is asked over HTTPS leads neither out of that, nor to this machine.
+
+    Raises:
+        BadConfig.
+    """
+    checked_address(url, what)
+    if urlsplit(issuer).scheme == "https" and urlsplit(url).scheme != "https":
+        raise BadConfig(f"{what} = {url[:200]!r} is not encrypted", hint="the provider has to be set up with https")
+    return url

@@ -16,9 +16,10 @@ from logferry.errors import BadConfig, Busy, LogferryError, NotSignedIn, Unreach
 from logferry.limits import OIDC_AGAIN_S, OIDC_AT_ONCE, OIDC_BYTES_MAX, OIDC_KEEP_S, OIDC_S_MAX
 from logferry.names import shown
 from logferry.server.oidc.claims import Outsider, check_claims, claim_at, outsider
-from logferry.server.oidc.config import OidcConfig, checked_address
+from logferry.server.oidc.config import OidcConfig, checked_endpoint
 from logferry.server.oidc.fetch import ask, trusting
 from logferry.server.oidc.keys import Keys, KeyUnknown
+from logferry.server.oidc.leaving import Leaving, leaving
 from logferry.server.oidc.trip import Trip
 from logferry.server.secret import secret_in
 
@@ -68,11 +69,13 @@ class Provider:
         self._secret()  # a file that is not there shall show at the start, not at the first sign-in
         self._slots = threading.BoundedSemaphore(OIDC_AT_ONCE)
         self._lock = threading.Lock()
+        self._asking_for_strangers = threading.Lock()
         self._found: Discovered | None = None
         self._keys: Keys | None = None
         self._found_s = self._keys_s = float("-inf")
-        self._failed_s = float("-inf")
+        self._failed_s = self._keys_failed_s = float("-inf")
         self._failure: LogferryError | None = None
+        self._keys_failure: LogferryError | None = None
 
     # What it says of itself ------------------------------------------------------------------------------------------
 
@@ -119,7 +122,7 @@ class Provider:
         has = {name: str(said.get(name, "") or "") for name in (*_ADDRESSES, *_MAY_HAVE)}
         for name, url in has.items():
             if url:
-                checked_address(url, f"the provider's {name}")
+                checked_endpoint(url, f"the provider's {name}", self.config.issuer)
         ways = said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         posts = isinstance(ways, list) and "client_secret_post" in ways and "client_secret_basic" not in ways
         return Discovered(
@@ -132,16 +135,29 @@ class Provider:
             names_itself=said.get("authorization_response_iss_parameter_supported") is True,
         )
 
-    def _key_set(self, *, but: Keys | None = None) -> Keys:
-        """Its keys; ``but``: those known did not do, so ask for others, unless that was done just now."""
+    def _key_set(self, *, but: Keys | None = None, is_strangers: bool = False) -> Keys:
+        """Its keys; ``but``: those known did not do, so ask for others, unless that was done just now.
+
+        ``is_strangers``: nor where it failed just now.
+        """
         now_s = self._clock.monotonic_s()
         with self._lock:
             known, age_s = self._keys, now_s - self._keys_s
+            failed = self._keys_failure if now_s - self._keys_failed_s < OIDC_AGAIN_S else None
         if known is not None and age_s < (OIDC_KEEP_S if but is None or known is not but else OIDC_AGAIN_S):
             return known
-        keys = Keys(self._ask(self.discovered().jwks_uri))
+        if failed is not None and is_strangers:  # whoever sends token after token does not make us ask as often
+            raise type(failed)(failed.message, hint=failed.hint)
+        try:
+            keys = Keys(self._ask(self.discovered().jwks_uri))
+        except Busy:
+            raise
+        except LogferryError as error:
+            with self._lock:
+                self._keys_failure, self._keys_failed_s = error, self._clock.monotonic_s()
+            raise
         with self._lock:
-            self._keys, self._keys_s = keys, self._clock.monotonic_s()
+            self._keys, self._keys_s, self._keys_failure = keys, self._clock.monotonic_s(), None
         return keys
 
     # A sign-in -------------------------------------------------------------------------------------------------------
@@ -187,6 +203,17 @@ class Provider:
         )  # fmt: skip
         return Vouched(outsider(self._more(where, claims, got.get("access_token")), self.config), id_token)
 
+    def left(self, logout_token: str) -> Leaving:
+        """Whose session ended there, as the provider sends it by itself.
+
+        Raises:
+            NotSignedIn: the token does not hold.
+            TimedOut, Unreachable, BadConfig, Busy: the provider cannot be asked for its keys.
+        """
+        claims = self._signed(logout_token, is_strangers=True)
+        now_s = self._clock.now_ns() / 1e9
+        return leaving(claims, issuer=self.config.issuer, client_id=self.config.client_id, now_s=now_s)
+
     def _redeem(self, where: Discovered, trip: Trip, code: str, back: str) -> dict[str, Any]:
         form = {
             "grant_type": "authorization_code",
@@ -204,12 +231,20 @@ class Provider:
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
         return self._ask(where.token_endpoint, form=form, headers=headers)
 
-    def _signed(self, token: str) -> dict[str, Any]:
-        keys = self._key_set()
+    def _signed(self, token: str, *, is_strangers: bool = False) -> dict[str, Any]:
+        """The claims of a token. ``is_strangers``: anybody may have sent it, so one at a time makes us ask."""
+        keys = self._key_set(is_strangers=is_strangers)
         try:
             return keys.claims(token)
         except KeyUnknown:
-            return self._key_set(but=keys).claims(token)
+            if not is_strangers:
+                return self._key_set(but=keys).claims(token)
+            if not self._asking_for_strangers.acquire(blocking=False):
+                raise
+            try:
+                return self._key_set(but=keys, is_strangers=True).claims(token)
+            finally:
+                self._asking_for_strangers.release()
 
     def _more(self, where: Discovered, claims: Mapping[str, Any], access_token: object) -> Mapping[str, Any]:
         """The claims, with what the provider tells on asking alone: some keep groups out of the token."""

@@ -69,6 +69,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         form("/login", sign_in.logged_in),
         open_page("/login/oidc", oidc.began),
         open_page("/login/oidc/back", oidc.came_back),
+        Route("/login/oidc/logout", oidc.left_endpoint(shell), methods=["POST"]),
         open_page("/login/code", sign_in.no_code_yet),
         form("/login/code", sign_in.code_given),
         open_page("/reset", sign_in.reset),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from logferry.errors import BadConfig, LogferryError, NotFound, NotPermitted, NotSignedIn
-from logferry.limits import OIDC_CODE_CHARS_MAX, OIDC_SIGN_IN_S_MAX
+from logferry.limits import OIDC_CODE_CHARS_MAX, OIDC_LOGOUT_CHARS_MAX, OIDC_SIGN_IN_S_MAX
 from logferry.server.oidc.trip import Trip, begun, trip_in
 from logferry.server.passwords import new_secret
 from logferry.server.people import SignedIn
@@ -49,6 +51,8 @@ def began(shell: Shell, request: Request) -> Response:
 def came_back(shell: Shell, request: Request) -> Response:
     """``/login/oidc/back``: a session for whom the provider vouches, or why not."""
     provider = _provider(shell)
+    if shell.context.enrolment.setup_needed():
+        return nobody_yet(shell, request)
     trip = _trip(request)
     if trip is None:
         text = "this browser did not begin this sign-in, or began another one since"
@@ -62,6 +66,38 @@ def came_back(shell: Shell, request: Request) -> Response:
         response = with_session(shell, request, session, where)
     _keep(request, response, "", seconds=0)
     return response
+
+
+def left_endpoint(shell: Shell) -> Callable[[Request], Awaitable[Response]]:
+    """``POST /login/oidc/logout``: the provider itself says that somebody's session ended there."""
+
+    async def endpoint(request: Request) -> Response:
+        async with request.form(max_files=0, max_fields=5) as fields:
+            tokens = [value for value in fields.getlist("logout_token") if isinstance(value, str)]
+        return await run_in_threadpool(_left, shell, request, tokens)
+
+    return endpoint
+
+
+def _left(shell: Shell, request: Request, tokens: list[str]) -> Response:
+    """200 where those sessions are over, 400 where the token does not hold (Back-Channel Logout 1.0, 2.8)."""
+    context, headers = shell.context, {"Cache-Control": "no-store"}
+    throttle: SignInThrottle = request.app.state.logout_throttle
+    try:
+        provider = _provider(shell)
+        with throttle.trying(auth.client_address(request)):
+            if len(tokens) != 1 or not 0 < len(tokens[0]) <= OIDC_LOGOUT_CHARS_MAX:
+                raise NotSignedIn("there is no logout_token", hint="it is one field of a form")
+            left = provider.left(tokens[0])
+            ended, whose = context.people.left(provider.config.issuer, left)
+    except LogferryError as error:
+        log.warning("a sign-out by the provider was not taken", why=error.message, cause=repr(error.__cause__))
+        status = 400 if isinstance(error, NotSignedIn) else 503 if isinstance(error, BadConfig) else error.http_status
+        told = {"error": "invalid_request", "error_description": words.shown(error.message)}
+        return JSONResponse(told, status, headers)
+    log.info("signed out by the provider", who=whose, sessions=ended)
+    note(request, target=whose or "nobody here", provider=provider.config.issuer, sessions_ended=ended)
+    return Response(status_code=200, headers=headers)
 
 
 def _session(shell: Shell, request: Request, provider: Provider, trip: Trip) -> SignedIn:
