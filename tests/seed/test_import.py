@@ -360,8 +360,8 @@ def test_one_of_the_agents_that_share_a_user_is_paused_and_revoked_alone(served:
         eventually(lambda: says(agent, client) == "226")
         assert Enrolment(catalog, people).revoke("plc-01") == ("agent",)
         eventually(lambda: says(agent, client) != "226")
-        again = eventually(lambda: _try(other))
-        assert says(other, again) == "226"
+        with eventually(lambda: _try(other)) as again:
+            assert says(other, again) == "226"
         with agent.connected() as once_more:
             assert says(agent, once_more) == "550"
         with pytest.raises(NotFound, match="has no user"):
