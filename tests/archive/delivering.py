@@ -16,6 +16,7 @@ from logferry.archive import Archive, Catalog
 from logferry.archive.retention import Rule
 from logferry.clock import SYSTEM, ManualClock
 from logferry.limits import PARTIAL_S_MAX, RETENTION_GRACE_S
+from logferry.names import temporary_name
 from logferry.server.catalogs import catalog_url
 from logferry.server.config import ServerConfig
 from logferry.server.enrolment import Joined
@@ -29,7 +30,8 @@ _BROKEN = (OSError, EOFError, ftplib.error_proto, ftplib.error_reply)
 class Deed:
     """Something that a client is about to do; it may be done again when nobody knows whether it was.
 
-    ``what``: ``store`` a new file, ``grow`` one by ``data``, or ``move`` it to ``target``.
+    ``what``: ``store`` a new file, ``publish`` one that travels in slices under a temporary name, ``grow`` one by
+    ``data``, or ``move`` it to ``target``.
     """
 
     what: str
@@ -48,6 +50,8 @@ class Deliverer:
     """What is acknowledged; what lies in ``gone`` may have expired since."""
     deed: Deed | None = None
     """What is under way and may be done, in part or not at all."""
+    confirmed: int = 0
+    """Bytes of what is under way that were acknowledged under a temporary name."""
     done: int = 0
     serial: int = 0
     thread: threading.Thread | None = None
@@ -88,7 +92,8 @@ class Deliverer:
         mine = [path for path in self.sure if f"/{GONE}/" not in path]
         choice = self.dice.random()
         if choice < 0.25 or not mine:
-            return Deed("store", f"w{self.number}/d{self.dice.randrange(3)}/{self.serial}.log", data)
+            what = self.dice.choice(("store", "publish"))
+            return Deed(what, f"w{self.number}/d{self.dice.randrange(3)}/{self.serial}.log", data)
         if choice < 0.45:
             return Deed("store", f"w{self.number}/{GONE}/{self.serial}.log", data)
         path = self.dice.choice(mine[-20:])
@@ -101,6 +106,8 @@ class Deliverer:
             try:
                 if deed.what == "move":
                     self._move(client, deed)
+                elif deed.what == "publish":
+                    self._publish(client, deed)
                 else:
                     self._send(client, deed)
                 return
@@ -118,6 +125,21 @@ class Deliverer:
         assert offset <= len(whole), f"{deed.path} has {offset} bytes, {len(whole)} were sent"
         client.storbinary(f"STOR {deed.path}", io.BytesIO(whole[offset:]), rest=offset or None)
 
+    def _publish(self, client: ftplib.FTP, deed: Deed) -> None:
+        folder, _, name = deed.path.rpartition("/")
+        temporary = f"{folder}/{temporary_name(name)}"
+        offset = _size(client, temporary)
+        if offset is None and _size(client, deed.path) is not None:
+            return  # renamed before the server died
+        offset = offset or 0
+        assert offset >= self.confirmed, f"{temporary} has {offset} bytes, {self.confirmed} were acknowledged"
+        assert offset <= len(deed.data), f"{temporary} has {offset} bytes, {len(deed.data)} were sent"
+        while offset < len(deed.data):
+            part = deed.data[offset : offset + len(deed.data) // 3 + 1]
+            client.storbinary(f"STOR {temporary}", io.BytesIO(part), rest=offset or None)
+            self.confirmed = offset = offset + len(part)
+        client.rename(temporary, deed.path)
+
     def _move(self, client: ftplib.FTP, deed: Deed) -> None:
         try:
             client.rename(deed.path, deed.target)
@@ -130,6 +152,7 @@ class Deliverer:
         else:
             self.sure[deed.path] = self.sure.get(deed.path, b"") + deed.data
         self.deed = None
+        self.confirmed = 0
         self.done += 1
 
     # Comparing -------------------------------------------------------------------------------------------------------
@@ -157,7 +180,7 @@ class Deliverer:
         elif deed.path in mine:
             before = self.sure.get(deed.path, b"")
             (there,) = mine[deed.path]
-            if deed.what == "store":
+            if deed.what in ("store", "publish"):
                 assert there == before + deed.data, f"half of {deed.path} is visible"
             assert there.startswith(before)
             assert (before + deed.data).startswith(there)
@@ -166,6 +189,13 @@ class Deliverer:
     def forget_expired(self) -> None:
         """What lies in ``gone`` is of no interest any more."""
         self.sure = {path: data for path, data in self.sure.items() if f"/{GONE}/" not in path}
+
+
+def _size(client: ftplib.FTP, path: str) -> int | None:
+    try:
+        return client.size(path)
+    except ftplib.error_perm:
+        return None
 
 
 def _told(there: bytes, wanted: bytes) -> str:

@@ -106,6 +106,11 @@ class RecordingDisk(Disk):
             super().sync_data(fd)
             self._note_sync(fd)
 
+    def sync_file(self, fd: int) -> None:
+        with self._lock:
+            super().sync_file(fd)
+            self._note_sync(fd)
+
     def sync_many(self, fds: Sequence[int]) -> None:
         with self._lock:
             super().sync_many(fds)

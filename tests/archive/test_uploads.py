@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logferry.archive import settled
 from logferry.archive.incoming import Incoming
 from logferry.archive.locks import BOOT_LOCK
 from logferry.errors import BadName, Conflict, Differs, Full, NotFound, Refused
@@ -88,19 +90,118 @@ def test_what_a_power_cut_left_of_an_upload_is_sent_again(shelf: Shelf) -> None:
     assert (Path(shelf.folder) / "live" / AGENT / "a.log").stat().st_mode & 0o111 == 0
 
 
-def test_what_was_synced_when_an_upload_broke_off_outlives_a_power_cut(shelf: Shelf) -> None:
-    """Until somebody goes on with it: then it is as unsure as any."""
+@pytest.fixture(params=["noted", "without notes"])
+def notes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the file system holds notes about a file."""
+    has: bool = request.param == "noted"
+    monkeypatch.setattr(settled, "HAS_NOTES", has)
+    return has
+
+
+def _slice(shelf: Shelf, path: str, data: bytes, offset: int) -> Incoming:
+    """Of an upload that nobody commits."""
+    incoming = shelf.archive.begin(AGENT, path, offset=offset)
+    incoming.write(data)
+    return incoming
+
+
+def test_what_was_synced_when_an_upload_broke_off_outlives_a_power_cut(shelf: Shelf, notes: bool) -> None:
+    """Also when somebody goes on with it and the power goes again: all of it, where that can be told."""
     shelf.archive.take_in()
-    incoming = shelf.archive.begin(AGENT, "a.log")
-    incoming.write(b"0123456789")
-    incoming.abandon()
+    _slice(shelf, "a.log", b"0123456789", 0).abandon()
     _starts_anew(shelf)
     assert shelf.size("a.log") == 10
-    going_on = shelf.archive.begin(AGENT, "a.log", offset=10)
-    going_on.write(b"abc")
-    _dies(shelf, going_on)
+    _dies(shelf, _slice(shelf, "a.log", b"abc", 10))
+    _starts_anew(shelf)
+    assert shelf.size("a.log") == (10 if notes else None)
+    shelf.put("a.log", b"xyz", offset=10 if notes else 0)
+    assert shelf.current("a.log") == (b"0123456789xyz" if notes else b"xyz")
+
+
+def test_begun_anew_nothing_that_was_synced_before_counts(shelf: Shelf, notes: bool) -> None:
+    """Other bytes lie there now, and nobody knows which of them."""
+    shelf.archive.take_in()
+    _slice(shelf, "a.log", b"0123456789", 0).abandon()
+    _dies(shelf, _slice(shelf, "a.log", b"abcdefghijkl", 0))
     _starts_anew(shelf)
     assert shelf.size("a.log") is None
+
+
+TEMPORARY = temporary_name("a.log")
+
+
+def test_slices_confirmed_under_a_temporary_name_outlive_the_machine(shelf: Shelf, notes: bool) -> None:
+    """They are confirmed: it may be all that is left of the log. What was on its way behind them does not count."""
+    shelf.archive.take_in()
+    shelf.put(TEMPORARY, b"01234")
+    _starts_anew(shelf)
+    assert shelf.size(TEMPORARY) == 5
+    shelf.put(TEMPORARY, b"56789", offset=5)
+    if notes:
+        _dies(shelf, _slice(shelf, TEMPORARY, b"never confirmed", 10))
+    _starts_anew(shelf)
+    assert shelf.size(TEMPORARY) == 10
+    shelf.rename(TEMPORARY, "a.log")
+    assert shelf.current("a.log") == b"0123456789"
+
+
+def test_an_empty_file_confirmed_under_a_temporary_name_outlives_the_machine(shelf: Shelf) -> None:
+    """It is whole."""
+    shelf.archive.take_in()
+    shelf.put(TEMPORARY, b"")
+    _dies(shelf, _slice(shelf, TEMPORARY, b"never confirmed", 0))
+    _starts_anew(shelf)
+    assert shelf.size(TEMPORARY) is None
+    shelf.put(TEMPORARY, b"")
+    _starts_anew(shelf)
+    assert shelf.size(TEMPORARY) == 0
+
+
+def test_what_a_power_cut_left_under_a_temporary_name_is_not_published(shelf: Shelf) -> None:
+    """Nobody was told that it is there."""
+    shelf.archive.take_in()
+    _dies(shelf, _slice(shelf, TEMPORARY, b"half", 0))
+    _starts_anew(shelf)
+    with pytest.raises(NotFound):
+        shelf.archive.stat(AGENT, TEMPORARY)
+    with pytest.raises(NotFound):
+        shelf.rename(TEMPORARY, "a.log")
+    assert shelf.live() == {}
+
+
+def test_a_published_file_says_nothing_about_being_settled(shelf: Shelf, notes: bool) -> None:
+    """However it came into the live tree, it is a file like any other."""
+    _slice(shelf, "a.log", b"012", 0).abandon()
+    shelf.put("a.log", b"345", offset=3)
+    shelf.put(TEMPORARY, b"678")
+    shelf.rename(TEMPORARY, "b.log")
+    shelf.put(temporary_name("c"), b"678 and more")
+    shelf.rename(temporary_name("c"), "b.log")
+    for name in ("a.log", "b.log"):
+        live = Path(shelf.folder, "live", AGENT, name)
+        assert live.stat().st_mode & 0o111 == 0
+        assert os.listxattr(live) == []
+
+
+def test_what_others_are_sending_while_a_server_starts_is_not_touched(shelf: Shelf, notes: bool) -> None:
+    """Where nobody knows when the machine was started, every start of a process may be the first."""
+    shelf.archive.take_in()
+    incoming = _slice(shelf, "a.log", b"01234", 0)
+    _starts_anew(shelf)
+    incoming.write(b"56789")
+    incoming.commit()
+    assert shelf.current("a.log") == b"0123456789"
+
+
+def test_what_a_hand_put_among_the_uploads_stops_no_server(shelf: Shelf) -> None:
+    """Links, folders, files of other names: they are nobody's upload."""
+    shelf.put("a.log", b"there is a folder now")
+    folder = Path(shelf.folder, "incoming", AGENT)
+    (folder / "readme").write_text("by hand")
+    (folder / ("0" * 32)).symlink_to("readme")
+    (folder / ("1" * 32)).mkdir()
+    _starts_anew(shelf)
+    assert sorted(path.name for path in folder.iterdir()) == ["0" * 32, "1" * 32, "readme"]
 
 
 def test_an_interrupted_upload_continued_earlier_must_send_the_same(shelf: Shelf) -> None:

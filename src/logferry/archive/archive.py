@@ -31,7 +31,7 @@ from logferry.archive.live import Folder
 from logferry.archive.many import Many, WholeFile
 from logferry.archive.mend import Mended, mend
 from logferry.archive.object_reader import Pace, no_pace
-from logferry.archive.partials import arriving_bytes, doubt_older, held, is_doubtful, partial_name
+from logferry.archive.partials import arriving_bytes, doubt_older, held, partial_name
 from logferry.archive.reader import GenerationReader, open_generation
 from logferry.archive.rebuild import Rebuilt, rebuild
 from logferry.archive.records import Node, Received
@@ -88,8 +88,12 @@ class Archive:
         """Get ready for uploads: whoever takes them in calls this once, before the first question.
 
         Of uploads that were under way when the machine lost its power nothing counts that was not synced.
+
+        Raises:
+            Full, Later: the disk refused it.
         """
-        doubt_older(self._rooms)
+        with translating("incoming"):
+            doubt_older(self._rooms)
 
     def size(self, agent: str, path: str) -> int | None:
         """How many bytes of ``path`` are stored and synced, where an upload may continue; None when there are none.
@@ -379,10 +383,8 @@ class Archive:
         except FileNotFoundError:
             return None
         try:
-            if is_doubtful(os.fstat(fd)):
-                return None
             with translating(path):
-                # A size that is told must be on disk: the sender continues there after a power cut too.
+                # Who is told a size goes on there: a disk that cannot hold what it took has to say so now.
                 self._rooms.disk.sync_data(fd)
             # An empty partial is nothing to continue; under a temporary name it may be a whole, empty file.
             return os.fstat(fd).st_size or (0 if is_temporary(split(path)[1]) else None)

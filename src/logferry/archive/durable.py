@@ -56,6 +56,11 @@ class Disk:
         self.step("sync_data")
         _fdatasync(fd)
 
+    def sync_file(self, fd: int) -> None:
+        """Return when all of the file is on disk: bytes, length, and what is noted about it."""
+        self.step("sync_file")
+        os.fsync(fd)
+
     def sync_many(self, fds: Sequence[int]) -> None:
         """Return when the bytes of all these files, of one file system, are on disk."""
         if len(fds) <= SYNC_EACH_MAX or not can_sync_disk():

@@ -1,8 +1,8 @@
 """Partials: what has arrived of a path that is not whole yet, in ``incoming/<agent>``, seen by nobody.
 
 While the machine lives, all that was written is there, whoever is killed. When its power goes, the disk may have the
-length of a file and not its bytes: then nothing of a partial counts but what was synced when its upload broke off. The
-file's own mode says which ones those are, in bits that mean nothing for a file that nobody executes.
+length of a file and not its bytes: then nothing of a partial counts but what was settled, that is synced when its
+upload broke off, or confirmed (a slice under a temporary name).
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 
 from logferry.archive.live import Folder
 from logferry.archive.locks import booting, locked
 from logferry.archive.rooms import Rooms
-from logferry.errors import Refused
+from logferry.archive.settled import settled_bytes, unsettle
+from logferry.errors import Busy, Refused
 
-_SETTLED = stat.S_IXGRP
-"""All bytes were synced, and none written since."""
-_DOUBTFUL = stat.S_IXUSR
-"""Bytes may be missing: another life of the machine left it, and it was not settled."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def partial_name(path: str) -> bytes:
@@ -56,8 +55,7 @@ def open_partial(rooms: Rooms, agent: str, path: str, offset: int | None) -> tup
             locked(fd, path)
             facts, there = os.fstat(fd), folder.stat(name)
             if there is not None and there.st_ino == facts.st_ino:
-                size = 0 if is_doubtful(facts) else facts.st_size
-                return folder, name, fd, _ready(rooms, fd, path, offset, size)
+                return folder, name, fd, _ready(rooms, fd, path, offset, facts.st_size)
         except BaseException:
             os.close(fd)
             raise
@@ -97,50 +95,48 @@ def _ready(rooms: Rooms, fd: int, path: str, offset: int | None, size: int) -> i
         return size
     if size < offset:
         raise beyond(path, offset, size)
-    facts = os.fstat(fd)
-    if offset == 0 and facts.st_size:
+    if offset == 0 and size:
         rooms.disk.truncate(fd, 0)
-    if facts.st_mode & (_SETTLED | _DOUBTFUL):
-        os.fchmod(fd, stat.S_IMODE(facts.st_mode) & ~(_SETTLED | _DOUBTFUL))
-        os.fsync(fd)  # before anything is written that a power cut may take
+    if unsettle(fd, wholly=offset == 0):
+        rooms.disk.sync_file(fd)  # before anything is written that a power cut may take
     return size if offset else 0
 
 
-def is_doubtful(partial: os.stat_result) -> bool:
-    """Whether nobody knows which of its bytes are there: it can only be made anew."""
-    return bool(partial.st_mode & _DOUBTFUL)
-
-
-def settle(fd: int) -> None:
-    """The partial was synced and is left as it is."""
-    os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | _SETTLED)
-
-
 def doubt_older(rooms: Rooms) -> None:
-    """Once in each life of the machine, before anybody asks: partials of an earlier one that were not settled are
-    doubtful from now on."""
+    """Once in each life of the machine, before anybody asks: of partials of an earlier one only what was settled is
+    left."""
     with booting(rooms.data_dir) as slip:
         life = _life()
         if life and slip.read() == life:
             return
         for path, found in rooms.incoming.walk():
-            if found.st_size and not found.st_mode & _SETTLED:
-                agent, _, name = path.rpartition("/")
+            agent, _, name = path.rpartition("/")
+            if found.st_size and stat.S_ISREG(found.st_mode) and _NAME.fullmatch(name):
                 _doubt(rooms, agent, name.encode())
         slip.write(life)
 
 
 def _doubt(rooms: Rooms, agent: str, name: bytes) -> None:
+    """Cut off what was not settled. Where somebody writes just now, that is of this life."""
     folder = rooms.incoming.folder(agent)
+    try:
+        fd = folder.open(name, os.O_RDWR) if folder is not None else -1
+    except (FileNotFoundError, PermissionError):  # not ours: nobody can go on with it
+        return
     if folder is None:
         return
     try:
-        fd = folder.open(name, os.O_RDWR)
-    except FileNotFoundError:
+        locked(fd, f"incoming/{agent}/{name.decode()}")
+        facts, there = os.fstat(fd), folder.stat(name)
+        if there is None or there.st_ino != facts.st_ino:
+            return  # published just now
+        settled = settled_bytes(fd)
+        if settled is None or facts.st_nlink > 1:  # its other name is that of a live file, which is whole
+            rooms.disk.unlink(folder.fd, name)
+        elif settled < facts.st_size:
+            rooms.disk.truncate(fd, settled)
+    except Busy:
         return
-    try:
-        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | _DOUBTFUL)
-        os.fsync(fd)
     finally:
         os.close(fd)
 

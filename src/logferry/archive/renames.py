@@ -13,6 +13,7 @@ from logferry.archive.locks import locked
 from logferry.archive.partials import held, partial_name
 from logferry.archive.rooms import Rooms
 from logferry.archive.second_names import drop_second_names
+from logferry.archive.settled import forget
 from logferry.archive.tree import HideFolders, Tree
 from logferry.errors import Conflict, NotFound, Refused
 from logferry.limits import COPY_BYTES, RENAME_BATCH_FILES
@@ -131,6 +132,7 @@ class Renames:
             else:
                 with held(self._rooms, agent, [target]):
                     self._publish(agent, target, fd, (folder, partial_name(source)))
+                forget(fd)
         finally:
             os.close(fd)
 

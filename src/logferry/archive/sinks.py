@@ -16,9 +16,10 @@ from logferry.archive.catalog.filing import PathState
 from logferry.archive.changes import Keep, Publish
 from logferry.archive.current import opened_current
 from logferry.archive.durable import Data
-from logferry.archive.partials import beyond, open_partial, settle
+from logferry.archive.partials import beyond, open_partial
 from logferry.archive.records import Received
 from logferry.archive.rooms import Rooms
+from logferry.archive.settled import forget, settle
 from logferry.errors import Differs, OverQuota
 from logferry.limits import COPY_BYTES, HASH_ARRIVING_BYTES_MAX
 from logferry.names import is_temporary, split
@@ -96,6 +97,8 @@ class PartialSink:
             size = self.position
         self._sync()
         if self._is_temporary:
+            settle(self._fd)
+            self._sync(noted=True)
             self._rooms.disk.sync_folder(self._folder.fd)
             return Received(self._agent, self._path, size, self.position - self._from, None, None, 0, False, False)
         modified_ns = os.fstat(self._fd).st_mtime_ns
@@ -106,6 +109,8 @@ class PartialSink:
         began = self._rooms.catalog.writer.run(
             Publish(self._rooms, self._agent, self._path, (self._folder, self._name), size, modified_ns, sha256)
         )
+        if self._from:
+            forget(self._fd)
         return Received(
             self._agent, self._path, size, self.position - self._from, began.file_id, began.generation_id,
             began.number, began.is_new_file, True,
@@ -131,9 +136,13 @@ class PartialSink:
             os.close(self._fd)
             self._fd = -1
 
-    def _sync(self) -> None:
+    def _sync(self, *, noted: bool = False) -> None:
+        """``noted``: also what is noted about the file."""
         try:
-            self._rooms.disk.sync_data(self._fd)
+            if noted:
+                self._rooms.disk.sync_file(self._fd)
+            else:
+                self._rooms.disk.sync_data(self._fd)
         except OSError:
             # After a failed sync nobody knows which bytes are on disk, and a second sync would not tell: start over.
             self._rooms.disk.unlink(self._folder.fd, self._name)
