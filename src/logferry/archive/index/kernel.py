@@ -28,8 +28,8 @@ U32 = npt.NDArray[np.uint32]
 
 RARE, OPAQUE, FIRST_TYPE = 0, 1, 2
 """Log types that are none: lines that post their words instead, pieces of lines the index says nothing about."""
-PADDING = 16
-"""Bytes that must be readable behind the text."""
+PADDING = 64
+"""Bytes that must be readable behind the text: so many are looked at together."""
 TYPE_BYTES_MAX = 16 * 1024
 """A line with more static text posts its words: its like will hardly come again."""
 

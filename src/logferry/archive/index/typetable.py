@@ -83,8 +83,9 @@ class TypeTable:
         self._make_room(len(data), len(row_types))
         self._forget()
         row = 0
-        room = posts.room(self._posts_max)
         while True:
+            # A line whose type did not fit is looked at twice, and may post its words twice.
+            room = posts.room(self._posts_max)
             is_full = len(self._table) >= self._types_max and len(self._arena) >= self._bytes_max
             row = kernel.split(
                 data, lines[0], lines[1], stamps[0], stamps[1], stamps[2], row, granule, self._key, self._slots,
@@ -92,10 +93,11 @@ class TypeTable:
                 self._scratch, self._in_word, self._is_digit, self._seen, self._bits, row_types, room,
                 self._grams, self._touched, self._state,
             )  # fmt: skip
+            posts.take(int(self._state[kernel.POSTS]))
+            self._state[kernel.POSTS] = 0
             if row == len(row_types):
                 break
             self._grow()
-        posts.take(int(self._state[kernel.POSTS]))
         types = self._touched[: self._state[kernel.TOUCHED]].copy()
         return self._found(types, (self._table[types, kernel.SEEN] & _LOW32).astype(np.uint32))
 
