@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,9 @@ def files(home: Path, opener: Opener) -> LocalFilesystem:
     return LocalFilesystem(str(home), opener=opener)
 
 
-def put(files: LocalFilesystem, path: str, content: bytes) -> None:
-    """A whole upload."""
-    upload = files.open_upload(path, offset=0, append=False)
+def put(files: LocalFilesystem, path: str, content: bytes, offset: int = 0) -> None:
+    """A whole upload, or the rest of it."""
+    upload = files.open_upload(path, offset=offset, append=False)
     upload.write(content)
     upload.commit()
 
@@ -79,6 +80,66 @@ def test_an_interrupted_upload_can_be_continued(files: LocalFilesystem, home: Pa
     upload.write(b"z")
     upload.commit()
     assert (home / "a").read_bytes() == b"123xyz"
+
+
+def _half(files: LocalFilesystem, data: bytes, offset: int = 0) -> None:
+    """An upload whose server dies: nothing of it is synced."""
+    upload = files.open_upload("/a", offset=offset, append=False)
+    upload.write(data)
+    upload._close()
+
+
+def _started_anew(home: Path) -> None:
+    """The machine: whatever lies in ``home`` was written before."""
+    for path in home.iterdir():
+        os.utime(path, (1e9, 1e9))
+
+
+def test_what_a_killed_server_leaves_can_be_continued(files: LocalFilesystem, home: Path) -> None:
+    """While the machine lives all of it is there."""
+    _half(files, b"12345")
+    assert files.size("/a") == 5
+    put(files, "/a", b"67", offset=5)
+    assert (home / "a").read_bytes() == b"1234567"
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the system does not say when it was started")
+def test_what_a_power_cut_leaves_is_sent_again(files: LocalFilesystem, home: Path) -> None:
+    """The disk has a length, and nobody knows which of the bytes: no SIZE, no HASH, no REST, and it begins at 0."""
+    _half(files, b"12345")
+    _started_anew(home)
+    with pytest.raises(NotFound):
+        files.size("/a")
+    with pytest.raises(NotFound):
+        files.open_hash("/a", "SHA-256", 0, None, may_read=True)
+    with pytest.raises(Refused, match="0 bytes"):
+        files.open_upload("/a", offset=5, append=False)
+    put(files, "/a", b"again")
+    assert (home / "a").read_bytes() == b"again"
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="the system does not say when it was started")
+def test_what_was_synced_when_an_upload_broke_off_outlives_a_power_cut(files: LocalFilesystem, home: Path) -> None:
+    """Until somebody goes on with it; and the file that comes of it looks like any other."""
+    upload = files.open_upload("/a", offset=0, append=False)
+    upload.write(b"12345")
+    upload.abandon()
+    _started_anew(home)
+    assert files.size("/a") == 5
+    upload = files.open_upload("/a", offset=5, append=False)
+    upload.write(b"67")
+    upload.abandon()
+    put(files, "/a", b"89", offset=7)
+    assert (home / "a").read_bytes() == b"123456789"
+    assert (home / "a").stat().st_mode & 0o111 == 0
+    (home / "a").unlink()
+    upload = files.open_upload("/a", offset=0, append=False)
+    upload.write(b"12345")
+    upload.abandon()
+    _half(files, b"67", offset=5)
+    _started_anew(home)
+    with pytest.raises(NotFound):
+        files.size("/a")
 
 
 def test_appe_without_asking_starts_anew(files: LocalFilesystem, home: Path) -> None:

@@ -27,6 +27,7 @@ from logferry.ftp.local_upload import (
     continue_partial,
     continued_file,
     is_partial,
+    is_whole,
     new_upload,
     partial_name,
     remove_idle_partial,
@@ -138,7 +139,7 @@ class LocalFilesystem:
             status = self._look(raw)
         except NotFound:
             partial = self._look_partial(raw)
-            if partial is None:
+            if partial is None or not is_whole(partial):
                 raise
             self._sized = path
             return partial.st_size
@@ -248,7 +249,11 @@ class LocalFilesystem:
             raise NotFound(f"no such file: {path}") from error
         finally:
             os.close(folder)
-        return LocalDownload(fd, os.fstat(fd).st_size)
+        status = os.fstat(fd)
+        if not is_whole(status):
+            os.close(fd)
+            raise NotFound(f"no such file: {path}")
+        return LocalDownload(fd, status.st_size)
 
     def publish_many(self, members: Sequence[BundleMember], *, make_folders: bool) -> list[Outcome]:
         """Many small files at once (``BundleFilesystem``)."""

@@ -2,6 +2,10 @@
 
 A partial is locked (``flock``) while somebody writes to it, so two uploads of one name, even in two processes, never
 mix; a lock dies with its process, so what a killed server leaves can be continued.
+
+Not so what a power cut leaves: the disk may have a partial's length and not its bytes. So one that was last written to
+before the machine was started counts only if it was synced when its upload broke off. A bit of its mode says that,
+which means nothing for a file that nobody executes; it goes before the next byte is written.
 """
 
 from __future__ import annotations
@@ -15,12 +19,14 @@ import secrets
 import stat
 
 from logferry.errors import Later, NotFound, Refused
-from logferry.ftp.portable import O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, lock_alone, sync_data, sync_file
+from logferry.ftp.portable import O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, booted_ns, lock_alone, sync_data, sync_file
 from logferry.ftp.writeback import start_writeback
 from logferry.limits import FTP_WRITEBACK_BYTES
 
 _PARTIAL = re.compile(rb"\.~up-[0-9a-f]{16}(?:-[0-9a-f]{8})?")
 _NEW_FILE_MODE = 0o644
+_SYNCED = stat.S_IXGRP
+"""In the mode of a partial: all of it is on the disk."""
 # O_NONBLOCK: a FIFO that somebody with a shell has put in the way must not hang the session.
 _PARTIAL_FLAGS = os.O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR)
@@ -34,6 +40,11 @@ def partial_name(name: bytes) -> bytes:
 def is_partial(name: bytes) -> bool:
     """Whether ``name`` is one that ``partial_name`` makes, or its variant for a second upload at the same time."""
     return name.startswith(b".~up-") and _PARTIAL.fullmatch(name) is not None
+
+
+def is_whole(partial: os.stat_result) -> bool:
+    """Whether all bytes that a partial seems to have are there."""
+    return bool(partial.st_mode & _SYNCED) or partial.st_mtime_ns >= booted_ns()
 
 
 class LocalUpload:
@@ -114,6 +125,8 @@ class LocalUpload:
                 self._discard()
             elif self._synced is None:
                 sync_data(self._fd)
+                if self._partial:
+                    os.fchmod(self._fd, stat.S_IMODE(os.fstat(self._fd).st_mode) | _SYNCED)
         except OSError:
             with contextlib.suppress(OSError):  # a disk that refuses this, too, gets a 426 like any other cut
                 self._discard()
@@ -150,12 +163,21 @@ def new_upload(folder: int, name: bytes) -> LocalUpload:
     if fd is not None:
         if _hold(fd, folder, partial):
             os.ftruncate(fd, 0)
+            _begin_again(fd)
             return LocalUpload(fd, folder, name, partial, 0)
         os.close(fd)
     # Somebody uploads the same name now, or has put something strange there: ours goes beside it, the last whole wins.
     partial += b"-" + secrets.token_hex(4).encode()
     fd = os.open(partial, _PARTIAL_FLAGS | os.O_CREAT | os.O_EXCL, _NEW_FILE_MODE, dir_fd=folder)
     return LocalUpload(fd, folder, name, partial, 0)
+
+
+def _begin_again(fd: int) -> None:
+    """Nothing that is written from now on is on the disk before it is synced."""
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    if mode & _SYNCED:
+        os.fchmod(fd, mode & ~_SYNCED)
+        sync_file(fd)
 
 
 def _open_partial(folder: int, partial: bytes, more: int = 0) -> int | None:
@@ -181,8 +203,11 @@ def continue_partial(path: str, folder: int, name: bytes, *, offset: int | None)
     if not _hold(fd, folder, partial):
         os.close(fd)
         raise Later(f"{path} is being uploaded by another session", hint="wait until that one has ended")
+    if not is_whole(os.fstat(fd)):
+        os.ftruncate(fd, 0)  # a power cut may have taken any of it
     position = _position(path, fd, offset)
     os.ftruncate(fd, position)
+    _begin_again(fd)
     return LocalUpload(fd, folder, name, partial, position)
 
 

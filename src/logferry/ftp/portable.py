@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,13 @@ O_PATH: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK)
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 _HAS_DATA_SYNC = hasattr(os, "fdatasync")
 _HAS_POSITIONS = hasattr(os, "pread")
+
+
+def booted_ns() -> int:
+    """When the machine was started, by the clock of today; 0 where the system does not tell."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0
+    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def sync_file(fd: int) -> None:
