@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -147,17 +148,25 @@ def test_what_is_not_ours_is_named_and_left_alone(shelf: Shelf) -> None:
 
 
 def test_partials_nobody_continues_are_removed_in_the_end(shelf: Shelf) -> None:
-    """Not before two weeks have passed."""
-    incoming = shelf.archive.begin(AGENT, "a.log")
-    incoming.write(b"half")
-    incoming.abandon()
-    partial = next((shelf.folder / "incoming" / AGENT).iterdir())
-    now_ns = shelf.clock.now_ns()
-    os.utime(partial, ns=(now_ns, now_ns))
+    """Not before two weeks have passed, however old the file is on its node. Care does it, and a repair."""
+    for path in ("a.log", "b.log"):
+        incoming = shelf.archive.begin(AGENT, path)
+        incoming.write(b"half")
+        incoming.abandon()
+        shelf.archive.set_modified(AGENT, path, 10**18)
+    shelf.clock.advance(time.time() - shelf.clock.now_ns() / 1e9)
     assert _kinds(shelf, repair=True) == []
-    shelf.clock.advance(PARTIAL_S_MAX + 1)
-    assert _kinds(shelf, repair=True) == ["partial"]
+    shelf.archive.sealer().sweep(3600.0)
+    assert shelf.size("a.log") == shelf.size("b.log") == 4
+    under_way = shelf.archive.begin(AGENT, "b.log", offset=4)
+    shelf.clock.advance(PARTIAL_S_MAX + 60)
+    shelf.archive.sealer().sweep(3600.0)
     assert shelf.size("a.log") is None
+    assert shelf.size("b.log") == 4, "somebody writes to it"
+    assert _kinds(shelf, repair=True) == []
+    under_way.abandon()
+    assert _kinds(shelf, repair=True) == ["partial"]
+    assert shelf.size("b.log") is None
 
 
 def test_digests_are_computed_once_per_length(shelf: Shelf) -> None:

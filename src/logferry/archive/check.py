@@ -194,13 +194,15 @@ def _check_tail_file(rooms: Rooms, path: str, *, repair: bool) -> Iterator[Findi
 
 
 def _check_partial(rooms: Rooms, path: str, found: os.stat_result, *, repair: bool) -> Iterator[Finding]:
-    age_s = (rooms.clock.now_ns() - found.st_mtime_ns) / 1e9
-    if age_s < PARTIAL_S_MAX and found.st_nlink == 1:
+    before_ns = rooms.clock.now_ns() - int(PARTIAL_S_MAX * 1e9)
+    if partials.idle_since_ns(found) > before_ns and found.st_nlink == 1:
         return
     agent, _, name = path.partition("/")
     folder = rooms.incoming.folder(agent)
-    if repair and folder is not None:
+    if repair and folder is not None and (found.st_nlink > 1 or not stat.S_ISREG(found.st_mode)):
         rooms.disk.unlink(folder.fd, name.encode())
+    elif repair and not partials.remove_idle(rooms, agent, name.encode(), before_ns):
+        return  # somebody has come back for it
     yield Finding("partial", f"incoming/{path}", f"{found.st_size} bytes nobody continued", repaired=repair)
 
 

@@ -19,6 +19,7 @@ from logferry.archive.locks import booting, locked
 from logferry.archive.rooms import Rooms
 from logferry.archive.settled import settled_bytes, unsettle
 from logferry.errors import Busy, Refused
+from logferry.limits import PARTIAL_S_MAX
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -100,6 +101,44 @@ def _ready(rooms: Rooms, fd: int, path: str, offset: int | None, size: int) -> i
     if unsettle(fd, wholly=offset == 0):
         rooms.disk.sync_file(fd)  # before anything is written that a power cut may take
     return size if offset else 0
+
+
+def idle_since_ns(partial: os.stat_result) -> int:
+    """When somebody was last at it. Its own time may be that of the file on its node."""
+    return max(partial.st_mtime_ns, partial.st_ctime_ns)
+
+
+def remove_idle(rooms: Rooms, agent: str, name: bytes, before_ns: int) -> bool:
+    """Remove a partial that nobody was at since; whether that was done."""
+    folder = rooms.incoming.folder(agent)
+    try:
+        fd = folder.open(name) if folder is not None else -1
+    except (FileNotFoundError, PermissionError):  # not ours
+        return False
+    if folder is None:
+        return False
+    try:
+        locked(fd, f"incoming/{agent}/{name.decode(errors='backslashreplace')}")
+        facts, there = os.fstat(fd), folder.stat(name)
+        if there is None or there.st_ino != facts.st_ino or idle_since_ns(facts) >= before_ns:
+            return False
+        rooms.disk.unlink(folder.fd, name)
+    except Busy:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def sweep(rooms: Rooms) -> int:
+    """Remove partials that nobody has come back for in ``PARTIAL_S_MAX``; returns how many."""
+    before_ns = rooms.clock.now_ns() - int(PARTIAL_S_MAX * 1e9)
+    removed = 0
+    for path, found in rooms.incoming.walk():
+        agent, _, name = path.rpartition("/")
+        if stat.S_ISREG(found.st_mode) and _NAME.fullmatch(name) and idle_since_ns(found) < before_ns:
+            removed += remove_idle(rooms, agent, name.encode(), before_ns)
+    return removed
 
 
 def doubt_older(rooms: Rooms) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from logferry.archive import partials
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.locks import removing
@@ -58,11 +59,13 @@ class Sweeper:
         """Remove objects that nothing has referred to for ``grace_s`` seconds; returns how many.
 
         Readers that found a segment a moment ago finish meanwhile, and so does a sealer that has just written one.
-        Nothing is removed while a backup is being taken. Lists the whole store.
+        Nothing is removed while a backup is being taken. Lists the whole store. Uploads that nobody has continued for
+        much longer go, too.
 
         Raises:
             Unreachable: the store does not answer.
         """
+        partials.sweep(self._rooms)
         with removing(self._rooms.data_dir) as may_remove:
             return self._sweep(self._rooms.clock.now_ns() - int(grace_s * 1e9)) if may_remove else 0
 
