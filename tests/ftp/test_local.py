@@ -142,6 +142,27 @@ def test_what_was_synced_when_an_upload_broke_off_outlives_a_power_cut(files: Lo
         files.size("/a")
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_where_files_have_no_modes_of_their_own_uploads_go_on(
+    files: LocalFilesystem, home: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a USB stick each file has the same mode, and asking for another one is refused."""
+
+    def refused(_fd: int, wanted: int) -> None:
+        if wanted != mode:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refused)
+    _half(files, b"123")
+    (home / partial_name(b"a").decode()).chmod(mode)
+    upload = files.open_upload("/a", offset=3, append=False)
+    upload.write(b"45")
+    upload.abandon()
+    assert files.size("/a") == 5
+    put(files, "/a", b"67", offset=5)
+    assert (home / "a").read_bytes() == b"1234567"
+
+
 def test_appe_without_asking_starts_anew(files: LocalFilesystem, home: Path) -> None:
     """A client that appends to a file it has never seen means no old half."""
     upload = files.open_upload("/a", offset=0, append=False)

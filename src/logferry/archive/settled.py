@@ -39,7 +39,7 @@ def settle(fd: int) -> None:
                 raise
         else:
             return
-    os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | _BIT)
+    _set_mode(fd, stat.S_IMODE(os.fstat(fd).st_mode) | _BIT)
 
 
 def unsettle(fd: int, *, wholly: bool) -> bool:
@@ -53,7 +53,7 @@ def unsettle(fd: int, *, wholly: bool) -> bool:
         changed = True
     mode = stat.S_IMODE(os.fstat(fd).st_mode)
     if mode & _BIT:
-        os.fchmod(fd, mode & ~_BIT)
+        _set_mode(fd, mode & ~_BIT)
         changed = True
     return changed
 
@@ -62,6 +62,11 @@ def forget(fd: int) -> None:
     """It is no partial any more, and whatever it says means nothing."""
     with contextlib.suppress(OSError):  # so it may as well stay
         unsettle(fd, wholly=True)
+
+
+def _set_mode(fd: int, mode: int) -> None:
+    with contextlib.suppress(PermissionError):  # a file system without modes of its own: all its files have the same
+        os.fchmod(fd, mode)
 
 
 def _noted(fd: int) -> int | None:

@@ -126,7 +126,7 @@ class LocalUpload:
             elif self._synced is None:
                 sync_data(self._fd)
                 if self._partial:
-                    os.fchmod(self._fd, stat.S_IMODE(os.fstat(self._fd).st_mode) | _SYNCED)
+                    _set_mode(self._fd, stat.S_IMODE(os.fstat(self._fd).st_mode) | _SYNCED)
         except OSError:
             with contextlib.suppress(OSError):  # a disk that refuses this, too, gets a 426 like any other cut
                 self._discard()
@@ -176,8 +176,13 @@ def _begin_again(fd: int) -> None:
     """Nothing that is written from now on is on the disk before it is synced."""
     mode = stat.S_IMODE(os.fstat(fd).st_mode)
     if mode & _SYNCED:
-        os.fchmod(fd, mode & ~_SYNCED)
+        _set_mode(fd, mode & ~_SYNCED)
         sync_file(fd)
+
+
+def _set_mode(fd: int, mode: int) -> None:
+    with contextlib.suppress(PermissionError):  # a file system without modes of its own, such as that of a USB stick
+        os.fchmod(fd, mode)
 
 
 def _open_partial(folder: int, partial: bytes, more: int = 0) -> int | None:
