@@ -416,8 +416,9 @@ SCAN_LINE_BYTES_MAX = 16 * MIB
 """A longer line is searched in overlapping windows instead of being held whole."""
 SCAN_OVERLAP_BYTES = 64 * KIB
 """Overlap of those windows: longer than any literal; a regular expression may match up to this across a seam."""
-SCAN_REGEX_BYTES = 256 * KIB
-"""What one call of a regular expression may look at before the deadline is checked."""
+SCAN_REGEX_BYTES = 64 * KIB
+"""What one call of a regular expression may look at before the deadline is checked, and whether somebody is to go
+first: the slowest take some milliseconds for it."""
 SCAN_DENSE_HITS = 128
 """From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
 SCAN_LINES_BYTES = 64 * KIB
@@ -563,11 +564,22 @@ STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
 SEARCH_LONG_THREADS = 4
 """Threads that go on with searches whose first piece was not all: few, so that first pieces of others get a core."""
+SEARCH_REST_S_MAX = 0.025
+"""So long long searches rest altogether while something short is in hand: several times what a request takes. They may
+rest again when as long a time has passed in which nothing was."""
+SEARCH_TURN_S = 0.005
+"""After that they go on one at a time, for so long each: all other cores, and most of Python's lock, are for others."""
+SHORT_WORK_S_MAX = 0.1
+"""A request that takes longer is not short, whatever it waits for: nobody gives way to it any more."""
+SEARCH_DEBT_S = 5.0
+"""How fast it is forgotten how long searches of a person have worked: two thirds of it in so many seconds."""
+SEARCH_DEBT_S_MAX = 0.5
+"""Whose searches have worked longer than this has no short work: nobody gets ahead by asking many long ones."""
 SEARCH_NICE = 5
 """How nice threads are that work on long searches: a third of a core's time where somebody else wants it."""
-WEB_SWITCH_S = 0.001
+WEB_SWITCH_S = 0.0002
 """How long a thread of the web part computes in Python while another one waits to. Python's own 5 ms are waited for at
-each of the several hand-overs of a request."""
+each of some thirty hand-overs of a request: every statement of the database is one, every write, every wait."""
 SIGN_IN_ADDRESSES_MAX = 10_000
 """Addresses remembered for failed sign-ins; the longest unseen is forgotten first."""
 SIGN_IN_FAILURES_FREE = 5

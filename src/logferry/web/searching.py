@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -15,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from logferry.clock import Clock
+from logferry.clock import SYSTEM, Clock
 from logferry.errors import Busy, LogferryError
 from logferry.limits import (
+    SEARCH_DEBT_S,
+    SEARCH_DEBT_S_MAX,
     SEARCH_FIRST_PIECE_S,
     SEARCH_PER_USER_MAX,
     SEARCH_PIECE_CHARS,
@@ -29,6 +33,7 @@ from logferry.search.events import Done, Event, Hit
 from logferry.search.tally import Tally, TallyEvent
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
+from logferry.web.foremost import no_longer_short
 from logferry.web.metrics import SEARCHED_BYTES
 from logferry.web.standing import Standing
 from logferry.web.streams import Streams
@@ -44,10 +49,11 @@ class Slots:
     The searches of one person take turns, a piece each, so that nobody gets more of the server by asking more at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
         self._lock = threading.Lock()
         self._running: Counter[str] = Counter()
         self._turns: dict[str, Turns] = {}
+        self._debts = Debts(clock)
 
     def __getitem__(self, name: str) -> int:
         return self._running[name]
@@ -69,11 +75,41 @@ class Slots:
             turns = self._turns.setdefault(name, Turns())
         return Slot(self, name, turns)
 
+    def owes(self, name: str) -> bool:
+        """Whether long searches of ``name`` have worked so much lately that the next ones are not taken for short."""
+        with self._lock:
+            return self._debts.of(name) > SEARCH_DEBT_S_MAX
+
+    def charge(self, name: str, seconds: float) -> None:
+        """A long search of ``name`` has worked so long."""
+        with self._lock:
+            self._debts.add(name, seconds)
+
     def _leave(self, name: str) -> None:
         with self._lock:
             self._running[name] -= 1
             if not self._running[name]:
                 del self._running[name], self._turns[name]
+
+
+class Debts:
+    """Seconds that long searches of each person have worked; they are forgotten bit by bit. Not thread-safe."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[str, tuple[float, float]] = {}
+        """Seconds, and when they were so many."""
+
+    def of(self, name: str) -> float:
+        """What is left of them."""
+        seconds, since_s = self._held.get(name, (0.0, 0.0))
+        return seconds * math.exp((since_s - self._clock.monotonic_s()) / SEARCH_DEBT_S)
+
+    def add(self, name: str, seconds: float) -> None:
+        """So many more."""
+        self._held[name] = (self.of(name) + seconds, self._clock.monotonic_s())
+        for one in [one for one in self._held if self.of(one) < SEARCH_DEBT_S_MAX / 100]:
+            del self._held[one]
 
 
 class Turns:
@@ -88,9 +124,19 @@ class Slot:
     """One person's place for one search, until it is given back. As a context: at its end."""
 
     def __init__(self, slots: Slots, name: str, turns: Turns) -> None:
+        self._all = slots
         self._slots: Slots | None = slots
         self._name = name
         self.turns = turns
+
+    @property
+    def owes(self) -> bool:
+        """Whether this one gives way from the beginning, as long ones of the person went before."""
+        return self._all.owes(self._name)
+
+    def charge(self, seconds: float) -> None:
+        """It has worked so long, and is not over."""
+        self._all.charge(self._name, seconds)
 
     def give_back(self) -> None:
         """Free the place; again does nothing."""
@@ -110,13 +156,19 @@ class Slot:
 class Running(Generic[E]):
     """A search or tally that is taken piece by piece, one thread at a time, and stopped from outside."""
 
-    def __init__(self, events: Iterator[E], cancel: threading.Event, clock: Clock) -> None:
+    def __init__(
+        self, events: Iterator[E], cancel: threading.Event, clock: Clock, patient: threading.Event | None = None
+    ) -> None:
+        """``cancel`` and ``patient`` are those of the request."""
         self._events: Iterator[E] = events
+        self._patient = patient or threading.Event()
         self._cancel = cancel
         self._clock = clock
         self._lock = threading.Lock()
         self._seconds = SEARCH_FIRST_PIECE_S
         self.scanned_bytes = 0
+        self.is_first = True
+        """Whether no piece was taken yet."""
         self.is_over = False
         """Whether all events were taken."""
 
@@ -125,6 +177,7 @@ class Running(Generic[E]):
         taken: list[E] = []
         chars = 0
         with self._lock:
+            self.is_first = False
             until_s = self._clock.monotonic_s() + self._seconds
             self._seconds = SEARCH_PIECE_S
             for event in self._events:
@@ -140,7 +193,12 @@ class Running(Generic[E]):
                     break
             else:
                 self.is_over = True
+            self._patient.set()  # what goes on now is no short work
         return taken
+
+    def stand_back(self) -> None:
+        """Give way to short work from the beginning."""
+        self._patient.set()
 
     def stop(self) -> None:
         """Make a piece that runs in a thread end soon."""
@@ -189,12 +247,16 @@ class Asking:
             LogferryError: it is no question, or it went wrong before anything was told; the place is free again.
         """
 
-        def work() -> Begun[E]:
+        def work(*, behind: bool) -> Begun[E]:
             running, writer = begin()
             try:
-                begun = Begun(running, writer, _piece(running, writer))
+                if behind:
+                    running.stand_back()
+                begun = Begun(running, writer, self._piece(running, writer))
                 if running.is_over:
                     note_at_once(self.request, self.context.audit)
+                else:
+                    no_longer_short(self.request)
             except BaseException:
                 running.close()
                 raise
@@ -202,7 +264,11 @@ class Asking:
 
         try:
             async with self.slot.turns.of_streams:  # waits without a thread
-                begun = await self.streams.run(work)
+                if self.slot.owes:
+                    no_longer_short(self.request)
+                    begun = await self.streams.go_on(partial(work, behind=True))
+                else:
+                    begun = await self.streams.run(partial(work, behind=False))
         except BaseException:
             self.slot.give_back()
             raise
@@ -238,7 +304,12 @@ class Asking:
     async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         """The next one, when it is this person's turn."""
         async with self.slot.turns.of_streams:
-            return await self.streams.go_on(partial(_piece, running, writer))
+            return await self.streams.go_on(partial(self._piece, running, writer))
+
+    def _piece(self, running: Running[E], writer: Writer[E]) -> bytes:
+        # Written here and not on the event loop, where all others would wait for that.
+        with charged(self.slot, running, self.context.clock):
+            return writer.write(running.piece())
 
 
 class Writer(Protocol[T]):
@@ -262,9 +333,13 @@ class Begun(Generic[E]):
     data: bytes
 
 
-def _piece(running: Running[E], writer: Writer[E]) -> bytes:
-    # Written here and not on the event loop, where all others would wait for that.
-    return writer.write(running.piece())
+@contextmanager
+def charged(slot: Slot, running: Running[E], clock: Clock) -> Iterator[None]:
+    """A piece is made: unless it is the only one, it is told to whose account it goes."""
+    is_first, began_s = running.is_first, clock.monotonic_s()
+    yield
+    if not (is_first and running.is_over):
+        slot.charge(clock.monotonic_s() - began_s)
 
 
 class _Streamed(StreamingResponse):
