@@ -7,6 +7,8 @@ is told are the medians of the rounds.
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,8 @@ class Beside:
 def measure(data: Path, rounds: int) -> Beside:
     """On the sealed archive in ``data``."""
     asked, found = evil_searches(), Beside()
+    # Else the server would wait for another process to compile what it runs.
+    subprocess.run([sys.executable, "-m", "logferry.search.warming"], check=True, stdout=subprocess.DEVNULL)
     with serving(data) as target, attackers(target) as others:
         with target.client(target.good) as client:
             until_ready(client, NEEDLE)

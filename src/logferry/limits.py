@@ -490,6 +490,9 @@ FACET_VALUES_SHOWN = 20
 HIT_SPANS_MAX = 64
 """Matches marked in one hit."""
 REGEX_MEMORY_BYTES_MAX = 8 * MIB
+REGEX_PROGRAM_BYTES_MAX = 2 * MIB
+"""What a regular expression may be compiled to. RE2 holds Python's lock while it compiles, some 20 ms for each MiB, and
+all who use the server wait: a letter of any alphabet, 300 times, was 150 ms."""
 
 # Web and API -------------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
@@ -856,6 +859,9 @@ assert HEAD_BYTES <= SLICE_BYTES
 assert JUDGED_FILES_MAX <= LOOK_FILES_MAX <= WORKS_MAX <= WORKS_NEW_MAX
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
+assert REGEX_PROGRAM_BYTES_MAX <= REGEX_MEMORY_BYTES_MAX
+assert SEARCH_FIRST_PIECE_S < SHORT_WORK_S_MAX
+assert SEARCH_TURN_S < SEARCH_REST_S_MAX < SHORT_WORK_S_MAX
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
 assert LEVEL_REACH_BYTES < LEVEL_JSON_REACH_BYTES < LINE_HEAD_BYTES < FIELD_LINE_BYTES_MAX < SCAN_LINE_BYTES_MAX
 assert HIT_BYTES_SHOWN_MAX < ENTRY_BYTES_SHOWN_MAX < ENTRY_BYTES_MAX < SCAN_BLOCK_BYTES

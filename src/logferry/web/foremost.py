@@ -34,5 +34,6 @@ class Foremost:
 
 def no_longer_short(request: Request) -> None:
     """What the request asks for goes on for long: nobody gives way to it any more. In any thread."""
-    in_hand: InHand = request.scope["state"][_IN_HAND]
-    in_hand.end()
+    in_hand: InHand | None = request.scope.get("state", {}).get(_IN_HAND)
+    if in_hand is not None:
+        in_hand.end()

@@ -247,34 +247,42 @@ class Asking:
             LogferryError: it is no question, or it went wrong before anything was told; the place is free again.
         """
 
-        def work(*, behind: bool) -> Begun[E]:
-            running, writer = begin()
-            try:
-                if behind:
-                    running.stand_back()
-                begun = Begun(running, writer, self._piece(running, writer))
-                if running.is_over:
-                    note_at_once(self.request, self.context.audit)
-                else:
-                    no_longer_short(self.request)
-            except BaseException:
-                running.close()
-                raise
-            return begun
-
         try:
             async with self.slot.turns.of_streams:  # waits without a thread
                 if self.slot.owes:
                     no_longer_short(self.request)
-                    begun = await self.streams.go_on(partial(work, behind=True))
+                    begun = await self.streams.go_on(partial(self._begun, begin, behind=True))
                 else:
-                    begun = await self.streams.run(partial(work, behind=False))
+                    begun = await self.streams.run(partial(self._begun, begin, behind=False))
         except BaseException:
             self.slot.give_back()
             raise
         if begun.running.is_over:
             self.slot.give_back()
             SEARCHED_BYTES.inc(begun.running.scanned_bytes)
+        return begun
+
+    def _begun(self, begin: Callable[[], tuple[Running[E], Writer[E]]], *, behind: bool) -> Begun[E]:
+        """In a thread. ``behind``: it gives way from the beginning, as it is read what is asked."""
+        if behind:
+            self.context.search.precedence.give_way()
+        began_s = self.context.clock.monotonic_s()
+        try:
+            running, writer = begin()
+        except BaseException:
+            self.slot.charge(self.context.clock.monotonic_s() - began_s)
+            raise
+        try:
+            if behind:
+                running.stand_back()
+            begun = Begun(running, writer, self._piece(running, writer))
+            if running.is_over:
+                note_at_once(self.request, self.context.audit)
+            else:
+                no_longer_short(self.request)
+        except BaseException:
+            running.close()
+            raise
         return begun
 
     def answer(self, begun: Begun[E], headers: Mapping[str, str]) -> Response:

@@ -1,0 +1,123 @@
+"""Who goes first: long work rests while short work is in hand, and never for ever."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from logferry.clock import ManualClock
+from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
+from logferry.search.precedence import Precedence
+
+WAIT_S = 60.0
+"""What must happen happens within this."""
+QUIET_S = 0.1
+"""So long it is watched that something does not."""
+
+
+class Long:
+    """A thread that does one step of long work when it may."""
+
+    def __init__(self, precedence: Precedence) -> None:
+        self._went_on = threading.Event()
+        self._precedence = precedence
+        threading.Thread(target=self._step, daemon=True).start()
+
+    def _step(self) -> None:
+        self._precedence.give_way()
+        self._went_on.set()
+
+    @property
+    def rests(self) -> bool:
+        """Whether it does not go on."""
+        return not self._went_on.wait(QUIET_S)
+
+    def goes_on(self) -> bool:
+        """Whether it does, soon."""
+        return self._went_on.wait(WAIT_S)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Moved by hand: however busy the machine is, no time passes."""
+    return ManualClock()
+
+
+@pytest.fixture
+def precedence(clock: ManualClock) -> Precedence:
+    """With all of its rest."""
+    return Precedence(clock)
+
+
+def test_nobody_rests_where_nothing_short_is_in_hand(precedence: Precedence) -> None:
+    """Neither before nor behind it."""
+    precedence.give_way()
+    with precedence.short():
+        pass
+    precedence.give_way()
+
+
+def test_long_work_rests_until_all_that_is_short_is_over(precedence: Precedence) -> None:
+    """Two requests, two searches: those go on behind the last of these."""
+    with precedence.short():
+        with precedence.short() as second:
+            long = [Long(precedence), Long(precedence)]
+            assert all(one.rests for one in long)
+            second.end()
+            second.end()
+        assert all(one.rests for one in long)
+    assert all(one.goes_on() for one in long)
+
+
+def test_behind_its_rest_long_work_goes_on_one_at_a_time(precedence: Precedence, clock: ManualClock) -> None:
+    """In turn, however long something short is in hand."""
+    with precedence.short():
+        first = Long(precedence)
+        assert first.rests
+        clock.advance(SEARCH_REST_S_MAX)
+        assert first.goes_on()
+        second = Long(precedence)
+        assert second.rests
+        clock.advance(SEARCH_TURN_S)
+        assert second.goes_on()
+
+
+def test_whoever_goes_on_does_so_until_the_turn_of_the_next(precedence: Precedence, clock: ManualClock) -> None:
+    """A turn has many steps; behind it the others, who have waited, are first."""
+    with precedence.short():
+        clock.advance(SEARCH_REST_S_MAX)
+        precedence.give_way()
+        precedence.give_way()
+        other = Long(precedence)
+        assert other.rests
+        clock.advance(SEARCH_TURN_S)
+        assert other.goes_on()
+        again = Long(precedence)
+        assert again.rests
+        clock.advance(SEARCH_TURN_S)
+        assert again.goes_on()
+
+
+def test_rest_is_won_back_while_nothing_short_is_in_hand(precedence: Precedence, clock: ManualClock) -> None:
+    """As long as that takes."""
+    with precedence.short():
+        clock.advance(SEARCH_REST_S_MAX)
+        precedence.give_way()
+    clock.advance(SEARCH_REST_S_MAX)
+    with precedence.short():
+        long = Long(precedence)
+        assert long.rests
+        clock.advance(SEARCH_REST_S_MAX / 2)
+        assert long.rests
+    assert long.goes_on()
+
+
+def test_what_takes_long_is_not_short(precedence: Precedence, clock: ManualClock) -> None:
+    """A request whose body never comes holds nobody up."""
+    slow = precedence.short()
+    long = [Long(precedence), Long(precedence)]
+    assert all(one.rests for one in long)
+    clock.advance(SHORT_WORK_S_MAX)
+    assert all(one.goes_on() for one in long)
+    slow.end()
