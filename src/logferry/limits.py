@@ -567,12 +567,14 @@ STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
 SEARCH_LONG_THREADS = 4
 """Threads that go on with searches whose first piece was not all: few, so that first pieces of others get a core."""
+SEARCH_SHORT_CPU_S = 0.05
+"""From so much CPU of the process on, since it began, a search is long: one that only waits for a core is not."""
 SEARCH_REST_S_MAX = 0.025
 """So long long searches rest altogether while something short is in hand: several times what a request takes. They may
 rest again when as long a time has passed in which nothing was."""
 SEARCH_TURN_S = 0.005
 """After that they go on one at a time, for so long each: all other cores, and most of Python's lock, are for others."""
-SHORT_WORK_S_MAX = 0.1
+SHORT_WORK_S_MAX = 1.0
 """A request that takes longer is not short, whatever it waits for: nobody gives way to it any more."""
 SEARCH_DEBT_S = 5.0
 """How fast it is forgotten how long searches of a person have worked: two thirds of it in so many seconds."""

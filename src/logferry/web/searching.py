@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from logferry.limits import (
     SEARCH_PIECE_CHARS,
     SEARCH_PIECE_EVENTS,
     SEARCH_PIECE_S,
+    SEARCH_SHORT_CPU_S,
     SEARCH_TURNS_PER_USER,
 )
 from logferry.search.events import Done, Event, Hit
@@ -162,13 +164,12 @@ class Running(Generic[E]):
         """``cancel`` and ``patient`` are those of the request."""
         self._events: Iterator[E] = events
         self._patient = patient or threading.Event()
+        self._cpu_s = time.process_time()
         self._cancel = cancel
         self._clock = clock
         self._lock = threading.Lock()
         self._seconds = SEARCH_FIRST_PIECE_S
         self.scanned_bytes = 0
-        self.is_first = True
-        """Whether no piece was taken yet."""
         self.is_over = False
         """Whether all events were taken."""
 
@@ -177,7 +178,6 @@ class Running(Generic[E]):
         taken: list[E] = []
         chars = 0
         with self._lock:
-            self.is_first = False
             until_s = self._clock.monotonic_s() + self._seconds
             self._seconds = SEARCH_PIECE_S
             for event in self._events:
@@ -193,8 +193,14 @@ class Running(Generic[E]):
                     break
             else:
                 self.is_over = True
-            self._patient.set()  # what goes on now is no short work
+            if not self.is_over and time.process_time() - self._cpu_s >= SEARCH_SHORT_CPU_S:
+                self._patient.set()
         return taken
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether it is known to be long. One that has only waited for a core is not."""
+        return self._patient.is_set()
 
     def stand_back(self) -> None:
         """Give way to short work from the beginning."""
@@ -312,7 +318,8 @@ class Asking:
     async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         """The next one, when it is this person's turn."""
         async with self.slot.turns.of_streams:
-            return await self.streams.go_on(partial(self._piece, running, writer))
+            go_on = self.streams.go_on if running.is_patient else self.streams.run
+            return await go_on(partial(self._piece, running, writer))
 
     def _piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         # Written here and not on the event loop, where all others would wait for that.
@@ -343,11 +350,11 @@ class Begun(Generic[E]):
 
 @contextmanager
 def charged(slot: Slot, running: Running[E], clock: Clock) -> Iterator[None]:
-    """A piece is made: unless it is the only one, it is told to whose account it goes."""
-    is_first, began_s = running.is_first, clock.monotonic_s()
+    """A piece is made: that of a long search goes to the person's account."""
+    began_s, cpu_s = clock.monotonic_s(), time.process_time()
     yield
-    if not (is_first and running.is_over):
-        slot.charge(clock.monotonic_s() - began_s)
+    if running.is_patient:
+        slot.charge(min(clock.monotonic_s() - began_s, time.process_time() - cpu_s))
 
 
 class _Streamed(StreamingResponse):
