@@ -580,6 +580,8 @@ SEARCH_DEBT_S = 5.0
 """How fast it is forgotten how long searches of a person have worked: two thirds of it in so many seconds."""
 SEARCH_DEBT_S_MAX = 0.5
 """Whose searches have worked longer than this has no short work: nobody gets ahead by asking many long ones."""
+SEARCH_FREE_S = 0.01
+"""What a search that is soon over may take without being held against a person: twice what a rare word takes."""
 SEARCH_NICE = 5
 """How nice threads are that work on long searches: a third of a core's time where somebody else wants it."""
 WEB_SWITCH_S = 0.0002

@@ -24,6 +24,7 @@ from logferry.limits import (
     SEARCH_DEBT_S,
     SEARCH_DEBT_S_MAX,
     SEARCH_FIRST_PIECE_S,
+    SEARCH_FREE_S,
     SEARCH_PER_USER_MAX,
     SEARCH_PIECE_CHARS,
     SEARCH_PIECE_EVENTS,
@@ -78,12 +79,12 @@ class Slots:
         return Slot(self, name, turns)
 
     def owes(self, name: str) -> bool:
-        """Whether long searches of ``name`` have worked so much lately that the next ones are not taken for short."""
+        """Whether searches of ``name`` have worked so much lately that the next ones are not taken for short."""
         with self._lock:
             return self._debts.of(name) > SEARCH_DEBT_S_MAX
 
     def charge(self, name: str, seconds: float) -> None:
-        """A long search of ``name`` has worked so long."""
+        """A search of ``name`` has worked so long."""
         with self._lock:
             self._debts.add(name, seconds)
 
@@ -95,7 +96,7 @@ class Slots:
 
 
 class Debts:
-    """Seconds that long searches of each person have worked; they are forgotten bit by bit. Not thread-safe."""
+    """Seconds that searches of each person have worked; they are forgotten bit by bit. Not thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -133,11 +134,11 @@ class Slot:
 
     @property
     def owes(self) -> bool:
-        """Whether this one gives way from the beginning, as long ones of the person went before."""
+        """Whether this one gives way from the beginning, as much work of the person's went before."""
         return self._all.owes(self._name)
 
     def charge(self, seconds: float) -> None:
-        """It has worked so long, and is not over."""
+        """It has worked so long."""
         self._all.charge(self._name, seconds)
 
     def give_back(self) -> None:
@@ -272,11 +273,11 @@ class Asking:
         """In a thread. ``behind``: it gives way from the beginning, as it is read what is asked."""
         if behind:
             self.context.search.precedence.give_way()
-        began_s = self.context.clock.monotonic_s()
+        cpu_s = time.thread_time()
         try:
             running, writer = begin()
         except BaseException:
-            self.slot.charge(self.context.clock.monotonic_s() - began_s)
+            self.slot.charge(time.thread_time() - cpu_s)
             raise
         try:
             if behind:
@@ -350,11 +351,13 @@ class Begun(Generic[E]):
 
 @contextmanager
 def charged(slot: Slot, running: Running[E], clock: Clock) -> Iterator[None]:
-    """A piece is made: that of a long search goes to the person's account."""
-    began_s, cpu_s = clock.monotonic_s(), time.process_time()
+    """A piece is made: what it takes goes to the person's account, but for the little that a short search takes."""
+    began_s, all_s, own_s = clock.monotonic_s(), time.process_time(), time.thread_time()
     yield
     if running.is_patient:
-        slot.charge(min(clock.monotonic_s() - began_s, time.process_time() - cpu_s))
+        slot.charge(min(clock.monotonic_s() - began_s, time.process_time() - all_s))
+    else:
+        slot.charge(max(0.0, time.thread_time() - own_s - SEARCH_FREE_S))
 
 
 class _Streamed(StreamingResponse):
