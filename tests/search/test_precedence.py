@@ -10,6 +10,8 @@ from logferry.clock import ManualClock
 from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
 from logferry.search.precedence import Precedence
 
+REST_S, TURN_S, SHORT_S = 1.01 * SEARCH_REST_S_MAX, 1.01 * SEARCH_TURN_S, 1.01 * SHORT_WORK_S_MAX
+"""A little more: sums of such numbers are not exact."""
 WAIT_S = 60.0
 """What must happen happens within this."""
 QUIET_S = 0.1
@@ -75,36 +77,36 @@ def test_behind_its_rest_long_work_goes_on_one_at_a_time(precedence: Precedence,
     with precedence.short():
         first = Long(precedence)
         assert first.rests
-        clock.advance(SEARCH_REST_S_MAX)
+        clock.advance(REST_S)
         assert first.goes_on()
         second = Long(precedence)
         assert second.rests
-        clock.advance(SEARCH_TURN_S)
+        clock.advance(TURN_S)
         assert second.goes_on()
 
 
 def test_whoever_goes_on_does_so_until_the_turn_of_the_next(precedence: Precedence, clock: ManualClock) -> None:
     """A turn has many steps; behind it the others, who have waited, are first."""
     with precedence.short():
-        clock.advance(SEARCH_REST_S_MAX)
+        clock.advance(REST_S)
         precedence.give_way()
         precedence.give_way()
         other = Long(precedence)
         assert other.rests
-        clock.advance(SEARCH_TURN_S)
+        clock.advance(TURN_S)
         assert other.goes_on()
         again = Long(precedence)
         assert again.rests
-        clock.advance(SEARCH_TURN_S)
+        clock.advance(TURN_S)
         assert again.goes_on()
 
 
 def test_rest_is_won_back_while_nothing_short_is_in_hand(precedence: Precedence, clock: ManualClock) -> None:
     """As long as that takes."""
     with precedence.short():
-        clock.advance(SEARCH_REST_S_MAX)
+        clock.advance(REST_S)
         precedence.give_way()
-    clock.advance(SEARCH_REST_S_MAX)
+    clock.advance(REST_S)
     with precedence.short():
         long = Long(precedence)
         assert long.rests
@@ -118,6 +120,6 @@ def test_what_takes_long_is_not_short(precedence: Precedence, clock: ManualClock
     slow = precedence.short()
     long = [Long(precedence), Long(precedence)]
     assert all(one.rests for one in long)
-    clock.advance(SHORT_WORK_S_MAX)
+    clock.advance(SHORT_S)
     assert all(one.goes_on() for one in long)
     slow.end()
