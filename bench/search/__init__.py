@@ -8,6 +8,7 @@ are drawn by seed. ``BENCH_SEARCH_MB`` says how many megabytes of it (2,000; wit
 question the engine forgets what it found for any; ``-again`` and the API remember it, as they do for users.
 ``-cold`` is the first question after the process has started, opening everything included; ``-http-cold`` that of a
 server as soon as it listens. ``prose-``: an archive of its own, of sentences, which log types say nothing about.
+``beside-evil``: through the API, while another person asks for what takes longest; its peer is the same search alone.
 ``BENCH_SEARCH_MB`` of 500, 2000 and 8000, run one after the other, show what a larger corpus costs.
 """
 
@@ -24,6 +25,7 @@ from bench.archive import ours as archives
 from bench.archive.spent import told
 from bench.archive.trees import CORPUS, Part, generate
 from bench.figures import Figure, Options
+from bench.search import beside
 from bench.search.asking import Child, Http, Ripgrep, chdb_here, duckdb_here, ripgrep_here
 from bench.search.prose import write_prose
 from bench.search.questions import NEEDLE, Question, prose_questions, questions
@@ -53,7 +55,7 @@ class Bench:
 
 
 def measure(
-    folder: Path, options: Options, wanted: Sequence[str] = ("queries", "prose")
+    folder: Path, options: Options, wanted: Sequence[str] = ("queries", "prose", "beside")
 ) -> tuple[list[Figure], dict[str, Any]]:
     """Measure in ``folder`` (empty). Returns the figures and every single result."""
     bench = Bench(folder, options)
@@ -178,4 +180,17 @@ def _measure_prose(bench: Bench) -> None:
         engine.close()
 
 
-PARTS = {"queries": _measure_queries, "prose": _measure_prose}
+def _measure_beside(bench: Bench) -> None:
+    """A rare word, alone and beside searches that take longest, by another person."""
+    data = bench.folder / "beside-data"
+    archives.fill(data, bench.part)
+    told("bench.archive.ours", "seal", data)
+    found = beside.measure(data, max(bench.rounds, 4))
+    alone, others = found.ms("alone"), found.ms("beside")
+    bench.raw["beside_s"] = {"alone": found.alone, "beside": found.beside}
+    for name, ms in others.items():
+        bench.figure(f"beside-evil-{name}", ms, {"alone": alone[name]}, 2 * alone[name])
+    bench.figure("beside-evil", found.times(), {}, 2.0, "times")
+
+
+PARTS = {"queries": _measure_queries, "prose": _measure_prose, "beside": _measure_beside}

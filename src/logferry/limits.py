@@ -416,8 +416,9 @@ SCAN_LINE_BYTES_MAX = 16 * MIB
 """A longer line is searched in overlapping windows instead of being held whole."""
 SCAN_OVERLAP_BYTES = 64 * KIB
 """Overlap of those windows: longer than any literal; a regular expression may match up to this across a seam."""
-SCAN_REGEX_BYTES = 256 * KIB
-"""What one call of a regular expression may look at before the deadline is checked."""
+SCAN_REGEX_BYTES = 64 * KIB
+"""What one call of a regular expression may look at before the deadline is checked, and whether somebody is to go
+first: the slowest take some milliseconds for it."""
 SCAN_DENSE_HITS = 128
 """From this many hits per block on, any-case search works on a lowered copy: 3 times faster then, slower before."""
 SCAN_LINES_BYTES = 64 * KIB
@@ -489,6 +490,9 @@ FACET_VALUES_SHOWN = 20
 HIT_SPANS_MAX = 64
 """Matches marked in one hit."""
 REGEX_MEMORY_BYTES_MAX = 8 * MIB
+REGEX_PROGRAM_BYTES_MAX = 2 * MIB
+"""What a regular expression may be compiled to. RE2 holds Python's lock while it compiles, some 20 ms for each MiB, and
+all who use the server wait: a letter of any alphabet, 300 times, was 150 ms."""
 
 # Web and API -------------------------------------------------------------------------------------------------------
 BODY_BYTES_MAX = 1 * MIB
@@ -563,11 +567,26 @@ STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
 SEARCH_LONG_THREADS = 4
 """Threads that go on with searches whose first piece was not all: few, so that first pieces of others get a core."""
+SEARCH_SHORT_CPU_S = 0.05
+"""From so much CPU of the process on, since it began, a search is long: one that only waits for a core is not."""
+SEARCH_REST_S_MAX = 0.025
+"""So long long searches rest altogether while something short is in hand: several times what a request takes. They may
+rest again when as long a time has passed in which nothing was."""
+SEARCH_TURN_S = 0.005
+"""After that they go on one at a time, for so long each: all other cores, and most of Python's lock, are for others."""
+SHORT_WORK_S_MAX = 1.0
+"""A request that takes longer is not short, whatever it waits for: nobody gives way to it any more."""
+SEARCH_DEBT_S = 5.0
+"""How fast it is forgotten how long searches of a person have worked: two thirds of it in so many seconds."""
+SEARCH_DEBT_S_MAX = 0.5
+"""Whose searches have worked longer than this has no short work: nobody gets ahead by asking many long ones."""
+SEARCH_FREE_S = 0.01
+"""What a search that is soon over may take without being held against a person: twice what a rare word takes."""
 SEARCH_NICE = 5
 """How nice threads are that work on long searches: a third of a core's time where somebody else wants it."""
-WEB_SWITCH_S = 0.001
+WEB_SWITCH_S = 0.0002
 """How long a thread of the web part computes in Python while another one waits to. Python's own 5 ms are waited for at
-each of the several hand-overs of a request."""
+each of some thirty hand-overs of a request: every statement of the database is one, every write, every wait."""
 SIGN_IN_ADDRESSES_MAX = 10_000
 """Addresses remembered for failed sign-ins; the longest unseen is forgotten first."""
 SIGN_IN_FAILURES_FREE = 5
@@ -844,6 +863,9 @@ assert HEAD_BYTES <= SLICE_BYTES
 assert JUDGED_FILES_MAX <= LOOK_FILES_MAX <= WORKS_MAX <= WORKS_NEW_MAX
 assert TAIL_BYTES <= SLICE_BYTES
 assert SCAN_BLOCK_BYTES % LINE_INDEX_STEP_BYTES == 0
+assert REGEX_PROGRAM_BYTES_MAX <= REGEX_MEMORY_BYTES_MAX
+assert SEARCH_FIRST_PIECE_S < SHORT_WORK_S_MAX
+assert SEARCH_TURN_S < SEARCH_REST_S_MAX < SHORT_WORK_S_MAX
 assert SCAN_REGEX_BYTES < SCAN_BLOCK_BYTES < SCAN_LINE_BYTES_MAX
 assert LEVEL_REACH_BYTES < LEVEL_JSON_REACH_BYTES < LINE_HEAD_BYTES < FIELD_LINE_BYTES_MAX < SCAN_LINE_BYTES_MAX
 assert HIT_BYTES_SHOWN_MAX < ENTRY_BYTES_SHOWN_MAX < ENTRY_BYTES_MAX < SCAN_BLOCK_BYTES

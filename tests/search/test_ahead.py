@@ -22,9 +22,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def test_results_come_in_order_grouped_or_not(pool: ThreadPoolExecutor, size: int) -> None:
     items = list(range(57))
     wanted = [(item, item * item) for item in items]
-    assert list(ahead(pool, lambda item: item * item, items, 8)) == wanted
-    assert list(ahead(pool, lambda item: item * item, items, 8, together=lambda item: item // size)) == wanted
-    assert list(ahead(pool, lambda item: item, [], 8, together=lambda item: item)) == []
+    assert list(ahead(lambda: pool, lambda item: item * item, items, 8)) == wanted
+    assert list(ahead(lambda: pool, lambda item: item * item, items, 8, together=lambda item: item // size)) == wanted
+    assert list(ahead(lambda: pool, lambda item: item, [], 8, together=lambda item: item)) == []
 
 
 def test_neighbours_that_go_together_are_worked_on_in_one_thread_one_after_the_other(pool: ThreadPoolExecutor) -> None:
@@ -38,13 +38,15 @@ def test_neighbours_that_go_together_are_worked_on_in_one_thread_one_after_the_o
         lock.release()
         return item
 
-    assert [item for item, _ in ahead(pool, work, range(60), 8, together=lambda item: item // 3)] == list(range(60))
+    assert [item for item, _ in ahead(lambda: pool, work, range(60), 8, together=lambda item: item // 3)] == list(
+        range(60)
+    )
     assert all(len(threads) == 1 for threads in seen.values())
 
 
 def test_whoever_stops_after_the_first_has_had_no_other_item_worked_on(pool: ThreadPoolExecutor) -> None:
     worked: list[int] = []
-    steps = ahead(pool, worked.append, range(100), 8, together=lambda _item: "all alike")
+    steps = ahead(lambda: pool, worked.append, range(100), 8, together=lambda _item: "all alike")
     next(steps)
     steps.close()  # type: ignore[attr-defined]
     assert worked == [0]
@@ -52,7 +54,7 @@ def test_whoever_stops_after_the_first_has_had_no_other_item_worked_on(pool: Thr
 
 def test_only_some_items_are_worked_on_ahead(pool: ThreadPoolExecutor) -> None:
     worked: list[int] = []
-    for item, _ in ahead(pool, worked.append, range(200), 8, together=lambda item: item // 5):
+    for item, _ in ahead(lambda: pool, worked.append, range(200), 8, together=lambda item: item // 5):
         assert len(worked) <= item + 1 + 8 + 5
     assert sorted(worked) == list(range(200))
 
@@ -63,7 +65,19 @@ def test_what_the_work_raises_comes_out(pool: ThreadPoolExecutor) -> None:
             raise ValueError("nine")
         return item
 
-    steps = ahead(pool, work, range(20), 4, together=lambda item: item // 2)
+    steps = ahead(lambda: pool, work, range(20), 4, together=lambda item: item // 2)
     assert [next(steps) for _ in range(8)] == [(item, item) for item in range(8)]
     with pytest.raises(ValueError, match="nine"):
         next(steps)
+
+
+def test_the_pool_may_change_meanwhile(pool: ThreadPoolExecutor) -> None:
+    """What was ordered of the first one comes, too."""
+    with ThreadPoolExecutor(1, thread_name_prefix="other") as other:
+        asked = iter([pool] * 3 + [other] * 100)
+        found = [name for _, name in ahead(lambda: next(asked), _thread, range(50), 8)]
+    assert ["other" in name for name in found] == [False] * 4 + [True] * 46
+
+
+def _thread(_item: int) -> str:
+    return threading.current_thread().name

@@ -92,6 +92,9 @@ def test_a_regular_expression_too_large_to_run_is_refused() -> None:
         parse("/((((a{30}){30}){30}){30})/")
     with pytest.raises(BadQuery, match="not possible"):
         parse("@a:/(?:x{1000}){1000}/")
+    with pytest.raises(BadQuery, match="not possible"):
+        parse(r"/\pL{300}/")
+    assert found(r"/^\pL{3,20} .{500}$/", b"needle " + b"x" * 500 + b"\n") == 1
 
 
 BROKEN_OBJECTS = [

@@ -42,6 +42,11 @@ def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grown]:
     made.close()
 
 
+def niceness() -> int:
+    """Of the process."""
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def opener(grown: Grown) -> partial[LocalStore]:
     """Opens its store in another process."""
     return partial(LocalStore, str(grown.folder / "store"), Disk())
@@ -60,9 +65,11 @@ def same(grown: Grown, crew: Crew) -> None:
 
 
 def test_processes_find_the_same(grown: Grown) -> None:
-    """Two of them, kept from one tally to the next."""
+    """Two of them, kept from one tally to the next. They let other processes go first."""
     with contextlib.closing(Crew(Processes(opener(grown), 2))) as crew:
         same(grown, crew)
+        if sys.platform == "linux":
+            assert crew._present(0).submit(niceness).result() == min(niceness() + limits.SEARCH_NICE, 19)
 
 
 class Dying(Processes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -10,14 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from logferry.clock import SYSTEM
-from logferry.limits import SEARCH_NICE, SEARCH_PIECE_CHARS, SEARCH_PIECE_EVENTS
+from logferry.clock import SYSTEM, ManualClock
+from logferry.limits import SEARCH_DEBT_S, SEARCH_DEBT_S_MAX, SEARCH_NICE, SEARCH_PIECE_CHARS, SEARCH_PIECE_EVENTS
 from logferry.search.events import Done, Event, Hit, Progress, Row
 from logferry.search.niceness import be_nice
+from logferry.search.precedence import Precedence
 from logferry.server.audit import AuditFilter
 from logferry.web import searching
-from logferry.web.searching import Running
+from logferry.web.foremost import Foremost
+from logferry.web.searching import Running, Slots, charged
 from tests.web.served import Served, served, wait_for
 
 DONE = Done("complete", 10, 10, 1, 1, 0.001, (), 0, (), hits=1)
@@ -79,6 +83,45 @@ def test_a_piece_holds_no_more_than_its_share_of_events() -> None:
     assert max(sizes) <= SEARCH_PIECE_EVENTS + 1
 
 
+@pytest.mark.parametrize("is_long", [True, False])
+def test_a_search_that_has_taken_much_cpu_is_patient(is_long: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives way from its second piece on; one that has only waited does not."""
+    monkeypatch.setattr(searching, "SEARCH_SHORT_CPU_S", 0.0 if is_long else 1e9)
+    patient, told = threading.Event(), []
+
+    def events() -> Iterator[Event]:
+        for _ in range(SEARCH_PIECE_EVENTS + 1):
+            told.append(patient.is_set())
+            yield hit("x")
+        yield DONE
+
+    search = Running(events(), threading.Event(), SYSTEM, patient)
+    while not search.is_over:
+        search.piece()
+    assert not told[0]
+    assert told[-1] is search.is_patient is is_long
+
+
+def test_long_searches_are_held_against_a_person_for_a_while() -> None:
+    """Short ones are not: whoever asks many of them is not slowed down by that."""
+    clock = ManualClock()
+    slots = Slots(clock)
+    with slots.take("eager") as slot, slots.take("other") as other:
+        owed = []
+        for _ in range(2):
+            slot.charge(SEARCH_DEBT_S_MAX)
+            owed.append((slot.owes, other.owes))
+        assert owed == [(False, False), (True, False)]
+        once = Running(iter([DONE]), threading.Event(), SYSTEM)
+        with charged(other, once, clock):
+            clock.advance(SEARCH_DEBT_S_MAX * 2)
+            once.piece()
+        assert not other.owes
+    assert slots.owes("eager")
+    clock.advance(2 * SEARCH_DEBT_S)
+    assert not slots.owes("eager")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One agent with few lines, and one with many."""
@@ -110,6 +153,62 @@ def test_what_is_over_at_once_is_answered_whole(
     (entry,) = [entry for entry in entries if entry.id > before]
     assert (entry.who, entry.target, entry.request_id) == ("root", params["q"], answer.headers["x-request-id"])
     wait_for(lambda: not len(site.app.state.searches))
+
+
+def test_whoever_has_searched_for_long_is_answered_the_same(site: Served) -> None:
+    """Behind others, from the beginning; refusals, too."""
+
+    def told() -> list[object]:
+        answers = [site.client.get("/api/v1/search", params={"q": q}) for q in ("needle", '"open')]
+        count = site.client.get("/api/v1/search/count", params={"q": "here", "agent": "few"}).json()["total"]
+        return [*([row for row in answer.text.splitlines() if '"hit"' in row] for answer in answers), count]
+
+    before = told()
+    slots: Slots = site.app.state.searches
+    slots.charge("root", 1_000.0)
+    assert told() == before
+    assert slots.owes("root")
+
+
+def test_a_long_search_ends_however_many_short_requests_there_are(site: Served) -> None:
+    """And all that it finds is found."""
+    stop = threading.Event()
+
+    def hurry() -> None:
+        while not stop.is_set():
+            with site.context.search.precedence.short():
+                stop.wait(0.01)
+
+    with ThreadPoolExecutor(3) as threads:
+        hurrying = [threads.submit(hurry) for _ in range(3)]
+        try:
+            answer = site.client.get("/api/v1/search", params={"q": "straw", "agent": "many", "limit": 1_000})
+        finally:
+            stop.set()
+        for one in hurrying:
+            one.result()
+    assert answer.text.count('"type":"hit"') == 1_000
+
+
+def test_a_request_is_short_until_the_first_part_of_its_answer() -> None:
+    """What follows, however long, holds up no search."""
+    precedence = Precedence(ManualClock())
+    seen: list[int] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        for message in ("start", "body", "body"):
+            seen.append(len(precedence._in_hand))
+            await send({"type": f"http.response.{message}"})
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(_message: Message) -> None:
+        pass
+
+    asyncio.run(Foremost(app, precedence=precedence)({"type": "http"}, receive, send))
+    assert seen == [1, 1, 0]
+    assert not precedence._in_hand
 
 
 def test_what_takes_longer_is_streamed_and_noted_once(site: Served) -> None:

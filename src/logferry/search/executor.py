@@ -24,6 +24,7 @@ from logferry.archive.sealed import Segments
 from logferry.archive.store import Store
 from logferry.errors import LogferryError
 from logferry.limits import SEARCH_ASK_S, SEARCH_BATCH_BYTES, SEARCH_WAIT_S
+from logferry.search.niceness import be_nice
 from logferry.search.query import Node
 from logferry.search.scan.lines import Lines, Matching
 
@@ -87,6 +88,12 @@ def settle(opener: Opener) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), name="parent", daemon=True).start()
     _Home.segments = Segments(opener())
+
+
+def _settle_behind(opener: Opener) -> None:
+    """The same, of a process that lets the others of its machine go first: it looks through much text, for long."""
+    be_nice()
+    settle(opener)
 
 
 def _end_with(sentinel: int) -> None:
@@ -185,7 +192,7 @@ class Processes:
     def executor(self, lane: int) -> Executor:  # noqa: ARG002 - they are all alike
         """See ``Place``."""
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, initializer=settle, initargs=(self._opener,))
+        return ProcessPoolExecutor(1, context, initializer=_settle_behind, initargs=(self._opener,))
 
     def close(self) -> None:
         """See ``Place``."""

@@ -133,7 +133,7 @@ class Finding(Running):
             source, lines = RunSource(opened, unit.file.size), RunLines(opened)
             maker = self._maker(unit, source, lines, None)
             hold = partial(self._held, unit, lookup)
-            for piece, held in ahead(self.pool, hold, pieces, SEARCH_RUNS_AHEAD, together=_frame):
+            for piece, held in ahead(lambda: self.pool, hold, pieces, SEARCH_RUNS_AHEAD, together=_frame):
                 view = piece.view
                 if view is not None and held is not None:
                     lookup.learn(view, unit.node, piece.run, held[1])
@@ -151,6 +151,7 @@ class Finding(Running):
 
     def _held(self, unit: Unit, lookup: Lookup, piece: Piece) -> tuple[Lines, Bools] | None:
         """The lines of a run, and which of them match; None: the generation's reader is to be asked. In any thread."""
+        self.check()
         view, run = piece.view, piece.run
         if view is None or not view.is_plain[run]:
             return None

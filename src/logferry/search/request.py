@@ -35,3 +35,5 @@ class SearchRequest:
     until_ns: int | None = None
     entries: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
+    patient: threading.Event = field(default_factory=threading.Event)
+    """Set once it is known to go on for long: from then on it gives way to what is over soon."""

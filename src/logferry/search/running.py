@@ -20,6 +20,7 @@ from logferry.search.executor import Crew
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
+from logferry.search.precedence import Precedence
 from logferry.search.query import Node
 from logferry.search.request import SearchRequest
 from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16
@@ -50,10 +51,13 @@ class Equipment:
     clock: Clock
     snapshots: Snapshots
     views: Views
-    pool: Executor
-    """Where text is looked through."""
     crew: Crew | None
     """Who looks through much text."""
+    pool: Executor
+    """Where text is looked through by searches that have just begun."""
+    patient_pool: Executor
+    """The same, by those that go on for long: nobody else waits behind them."""
+    precedence: Precedence
 
 
 class Running:
@@ -69,7 +73,8 @@ class Running:
         self.request = request
         self.planner = planner
         self.views = equipment.views
-        self.pool = equipment.pool
+        self._precedence = equipment.precedence
+        self._pools = equipment.pool, equipment.patient_pool
         self.started_s = self.clock.monotonic_s()
         self.found = 0
         """Matching lines so far."""
@@ -93,6 +98,11 @@ class Running:
         self._scanners: dict[Node, tuple[Scanner, Marker]] = {}
         self._matchings: dict[tuple[int, Node], Matching] = {}
         self._sums: tuple[I64, I64] | None = None
+
+    @property
+    def pool(self) -> Executor:
+        """Where text is looked through."""
+        return self._pools[self.request.patient.is_set()]
 
     # What there is to do ---------------------------------------------------------------------------------------------
 
@@ -251,7 +261,9 @@ class Running:
     # When to stop ----------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raises ``Stop`` when it is time to."""
+        """Raises ``Stop`` when it is time to. Lets others go first, where it goes on for long."""
+        if self.request.patient.is_set():
+            self._precedence.give_way()
         if self.request.cancel.is_set():
             raise Stop("cancelled")
         if self.clock.monotonic_s() - self.started_s > self.request.deadline_s:

@@ -22,6 +22,7 @@ from logferry.search.finding import Finding
 from logferry.search.indexed.views import Views
 from logferry.search.niceness import be_nice
 from logferry.search.plan import Planner, Seen
+from logferry.search.precedence import Precedence
 from logferry.search.request import SearchRequest
 from logferry.search.running import Equipment
 from logferry.search.snapshots import Snapshots
@@ -47,14 +48,19 @@ class SearchService:
         self._catalog = catalog
         self._clock = clock
         self._views = Views(archive)
+        self.precedence = Precedence(clock)
+        """To what patient searches give way."""
+        threads = os.cpu_count() or 1
         self._equipment = Equipment(
             archive,
             catalog,
             clock,
             Snapshots(catalog, clock, indexed=indexed),
             self._views,
-            ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search", initializer=be_nice),
             crew,
+            ThreadPoolExecutor(threads, thread_name_prefix="search"),
+            ThreadPoolExecutor(threads, thread_name_prefix="patient", initializer=be_nice),
+            self.precedence,
         )
 
     def run(self, request: SearchRequest) -> Iterator[Event]:

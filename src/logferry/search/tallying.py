@@ -290,7 +290,7 @@ class Tallying(Running):
         """Look through runs, here."""
         learned = Learned(asked.view, asked.mine)
         look, frame = partial(self._look, lookup, asked), asked.view.frame
-        for run, found in ahead(self.pool, look, runs.tolist(), SEARCH_RUNS_AHEAD, together=frame):
+        for run, found in ahead(lambda: self.pool, look, runs.tolist(), SEARCH_RUNS_AHEAD, together=frame):
             marks = None
             if found is not None:
                 lines, marks = found
@@ -426,6 +426,7 @@ class Tallying(Running):
 
     def _look(self, lookup: Lookup, asked: _Asked, run: int) -> tuple[Lines, Bools] | None:
         """Which lines of a run match, by its text; None: the generation's reader has to be asked. In any thread."""
+        self.check()
         view, node = asked.view, self.selection.nodes[asked.node]
         if not view.is_plain[run]:
             return None

@@ -23,6 +23,7 @@ from logferry.web import api, docs, pages, problem
 from logferry.web.api.heartbeat import Nurse
 from logferry.web.api.system import plain
 from logferry.web.context import WebContext
+from logferry.web.foremost import Foremost
 from logferry.web.jobs import Jobs
 from logferry.web.searching import Slots
 from logferry.web.security import BodyLimit, KnownHost, RequestLog, SecurityHeaders
@@ -49,6 +50,7 @@ def create_app(context: WebContext) -> FastAPI:
         lifespan=_lifespan,
         middleware=[
             Middleware(RootPath, root_path=context.config.web.root_path),
+            Middleware(Foremost, precedence=context.search.precedence),
             Middleware(RequestLog),
             Middleware(SecurityHeaders, https=context.config.web.secure),
             Middleware(KnownHost),
@@ -69,7 +71,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.oidc_throttle = SignInThrottle(context.clock)
     app.state.logout_throttle = SignInThrottle(context.clock)
     app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
-    app.state.searches = slots = Slots()
+    app.state.searches = slots = Slots(context.clock)
     app.state.jobs = Jobs(context.search, slots, context.clock)
     app.include_router(api.router())
     app.include_router(plain)

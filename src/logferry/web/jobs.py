@@ -31,7 +31,7 @@ from logferry.search.service import SearchRequest, SearchService
 from logferry.server.people import Identity
 from logferry.web.eventforms import hit_bytes
 from logferry.web.metrics import JOBS, SEARCHED_BYTES
-from logferry.web.searching import Running, Slot, Slots
+from logferry.web.searching import Running, Slot, Slots, charged
 
 log = structlog.get_logger("logferry.web")
 State: TypeAlias = Literal["running", "done", "limit", "time", "cancelled", "error"]
@@ -50,6 +50,7 @@ class Job:
         """The question as it was asked, for whoever reads the job."""
         self.limit = request.limit
         self.cancel = request.cancel
+        self.patient = request.patient
         self.started_ns = clock.now_ns()
         self._clock = clock
         self._lock = threading.Lock()
@@ -300,10 +301,12 @@ class Jobs:
     def _run(self, job: Job, events: Iterator[Event], slot: Slot) -> None:
         problem: LogferryError | None = None
         began_s = self._clock.monotonic_s()
-        running = Running[Event](events, job.cancel, self._clock)
+        running = Running[Event](events, job.cancel, self._clock, job.patient)
+        if slot.owes:
+            running.stand_back()
         try:
             while not running.is_over:
-                self._keep(job, _piece(running, slot))
+                self._keep(job, self._piece(running, slot))
         except LogferryError as error:
             problem = error
         except Exception:
@@ -323,7 +326,6 @@ class Jobs:
         for event in piece:
             job.take(event, room - job.kept_bytes)
 
-
-def _piece(running: Running[Event], slot: Slot) -> list[Event]:
-    with slot.turns.of_jobs:
-        return running.piece()
+    def _piece(self, running: Running[Event], slot: Slot) -> list[Event]:
+        with slot.turns.of_jobs, charged(slot, running, self._clock):
+            return running.piece()

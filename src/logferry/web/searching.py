@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -15,20 +18,25 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from logferry.clock import Clock
+from logferry.clock import SYSTEM, Clock
 from logferry.errors import Busy, LogferryError
 from logferry.limits import (
+    SEARCH_DEBT_S,
+    SEARCH_DEBT_S_MAX,
     SEARCH_FIRST_PIECE_S,
+    SEARCH_FREE_S,
     SEARCH_PER_USER_MAX,
     SEARCH_PIECE_CHARS,
     SEARCH_PIECE_EVENTS,
     SEARCH_PIECE_S,
+    SEARCH_SHORT_CPU_S,
     SEARCH_TURNS_PER_USER,
 )
 from logferry.search.events import Done, Event, Hit
 from logferry.search.tally import Tally, TallyEvent
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
+from logferry.web.foremost import no_longer_short
 from logferry.web.metrics import SEARCHED_BYTES
 from logferry.web.standing import Standing
 from logferry.web.streams import Streams
@@ -44,10 +52,11 @@ class Slots:
     The searches of one person take turns, a piece each, so that nobody gets more of the server by asking more at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
         self._lock = threading.Lock()
         self._running: Counter[str] = Counter()
         self._turns: dict[str, Turns] = {}
+        self._debts = Debts(clock)
 
     def __getitem__(self, name: str) -> int:
         return self._running[name]
@@ -69,11 +78,41 @@ class Slots:
             turns = self._turns.setdefault(name, Turns())
         return Slot(self, name, turns)
 
+    def owes(self, name: str) -> bool:
+        """Whether searches of ``name`` have worked so much lately that the next ones are not taken for short."""
+        with self._lock:
+            return self._debts.of(name) > SEARCH_DEBT_S_MAX
+
+    def charge(self, name: str, seconds: float) -> None:
+        """A search of ``name`` has worked so long."""
+        with self._lock:
+            self._debts.add(name, seconds)
+
     def _leave(self, name: str) -> None:
         with self._lock:
             self._running[name] -= 1
             if not self._running[name]:
                 del self._running[name], self._turns[name]
+
+
+class Debts:
+    """Seconds that searches of each person have worked; they are forgotten bit by bit. Not thread-safe."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[str, tuple[float, float]] = {}
+        """Seconds, and when they were so many."""
+
+    def of(self, name: str) -> float:
+        """What is left of them."""
+        seconds, since_s = self._held.get(name, (0.0, 0.0))
+        return seconds * math.exp((since_s - self._clock.monotonic_s()) / SEARCH_DEBT_S)
+
+    def add(self, name: str, seconds: float) -> None:
+        """So many more."""
+        self._held[name] = (self.of(name) + seconds, self._clock.monotonic_s())
+        for one in [one for one in self._held if self.of(one) < SEARCH_DEBT_S_MAX / 100]:
+            del self._held[one]
 
 
 class Turns:
@@ -88,9 +127,19 @@ class Slot:
     """One person's place for one search, until it is given back. As a context: at its end."""
 
     def __init__(self, slots: Slots, name: str, turns: Turns) -> None:
+        self._all = slots
         self._slots: Slots | None = slots
         self._name = name
         self.turns = turns
+
+    @property
+    def owes(self) -> bool:
+        """Whether this one gives way from the beginning, as much work of the person's went before."""
+        return self._all.owes(self._name)
+
+    def charge(self, seconds: float) -> None:
+        """It has worked so long."""
+        self._all.charge(self._name, seconds)
 
     def give_back(self) -> None:
         """Free the place; again does nothing."""
@@ -110,8 +159,13 @@ class Slot:
 class Running(Generic[E]):
     """A search or tally that is taken piece by piece, one thread at a time, and stopped from outside."""
 
-    def __init__(self, events: Iterator[E], cancel: threading.Event, clock: Clock) -> None:
+    def __init__(
+        self, events: Iterator[E], cancel: threading.Event, clock: Clock, patient: threading.Event | None = None
+    ) -> None:
+        """``cancel`` and ``patient`` are those of the request."""
         self._events: Iterator[E] = events
+        self._patient = patient or threading.Event()
+        self._cpu_s = time.process_time()
         self._cancel = cancel
         self._clock = clock
         self._lock = threading.Lock()
@@ -140,7 +194,18 @@ class Running(Generic[E]):
                     break
             else:
                 self.is_over = True
+            if not self.is_over and time.process_time() - self._cpu_s >= SEARCH_SHORT_CPU_S:
+                self._patient.set()
         return taken
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether it is known to be long. One that has only waited for a core is not."""
+        return self._patient.is_set()
+
+    def stand_back(self) -> None:
+        """Give way to short work from the beginning."""
+        self._patient.set()
 
     def stop(self) -> None:
         """Make a piece that runs in a thread end soon."""
@@ -189,26 +254,42 @@ class Asking:
             LogferryError: it is no question, or it went wrong before anything was told; the place is free again.
         """
 
-        def work() -> Begun[E]:
-            running, writer = begin()
-            try:
-                begun = Begun(running, writer, _piece(running, writer))
-                if running.is_over:
-                    note_at_once(self.request, self.context.audit)
-            except BaseException:
-                running.close()
-                raise
-            return begun
-
         try:
             async with self.slot.turns.of_streams:  # waits without a thread
-                begun = await self.streams.run(work)
+                if self.slot.owes:
+                    no_longer_short(self.request)
+                    begun = await self.streams.go_on(partial(self._begun, begin, behind=True))
+                else:
+                    begun = await self.streams.run(partial(self._begun, begin, behind=False))
         except BaseException:
             self.slot.give_back()
             raise
         if begun.running.is_over:
             self.slot.give_back()
             SEARCHED_BYTES.inc(begun.running.scanned_bytes)
+        return begun
+
+    def _begun(self, begin: Callable[[], tuple[Running[E], Writer[E]]], *, behind: bool) -> Begun[E]:
+        """In a thread. ``behind``: it gives way from the beginning, as it is read what is asked."""
+        if behind:
+            self.context.search.precedence.give_way()
+        cpu_s = time.thread_time()
+        try:
+            running, writer = begin()
+        except BaseException:
+            self.slot.charge(time.thread_time() - cpu_s)
+            raise
+        try:
+            if behind:
+                running.stand_back()
+            begun = Begun(running, writer, self._piece(running, writer))
+            if running.is_over:
+                note_at_once(self.request, self.context.audit)
+            else:
+                no_longer_short(self.request)
+        except BaseException:
+            running.close()
+            raise
         return begun
 
     def answer(self, begun: Begun[E], headers: Mapping[str, str]) -> Response:
@@ -238,7 +319,13 @@ class Asking:
     async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         """The next one, when it is this person's turn."""
         async with self.slot.turns.of_streams:
-            return await self.streams.go_on(partial(_piece, running, writer))
+            go_on = self.streams.go_on if running.is_patient else self.streams.run
+            return await go_on(partial(self._piece, running, writer))
+
+    def _piece(self, running: Running[E], writer: Writer[E]) -> bytes:
+        # Written here and not on the event loop, where all others would wait for that.
+        with charged(self.slot, running, self.context.clock):
+            return writer.write(running.piece())
 
 
 class Writer(Protocol[T]):
@@ -262,9 +349,15 @@ class Begun(Generic[E]):
     data: bytes
 
 
-def _piece(running: Running[E], writer: Writer[E]) -> bytes:
-    # Written here and not on the event loop, where all others would wait for that.
-    return writer.write(running.piece())
+@contextmanager
+def charged(slot: Slot, running: Running[E], clock: Clock) -> Iterator[None]:
+    """A piece is made: what it takes goes to the person's account, but for the little that a short search takes."""
+    began_s, all_s, own_s = clock.monotonic_s(), time.process_time(), time.thread_time()
+    yield
+    if running.is_patient:
+        slot.charge(min(clock.monotonic_s() - began_s, time.process_time() - all_s))
+    else:
+        slot.charge(max(0.0, time.thread_time() - own_s - SEARCH_FREE_S))
 
 
 class _Streamed(StreamingResponse):

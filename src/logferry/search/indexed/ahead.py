@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def ahead(
-    pool: Executor,
+    pool: Callable[[], Executor],
     work: Callable[[T], R],
     items: Iterable[T],
     most: int,
@@ -25,6 +25,7 @@ def ahead(
     So whoever soon has enough has wasted little, and waits for no other thread. Neighbours alike in what ``together``
     says of them are worked on one after the other in one thread, at most ``most`` of them: what they need in common is
     made once. What ``work`` raises comes out where its result is due, or that of a neighbour before it.
+    ``pool`` is asked anew for each item: a search that goes on for long works elsewhere then.
     """
     left = _groups(items, together, most)
     running: deque[tuple[list[T], Future[list[R]]]] = deque()
@@ -34,7 +35,7 @@ def ahead(
             yield item, work(item)
         while True:
             while waiting < window and (group := next(left, None)):
-                running.append((group, pool.submit(_each, work, group)))
+                running.append((group, pool().submit(_each, work, group)))
                 waiting += len(group)
             if not running:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re2
 
 from logferry.errors import BadQuery
-from logferry.limits import REGEX_MEMORY_BYTES_MAX
+from logferry.limits import REGEX_MEMORY_BYTES_MAX, REGEX_PROGRAM_BYTES_MAX
 from logferry.search.query.nodes import Regex
 
 _HINTS = {
@@ -32,6 +32,12 @@ def options(*, exact_case: bool) -> re2.Options:
     return chosen
 
 
+def _checking() -> re2.Options:
+    chosen = options(exact_case=True)
+    chosen.max_mem = REGEX_PROGRAM_BYTES_MAX
+    return chosen
+
+
 def checked_regex(regex: Regex, column: int) -> Regex:
     """``regex`` itself if RE2 can run it; ``column`` is that of its opening slash.
 
@@ -39,7 +45,7 @@ def checked_regex(regex: Regex, column: int) -> Regex:
         BadQuery: RE2 cannot; the column is that of the offending part where RE2 names it.
     """
     try:
-        re2.compile(regex.pattern.encode("utf-8"), options(exact_case=True))
+        re2.compile(regex.pattern.encode("utf-8"), _checking())
     except UnicodeEncodeError as error:
         raise BadQuery(
             "half a character (lone surrogate) cannot be searched for", column=column + 1 + error.start

@@ -140,7 +140,8 @@ async def _tallied(
     def begin() -> tuple[Running[TallyEvent], _Writer]:
         asked = where.request(context, who, threading.Event(), between)
         events = context.search.tally(asked, histogram=wanted, facets=fields)
-        return Running(events, asked.cancel, context.clock), _Writer(form, between, whole_of(context, who))
+        running = Running(events, asked.cancel, context.clock, asked.patient)
+        return running, _Writer(form, between, whole_of(context, who))
 
     begun = await asking.begun(begin)
     if form != JSON:

@@ -1,0 +1,111 @@
+"""Who goes first: what is over soon, before what goes on for long.
+
+Short work says so while it is *in hand*. Long work asks before each of its steps whether it has to give way: then it
+rests. Where short work never ends it does not rest for ever: one step at a time it goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from logferry.clock import SYSTEM, Clock
+from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
+
+
+@dataclass(eq=False, slots=True)
+class InHand:
+    """Short work, until it ends; after ``SHORT_WORK_S_MAX`` it is none any more, whatever it says."""
+
+    of: Precedence
+    until_s: float
+
+    def end(self) -> None:
+        """It is over, or not short after all. Again does nothing."""
+        self.of._ended(self)
+
+    def __enter__(self) -> InHand:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+class Precedence:
+    """Of all work in one process. Thread-safe."""
+
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._in_hand: set[InHand] = set()
+        self._rest_s = SEARCH_REST_S_MAX
+        """How much longer long work would rest altogether: less with every moment it does, more with every other."""
+        self._seen_s = clock.monotonic_s()
+        """When that was right."""
+        self._waiting: deque[int] = deque()
+        """Threads that rest, in the order in which they go on."""
+        self._turn = 0
+        """The one that goes on."""
+        self._turn_until_s = 0.0
+
+    def short(self) -> InHand:
+        """Something short is in hand from now on: end it."""
+        now_s = self._clock.monotonic_s()
+        made = InHand(self, now_s + SHORT_WORK_S_MAX)
+        with self._changed:
+            self._account(now_s)
+            self._in_hand.add(made)
+        return made
+
+    def _ended(self, one: InHand) -> None:
+        with self._changed:
+            if one in self._in_hand:
+                self._account(self._clock.monotonic_s())
+                self._in_hand.remove(one)
+                if not self._in_hand:
+                    self._changed.notify_all()
+
+    def _account(self, now_s: float) -> None:
+        """Holding the lock."""
+        passed_s = now_s - self._seen_s
+        self._seen_s = now_s
+        rest_s = self._rest_s + (-passed_s if self._in_hand else passed_s)
+        self._rest_s = min(max(rest_s, 0.0), SEARCH_REST_S_MAX)
+
+    def give_way(self) -> None:
+        """For long work, before each step of a few milliseconds: rests while short work is in hand, until it is this
+        thread's turn. Whoever calls it holds no lock that short work waits for.
+        """
+        if not self._in_hand:
+            return
+        me = threading.get_ident()
+        with self._changed:
+            try:
+                while (left_s := self._left_s(me)) > 0:
+                    if me not in self._waiting:
+                        self._waiting.append(me)
+                    self._changed.wait(left_s)
+            finally:
+                if me in self._waiting:
+                    self._waiting.remove(me)
+
+    def _left_s(self, me: int) -> float:
+        """How long a thread has to wait before it asks again, 0: it goes on. Holding the lock."""
+        now_s = self._clock.monotonic_s()
+        self._account(now_s)
+        stale = [one for one in self._in_hand if one.until_s <= now_s]
+        self._in_hand.difference_update(stale)
+        if not self._in_hand:
+            if stale:
+                self._changed.notify_all()
+            return 0.0
+        turn_s = self._turn_until_s - now_s
+        if self._rest_s > 0:
+            return max(self._rest_s, turn_s)
+        if turn_s > 0:
+            return 0.0 if self._turn == me else turn_s
+        if self._waiting and self._waiting[0] != me:
+            return SEARCH_TURN_S
+        self._turn, self._turn_until_s = me, now_s + SEARCH_TURN_S
+        return 0.0

@@ -1,0 +1,142 @@
+"""Who goes first: long work rests while short work is in hand, and never for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from logferry.clock import ManualClock
+from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
+from logferry.search.precedence import Precedence
+
+REST_S, TURN_S, SHORT_S = 1.01 * SEARCH_REST_S_MAX, 1.01 * SEARCH_TURN_S, 1.01 * SHORT_WORK_S_MAX
+"""A little more: sums of such numbers are not exact."""
+WAIT_S = 60.0
+"""What must happen happens within this."""
+QUIET_S = 0.1
+"""So long it is watched that something does not."""
+
+
+class Long:
+    """A thread that does one step of long work when it may."""
+
+    def __init__(self, precedence: Precedence, over: threading.Event) -> None:
+        self._went_on = threading.Event()
+        self._over = over
+        self._precedence = precedence
+        threading.Thread(target=self._step, daemon=True).start()
+
+    def _step(self) -> None:
+        self._precedence.give_way()
+        self._went_on.set()
+        self._over.wait(WAIT_S)  # another thread could have its number then
+
+    @property
+    def rests(self) -> bool:
+        """Whether it does not go on."""
+        return not self._went_on.wait(QUIET_S)
+
+    def goes_on(self) -> bool:
+        """Whether it does, soon."""
+        return self._went_on.wait(WAIT_S)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Moved by hand: however busy the machine is, no time passes."""
+    return ManualClock()
+
+
+@pytest.fixture
+def precedence(clock: ManualClock) -> Precedence:
+    """With all of its rest."""
+    return Precedence(clock)
+
+
+@pytest.fixture
+def begin(precedence: Precedence) -> Iterator[Callable[[], Long]]:
+    """Begins long work."""
+    over = threading.Event()
+    yield lambda: Long(precedence, over)
+    over.set()
+
+
+def test_nobody_rests_where_nothing_short_is_in_hand(precedence: Precedence) -> None:
+    """Neither before nor behind it."""
+    precedence.give_way()
+    with precedence.short():
+        pass
+    precedence.give_way()
+
+
+def test_long_work_rests_until_all_that_is_short_is_over(precedence: Precedence, begin: Callable[[], Long]) -> None:
+    """Two requests, two searches: those go on behind the last of these."""
+    with precedence.short():
+        with precedence.short() as second:
+            long = [begin(), begin()]
+            assert all(one.rests for one in long)
+            second.end()
+            second.end()
+        assert all(one.rests for one in long)
+    assert all(one.goes_on() for one in long)
+
+
+def test_behind_its_rest_long_work_goes_on_one_at_a_time(
+    precedence: Precedence, clock: ManualClock, begin: Callable[[], Long]
+) -> None:
+    """In turn, however long something short is in hand."""
+    with precedence.short():
+        first = begin()
+        assert first.rests
+        clock.advance(REST_S)
+        assert first.goes_on()
+        second = begin()
+        assert second.rests
+        clock.advance(TURN_S)
+        assert second.goes_on()
+
+
+def test_whoever_goes_on_does_so_until_the_turn_of_the_next(
+    precedence: Precedence, clock: ManualClock, begin: Callable[[], Long]
+) -> None:
+    """A turn has many steps; behind it the others, who have waited, are first."""
+    with precedence.short():
+        clock.advance(REST_S)
+        precedence.give_way()
+        precedence.give_way()
+        other = begin()
+        assert other.rests
+        clock.advance(TURN_S)
+        assert other.goes_on()
+        again = begin()
+        assert again.rests
+        clock.advance(TURN_S)
+        assert again.goes_on()
+
+
+def test_rest_is_won_back_while_nothing_short_is_in_hand(
+    precedence: Precedence, clock: ManualClock, begin: Callable[[], Long]
+) -> None:
+    """As long as that takes."""
+    with precedence.short():
+        clock.advance(REST_S)
+        precedence.give_way()
+    clock.advance(REST_S)
+    with precedence.short():
+        long = begin()
+        assert long.rests
+        clock.advance(SEARCH_REST_S_MAX / 2)
+        assert long.rests
+    assert long.goes_on()
+
+
+def test_what_takes_long_is_not_short(precedence: Precedence, clock: ManualClock, begin: Callable[[], Long]) -> None:
+    """A request whose body never comes holds nobody up."""
+    slow = precedence.short()
+    long = [begin(), begin()]
+    assert all(one.rests for one in long)
+    clock.advance(SHORT_S)
+    assert all(one.goes_on() for one in long)
+    slow.end()
