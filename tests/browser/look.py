@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import TimeoutError as NotReady
 
 from logferry.server.config import ArchiveConfig, ChannelConfig, RetentionConfig, ServerConfig
 from logferry.web.app import create_app
@@ -125,6 +126,7 @@ SHOTS: tuple[Shot, ...] = (
     ("home", "/", _settled),
     ("account-menu", "/", _menu),
     ("agents", "/agents", _settled),
+    ("agents-tag", "/agents?tag=prod", _settled),
     ("agents-none-late", "/agents?state=paused", _settled),
     ("agent-files", "/agents/web-01", _settled),
     ("agent-health", "/agents/db-01?tab=health", _settled),
@@ -208,6 +210,8 @@ def main(folder: Path, only: str = "") -> int:
         try:
             fleet.populate()
             fleet.admit("web-02")
+            for agent, tags in (("web-01", ["prod", "site:north"]), ("web-02", ["prod"]), ("plc-07", ["site:south"])):
+                fleet.catalog.agents.change(agent, tags=tags, quota_bytes=2_000_000)
             fleet.alarm()
             code = fleet.enrolment.new_setup_code()
             with serving(create_app(fleet.context)) as base, chromium() as browser:
@@ -241,7 +245,10 @@ def _walk(browser: Browser, base: str, folder: Path, mode: str, only: str = "") 
     shots = [shot for shot in SHOTS if shot[0].startswith(only)]
     for name, path, ready in shots:
         page.goto(path)
-        ready(page)
+        try:
+            ready(page)
+        except NotReady as error:  # the picture shows what was there instead
+            print(f"{name} ({mode}) did not get ready: {str(error).splitlines()[-1].strip()}", file=sys.stderr)
         page.screenshot(path=folder / f"{name}-{mode}.png")
     context.close()
     return len(shots)

@@ -235,8 +235,9 @@ NOON_MS = 1_795_435_200_000  # 2026-11-23T12:00:00Z
     ("histogram", "step", "counts"),
     [
         ({"step_s": 3600, "buckets": []}, 3600, []),
-        ({"step_s": 3600, "buckets": [(0, 5)]}, 3600, [5]),
-        ({"step_s": 3600, "buckets": [(0, 5), (3, 1)]}, 3600, [5, 0, 0, 1]),
+        ({"step_s": 3600, "buckets": [(0, 5)]}, 3600, [0] * 12 + [5] + [0] * 11),
+        ({"step_s": 3600, "buckets": [(0, 5), (3, 1)]}, 3600, [0] * 10 + [5, 0, 0, 1] + [0] * 10),
+        ({"step_s": 3600, "buckets": [(1, 5)], "from": 0}, 3600, [0, 5] + [0] * 22),
         ({"step_s": 3600, "buckets": [(1, 5)], "from": 0, "to": 4}, 3600, [0, 5, 0, 0]),
         ({"step_s": 3600, "buckets": [(0, 5), (1, 2)], "from": 0, "to": 24 * 100}, 43200, [7] + [0] * 199),
     ],
@@ -244,7 +245,7 @@ NOON_MS = 1_795_435_200_000  # 2026-11-23T12:00:00Z
 def test_bars_fill_the_time_that_was_asked_for(
     modules: Modules, histogram: dict[str, Any], step: int, counts: list[int]
 ) -> None:
-    """Empty ones included; wider ones where there would be too many."""
+    """Empty ones included; wider ones where there would be too many, and empty time around few."""
 
     def iso(hours: int) -> str:
         return datetime.fromtimestamp(NOON_MS / 1000 + hours * 3600, UTC).isoformat().replace("+00:00", "Z")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from logferry.archive.alert_records import AlertRecord
+from logferry.archive.alert_records import AlertRecord, MessageRecord
 from logferry.cli.main import run
 from logferry.server.config import ChannelConfig
 from tests.web.served import Served, served, wait_for
@@ -96,6 +96,37 @@ def test_a_test_waits_for_what_becomes_of_it(site: Served, logferry: Logferry, s
     assert "418 a teapot" in logferry("alerts", "messages")[1]
     assert logferry("alerts", "channels")[1].splitlines()[1].split()[:2] == ["ops", "webhook"]
     assert logferry("alerts", "test", "nobody")[0] == 1
+
+
+def test_a_message_that_failed_is_sent_again(site: Served, logferry: Logferry) -> None:
+    rows = site.context.catalog.alerting
+    made = rows.post(MessageRecord("again-1", "ops", "test", "a test", (), "{}", 1, due_ns=1))
+    rows.begin(made, now_ns=2, again_ns=3)
+    rows.settle(made.id, state="failed", due_ns=None, reply="500 broken")
+    failed = json.loads(logferry("alerts", "messages", "--failed", "--limit", "1", "--json")[1])
+    assert failed["id"] == made.id
+
+    def answer() -> None:
+        wait_for(lambda: rows.message(made.id).state == "waiting")
+        rows.begin(rows.message(made.id), now_ns=4, again_ns=5)
+        rows.settle(made.id, state="sent", due_ns=None, reply="200 OK")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    done, _, error = logferry("alerts", "again", str(made.id))
+    thread.join()
+    assert (done, "it came: 200 OK" in error) == (0, True)
+    assert logferry("alerts", "again", str(made.id))[0] == 3
+
+
+def test_agents_are_listed_by_tag(site: Served, logferry: Logferry) -> None:
+    site.context.catalog.agents.change("web-01", tags=["prod", "site:north"])
+    code, out, _ = logferry("agents", "list", "--tag", "PROD", "--tag", "site:north")
+    assert (code, out.splitlines()[1].split()[1]) == (0, "web-01")
+    code, _, error = logferry("agents", "list", "--tag", "test")
+    assert (code, "no agent is like that" in error) == (1, True)
+    assert json.loads(logferry("agents", "--tag", "prod", "--json")[1])["id"] == "web-01"
+    assert logferry("agents", "--state", "happy")[0] == 2
 
 
 def test_an_agent_is_set_paused_revoked_and_given_another_password(site: Served, logferry: Logferry) -> None:

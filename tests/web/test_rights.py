@@ -60,6 +60,7 @@ OPERATORS = {
     "/alerts/rules/switch",
     "/alerts/rules/remove",
     "/alerts/test",
+    "/alerts/messages/again",
 }
 VALUES = {"agent_id": "web-01", "agent": "web-01", "path": "var/log/a.log", "form": "zip", "name": "nobody"}
 LISTS = re.compile(

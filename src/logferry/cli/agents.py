@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -40,18 +41,40 @@ def _quota(agent: Row) -> str:
     return f"{int(100 * max(shares))} %" if shares else "-"
 
 
+def _asked(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say which agents, and how."""
+    for option in (
+        click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only agents with this tag; repeated: all."),
+        click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only agents of this group."),
+        click.option(
+            "--state", "states", multiple=True, type=click.Choice(STATES), help="Only agents in this state; may be repeated."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option(
-    "--state", "states", multiple=True, type=click.Choice(STATES), help="Only agents in this state; may be repeated."
-)
+@_asked
 @click.pass_context
-def agents(context: click.Context, as_json: bool, states: tuple[str, ...]) -> int:
+def agents(context: click.Context, as_json: bool, **asked: tuple[str, ...]) -> int:
     """List the agents with their state, computed from what the server heard."""
     if context.invoked_subcommand is not None:
         return failures.OK
+    return _list(as_json=as_json, **asked)
+
+
+@agents.command("list")
+@_asked
+def show(as_json: bool, **asked: tuple[str, ...]) -> int:
+    """List the agents with their state. Exit code 1: there is none like that."""
+    return _list(as_json=as_json, **asked)
+
+
+def _list(*, as_json: bool, states: tuple[str, ...], groups: tuple[str, ...], tags: tuple[str, ...]) -> int:
     with Api() as api:
-        found = [a for a in api.agents() if not states or a["state"] in states]
+        found = list(api.agents(state=states, group=groups, tag=tags))
     if as_json:
         for agent in found:
             text.out_json(agent)
@@ -62,7 +85,8 @@ def agents(context: click.Context, as_json: bool, states: tuple[str, ...]) -> in
             state = row[: len(agent["state"])]
             text.out(text.paint(state, fg=_COLOURS.get(agent["state"], "white")) + row[len(state) :])
     else:
-        text.note("no agent in that state" if states else "no agent; add one: logferry admin join-token")
+        is_any = not (states or groups or tags)
+        text.note("no agent; add one: logferry admin join-token" if is_any else "no agent is like that")
     return failures.OK if found else failures.NOTHING
 
 

@@ -16,6 +16,7 @@ from logferry.errors import Refused
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 _TEST_S_MAX = 60.0
 _TEST_LOOK_S = 0.5
+_OUTCOMES = {"sent": "it came", "failed": "it did not come"}
 SERVER = {"disk": ":disk", "integrity": ":archive", "audit": ":audit"}
 
 
@@ -135,12 +136,13 @@ def messages(as_json: bool, failed: bool, limit: int) -> int:
     """What was sent, and what the receivers said; the latest first."""
     with Api() as api:
         rows = list(api.get("/alerts/messages", failed=failed or None, limit=limit)["items"])
-    head = ("MADE", "CHANNEL", "STATE", "TRIES", "WHAT", "REPLY")
+    head = ("ID", "MADE", "CHANNEL", "STATE", "TRIES", "WHAT", "REPLY")
     return _out(rows, head, _message_cells, as_json=as_json, none="no message")
 
 
 def _message_cells(row: Row) -> tuple[str, ...]:
-    return text.ago(row["made_at"]), row["channel"], row["state"], str(row["attempts"]), row["title"], row["reply"]
+    tries = str(row["attempts"])
+    return str(row["id"]), text.ago(row["made_at"]), row["channel"], row["state"], tries, row["title"], row["reply"]
 
 
 @alerts.command()
@@ -149,17 +151,40 @@ def _message_cells(row: Row) -> tuple[str, ...]:
 def test(channel: str, as_json: bool) -> int:
     """Have the server send a test to CHANNEL, and wait for what becomes of it. Exit code 4: it did not come."""
     with Api() as api:
-        made = api.post(f"/alerts/channels/{quote(channel, safe='')}/test", {})
-        until_s = time.monotonic() + _TEST_S_MAX
-        while made["state"] in ("waiting", "sending") and time.monotonic() < until_s:
-            time.sleep(_TEST_LOOK_S)
-            made = api.get(f"/alerts/messages/{made['id']}")
+        return _awaited(api, api.post(f"/alerts/channels/{quote(channel, safe='')}/test", {}), as_json=as_json)
+
+
+@alerts.command()
+@click.argument("message", type=click.IntRange(min=1))
+@_JSON
+def again(message: int, as_json: bool) -> int:
+    """Have MESSAGE, which failed, sent once more, and wait for what becomes of it. Exit code 4: it did not come.
+
+    Its number stands first in logferry alerts messages --failed.
+    """
+    with Api() as api:
+        return _awaited(api, api.post(f"/alerts/messages/{message}/again", {}), as_json=as_json)
+
+
+def _awaited(api: Api, made: Row, *, as_json: bool) -> int:
+    """Wait for the next attempt of a message, and tell its outcome."""
+    before, until_s = made["attempts"], time.monotonic() + _TEST_S_MAX
+    while _is_under_way(made, before) and time.monotonic() < until_s:
+        time.sleep(_TEST_LOOK_S)
+        made = api.get(f"/alerts/messages/{made['id']}")
     if as_json:
         text.out_json(made)
     else:
-        told = {"sent": "it came", "failed": "it did not come"}.get(made["state"], "it is still on its way")
-        text.note(text.line(f"{channel}: {told}: {made['reply']}" if made["reply"] else f"{channel}: {told}"))
+        told = _OUTCOMES.get(made["state"], "it is still on its way")
+        if made["state"] == "waiting" and not _is_under_way(made, before):
+            told = "it did not come and is tried again"
+        reply = f": {made['reply']}" if made["reply"] else ""
+        text.note(text.line(f"{made['channel']}: {told}{reply}"))
     return failures.OK if made["state"] == "sent" else failures.PARTIAL
+
+
+def _is_under_way(row: Row, before: int) -> bool:
+    return row["state"] == "sending" or (row["state"] == "waiting" and row["attempts"] <= before)
 
 
 @alerts.group(invoke_without_command=True)

@@ -112,9 +112,9 @@ class Api:
             if not cursor:
                 return
 
-    def agents(self) -> Iterator[Row]:
-        """All agents that may be seen."""
-        return self.items("/agents")
+    def agents(self, **query: Any) -> Iterator[Row]:
+        """All agents that may be seen, or those asked for."""
+        return self.items("/agents", **query)
 
     def folder(self, place: Place) -> Iterator[tuple[str, Row]]:
         """``("folder", row)`` and ``("file", row)`` of a folder, in the server's order."""

@@ -111,9 +111,9 @@ class Http:
             LogferryError: what the server's problem document says; Unreachable or TimedOut for the network.
         """
         target = self._parts.path.rstrip("/") + path
-        given = {k: str(v) for k, v in (query or {}).items() if v is not None and v != ""}
+        given = {k: v for k, v in (query or {}).items() if v is not None and v not in ("", ())}
         if given:
-            target += "?" + urlencode(given)
+            target += "?" + urlencode(given, doseq=True)
         data = None if body is None else json.dumps(body).encode()
         sent = self._headers(data) | dict(headers or {})
         response = self._exchange(method, target, data, sent)

@@ -13,7 +13,7 @@ import structlog
 from starlette.requests import Request
 
 from logferry.archive.alert_records import AlertRecord, AlertRuleRecord, MessageRecord, MuteRecord
-from logferry.errors import BadConfig, Busy, NotFound, NotPermitted, Refused
+from logferry.errors import BadConfig, Busy, Conflict, NotFound, NotPermitted, Refused
 from logferry.limits import ALERT_AFTER_S_MAX, ALERT_REASON_CHARS_MAX, ALERT_TEST_S, CHANNELS_MAX, MUTE_S_MAX
 from logferry.server.alerts.messages import compose, headline, link_of
 from logferry.server.alerts.rules import KINDS, OF_AGENTS, Rules, all_rules
@@ -232,6 +232,25 @@ def send_test(request: Request, who: Identity, channel: str) -> MessageRecord:
     log.info("a test of a channel was asked for", by=who.name, channel=channel)
     note(request, action="alert.test", target=channel, message=made.id)
     return made
+
+
+def send_again(request: Request, who: Identity, message_id: int) -> MessageRecord:
+    """Have a message that failed sent once more; the server does so within seconds, under the id it had.
+
+    Raises:
+        NotFound: there is no such message, or who asks sees a part of the archive.
+        Conflict: it did not fail, or the settings have its channel no more.
+    """
+    context = context_of(request)
+    channel = seen_message(context, who, message_id).channel
+    if channel not in context.config.channels:
+        raise Conflict(
+            f"the settings have no channel {channel[:40]!r} any more", hint="channels stand in the server's settings"
+        )
+    again = context.catalog.alerting.again(message_id, now_ns=context.clock.now_ns())
+    log.info("a message is to be sent again", by=who.name, channel=channel, message=message_id)
+    note(request, action="alert.send-again", target=channel, message=message_id)
+    return again
 
 
 def seen_messages(

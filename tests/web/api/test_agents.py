@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import Any
 
@@ -120,3 +122,26 @@ def test_exported_times_that_name_no_zone_are_in_that_of_their_agent(site: Serve
         ("berlin-01", 1): "2026-07-01T10:00", ("berlin-01", 2): "2026-07-01T12:00",
         ("other-01", 1): "2026-07-01T12:00", ("other-01", 2): "2026-07-01T12:00",
     }  # fmt: skip
+
+
+def test_agents_are_asked_for_by_state_group_and_tags(site: Served) -> None:
+    """All tags, one of the groups and states, whatever the letter case; as a file with one row for each, too."""
+    agents = site.context.catalog.agents
+    for agent, group, tags in (("tag-01", "edge", ["prod", "site:north"]), ("tag-02", "core", ["prod"])):
+        agents.add(agent, group=group)
+        agents.change(agent, tags=tags)
+
+    def ids(query: str) -> list[str]:
+        return [one["id"] for one in site.client.get(f"/api/v1/agents?{query}").json()["items"]]
+
+    assert ids("tag=Prod") == ["tag-01", "tag-02"]
+    assert ids("tag=prod&tag=site:north") == ["tag-01"]
+    assert ids("group=edge&group=core") == ["tag-01", "tag-02"]
+    assert ids("tag=prod&state=new&group=core") == ["tag-02"]
+    assert ids("tag=prod&state=ok") == ids("tag=pro") == []
+    assert site.client.get("/api/v1/agents?state=happy").status_code == 400
+    answer = site.client.get("/api/v1/agents?tag=site:north&format=csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "agents.csv" in answer.headers["content-disposition"]
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert (row["id"], row["group"], row["tags"], row["heard_at"]) == ("tag-01", "edge", "prod site:north", "")

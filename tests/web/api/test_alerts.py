@@ -166,6 +166,25 @@ def test_a_test_is_a_message_and_failed_ones_are_told_apart(site: Driven) -> Non
     assert pages["items"][-1]["id"] > older["items"][0]["id"]
 
 
+def test_only_a_message_that_failed_is_sent_again(site: Driven) -> None:
+    """Under the id it had, at once; the audit has it; one that was sent stays so."""
+    otto, rows = site.as_("otto", role="operator"), site.fleet.catalog.alerting
+    failed = otto.post("/alerts/channels/people/test", {}, status=202)
+    again = f"/alerts/messages/{failed['id']}/again"
+    assert "waiting" in otto.post(again, {}, status=409)["detail"]
+    (message,) = [one for one in rows.unsettled() if one.id == failed["id"]]
+    rows.begin(message, now_ns=site.fleet.clock.now_ns(), again_ns=site.fleet.clock.now_ns())
+    rows.settle(message.id, state="failed", due_ns=None, reply="550 no such mailbox")
+    site.as_("plant", role="operator", scope=("plc-*",)).post(again, {}, status=404)
+    made = otto.post(again, {}, status=202)
+    assert (made["state"], made["delivery"], made["attempts"]) == ("waiting", failed["delivery"], 1)
+    assert message.id in {one.id for one in rows.unsettled()}
+    assert actions(site)[0] == ("otto", "alert.send-again", "people")
+    rows.settle(message.id, state="sent", due_ns=None, reply="250 OK")
+    otto.post(again, {}, status=409)
+    otto.post("/alerts/messages/999999/again", {}, status=404)
+
+
 def test_prometheus_counts_alerts_and_messages(site: Driven) -> None:
     text = site.client.get("/metrics", headers={"Authorization": site.client.headers["Authorization"]}).text
     assert 'logferry_alerts_open{kind="failing"} 1.0' in text

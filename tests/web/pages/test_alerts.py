@@ -116,6 +116,33 @@ def test_a_test_is_sent_off(visitor: TestClient, harbour: Fleet) -> None:
     assert visitor.post("/alerts/test", data={"csrf": csrf, "channel": "nobody"}).status_code == 404
 
 
+def test_a_message_that_failed_is_sent_again_by_a_button(visitor: TestClient, harbour: Fleet) -> None:
+    csrf = as_person(visitor, harbour, "admin")
+    rows = harbour.catalog.alerting
+    post(visitor, "/alerts/test", csrf, channel="ops")
+    (message,) = rows.messages(limit=1)
+    assert visitor.post("/alerts/messages/again", data={"csrf": csrf, "id": str(message.id)}).status_code == 409
+    rows.begin(message, now_ns=harbour.clock.now_ns(), again_ns=harbour.clock.now_ns())
+    rows.settle(message.id, state="failed", due_ns=None, reply="500 broken")
+    assert f'name="id" value="{message.id}"' in visitor.get("/alerts").text
+    assert post(visitor, "/alerts/messages/again", csrf, id=str(message.id)) == "/alerts?done=again"
+    assert rows.message(message.id).state == "waiting"
+    assert visitor.post("/alerts/messages/again", data={"csrf": csrf, "id": "x"}).status_code == 400
+
+
+def test_agents_are_listed_by_tag_without_script(visitor: TestClient, harbour: Fleet) -> None:
+    as_person(visitor, harbour, "vera")
+    harbour.catalog.agents.change("web-01", tags=["prod", "site:north"])
+    harbour.catalog.agents.change("plc-07", tags=["prod"])
+    page = visitor.get("/agents?tag=site:north").text
+    assert "1 of 6: tag site:north" in unescape(page).replace("\n", "")
+    assert 'href="/agents/web-01"' in page
+    assert 'href="/agents/plc-07"' not in page
+    assert 'href="/agents?tag=prod"' in page
+    assert "tag=site%3Anorth&amp;format=csv" in page
+    assert "No agent is like this: state ok, tag prod" in unescape(visitor.get("/agents?state=ok&tag=prod").text)
+
+
 def test_the_settings_tab_sets_everything_and_shows_it(visitor: TestClient, harbour: Fleet) -> None:
     csrf = as_person(visitor, harbour, "otto")
     given = {

@@ -74,3 +74,16 @@ def test_long_queries_are_shortened_around_the_caret() -> None:
     assert found.before.startswith("…a")
     assert found.after.endswith("b…")
     assert len(found.before) < 70
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("no command", "no command"),
+        ("`logferry doctor` <says> more", "<code>logferry doctor</code> &lt;says&gt; more"),
+        ("one ` alone & `<b>`", "one ` alone &amp; `&lt;b&gt;`"),
+    ],
+)
+def test_what_stands_between_backticks_is_code_and_nothing_is_markup(text: str, html: str) -> None:
+    """Where they do not pair up they are characters like others."""
+    assert str(words.coded(text)) == html

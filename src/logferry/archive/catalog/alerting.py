@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from logferry.archive.alert_records import AlertRecord, AlertRuleRecord, MessageRecord, MuteRecord
 from logferry.archive.catalog.tables import alert_messages, alert_mutes, alert_rules, alerts
 from logferry.archive.catalog.writer import Rows, Writer
-from logferry.errors import NotFound, TooLarge
+from logferry.errors import Conflict, NotFound, TooLarge
 from logferry.limits import ALERT_RULES_MAX, ALERTS_KEPT_MAX, ALERTS_OPEN_MAX, CARE_PAGE_ROWS
 
 _A, _M, _R, _Q = alerts.c, alert_messages.c, alert_rules.c, alert_mutes.c
@@ -197,6 +197,23 @@ class Alerting:
         """What became of the attempt."""
         work = update(alert_messages).where(_M.id == message_id).values(state=state, due_ns=due_ns, reply=reply)
         self._writer.run(Rows(lambda connection: connection.execute(work).rowcount))
+
+    def again(self, message_id: int, *, now_ns: int) -> MessageRecord:
+        """One of which an attempt failed is due at once, for one attempt at least, under the id it had.
+
+        Raises:
+            NotFound: there is no such message.
+            Conflict: it was sent, or is being sent, or was not tried yet.
+        """
+        tried = (_M.state == "failed") | ((_M.state == "waiting") & (_M.attempts > 0))
+        work = update(alert_messages).where(_M.id == message_id, tried).values(state="waiting", due_ns=now_ns)
+        changed = self._writer.run(Rows(lambda connection: connection.execute(work).rowcount))
+        message = self.message(message_id)
+        if not changed:
+            raise Conflict(
+                f"message {message_id} did not fail: it is {message.state}", hint="what failed can be sent again"
+            )
+        return message
 
     def message_sums(self) -> dict[tuple[str, str], int]:
         """How many messages are kept, by channel and state."""

@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from logferry.limits import GROUP_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX
+from logferry.server.health import STATES, State
 from logferry.web import nursing
 from logferry.web.api.shapes import Agent, AgentChange, AgentList, AgentPassword, agent_shape
 from logferry.web.auth import Context, Operator, Viewer
+from logferry.web.eventforms import CSV, csv_row
+from logferry.web.ranges import disposition
+from logferry.web.roster import Roster
 from logferry.web.sight import Sight
 
 router = APIRouter(tags=["agents"])
+_Group = Annotated[str, Field(max_length=GROUP_CHARS_MAX)]
+_Tag = Annotated[str, Field(max_length=TAG_CHARS_MAX)]
 
 
-@router.get("/agents")
-def list_agents(context: Context, who: Viewer) -> AgentList:
+@router.get("/agents", response_model=AgentList)
+def list_agents(
+    context: Context,
+    who: Viewer,
+    state: Annotated[list[State], Query(max_length=len(STATES), description="one of these")] = [],  # noqa: B006
+    group: Annotated[list[_Group], Query(max_length=TAGS_MAX, description="one of these")] = [],  # noqa: B006
+    tag: Annotated[list[_Tag], Query(max_length=TAGS_MAX, description="all of these")] = [],  # noqa: B006
+    form: Annotated[Literal["json", "csv"], Query(alias="format", description="`csv`: as a file")] = "json",
+) -> AgentList | Response:
     """Every agent you may see, by id. One page holds all: a fleet has some thousands at most."""
     now_ns = context.clock.now_ns()
-    return AgentList(items=[agent_shape(record, now_ns) for record in Sight.of(context, who).agents()], next=None)
+    wanted = Roster(tuple(state), tuple(group), tuple(tag))
+    items = [agent_shape(record, now_ns) for record in wanted.of(Sight.of(context, who).agents(), now_ns)]
+    if form == "json":
+        return AgentList(items=items, next=None)
+    rows = [csv_row(Agent.model_fields), *(csv_row(_cells(agent)) for agent in items)]
+    return Response(
+        b"".join(rows),
+        headers={"Content-Type": CSV, "Content-Disposition": disposition("attachment", "agents.csv")},
+    )
+
+
+def _cells(agent: Agent) -> list[str | int]:
+    """One row of the file: no value is an empty cell, tags are words."""
+    cells: list[str | int] = []
+    for value in agent.model_dump().values():
+        if isinstance(value, list):
+            cells.append(" ".join(value))
+        else:
+            cells.append("" if value is None else value if isinstance(value, str | int) else str(value))
+    return cells
 
 
 @router.get("/agents/{agent_id}")

@@ -247,6 +247,14 @@ def message(context: Context, message_id: int, who: Operator) -> AlertMessage:
     return message_shape(alerting.seen_message(context, who, message_id))
 
 
+@router.post("/alerts/messages/{message_id}/again", status_code=202)
+def send_again(request: Request, message_id: int, who: Operator) -> AlertMessage:
+    """Have a message that failed, or waits for its next attempt, sent now, under the same `delivery`. 409 for one that
+    did not fail.
+    """
+    return message_shape(alerting.send_again(request, who, message_id))
+
+
 @router.get("/alerts/mutes")
 def mutes(context: Context, who: Operator) -> MuteList:
     """Of what nobody is told now."""

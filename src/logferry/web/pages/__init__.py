@@ -92,6 +92,7 @@ def routes(context: WebContext) -> list[BaseRoute]:
         own_form("/alerts/rules/switch", alerts.switched_rule),
         own_form("/alerts/rules/remove", alerts.removed_rule),
         own_form("/alerts/test", alerts.tested),
+        own_form("/alerts/messages/again", alerts.sent_again),
         page("/files", files.files),
         page("/browse/{agent}", folders.browse),
         page("/browse/{agent}/{path:path}", folders.browse),

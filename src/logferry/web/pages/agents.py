@@ -16,6 +16,7 @@ from logferry.web.pages.guard import Visit
 from logferry.web.pages.joining import join_command
 from logferry.web.pages.retention import Said
 from logferry.web.pages.sign_in import Form
+from logferry.web.roster import Roster, tags_of
 from logferry.web.trail import note
 
 TABS = ("files", "health", "settings")
@@ -27,14 +28,31 @@ DONE = {
 
 
 def agents(visit: Visit) -> Response:
-    """``/agents?state=``"""
+    """``/agents?state=&group=&tag=``"""
     now_ns = visit.now_ns
     records = visit.sight.agents()
-    shown = [agent_at(record, now_ns) for record in records]
-    only = visit.asked("state") if visit.asked("state") in STATES else ""
-    listed = [agent for agent in shown if not only or agent.state == only]
+    asked = {name: visit.asked(name) for name in ("state", "group", "tag")}
+    state = next((word for word in STATES if word == asked["state"]), None)
+    wanted = Roster(
+        (state,) if state else (),
+        (asked["group"],) if asked["group"] else (),
+        (asked["tag"],) if asked["tag"] else (),
+    )
+    listed = [agent_at(record, now_ns) for record in wanted.of(records, now_ns)]
     listed.sort(key=lambda agent: (STATES.index(agent.health.state), agent.record.id))
-    return visit.page("agents.html", agents=listed, all_count=len(shown), only=only)
+    only = {name: value for name, value in asked.items() if value and (name != "state" or state)}
+    nurse = nurse_of(visit.request)
+    tells = {agent.record.id: nurse.told(agent.record.id, visit.who.scope) for agent in listed}
+    return visit.page(
+        "agents.html",
+        agents=listed,
+        tells=tells,
+        has_lag=any(tells.values()),
+        all_count=len(records),
+        only=only,
+        tags=tags_of(records),
+        csv=visit.link("/api/v1/agents", **only, format="csv"),
+    )
 
 
 def agent(visit: Visit) -> Response:

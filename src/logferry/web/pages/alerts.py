@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from logferry.archive.alert_records import AlertRecord, AlertRuleRecord
-from logferry.errors import LogferryError, Refused
+from logferry.errors import Conflict, LogferryError, Refused
 from logferry.server.alerts.messages import headline
 from logferry.server.alerts.rules import ABOUT, AFTER_S, KINDS, SHARES, Rule
 from logferry.server.config import share_of
@@ -28,6 +28,7 @@ DONE = {
     "rule": "The rule counts from the next look on, within a quarter of a minute.",
     "switched": "Changed.",
     "removed": "The rule is gone.",
+    "again": "The message goes out within seconds; below is what becomes of it. Reload to see.",
     "test": "The test goes out within seconds; below is what becomes of it. Reload to see.",
 }
 
@@ -197,6 +198,17 @@ def tested(visit: Visit, form: Form) -> Response:
     visit.who.require("operator")
     alerting.send_test(visit.request, visit.who, form.get("channel", ""))
     return back_to(visit, PAGE, done="test")
+
+
+def sent_again(visit: Visit, form: Form) -> Response:
+    """``POST /alerts/messages/again``: a message that failed goes out once more."""
+    visit.who.require("operator")
+    message_id = whole_number(form.get("id", ""), "id", least=1)
+    try:
+        alerting.send_again(visit.request, visit.who, message_id)
+    except Conflict as error:
+        return _failed(visit, error)
+    return back_to(visit, PAGE, done="again")
 
 
 def _failed(visit: Visit, error: LogferryError, form: Form | None = None) -> Response:

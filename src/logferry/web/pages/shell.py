@@ -68,6 +68,7 @@ class Shell:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["coded"] = words.coded
         self._templates.globals.update(
             counted=words.counted,
             size=words.shown_bytes,

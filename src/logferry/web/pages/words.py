@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote, urlencode
 
+from markupsafe import Markup, escape
+
 from logferry.clock import rfc3339
 from logferry.names import shown
 from logferry.server.disk import shown_bytes
@@ -14,6 +16,7 @@ __all__ = [
     "address",
     "ago",
     "both_stamps",
+    "coded",
     "counted",
     "day_time",
     "duration",
@@ -79,6 +82,15 @@ def sentence(text: str) -> str:
     if not text:
         return ""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "`", ":")) else ".")
+
+
+def coded(text: str) -> Markup:
+    """Plain text for a page, in which what stands between backticks is a command or a name as it is typed."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    marks = (escape(piece) if i % 2 == 0 else Markup("<code>{}</code>").format(piece) for i, piece in enumerate(pieces))
+    return Markup("").join(marks)
 
 
 def address(root: str, path: str, **query: object) -> str:

@@ -58,7 +58,10 @@ class MergedView extends HTMLElement {
     const time = params.get("time") ?? "";
     const where = at === "end" ? { tail: true } : at ? { at } : time ? { time, tz: ZONE } : {};
     this.#view.rows.target = at;
-    if (!(await this.#view.go(where))) return;
+    this.#at.pane.setAttribute("aria-busy", "true");
+    const isThere = await this.#view.go(where);
+    this.#at.pane.removeAttribute("aria-busy");
+    if (!isThere) return;
     if (at && at !== "end") this.#setCursor(at);
     this.#startFollowing();
     if (where.tail) this.#resume();
@@ -336,8 +339,9 @@ class MergedView extends HTMLElement {
     const row = view.rows.rows.slice(view.topIndex).find((one) => one.t);
     const ms = row ? Date.parse(row.t) : NaN;
     const time = Number.isNaN(ms) ? "" : `${exact(ms).slice(0, 19)} ${abbreviation(ms)} · `;
-    const total = this.#source.sources.reduce((sum, one) => sum + one.size, 0);
-    this.#at.place.textContent = `${time}${size(total)} · ${Math.floor(view.fraction * 100)} %`;
+    const { sources } = this.#source;
+    const total = sources.reduce((sum, one) => sum + one.size, 0);
+    this.#at.place.textContent = !sources.length ? "" : `${time}${size(total)} · ${Math.floor(view.fraction * 100)} %`;
   }
 
   /** Chips and notes: what cannot be read, what has no times, what had to be assumed. */

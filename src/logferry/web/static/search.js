@@ -114,6 +114,7 @@ class Results {
     }
     this.histogram.failed(message);
     this.facets.failed();
+    this.layout.classList.add("alone");
   }
 
   // Hits ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import { pageWith } from "./address.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 56;
 const BARS_MAX = 240;
+/** Fewer would be walls: the times around them, in which nothing was found, are drawn too. */
+const BARS_MIN = 24;
 /** Widths of bars, each a multiple of the one before, so that what was counted at one can be shown at another. */
 const STEPS = [1, 5, 15, 60, 300, 900, 3600, 10800, 21600, 43200, 86400, 604800, 2419200, 29030400];
 
@@ -21,8 +23,11 @@ export function bars(histogram) {
   while ((last - first) / 1000 / step > BARS_MAX) step = STEPS.find((each) => each > step && each % step === 0) ?? step * 2;
   const sums = new Map();
   for (const [ms, n] of held) sums.set(floor(ms), (sums.get(floor(ms)) ?? 0) + n);
+  const missing = Math.max(0, BARS_MIN - ((floor(last) - floor(first)) / 1000 / step + 1));
+  const begin = histogram.from ? floor(first) : floor(first) - Math.ceil(histogram.to ? missing : missing / 2) * step * 1000;
+  const end = histogram.to ? last : floor(last) + Math.floor(histogram.from ? missing : missing / 2) * step * 1000;
   const list = [];
-  for (let ms = floor(first); ms <= last; ms += step * 1000) list.push({ at: ms, count: sums.get(ms) ?? 0 });
+  for (let ms = begin; ms <= end; ms += step * 1000) list.push({ at: ms, count: sums.get(ms) ?? 0 });
   return { step, list };
 }
 
@@ -68,9 +73,10 @@ export class Histogram {
     this.element.classList.remove("counting");
     const most = Math.max(1, ...list.map((bar) => bar.count));
     this.#box.setAttribute("viewBox", `0 0 ${Math.max(1, list.length)} ${HEIGHT}`);
-    const drawn = list.map((bar, i) => {
-      const height = bar.count ? Math.max(1.5, (bar.count / most) * (HEIGHT - 2)) : 0;
-      return svg("rect", { class: "tick", x: i + 0.08, y: HEIGHT - height, width: 0.84, height });
+    const drawn = list.flatMap((bar, i) => {
+      if (!bar.count) return [];
+      const height = Math.max(1.5, (bar.count / most) * (HEIGHT - 2));
+      return [svg("rect", { class: "tick", x: i + 0.08, y: HEIGHT - height, width: 0.84, height })];
     });
     this.#box.replaceChildren(this.#chosen, ...drawn);
     this.#box.setAttribute("aria-valuemax", String(Math.max(0, list.length - 1)));
