@@ -130,6 +130,7 @@ SHOTS: tuple[Shot, ...] = (
     ("agents-none-late", "/agents?state=paused", _settled),
     ("agent-files", "/agents/web-01", _settled),
     ("agent-health", "/agents/db-01?tab=health", _settled),
+    ("agent-activity", "/agents/db-01?tab=activity", _settled),
     ("agent-new", "/agents/lab-99", _settled),
     ("agent-settings", "/agents/web-01?tab=settings", _settled),
     ("agent-password", "/agents/web-02?tab=settings", _password),

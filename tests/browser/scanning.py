@@ -1,4 +1,4 @@
-"""``python -m tests.browser.scanning CORPUS FOLDER [query]``: pictures of the search page over a large corpus.
+"""``python -m tests.browser.scanning CORPUS FOLDER [mode ...]``: pictures of the search page over a large corpus.
 
 CORPUS holds a folder for each agent. It is put into an archive below FOLDER, which is kept for the next time; the
 pictures show the first hits, the middle of the scan, what Stop leaves, and the end; light, dark and on a phone.
@@ -14,13 +14,15 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page
 
+from logferry.server.config import ArchiveConfig, SearchConfig, ServerConfig
 from logferry.web.app import create_app
 from tests.browser.fleet import PASSWORD, Fleet
 from tests.browser.harness import chromium, serving, sign_in, visitor
 
-QUERY = r"/(root|error|GET).*[0-9]7[0-9]7.*[0-9]{3}7/"
+QUERY = r"/(root|error|GET).*[0-9]7[0-9]7[0-9]7.*[0-9]{3}7/"
 BLOCK_BYTES = 1 << 20
-WAIT_MS = 1_800_000
+SCAN_S_MAX = 3600.0
+WAIT_MS = 1_000 * SCAN_S_MAX
 MODES = {"light": (False, False), "dark": (True, False), "phone": (False, True), "phone-dark": (True, True)}
 
 
@@ -43,7 +45,7 @@ def deliver(fleet: Fleet, corpus: Path) -> int:
     return done
 
 
-def _walk(browser: Browser, base: str, folder: Path, mode: str, query: str) -> None:
+def _walk(browser: Browser, base: str, folder: Path, mode: str) -> None:
     dark, phone = MODES[mode]
     context, page, _watch = visitor(browser, base, dark=dark, phone=phone)
     page.set_default_timeout(WAIT_MS)
@@ -53,11 +55,12 @@ def _walk(browser: Browser, base: str, folder: Path, mode: str, query: str) -> N
         page.screenshot(path=folder / f"scan-{name}-{mode}.png")
         print(f"{mode} {name}: {page.locator('.search-status').inner_text()!r}", flush=True)
 
-    page.goto(f"/search?q={quote(query)}")
+    page.goto(f"/search?q={quote(QUERY)}&limit=10000")
     picture("begin")
-    page.locator("#results .hit").first.wait_for()
+    page.locator("#results a.hit-line").first.wait_for()
     picture("first")
-    _beyond(page, 0.3)
+    page.locator(".histogram .tick").first.wait_for(state="attached")
+    _beyond(page, 0.05)
     picture("middle")
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Stop").wait_for(state="detached")
@@ -80,21 +83,25 @@ def _beyond(page: Page, share: float) -> None:
     )
 
 
-def main(corpus: Path, folder: Path, query: str = QUERY) -> None:
+def main(corpus: Path, folder: Path, *modes: str) -> None:
     """Deliver, look."""
     folder.mkdir(parents=True, exist_ok=True)
-    fleet = Fleet(folder / "data")
+    data_dir = folder / "data"
+    config = ServerConfig(
+        archive=ArchiveConfig(root=str(data_dir), min_free="0%"), search=SearchConfig(time_limit=SCAN_S_MAX)
+    )
+    fleet = Fleet(data_dir, config=config)
     try:
         if not fleet.people.has_admin():
             fleet.add_admin()
         began_s = time.monotonic()
         print(f"{deliver(fleet, corpus):,} bytes in the archive, {time.monotonic() - began_s:.1f} s", flush=True)
         with serving(create_app(fleet.context)) as base, chromium() as browser:
-            for mode in MODES:
-                _walk(browser, base, folder, mode, query)
+            for mode in modes or MODES:
+                _walk(browser, base, folder, mode)
     finally:
         fleet.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

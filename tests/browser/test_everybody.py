@@ -32,6 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     fleet = Fleet(Path(tmp_path_factory.mktemp("everybody")) / "data")
     try:
         fleet.populate()
+        fleet.catalog.agents.change("web-01", tags=("prod", "site:north"), quota_bytes=1_000_000)
         for name, role in PEOPLE.items():
             fleet.people.create(name, PASSWORD, role=role)
         with serving(create_app(fleet.context)) as base:
@@ -155,6 +156,8 @@ PAGES: dict[str, tuple[Callable[[Page], None], ...]] = {
     "/": (_nothing, _account),
     "/agents": (_nothing,),
     "/agents?state=paused": (_nothing,),
+    "/agents?tag=prod": (_nothing,),
+    "/agents/db-01?tab=activity": (_nothing,),
     "/agents/web-01": (_nothing,),
     "/agents/db-01?tab=health": (_nothing,),
     "/agents/lab-99": (_nothing,),

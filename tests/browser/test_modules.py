@@ -415,3 +415,15 @@ def test_json_is_spread_out_and_stays_what_it_is(modules: Modules, text: str) ->
 def test_what_is_no_json_is_left_alone(modules: Modules, text: str) -> None:
     """Half of it, too."""
     assert modules.call("log/json.js", "spread", text) is None
+
+
+def test_of_a_long_line_the_part_around_its_first_match_is_shown(modules: Modules) -> None:
+    """Spans move with it; a character of two units is never cut in half; a short line is as it is."""
+    assert modules.call("search/hits.js", "excerpt", "short", [[0, 2]]) == ["short", [[0, 2]]]
+    text, spans = modules.call("search/hits.js", "excerpt", "a" * 3000 + "needle" + "b" * 3000, [[3000, 3006]])
+    assert text == "…" + "a" * 100 + "needle" + "b" * 894 + "…"
+    assert [text[at:to] for at, to in spans] == ["needle"]
+    text, spans = modules.call("search/hits.js", "excerpt", "x" + "\U0001f6a2" * 2000, [[0, 4001]])
+    assert text == "x" + "\U0001f6a2" * 500 + "…"
+    text, spans = modules.call("search/hits.js", "excerpt", "c" * 1001, [])
+    assert (text, spans) == ("c" * 1000 + "…", [])

@@ -143,6 +143,22 @@ def test_agents_are_listed_by_tag_without_script(visitor: TestClient, harbour: F
     assert "No agent is like this: state ok, tag prod" in unescape(visitor.get("/agents?state=ok&tag=prod").text)
 
 
+def test_the_activity_tab_has_what_arrived_and_what_was_wrong(visitor: TestClient, harbour: Fleet) -> None:
+    """The latest first; alerts for operators alone; the API has the same."""
+    as_person(visitor, harbour, "otto")
+    page = visitor.get("/agents/web-01?tab=activity").text
+    assert page.index("/var/log/nginx/access.log<") < page.index("/var/log/nginx/access.log.1<")
+    assert "uploads of db-01 fail" in visitor.get("/agents/db-01?tab=activity").text
+    found = visitor.get("/api/v1/agents/db-01/activity").json()
+    assert [one["path"] for one in found["files"]] == ["var/log/postgresql/postgresql-16-main.log"]
+    assert (found["complete"], [one["kind"] for one in found["alerts"]]) == (True, ["failing"])
+    assert "Nothing has arrived yet" in visitor.get("/agents/lab-99?tab=activity").text
+    as_person(visitor, harbour, "vera")
+    assert "uploads of db-01 fail" not in visitor.get("/agents/db-01?tab=activity").text
+    assert visitor.get("/api/v1/agents/db-01/activity").json()["alerts"] == []
+    assert visitor.get("/api/v1/agents/nobody/activity").status_code == 404
+
+
 def test_the_settings_tab_sets_everything_and_shows_it(visitor: TestClient, harbour: Fleet) -> None:
     csrf = as_person(visitor, harbour, "otto")
     given = {

@@ -24,6 +24,9 @@ def test_a_page_is_saved_by_its_link_and_opened_again(admin: TestClient, fleet: 
     assert 'href="/search?q=agent%3Aweb-*+error&amp;from=now-1h"' in listed
     assert "&lt;b&gt;errors&lt;/b&gt;" in listed
     assert "agent:web-* error  since now-1h" in listed
+    home = admin.get("/").text
+    assert 'href="/search?q=agent%3Aweb-*+error&amp;from=now-1h"' in home
+    assert "&lt;b&gt;errors&lt;/b&gt;" in home
     again = admin.post("/saved", data=form)
     assert again.status_code == 409
     assert "take another name" in again.text.lower()

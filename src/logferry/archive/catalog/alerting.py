@@ -51,9 +51,11 @@ class Alerting:
             raise NotFound(f"there is no alert {alert_id}", hint="logferry alerts list --all shows those kept")
         return _alert(row)
 
-    def history(self, *, before: int | None = None, limit: int) -> list[AlertRecord]:
-        """Those that were raised, open or over, the latest first; of ids below ``before``."""
+    def history(self, *, before: int | None = None, subject: str = "", limit: int) -> list[AlertRecord]:
+        """Those that were raised, open or over, the latest first; of ids below ``before``; of one ``subject``."""
         query = select(*_ALERT).where(_A.raised_ns.is_not(None)).order_by(_A.id.desc()).limit(limit)
+        if subject:
+            query = query.where(_A.subject == subject)
         if before is not None:
             query = query.where(_A.id < before)
         with self._engine.connect() as connection:

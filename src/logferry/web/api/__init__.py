@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from logferry.web.api import (
+    activity,
     administration,
     agents,
     alerts,
@@ -33,7 +34,22 @@ PREFIX = "/api/v1"
 def router() -> APIRouter:
     """All routes below ``/api/v1``. Fixed paths come before ``/files/{fid}`` and ``/agents/{id}``."""
     whole = APIRouter(prefix=PREFIX)
-    parts = (system, people, join, agents, heartbeat, files, raw, lines, merged, tail, search, tallies, searches)
+    parts = (
+        system,
+        people,
+        join,
+        agents,
+        activity,
+        heartbeat,
+        files,
+        raw,
+        lines,
+        merged,
+        tail,
+        search,
+        tallies,
+        searches,
+    )
     more = (takeout, users, audit, retention, connections, administration, saved, alerts, support)
     for part in (*parts, *more):
         whole.include_router(part.router)

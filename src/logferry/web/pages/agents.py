@@ -7,9 +7,10 @@ from starlette.responses import Response
 from logferry.errors import Conflict, LogferryError, Refused
 from logferry.server.health import STATES
 from logferry.web import alerting, nursing
+from logferry.web.activity import activity
 from logferry.web.api.heartbeat import nurse_of
 from logferry.web.pages import words
-from logferry.web.pages.facts import agent_at
+from logferry.web.pages.facts import agent_at, file_at
 from logferry.web.pages.folders import folder_page
 from logferry.web.pages.forms import back_to, bound, span_s, words_in
 from logferry.web.pages.guard import Visit
@@ -19,7 +20,8 @@ from logferry.web.pages.sign_in import Form
 from logferry.web.roster import Roster, tags_of
 from logferry.web.trail import note
 
-TABS = ("files", "health", "settings")
+TABS = ("files", "health", "activity", "settings")
+RECENT = 30
 DONE = {
     "changed": "The settings hold from now on; the FTP part knows them within seconds.",
     "revoked": "The agent cannot log in any more; its files stay.",
@@ -66,6 +68,13 @@ def agent(visit: Visit) -> Response:
     if tab == "health":
         told = nurse_of(visit.request).told(record.id, visit.who.scope)
         return visit.page("agent.html", agent=shown, tab=tab, told=told)
+    if tab == "activity":
+        found = activity(visit.context, visit.who, record.id, RECENT)
+        arrived = [file_at(file, visit.now_ns) for file in found.arrived.files]
+        return visit.page(
+            "agent.html", agent=shown, tab=tab, arrived=arrived, count=found.arrived.count,
+            complete=found.arrived.complete, alerts=found.alerts,
+        )  # fmt: skip
     listing = folder_page(visit, record.id, "").values(visit, f"/agents/{record.id}", parent=None)
     return visit.page("agent.html", agent=shown, tab=tab, **listing)
 

@@ -11,11 +11,13 @@ from logferry.archive.records import AgentRecord, FileRecord
 from logferry.errors import LogferryError, NotFound
 from logferry.server.disk import disk_room
 from logferry.server.health import STATES
-from logferry.web import alerting
+from logferry.web import alerting, saving
 from logferry.web.pages.facts import Agent, agent_at, file_at
 from logferry.web.pages.guard import Visit
+from logferry.web.pages.saved import shown_row
 
 ARRIVALS = 10
+SAVED_SHOWN = 12
 TROUBLED = ("failing", "silent", "late")
 
 
@@ -89,6 +91,7 @@ def home(visit: Visit) -> Response:
         files=sum(record.files for record in records),
         bytes=sum(record.bytes for record in records),
         disk=_disk(visit) if visit.who.may("operator") else None,
+        kept=[shown_row(visit, row) for row in saving.seen(visit.context, visit.who)[:SAVED_SHOWN]],
         arrivals=[file_at(file, now_ns) for file in arrivals(visit, records)],
     )
 

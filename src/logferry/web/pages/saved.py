@@ -53,7 +53,7 @@ def _page(
     shared: bool = False,
 ) -> Response:
     rows = saving.seen(visit.context, visit.who)
-    kept = [_kept(visit, row) for row in rows]
+    kept = [shown_row(visit, row) for row in rows]
     return visit.page(
         "saved.html",
         status=status,
@@ -67,7 +67,8 @@ def _page(
     )
 
 
-def _kept(visit: Visit, row: SavedRecord) -> Kept:
+def shown_row(visit: Visit, row: SavedRecord) -> Kept:
+    """As this page and Home show it."""
     icon = ICONS.get(saving.kind_of(row.address), "link")
     return Kept(row, icon, saving.words_of(row.address), root_of(visit.request) + row.address)
 

@@ -109,6 +109,7 @@ export class Histogram {
   /** The counting ended before all was counted, by agent and file too: what is drawn are `lines` hits. */
   unfinished(lines, message) {
     const told = `Counts are of ${count(lines)} ${lines === 1 ? "hit" : "hits"} only: ${message}`;
+    this.element.classList.add("ended");
     this.#note.textContent = [told, this.#note.textContent].filter(Boolean).join(" · ");
     this.#note.hidden = false;
   }

@@ -8,6 +8,9 @@ import { Lines } from "./lines.js";
 
 const SHOWN_AT_FIRST = 5;
 const SHOWN_MORE = 50;
+/** Of a longer line the part around its first match is shown; the viewer has it whole. */
+const LINE_CHARS = 1000;
+const BEFORE_CHARS = 100;
 
 function viewerLink(hit) {
   const path = `${hit.agent}/${hit.path}`.split("/").map(encodeURIComponent).join("/");
@@ -21,7 +24,7 @@ function viewerLink(hit) {
 
 function lineElement(tag, props, number, text, spans = []) {
   const body = el("span", { class: "ht" });
-  paintText(body, text, spans);
+  paintText(body, ...excerpt(text, spans));
   return el(tag, props, el("span", { class: "hn" }, number ? String(number) : ""), body);
 }
 
@@ -35,6 +38,20 @@ function elementsOf(hit, isHit) {
     lineElement("a", { class: "hit-line", href: viewerLink(hit) }, hit.n, ...first),
     ...others.map((line, i) => lineElement("div", { class: "hit-line" }, hit.n && !hit.s_from ? hit.n + i + 1 : null, ...line)),
   ];
+}
+
+/** A line and its spans, if it is long only the part around the first of them. */
+export function excerpt(text, spans) {
+  if (text.length <= LINE_CHARS) return [text, spans];
+  const isInside = (at) => at > 0 && at < text.length && (text.charCodeAt(at) & 0xfc00) === 0xdc00; // of a pair
+  let from = Math.max(0, Math.min((spans[0]?.[0] ?? 0) - BEFORE_CHARS, text.length - LINE_CHARS));
+  if (isInside(from)) from -= 1;
+  let to = Math.min(text.length, from + LINE_CHARS);
+  if (isInside(to)) to += 1;
+  const shift = from ? from - 1 : 0;
+  const kept = spans.filter(([a, b]) => a < to && b > from)
+    .map(([a, b]) => [Math.max(a, from) - shift, Math.min(b, to) - shift]);
+  return [`${from ? "…" : ""}${text.slice(from, to)}${to < text.length ? "…" : ""}`, kept];
 }
 
 /** The lines of an entry, each with its part of the spans; a text without line ends is one. */
