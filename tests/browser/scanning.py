@@ -55,7 +55,7 @@ def _walk(browser: Browser, base: str, folder: Path, mode: str) -> None:
         page.screenshot(path=folder / f"scan-{name}-{mode}.png")
         print(f"{mode} {name}: {page.locator('.search-status').inner_text()!r}", flush=True)
 
-    page.goto(f"/search?q={quote(QUERY)}&limit=10000")
+    page.goto(f"/search?q={quote(QUERY)}&limit=5000")
     picture("begin")
     page.locator("#results a.hit-line").first.wait_for()
     picture("first")

@@ -184,7 +184,7 @@ def _awaited(api: Api, made: Row, *, as_json: bool) -> int:
 
 
 def _is_under_way(row: Row, before: int) -> bool:
-    return row["state"] == "sending" or (row["state"] == "waiting" and row["attempts"] <= before)
+    return bool(row["state"] == "sending" or (row["state"] == "waiting" and row["attempts"] <= before))
 
 
 @alerts.group(invoke_without_command=True)
