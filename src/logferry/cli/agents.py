@@ -47,7 +47,11 @@ def _asked(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only agents with this tag; repeated: all."),
         click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only agents of this group."),
         click.option(
-            "--state", "states", multiple=True, type=click.Choice(STATES), help="Only agents in this state; may be repeated."
+            "--state",
+            "states",
+            multiple=True,
+            type=click.Choice(STATES),
+            help="Only agents in this state; may be repeated.",
         ),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
     ):
