@@ -62,7 +62,7 @@ def _asked(command: Callable[..., int]) -> Callable[..., int]:
 @click.group(invoke_without_command=True)
 @_asked
 @click.pass_context
-def agents(context: click.Context, as_json: bool, **asked: tuple[str, ...]) -> int:
+def agents(context: click.Context, /, as_json: bool, **asked: tuple[str, ...]) -> int:
     """List the agents with their state, computed from what the server heard."""
     if context.invoked_subcommand is not None:
         return failures.OK

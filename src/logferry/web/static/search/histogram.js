@@ -68,6 +68,7 @@ export class Histogram {
   /** Draw what was counted so far. */
   show(histogram) {
     const { step, list } = bars(histogram);
+    const chosen = [this.#at, this.#from].map((at) => this.#list[at]?.at);
     this.#list = list;
     this.#step = step;
     this.element.classList.remove("counting");
@@ -85,7 +86,10 @@ export class Histogram {
     this.#axis.replaceChildren(
       el("span", {}, list.length ? clock(list[0].at, step) : ""), this.#words,
       el("span", {}, list.length ? clock(list.at(-1).at + step * 1000, step) : ""));
-    this.#say(-1);
+    // What somebody has chosen meanwhile stays chosen, wherever it stands now.
+    const [at, from] = chosen.map((ms) => list.findIndex((bar) => bar.at <= ms && ms < bar.at + step * 1000));
+    this.#from = from;
+    this.#say(at, from < 0 ? at : from);
     this.#remark(histogram);
   }
 
