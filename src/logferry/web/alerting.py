@@ -240,9 +240,13 @@ def send_again(request: Request, who: Identity, message_id: int) -> MessageRecor
     Raises:
         NotFound: there is no such message, or who asks sees a part of the archive.
         Conflict: it did not fail, or the settings have its channel no more.
+        Busy: it was tried just now.
     """
     context = context_of(request)
-    channel = seen_message(context, who, message_id).channel
+    message = seen_message(context, who, message_id)
+    channel = message.channel
+    if (message.tried_ns or 0) > context.clock.now_ns() - int(ALERT_TEST_S * 1e9):
+        raise Busy(f"message {message_id} was tried just now", retry_after_s=ALERT_TEST_S, hint="look at its reply")
     if channel not in context.config.channels:
         raise Conflict(
             f"the settings have no channel {channel[:40]!r} any more", hint="channels stand in the server's settings"

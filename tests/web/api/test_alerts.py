@@ -173,7 +173,7 @@ def test_only_a_message_that_failed_is_sent_again(site: Driven) -> None:
     again = f"/alerts/messages/{failed['id']}/again"
     assert "waiting" in otto.post(again, {}, status=409)["detail"]
     (message,) = [one for one in rows.unsettled() if one.id == failed["id"]]
-    rows.begin(message, now_ns=site.fleet.clock.now_ns(), again_ns=site.fleet.clock.now_ns())
+    rows.begin(message, now_ns=site.fleet.clock.now_ns() - 60 * 10**9, again_ns=site.fleet.clock.now_ns())
     rows.settle(message.id, state="failed", due_ns=None, reply="550 no such mailbox")
     site.as_("plant", role="operator", scope=("plc-*",)).post(again, {}, status=404)
     made = otto.post(again, {}, status=202)

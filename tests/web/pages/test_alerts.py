@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from logferry.archive.alert_records import MessageRecord
 from logferry.server.config import AlertConfig, ChannelConfig
 from logferry.web.app import create_app
 from tests.browser.fleet import Fleet
@@ -119,14 +120,18 @@ def test_a_test_is_sent_off(visitor: TestClient, harbour: Fleet) -> None:
 def test_a_message_that_failed_is_sent_again_by_a_button(visitor: TestClient, harbour: Fleet) -> None:
     csrf = as_person(visitor, harbour, "admin")
     rows = harbour.catalog.alerting
-    post(visitor, "/alerts/test", csrf, channel="ops")
-    (message,) = rows.messages(limit=1)
+    message = rows.post(MessageRecord("again-1", "ops", "test", "a test", (), "{}", 1, due_ns=1))
     assert visitor.post("/alerts/messages/again", data={"csrf": csrf, "id": str(message.id)}).status_code == 409
-    rows.begin(message, now_ns=harbour.clock.now_ns(), again_ns=harbour.clock.now_ns())
+    rows.begin(message, now_ns=1, again_ns=2)
     rows.settle(message.id, state="failed", due_ns=None, reply="500 broken")
     assert f'name="id" value="{message.id}"' in visitor.get("/alerts").text
     assert post(visitor, "/alerts/messages/again", csrf, id=str(message.id)) == "/alerts?done=again"
-    assert rows.message(message.id).state == "waiting"
+    again = rows.message(message.id)
+    assert again.state == "waiting"
+    rows.begin(again, now_ns=harbour.clock.now_ns(), again_ns=harbour.clock.now_ns())
+    rows.settle(message.id, state="failed", due_ns=None, reply="500 broken")
+    answer = visitor.post("/alerts/messages/again", data={"csrf": csrf, "id": str(message.id)})
+    assert (answer.status_code, "was tried just now" in answer.text) == (429, True)
     assert visitor.post("/alerts/messages/again", data={"csrf": csrf, "id": "x"}).status_code == 400
 
 

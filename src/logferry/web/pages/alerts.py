@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from logferry.archive.alert_records import AlertRecord, AlertRuleRecord
-from logferry.errors import Conflict, LogferryError, Refused
+from logferry.errors import Busy, Conflict, LogferryError, Refused
 from logferry.server.alerts.messages import headline
 from logferry.server.alerts.rules import ABOUT, AFTER_S, KINDS, SHARES, Rule
 from logferry.server.config import share_of
@@ -206,7 +206,7 @@ def sent_again(visit: Visit, form: Form) -> Response:
     message_id = whole_number(form.get("id", ""), "id", least=1)
     try:
         alerting.send_again(visit.request, visit.who, message_id)
-    except Conflict as error:
+    except (Busy, Conflict) as error:
         return _failed(visit, error)
     return back_to(visit, PAGE, done="again")
 
