@@ -133,7 +133,18 @@ class Writer:
             with self._lock:
                 while not all(ticket.done for ticket in tickets):
                     self._serve()
-            return [_result_or_error(one) for one in told]
+            results: list[T | LogferryError] = []
+            for one in told:
+                if isinstance(one, LogferryError):
+                    results.append(one)
+                    continue
+                try:
+                    done: T = _result(one)
+                except LogferryError as error:
+                    results.append(error)
+                else:
+                    results.append(done)
+            return results
         finally:
             for change in changes:
                 change.release()
@@ -295,15 +306,6 @@ def _result(ticket: _Ticket[T]) -> T:
             _undo(ticket.change, ticket.error)
         raise ticket.error
     return ticket.result  # type: ignore[return-value]
-
-
-def _result_or_error(told: _Ticket[T] | LogferryError) -> T | LogferryError:
-    if isinstance(told, LogferryError):
-        return told
-    try:
-        return _result(told)
-    except LogferryError as error:
-        return error
 
 
 def _undo(change: Change[Any], error: BaseException) -> None:
