@@ -60,9 +60,9 @@ class RareLines:
         """
         if self._words is None:
             return
-        known = {gram for word in self._words.words() for gram in grams_of(word, starts=True, ends=True)}
+        known = _grams_of(self._words.words())
         for granule in sorted(self._lengths):
-            grams.add(np.array(sorted(known), np.uint32), granule)
+            grams.add(known, granule)
         self._words = None
 
     @property
@@ -75,3 +75,13 @@ class RareLines:
         if self._words is None:
             for granule, bits in self._lengths.items():
                 lengths[granule] |= np.uint64(bits)
+
+
+def _grams_of(words: list[bytes]) -> U32:
+    """The trigrams of words of three bytes and more. Their pieces are told apart first: there are far fewer."""
+    text = b"\n".join(words)
+    inner = {text[at : at + 3] for at in range(len(text) - 2)}
+    found = {gram for piece in inner if b"\n" not in piece for gram in grams_of(piece)}
+    found.update(gram for piece in {word[:2] for word in words} for gram in grams_of(piece, starts=True))
+    found.update(gram for piece in {word[-2:] for word in words} for gram in grams_of(piece, ends=True))
+    return np.array(sorted(found), np.uint32)
