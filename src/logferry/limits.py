@@ -941,6 +941,8 @@ WARMING_WORDS_BYTES_MAX = 2_000
 """Of what a process that failed said last."""
 SWEEP_EVERY_S = 3600.0
 """Pause between two looks for such objects, after one at the start: they list the whole store, which a bucket bills."""
+SWEEP_FILES_TOGETHER = 16
+"""Files removed with one commit: others can publish under their names only after it, so it is over in a moment."""
 SWEEP_LEFT_MAX = 100
 """Files and objects named that could not be removed."""
 CARE_S = 30.0
@@ -969,6 +971,11 @@ INDEX_TYPES_MAX = 1_000_000
 """Log types of one segment; lines of further ones post their words."""
 INDEX_TYPE_BYTES_MAX = 64 * MIB
 """Static text of all log types held while an index is built."""
+INDEX_TYPES_CROWD = 96 * 1024
+INDEX_TYPE_BYTES_CROWD = 7 * MIB
+"""So many log types, or so much of their text, while an index is built: then the rare ones post their words at once and
+are forgotten. Logs of programs have some 2 MiB in a whole segment, prose would fill whatever there is. Tables of
+2^17 types and 8 MiB have room for the granule that goes beyond it."""
 INDEX_TYPE_SHARE = 24
 """Where the text of log types is more than one in so many bytes of content, lines of rare types post their words."""
 INDEX_CACHE_BYTES = 192 * MIB

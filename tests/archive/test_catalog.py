@@ -24,7 +24,7 @@ from logferry.archive.catalog.tables import metadata
 from logferry.archive.catalog.writer import Change, Transaction
 from logferry.archive.records import SessionRecord
 from logferry.clock import ManualClock
-from logferry.errors import BadName, Conflict, Damaged, Later, NotFound, Refused
+from logferry.errors import BadName, Busy, Conflict, Damaged, Later, NotFound, Refused
 from tests.archive.conftest import AGENT, Shelf
 
 pytestmark = pytest.mark.databases
@@ -399,6 +399,44 @@ def test_one_bad_change_does_not_hurt_its_neighbours(shelf: Shelf) -> None:
     assert outcome == {number: "ok" if number % 2 else "no agent" for number in range(8)}
     assert sorted(shelf.everything()) == ["1.log", "3.log", "5.log", "7.log"]
     assert shelf.catalog.files.sums().files == 4
+
+
+class _Numbered(Change[int]):
+    """The second one is refused when it is staged, the fourth when its rows are written."""
+
+    def __init__(self, number: int, log: list[str]) -> None:
+        self.number = number
+        self.log = log
+
+    def stage(self, _sync: object) -> None:
+        if self.number == 1:
+            raise Busy("somebody is at it")
+
+    def apply(self, transaction: Transaction) -> int:
+        if self.number == 3:
+            raise Conflict("another has it")
+        transaction.cursor.execute("SELECT 1")
+        return self.number
+
+    def undo(self) -> None:
+        self.log.append(f"undone {self.number}")
+
+    def committed(self) -> None:
+        self.log.append(f"committed {self.number}")
+
+    def release(self) -> None:
+        self.log.append(f"released {self.number}")
+
+
+def test_of_changes_made_together_each_fails_alone(shelf: Shelf) -> None:
+    """Each has its own result, in their order; what is refused is taken back, and all locks are let go of."""
+    log: list[str] = []
+    told = shelf.catalog.writer.run_all([_Numbered(number, log) for number in range(6)])
+    assert [one if isinstance(one, int) else type(one) for one in told] == [0, Busy, 2, Conflict, 4, 5]
+    assert [line for line in log if line.startswith("committed")] == [f"committed {n}" for n in (0, 2, 4, 5)]
+    assert sorted(line for line in log if line.startswith("undone")) == ["undone 1", "undone 3"]
+    assert log[-6:] == [f"released {number}" for number in range(6)]
+    assert shelf.catalog.writer.run_all([]) == []
 
 
 def test_several_catalogs_write_into_the_same_folders(database: str) -> None:

@@ -9,7 +9,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -342,18 +342,17 @@ def test_a_file_that_is_just_being_published_under_a_name_that_is_to_go_stays(sh
 @contextlib.contextmanager
 def dying_before_it_removes(shelf: Shelf) -> Iterator[None]:
     """A sealer that dies before it removes the files that it has sealed."""
-    run = shelf.catalog.writer.run
+    run_all = shelf.catalog.writer.run_all
 
-    def refusing(change: Change[object]) -> object:
-        if isinstance(change, RemoveFile):
-            raise Busy("it died")
-        return run(change)
+    def refusing(changes: Sequence[Change[object]]) -> list[object]:
+        assert all(isinstance(change, RemoveFile) for change in changes)
+        return [Busy("it died") for _ in changes]
 
-    shelf.catalog.writer.run = refusing  # type: ignore[method-assign, assignment]
+    shelf.catalog.writer.run_all = refusing  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        shelf.catalog.writer.run = run  # type: ignore[method-assign]
+        shelf.catalog.writer.run_all = run_all  # type: ignore[method-assign]
 
 
 @pytest.mark.sqlite

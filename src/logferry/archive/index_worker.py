@@ -42,9 +42,9 @@ def serve(source: IO[bytes], to: IO[bytes]) -> None:
         elif kind == FINISH:
             assert making is not None
             data = making.finish()
+            making = None  # its memory is of use to the check
             _check(data)
             send(to, INDEX, data)
-            making = None
 
 
 def _check(data: bytes) -> None:

@@ -17,7 +17,7 @@ from logferry.archive.rooms import Rooms
 from logferry.archive.segment import HeldGeneration, Segment
 from logferry.archive.store.store import StoredObject
 from logferry.errors import Busy, Damaged, LogferryError, NotFound, Unreachable
-from logferry.limits import SEAL_BATCH_FILES, SWEEP_LEFT_MAX
+from logferry.limits import SEAL_BATCH_FILES, SWEEP_FILES_TOGETHER, SWEEP_LEFT_MAX
 
 
 class Sweeper:
@@ -44,14 +44,14 @@ class Sweeper:
         left = self._left["files"] = []
         now_ns = self._rooms.clock.now_ns()
         while found := self._rooms.catalog.sealing.removals(now_ns, SEAL_BATCH_FILES, after=after):
-            for place in found:
-                try:
-                    self._rooms.catalog.writer.run(RemoveFile(self._rooms, place))
-                    removed += 1
-                except Busy:
-                    pass  # the next run
-                except LogferryError as error:
-                    _note(left, place, error)
+            for first in range(0, len(found), SWEEP_FILES_TOGETHER):
+                places = found[first : first + SWEEP_FILES_TOGETHER]
+                results = self._rooms.catalog.writer.run_all([RemoveFile(self._rooms, place) for place in places])
+                for place, result in zip(places, results, strict=True):
+                    if not isinstance(result, LogferryError):
+                        removed += 1
+                    elif not isinstance(result, Busy):  # which the next run may find free
+                        _note(left, place, result)
             after = found[-1]
         return removed
 

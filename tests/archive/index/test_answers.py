@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logferry.archive.index import Candidates
+from logferry.archive.index import Candidates, rare, typetable
+from logferry.archive.index.layout import Kind
 from tests.archive.index.making import GLUE, VOCABULARY, Made, check, holds, made, prose
 from tests.archive.segment.making import log_text
 
@@ -176,6 +177,47 @@ def test_a_part_of_a_rare_word_of_prose_is_read_in_few_granules() -> None:
                 assert len(found.to_verify()) <= 2, literal
     for literal in (b"rathenisolde", b"solderathens"):
         assert there.index.literal(literal).is_empty
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_types_that_explode_early_are_forgotten_and_found_all_the_same(
+    names: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is crowded again and again: what was posted before, what comes between and what comes after."""
+    monkeypatch.setattr(typetable, "INDEX_TYPE_BYTES_CROWD", 20_000)
+    monkeypatch.setattr(rare, "INDEX_RARE_WORDS_BYTES_MAX", 1 << 20 if names else 30_000)
+    dice = random.Random(6)
+    parts = [prose(dice, 600), log_text(15_000), prose(dice, 600), log_text(15_000, 5), prose(dice, 900)]
+    there = made(parts, frame_bytes=32_768, granule_bytes=8_192)
+    there.index.verify()
+    assert there.index.facts.types < 800
+    assert (there.index.sizes()[Kind.RARE_WORDS][0] > 0) == names
+    lines = [row.line for row in there.rows]
+    for _ in range(40):
+        line = dice.choice(lines)
+        start = dice.randrange(max(1, len(line) - 12))
+        literal = line[start : start + dice.randint(2, 25)]
+        found, truth = _ask(there, literal, dice.random() < 0.5, dice.random() < 0.3, dice.random() < 0.3)
+        check(there, found, truth, literal)
+    assert _exact(there, b"zqzqzq") == 0
+    found, truth = _ask(there, b"took", False, True, True)
+    check(there, found, truth, b"took")
+
+
+def test_types_of_many_lines_stay_however_crowded_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typetable, "INDEX_TYPE_BYTES_CROWD", 2_000)
+    kinds = prose(random.Random(8), 150).splitlines(keepends=True)
+    there = made([b"".join(kinds) * 12], frame_bytes=65_536, granule_bytes=65_536)
+    assert there.index.facts.types == 2 + len(set(kinds))
+    for line in kinds[:20]:
+        assert _exact(there, line[:-1]) >= 12
+
+
+def test_a_crowded_index_is_the_same_when_it_is_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typetable, "INDEX_TYPES_CROWD", 300)
+    text = prose(random.Random(9), 2_000)
+    first, second = (made([text], frame_bytes=32_768, granule_bytes=8_192).data for _ in range(2))
+    assert first == second
 
 
 def test_binary_content_is_never_ruled_out_and_its_neighbours_are_not_touched() -> None:

@@ -19,24 +19,31 @@ def test_numbers_are_sorted_by_their_bits_and_else_stay_in_order(low: int, high:
     assert np.array_equal(sorted_by(values.copy(), low, high), expected)
 
 
-@pytest.mark.parametrize("bits", [0, 1, 7])
+@pytest.mark.parametrize("bits", [0, 1, 7, 10, 13])
 @pytest.mark.parametrize("pieces", [1, 40])
-def test_numbers_in_pieces_are_grouped_in_the_order_they_came_in(
+def test_numbers_in_pieces_are_grouped_and_equal_ones_stay_in_order(
     bits: int, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(radix, "_CHUNK", 100)
     random = np.random.default_rng(SEED)
     numbers, given = Numbers(), []
     for _ in range(pieces):
-        values = random.integers(0, 1 << 63, int(random.integers(0, 150)), np.uint64)
+        values = random.integers(0, 1 << 63, int(random.integers(0, 150)), np.uint64) * np.uint64(2)
         room = numbers.room(len(values) + 20)
         room[: len(values)] = values
         numbers.take(len(values))
         given.append(values)
     together = np.concatenate(given)
     assert len(numbers) == len(together)
-    found, starts = numbers.parted(57, 57 + bits)
-    groups = (together >> np.uint64(57)) & np.uint64((1 << bits) - 1)
-    assert np.array_equal(found, together[np.argsort(groups, kind="stable")])
-    assert starts.tolist() == np.searchsorted(np.sort(groups), np.arange((1 << bits) + 1)).tolist()
+    expected: list[list[int]] = [[] for _ in range(1 << bits)]
+    for value in together.tolist():
+        expected[value >> 64 - bits].append(value)
+    found = [group.tolist() for group in numbers.groups(bits)]
+    assert len(found) == 1 << bits
+    for one, other in zip(found, expected, strict=True):
+        assert sorted(one, key=_highest) == sorted(other, key=_highest)
     assert len(numbers) == 0
+
+
+def _highest(value: int) -> int:
+    return value >> 54

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
@@ -118,6 +118,37 @@ class Writer:
         finally:
             change.release()
 
+    def run_all(self, changes: Sequence[Change[T]]) -> list[T | LogferryError]:
+        """Make changes durable that share a transaction. Of each its result or its error: each fails alone."""
+        told: list[_Ticket[T] | LogferryError] = []
+        try:
+            for change in changes:
+                try:
+                    self._stage(change)
+                    told.append(_Ticket(change))
+                except LogferryError as error:
+                    told.append(error)
+            tickets = [one for one in told if not isinstance(one, LogferryError)]
+            self._waiting.extend(tickets)
+            with self._lock:
+                while not all(ticket.done for ticket in tickets):
+                    self._serve()
+            results: list[T | LogferryError] = []
+            for one in told:
+                if isinstance(one, LogferryError):
+                    results.append(one)
+                    continue
+                try:
+                    done: T = _result(one)
+                except LogferryError as error:
+                    results.append(error)
+                else:
+                    results.append(done)
+            return results
+        finally:
+            for change in changes:
+                change.release()
+
     def post(self, change: Change[Any]) -> None:
         """Make the change soon (with the next batch, or in a moment); nobody waits for it, its errors are dropped.
 
@@ -164,13 +195,7 @@ class Writer:
         with self._lock:
             while not ticket.done:
                 self._serve()
-        if ticket.error is not None:
-            # Only what was refused for sure is undone. Where the commit itself failed nobody knows whether it
-            # happened; a file without a row is adopted later, a row without a file would be damage.
-            if ticket.refused:
-                _undo(change, ticket.error)
-            raise ticket.error
-        return ticket.result  # type: ignore[return-value]
+        return _result(ticket)
 
     # One batch, under the lock ---------------------------------------------------------------------------------------
 
@@ -271,6 +296,16 @@ class Writer:
             self._closing.wait(CATALOG_LAZY_S)
             self._lazy.clear()
             self.flush()
+
+
+def _result(ticket: _Ticket[T]) -> T:
+    if ticket.error is not None:
+        # Only what was refused for sure is undone. Where the commit itself failed nobody knows whether it
+        # happened; a file without a row is adopted later, a row without a file would be damage.
+        if ticket.refused:
+            _undo(ticket.change, ticket.error)
+        raise ticket.error
+    return ticket.result  # type: ignore[return-value]
 
 
 def _undo(change: Change[Any], error: BaseException) -> None:

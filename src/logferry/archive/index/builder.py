@@ -8,23 +8,24 @@ import numpy as np
 
 from logferry.archive.index.encoding import as_utf8
 from logferry.archive.index.granules import Cutter, Part, Stretch
-from logferry.archive.index.kernel import NO_TIME, OPAQUE, PADDING, RARE, U32
+from logferry.archive.index.kernel import FIRST_TYPE, NO_TIME, OPAQUE, PADDING, RARE, U32
 from logferry.archive.index.layout import BLOCK_GRANULES, Block, Facts, Kind, Writer
 from logferry.archive.index.lines import find_lines
-from logferry.archive.index.pairs import Pairs, pack_pairs
+from logferry.archive.index.pairs import pack_pairs
 from logferry.archive.index.planes import pack, unpack
 from logferry.archive.index.postings import key_bits, pack_postings
 from logferry.archive.index.radix import Numbers
-from logferry.archive.index.rare import post_types, rare_types
-from logferry.archive.index.rarewords import pack_rare_words, rare_words
+from logferry.archive.index.rare import RareLines, rare_up_to
+from logferry.archive.index.rarewords import pack_rare_words
 from logferry.archive.index.runs import Runs, pack_runs
 from logferry.archive.index.stamps import StampFinder, no_stamps
 from logferry.archive.index.text import is_binary
 from logferry.archive.index.timecolumn import Spans, pack_spans, pack_times, seconds_of, span_of
 from logferry.archive.index.trigrams import Grams
+from logferry.archive.index.typecounts import TypeCounts
 from logferry.archive.index.typetable import Found, TypeTable
 from logferry.archive.index.typetext import pack_texts
-from logferry.archive.index.words import I64, U8, U64, key_of
+from logferry.archive.index.words import I64, U8, key_of
 from logferry.archive.segment.frames import expand
 from logferry.limits import GRANULE_BYTES, INDEX_TYPE_SHARE
 
@@ -54,8 +55,9 @@ class IndexBuilder:
         self._writer = Writer(level)
         self._column = _Column(self._writer)
         self._runs = Runs()
-        self._types: list[U32] = []
-        self._lines: list[U32] = []
+        self._counts = TypeCounts()
+        self._rare = RareLines()
+        self._rare_lines = 0
         self._posts = Numbers()
         self._posts_in_order = True
         self._grams = Grams()
@@ -80,17 +82,14 @@ class IndexBuilder:
         for parts in self._cutter.rest():
             self._granule(parts)
         writer = self._writer
-        noted = np.array(self._noted, np.uint64).reshape(-1, 3)
-        pairs, numbers = self._pack_types(writer, noted)
-        writer.add(Kind.GRANULES, 0, pack_runs(self._runs, noted))
-        for number, block in enumerate(pack_pairs(pairs)):
-            writer.add(Kind.PAIRS, number, block)
-        self._column.write(numbers)
+        self._drop(max(self._content_bytes // INDEX_TYPE_SHARE, 64 * 1024))
+        types = self._pack_types(writer)
+        self._column.write()
         bits = self._pack_words(writer)
         self._pack_grams(writer)
         spans = np.array(self._spans, np.int64).reshape(-1, 3)
         writer.add(Kind.SPANS, 0, pack_spans(Spans(spans[:, 0], spans[:, 1], spans[:, 2])))
-        facts = Facts(self._id, self._content_bytes, self.granules, len(pairs.starts) - 1, self._column.lines, bits)
+        facts = Facts(self._id, self._content_bytes, self.granules, types, self._column.lines, bits)
         return writer.finish(facts)
 
     # One granule -----------------------------------------------------------------------------------------------------
@@ -119,6 +118,8 @@ class IndexBuilder:
         self._spans.append(span_of(times))
         self._column.add(row_types, times)
         self._keep(split)
+        if self._table.is_crowded:
+            self._relieve()
 
     def _text(self, parts: Sequence[Part]) -> tuple[U8, list[int]]:
         """The granule's text, padded, and where each part ends in it."""
@@ -161,36 +162,50 @@ class IndexBuilder:
         return binary
 
     def _keep(self, found: Found) -> None:
-        self._types.append(found.types)
-        self._lines.append(found.lines)
+        self._counts.add(found.types, found.lines)
+        if RARE in found.types:
+            self._rare.give_up_names(self._grams)
         self._grams.add(found.grams, self.granules)
         self._noted.append((found.classes, found.digit_lengths, found.other_lengths))
         self._runs.end_granule()
 
     # All of them -----------------------------------------------------------------------------------------------------
 
-    def _pack_types(self, writer: Writer, noted: U64) -> tuple[Pairs, U32 | None]:
-        """Write the texts of the types that are kept. Returns the pairs, and each type's new number if it has one."""
-        pairs = Pairs.of(self._types, self._lines, self._table.count)
-        budget = max(self._content_bytes // INDEX_TYPE_SHARE, 64 * 1024)
-        rare = rare_types(pairs.totals(), self._table.lengths, budget)
-        if rare.any():
-            # Where other lines posted theirs, too, not all are known by name.
-            words = None
-            if not pairs.totals()[RARE]:
-                words = rare_words(self._table.text, self._table.lengths, rare, self._key)
-            grams = self._grams if words is None else None
-            lengths = post_types(self._table, rare, pairs, self.granules, self._posts, grams)
-            self._posts_in_order = False
-            if words is None:
-                noted[:, 2] |= lengths
-            else:
-                writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
-        numbers = np.where(rare, 0, np.cumsum(~rare) - 1).astype(np.uint32) if rare.any() else None
-        kept = np.flatnonzero(~rare)
-        for number, block in enumerate(pack_texts(self._table.text, self._table.lengths, kept)):
+    def _relieve(self) -> None:
+        """Log types explode: those that are rare so far go already."""
+        types, text_bytes = self._table.goal()
+        self._drop(text_bytes, types)
+        if self._table.count > types or len(self._table.text) > text_bytes:
+            self._table.bear()
+
+    def _drop(self, text_bytes: int, types_max: int | None = None) -> None:
+        """Rare types post their words instead, so that no more is left of the others."""
+        table = self._table
+        lines = self._counts.totals(table.count)
+        self._rare_lines = rare_up_to(lines, table.lengths, text_bytes, types_max=types_max, least=self._rare_lines)
+        rare = lines <= self._rare_lines
+        rare[:FIRST_TYPE] = False
+        if not rare.any():
+            return
+        self._rare.post(table, *self._counts.of(rare), self._posts, self._grams)
+        self._posts_in_order = False
+        numbers = table.drop(rare)
+        self._counts.renumber(numbers)
+        self._column.renumber(numbers)
+
+    def _pack_types(self, writer: Writer) -> int:
+        """Write what is known of types and granules. Returns how many types there are."""
+        words = self._rare.words
+        if words is not None:
+            writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
+        for number, block in enumerate(pack_texts(self._table.text, self._table.lengths)):
             writer.add(Kind.TYPE_TEXT, number, block)
-        return (pairs if numbers is None else pairs.renumbered(numbers)), numbers
+        noted = np.array(self._noted, np.uint64).reshape(-1, 3)
+        self._rare.note_lengths(noted[:, 2])
+        writer.add(Kind.GRANULES, 0, pack_runs(self._runs, noted))
+        for number, block in enumerate(pack_pairs(*self._counts.by_type(self._table.count))):
+            writer.add(Kind.PAIRS, number, block)
+        return self._table.count
 
     def _pack_words(self, writer: Writer) -> int:
         bits = key_bits(len(self._posts))
@@ -206,10 +221,7 @@ class IndexBuilder:
 
 
 class _Column:
-    """Type and time of each line, compressed as they come: the memory of a segment's lines would be many times as much.
-
-    Types get their last numbers in the end. Mostly those are the ones they have already.
-    """
+    """Type and time of each line, compressed as they come: a segment's lines would take many times the memory."""
 
     def __init__(self, writer: Writer) -> None:
         self.lines = 0
@@ -238,14 +250,18 @@ class _Column:
         self._types.clear()
         self._times.clear()
 
-    def write(self, numbers: U32 | None) -> None:
-        """Add all blocks. ``numbers``: the last ones of all types, where they are others than before."""
+    def renumber(self, numbers: U32) -> None:
+        """Types get other numbers."""
+        self._types = [numbers[types] for types in self._types]
+        for place, (types, times) in enumerate(self._packed):
+            (before,) = unpack(expand(types.data, types.raw, where="types of lines"), 1, where="types of lines")
+            self._packed[place] = self._writer.compressed(pack([numbers[before]])), times
+
+    def write(self) -> None:
+        """Add all blocks."""
         if self._types:
             self._pack()
         for number, (types, times) in enumerate(self._packed):
-            if numbers is not None:
-                (before,) = unpack(expand(types.data, types.raw, where="types of lines"), 1, where="types of lines")
-                types = self._writer.compressed(pack([numbers[before]]))
             self._writer.put(Kind.COLUMN, number, types)
             if times is not None:
                 self._writer.put(Kind.TIMES, number, times)

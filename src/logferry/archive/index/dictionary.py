@@ -6,18 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index.compiled import inlined, kernel, load64, store64
-from logferry.archive.index.kernel import FIRST_TYPE, GRAMS_ALL, SYMBOL
+from logferry.archive.index.kernel import FIRST_TYPE, GRAMS_ALL, SYMBOL, next_word
 from logferry.archive.index.trigrams import grams_of
 from logferry.archive.index.words import (
-    HIGH,
     I64,
     U8,
     U64,
-    bytes_before,
     first_bytes,
     folded,
     hash_range,
-    word_mask,
     words_of,
 )
 
@@ -121,25 +118,6 @@ def _padded(text: bytes) -> U8:
     return np.frombuffer(text + bytes(16), np.uint8)
 
 
-@inlined
-def _next_word(text: U8, at: int, end: int) -> tuple[int, int]:
-    """Start and end of the first word at or behind ``at``; (end, end) if there is none."""
-    while at < end:
-        gap = bytes_before(word_mask(load64(text, at)))
-        at += gap
-        if gap < 8:
-            break
-    if at >= end:
-        return end, end
-    stop = at
-    while stop < end:
-        run = bytes_before(~word_mask(load64(text, stop)) & HIGH)
-        stop += run
-        if run < 8:
-            break
-    return at, min(stop, end)
-
-
 @kernel
 def _fold(text: U8, starts: I64, lowered: U8, has_variable: npt.NDArray[np.bool_]) -> int:
     """Lower the text, mark the types with variables, count the words."""
@@ -156,7 +134,7 @@ def _fold(text: U8, starts: I64, lowered: U8, has_variable: npt.NDArray[np.bool_
                 has_variable[number] = True
                 break
         while True:
-            begin, at = _next_word(text, at, stop)
+            begin, at = next_word(text, at, stop)
             if begin == at:
                 break
             words += 1
@@ -208,7 +186,7 @@ def _intern(
     for number in range(len(starts) - 1):
         at, stop = starts[number], starts[number + 1]
         while True:
-            begin, at = _next_word(text, at, stop)
+            begin, at = next_word(text, at, stop)
             if begin == at:
                 break
             word, slot = _number(text, key, slots, places, text, begin, at - begin)

@@ -129,6 +129,12 @@ def unseen_two(data: U8, start: int, bits: U64) -> bool:
 
 
 @inlined
+def note_length(length: int, state: I64, column: int) -> None:
+    """Note the length of a word."""
+    state[column] |= np.int64(1) << np.int64(min(length, LENGTH_BIT_MAX))
+
+
+@inlined
 def note_word(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64) -> bool:
     """Note trigrams, four digits and length of a word. Whether it is digits alone."""
     set_grams(data, start, end, bits, grams, state)
@@ -137,8 +143,7 @@ def note_word(data: U8, start: int, end: int, bits: U64, grams: U32, state: I64)
     digits = True
     for i in range(start, end):
         digits = digits and 48 <= data[i] <= 57
-    length = np.int64(1) << np.int64(min(end - start, LENGTH_BIT_MAX))
-    state[DIGIT_LENGTHS if digits else OTHER_LENGTHS] |= length
+    note_length(end - start, state, DIGIT_LENGTHS if digits else OTHER_LENGTHS)
     return digits
 
 
@@ -160,27 +165,40 @@ def post(h: np.uint64, granule: int, posts: U64, state: I64) -> None:
 
 
 @inlined
+def next_word(text: U8, at: int, end: int) -> tuple[int, int]:
+    """Start and end of the first word at or behind ``at``; (end, end) if there is none."""
+    while at < end:
+        gap = bytes_before(word_mask(load64(text, at)))
+        at += gap
+        if gap < 8:
+            break
+    if at >= end:
+        return end, end
+    stop = at
+    while stop < end:
+        run = bytes_before(~word_mask(load64(text, stop)) & HIGH)
+        stop += run
+        if run < 8:
+            break
+    return at, min(stop, end)
+
+
+@inlined
 def post_static(
     text: U8, start: int, end: int, granule: int, key: U64, seen: U64, bits: U64, posts: U64, grams: U32, state: I64
 ) -> None:
     """Post the static words in the text of a log type."""
-    i = start
-    while i < end:
-        begin = i
-        while i < end:
-            count = min(bytes_before(~word_mask(load64(text, i)) & HIGH), end - i)
-            i += count
-            if count < 8:
-                break
-        if i - begin == 2:
+    stop = start
+    while stop < end:
+        begin, stop = next_word(text, stop, end)
+        if stop - begin == 2:
             if unseen_two(text, begin, bits):
-                set_grams(text, begin, i, bits, grams, state)
-        elif i - begin >= POSTED_BYTES_MIN:
-            h = hash_range(text, begin, i, key)
+                set_grams(text, begin, stop, bits, grams, state)
+        elif stop - begin >= POSTED_BYTES_MIN:
+            h = hash_range(text, begin, stop, key)
             if unseen(h, seen):
-                note_word(text, begin, i, bits, grams, state)
+                note_word(text, begin, stop, bits, grams, state)
                 post(h, granule, posts, state)
-        i += 1
 
 
 @inlined
@@ -368,8 +386,33 @@ def place_again(first: int, types: int, slots: U64, table: I64) -> None:
 
 
 @kernel
+def drop_types(rare: npt.NDArray[np.bool_], table: I64, arena: U8, slots: U64, numbers: U32, state: I64) -> None:
+    """Forget the types that are ``rare`` and close the gaps. ``numbers``: gets the new one of each, or RARE."""
+    count, at = FIRST_TYPE, np.int64(0)
+    for number in range(FIRST_TYPE):
+        numbers[number] = number
+    for number in range(FIRST_TYPE, len(rare)):
+        numbers[number] = RARE
+        if rare[number]:
+            continue
+        numbers[number] = count
+        start, length = table[number, START], table[number, LENGTH]
+        for i in range(length):
+            arena[at + i] = arena[start + i]
+        for column in range(4):
+            table[count, column] = table[number, column]
+        table[count, START] = at
+        at += length
+        count += 1
+    state[TYPES], state[ARENA] = count, at
+    slots[:] = 0
+    for number in range(FIRST_TYPE, count):
+        place(number, np.uint64(table[number, HASH]), slots)
+
+
+@kernel
 def post_types(
-    types: I64, granule: int, key: U64, table: I64, arena: U8, seen: U64, bits: U64, posts: U64, grams: U32, state: I64
+    types: U32, granule: int, key: U64, table: I64, arena: U8, seen: U64, bits: U64, posts: U64, grams: U32, state: I64
 ) -> None:
     """Post the static words of log types."""
     for number in types:

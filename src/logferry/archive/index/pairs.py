@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,18 +23,6 @@ class Pairs:
     granules: I64
     lines: I64
 
-    @classmethod
-    def of(cls, types: Sequence[U32], lines: Sequence[U32], count: int) -> Pairs:
-        """From the types of each granule (each once), and their lines. ``count``: of types."""
-        granules = np.repeat(np.arange(len(types), dtype=np.int64), [len(part) for part in types])
-        return cls._ordered(_joined(types), granules, _joined(lines), count)
-
-    @classmethod
-    def _ordered(cls, types: I64, granules: I64, lines: I64, count: int) -> Pairs:
-        order = np.argsort(types, kind="stable")
-        starts = np.searchsorted(types[order], np.arange(count + 1))
-        return cls(starts.astype(np.int64), granules[order], lines[order])
-
     @property
     def types(self) -> I64:
         """The type of each pair."""
@@ -47,30 +35,17 @@ class Pairs:
         totals: I64 = sums[self.starts[1:]] - sums[self.starts[:-1]]
         return totals
 
-    def renumbered(self, numbers: U32) -> Pairs:
-        """The same with other numbers of types. Several may become one."""
-        types = numbers[self.types].astype(np.int64)
-        keys = types * (int(self.granules.max(initial=0)) + 1) + self.granules
-        unique, inverse = np.unique(keys, return_inverse=True)
-        lines = np.bincount(inverse, self.lines, len(unique)).astype(np.int64)
-        width = int(self.granules.max(initial=0)) + 1
-        return self._ordered(unique // width, unique % width, lines, int(numbers.max(initial=0)) + 1)
 
-
-def _joined(arrays: Sequence[U32]) -> I64:
-    return np.concatenate([np.zeros(0, np.int64), *arrays]).astype(np.int64)
-
-
-def pack_pairs(pairs: Pairs) -> Iterator[bytes]:
-    """Blocks of the pairs of consecutive types."""
-    types = len(pairs.starts) - 1
+def pack_pairs(starts: I64, granules: U32, lines: U32) -> Iterator[bytes]:
+    """Blocks of the pairs of consecutive types: see ``Pairs``."""
+    types = len(starts) - 1
     first = 0
     while first < types:
-        last = int(np.searchsorted(pairs.starts, pairs.starts[first] + _BLOCK_PAIRS, "right")) - 1
+        last = int(np.searchsorted(starts, starts[first] + _BLOCK_PAIRS, "right")) - 1
         last = min(max(last, first + 1), types)
-        start, end = int(pairs.starts[first]), int(pairs.starts[last])
-        starts = pairs.starts[first : last + 1] - start
-        yield pack([np.diff(starts), gaps(pairs.granules[start:end], starts[:-1]), pairs.lines[start:end] - 1])
+        start, end = int(starts[first]), int(starts[last])
+        begins = starts[first : last + 1] - start
+        yield pack([np.diff(begins), gaps(granules[start:end].astype(np.int64), begins[:-1]), lines[start:end] - 1])
         first = last
 
 

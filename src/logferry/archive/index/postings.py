@@ -42,11 +42,10 @@ def pack_postings(posts: Numbers, bits: int, granules: int, *, in_order: bool = 
     """
     high = block_bits(len(posts))
     top = KEY_BITS_MAX + GRANULE_BITS
-    together, bounds = posts.parted(top - high, top)
     low = top - bits
-    for number in range(1 << high):
+    for number, group in enumerate(posts.groups(high)):
         # Block by block: it stays in the processor's cache, and what is made of it is several times as large.
-        part = together[bounds[number] : bounds[number + 1]]
+        part = group
         if not in_order:
             part = sorted_by(part, 0, granules.bit_length())
         part = sorted_by(part, low, top - high)

@@ -9,40 +9,12 @@ from logferry.archive.index.compiled import kernel
 from logferry.archive.index.dictionary import Dictionary
 from logferry.archive.index.kernel import FIRST_TYPE
 from logferry.archive.index.planes import pack, unpack
-from logferry.archive.index.words import I64, POSTED_BYTES_MIN, U8, U64, Word
+from logferry.archive.index.words import I64, U8, U64, Word
 from logferry.errors import Damaged
 from logferry.limits import INDEX_RARE_WORDS_BYTES_MAX
 
-_CHUNK_BYTES = 4 * 1024 * 1024
 _WORDS_MAX = 256
 """More words that hold a text stand nearly everywhere."""
-
-
-def rare_words(text: U8, lengths: I64, rare: npt.NDArray[np.bool_], key: U64) -> list[bytes] | None:
-    """The posted words in the texts of rare types, case folded, in order; None if they are too many to be told.
-
-    Args:
-        text: of all types, end to end.
-        lengths: of each.
-        rare: which types are.
-        key: of the segment's hashes.
-    """
-    ends = np.cumsum(lengths)
-    found: set[bytes] = set()
-    numbers = np.flatnonzero(rare)
-    first = 0
-    while first < len(numbers):
-        sizes = np.cumsum(lengths[numbers[first:]])
-        last = first + max(1, int(sizes.searchsorted(_CHUNK_BYTES)))
-        parts = [text[ends[n] - lengths[n] : ends[n]] for n in numbers[first:last].tolist()]
-        starts = np.zeros(last - first + 1, np.int64)
-        np.cumsum(lengths[numbers[first:last]], out=starts[1 : len(parts) + 1])
-        chunk = np.concatenate([*parts, np.zeros(16, np.uint8)])
-        found |= Dictionary(chunk, starts[: len(parts) + 1], key).words()
-        if sum(map(len, found)) > INDEX_RARE_WORDS_BYTES_MAX:
-            return None
-        first = last
-    return sorted(word for word in found if len(word) >= POSTED_BYTES_MIN)
 
 
 def pack_rare_words(words: list[bytes]) -> bytes:

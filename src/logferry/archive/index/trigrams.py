@@ -20,6 +20,7 @@ from logferry.archive.index.words import I64, U8, U64
 from logferry.errors import Damaged
 
 _BLOCK_BYTES = 64 * 1024
+_BLOCKS_TOGETHER = 16
 _LONG_NUMBER = re.compile(rb"[0-9]{%d,}" % DIGITS_FROM)
 
 
@@ -37,31 +38,55 @@ def rows_per_block(granules: int) -> int:
 
 
 class Grams:
-    """The trigrams of each granule while an index is built: one bit each, in columns of 64 granules."""
+    """The trigrams of each granule while an index is built: one bit each, in columns of 64 granules.
+
+    One column is open, with a place for each trigram there may be; of the others those are kept that occur.
+    """
 
     def __init__(self) -> None:
-        self._columns: list[U64] = []
+        self._closed: list[tuple[U32, U64]] = []
+        """Of each column the trigrams that occur, ascending, and their bits."""
+        self._open = np.zeros(NOTED_ALL, np.uint64)
+        self._number = 0
 
     def add(self, grams: U32, granule: int) -> None:
-        """A granule has these, too."""
-        while len(self._columns) <= granule // 64:
-            self._columns.append(np.zeros(NOTED_ALL, np.uint64))
-        _mark(grams, np.uint64(1 << granule % 64), self._columns[granule // 64])
+        """A granule has these, too. It is quick for those beside the last one."""
+        if granule // 64 != self._number:
+            self._close()
+            self._number = granule // 64
+            if self._number < len(self._closed):
+                ids, bits = self._closed[self._number]
+                self._open[ids] = bits
+        _mark(grams, np.uint64(1 << granule % 64), self._open)
+
+    def _close(self) -> None:
+        ids = np.flatnonzero(self._open)
+        while len(self._closed) <= self._number:
+            self._closed.append((np.zeros(0, np.uint32), np.zeros(0, np.uint64)))
+        self._closed[self._number] = (ids.astype(np.uint32), self._open[ids])
+        self._open[ids] = 0
 
     def pack(self, granules: int) -> tuple[bytes, Iterator[bytes]]:
-        """The block of trigrams, and those of their rows. ``granules``: how many there are."""
-        some = np.zeros(NOTED_ALL, np.uint64)
-        for column in self._columns:
-            some |= column
+        """The block of trigrams, and those of their rows. ``granules``: how many there are. Nothing can be added."""
+        self._close()
+        some = np.zeros(NOTED_ALL, np.bool_)
+        for found, _ in self._closed:
+            some[found] = True
         ids = np.flatnonzero(some)
         return pack([np.diff(ids, prepend=0)]), self._rows(ids, granules)
 
     def _rows(self, ids: I64, granules: int) -> Iterator[bytes]:
         step = rows_per_block(granules)
-        for first in range(0, len(ids), step):
-            rows = np.stack([column[ids[first : first + step]] for column in self._columns], axis=1)
-            octets = rows.astype("<u8", copy=False).view(np.uint8)
-            yield octets[:, : row_bytes(granules)].tobytes()
+        many = _BLOCKS_TOGETHER * step
+        for first in range(0, len(ids), many):
+            wanted = ids[first : first + many]
+            rows = np.zeros((len(wanted), -(-granules // 64)), "<u8")
+            for number, (found, bits) in enumerate(self._closed):
+                start, end = found.searchsorted((wanted[0], wanted[-1] + 1))
+                rows[wanted.searchsorted(found[start:end]), number] = bits[start:end]
+            octets = rows.view(np.uint8)[:, : row_bytes(granules)]
+            for at in range(0, len(wanted), step):
+                yield octets[at : at + step].tobytes()
 
 
 @kernel

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from logferry.archive.index import kernel
 from logferry.archive.index.kernel import FIRST_TYPE, I32, NOTED_ALL, SEEN_BITS, SEEN_WORDS, STATE, U32
 from logferry.archive.index.radix import Numbers
 from logferry.archive.index.words import I64, U8, U64
-from logferry.limits import INDEX_TYPE_BYTES_MAX, INDEX_TYPES_MAX
+from logferry.archive.index.wordset import WordSet
+from logferry.limits import INDEX_TYPE_BYTES_CROWD, INDEX_TYPE_BYTES_MAX, INDEX_TYPES_CROWD, INDEX_TYPES_MAX
 
 _LOW32 = (1 << 32) - 1
 
@@ -36,6 +38,7 @@ class TypeTable:
         self._key = key
         self._types_max = types_max
         self._bytes_max = bytes_max
+        self._types_crowd, self._bytes_crowd = INDEX_TYPES_CROWD, INDEX_TYPE_BYTES_CROWD
         self._table = np.zeros((min(4096, types_max + FIRST_TYPE), 4), np.int64)
         self._slots = np.zeros(16_384, np.uint64)
         self._arena = np.zeros(min(512 * 1024, bytes_max + kernel.PADDING), np.uint8)
@@ -61,6 +64,20 @@ class TypeTable:
         """The texts of all types, end to end."""
         return self._arena[: self._state[kernel.ARENA]]
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether it has become so large that rare types have to go."""
+        return self.count > self._types_crowd or len(self.text) > self._bytes_crowd
+
+    def goal(self) -> tuple[int, int]:
+        """How many types may stay then, and how many bytes of their text."""
+        return self._types_crowd // 2, self._bytes_crowd // 2
+
+    def bear(self) -> None:
+        """The types that are left are of many lines each: it is crowded only with twice as many."""
+        self._types_crowd *= 2
+        self._bytes_crowd *= 2
+
     def split(
         self,
         granule: int,
@@ -83,10 +100,10 @@ class TypeTable:
         self._make_room(len(data), len(row_types))
         self._forget()
         row = 0
+        is_full = False
         while True:
             # A line whose type did not fit is looked at twice, and may post its words twice.
             room = posts.room(self._posts_max)
-            is_full = len(self._table) >= self._types_max and len(self._arena) >= self._bytes_max
             row = kernel.split(
                 data, lines[0], lines[1], stamps[0], stamps[1], stamps[2], row, granule, self._key, self._slots,
                 self._table, self._arena, is_full,
@@ -97,7 +114,7 @@ class TypeTable:
             self._state[kernel.POSTS] = 0
             if row == len(row_types):
                 break
-            self._grow()
+            is_full = not self._grow()
         types = self._touched[: self._state[kernel.TOUCHED]].copy()
         return self._found(types, (self._table[types, kernel.SEEN] & _LOW32).astype(np.uint32))
 
@@ -114,17 +131,28 @@ class TypeTable:
         noted = self._state.view(np.uint64)
         return int(noted[kernel.CLASSES]), int(noted[kernel.DIGIT_LENGTHS]), int(noted[kernel.OTHER_LENGTHS])
 
-    def post(self, granule: int, types: I64, posts: Numbers) -> Found:
-        """Post the words of log types in this granule."""
-        self._make_room(int(self._table[types, kernel.LENGTH].sum()), 0)
+    def post(self, granule: int, types: U32, posts: Numbers, words: WordSet | None) -> Found:
+        """Post the words of log types in this granule. ``words`` learns them by name, else trigrams are noted."""
+        text_bytes = int(self._table[types, kernel.LENGTH].sum())
+        self._make_room(text_bytes, 0)
         self._forget()
-        kernel.post_types(
-            types, granule, self._key, self._table, self._arena, self._seen, self._bits,
-            posts.room(self._posts_max), self._grams, self._state,
-        )  # fmt: skip
+        room = posts.room(self._posts_max)
+        if words is not None:
+            words.post(types, granule, self._key, self._table, self._arena, self._seen, room, self._state, text_bytes)
+        else:
+            kernel.post_types(
+                types, granule, self._key, self._table, self._arena, self._seen, self._bits, room, self._grams,
+                self._state,
+            )  # fmt: skip
         posts.take(int(self._state[kernel.POSTS]))
         none = np.zeros(0, np.uint32)
         return self._found(none, none)
+
+    def drop(self, rare: npt.NDArray[np.bool_]) -> U32:
+        """Forget the types that are ``rare``. Returns the new number of each type, RARE for them."""
+        numbers = np.empty(self.count, np.uint32)
+        kernel.drop_types(rare, self._table, self._arena, self._slots, numbers, self._state)
+        return numbers
 
     def _make_room(self, data_bytes: int, rows: int) -> None:
         room = max(data_bytes, rows) + 64
@@ -135,13 +163,23 @@ class TypeTable:
             self._posts_max = room // 2 + 64
             self._touched = np.zeros(room + FIRST_TYPE, np.uint32)
 
-    def _grow(self) -> None:
-        """Twice the room for types and their text."""
-        wider = np.zeros((min(2 * len(self._table), self._types_max + FIRST_TYPE), 4), np.int64)
-        wider[: len(self._table)] = self._table
-        self._table = wider
-        arena = np.zeros(min(2 * len(self._arena), self._bytes_max + kernel.PADDING), np.uint8)
-        arena[: len(self._arena)] = self._arena
-        self._arena = arena
-        self._slots = np.zeros(1 << (4 * len(wider) - 1).bit_length(), np.uint64)
-        kernel.place_again(FIRST_TYPE, self.count, self._slots, self._table)
+    def _grow(self) -> bool:
+        """Twice the room for what there is no more room for: types or, else, their text. False if there is none."""
+        count = self.count
+        if count >= len(self._table) or 2 * count > len(self._slots):
+            most = min(2 * len(self._table), self._types_max + FIRST_TYPE)
+            if most <= len(self._table):
+                return False
+            wider = np.zeros((most, 4), np.int64)
+            wider[:count] = self._table[:count]
+            self._table = wider
+            self._slots = np.zeros(1 << (4 * most - 1).bit_length(), np.uint64)
+            kernel.place_again(FIRST_TYPE, count, self._slots, self._table)
+        else:
+            most = min(2 * len(self._arena), self._bytes_max + kernel.PADDING)
+            if most <= len(self._arena):
+                return False
+            arena = np.zeros(most, np.uint8)
+            arena[: len(self.text)] = self.text
+            self._arena = arena
+        return True

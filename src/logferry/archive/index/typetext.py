@@ -13,25 +13,15 @@ from logferry.errors import Damaged
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
-def pack_texts(text: U8, lengths: I64, kept: I64) -> Iterator[bytes]:
-    """Blocks of the texts of the types ``kept``, in their order.
-
-    Args:
-        text: of all types, end to end.
-        lengths: of each.
-        kept: ascending numbers.
-    """
-    starts = np.cumsum(lengths) - lengths
-    first = 0
-    while first < len(kept):
-        last, size = first, 0
-        while last < len(kept) and size < _BLOCK_BYTES:
-            size += int(lengths[kept[last]])
-            last += 1
-        numbers = kept[first:last]
-        parts = [text[starts[n] : starts[n] + lengths[n]] for n in numbers.tolist()]
-        yield pack([lengths[numbers], np.concatenate(parts)])
-        first = last
+def pack_texts(text: U8, lengths: I64) -> Iterator[bytes]:
+    """Blocks of the texts of types, which lie end to end. ``lengths``: of each."""
+    ends = np.cumsum(lengths)
+    first = start = 0
+    while first < len(ends):
+        last = min(int(ends.searchsorted(start + _BLOCK_BYTES)) + 1, len(ends))
+        end = int(ends[last - 1])
+        yield pack([lengths[first:last], text[start:end]])
+        first, start = last, end
 
 
 def unpack_texts(blocks: Iterator[bytes], types: int, *, where: str) -> tuple[U8, I64]:
