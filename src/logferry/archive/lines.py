@@ -146,6 +146,19 @@ class Lines:
         head = self._reader.read_at(0, min(width * count, self.size))
         return self.encoding.utf8(head, cut=True)[0][:count]
 
+    def whole_between(self, low: int, high: int) -> tuple[int, bytes]:
+        """The file's own bytes of the lines that begin in ``low <= x < high`` and end before ``high``, and where the
+        first of them begins. What follows the last line end counts as a line if ``high`` is the end of the file."""
+        width, high = self._ends.width, min(high, self.size)
+        low -= low % width
+        before = width if low else 0
+        data = self._reader.read_at(low - before, high - low + before)
+        first = self._ends.after(data, low - before) if before else 0
+        if first < 0:
+            return high, b""
+        last = len(data) if high == self.size else self._ends.last(data, low - before, len(data)) + width
+        return low - before + first, data[first:last]
+
     def text_before(self, byte: int, count: int) -> bytes:
         """The text of whole lines before the one that begins at ``byte``, of some ``count`` bytes, each with LF."""
         width = self._ends.width

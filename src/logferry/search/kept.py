@@ -6,6 +6,7 @@ many lines as asked stand around it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 from logferry.archive.lines import LineRow, Lines
 from logferry.archive.timestamps import Reading
 from logferry.clock import Clock
+from logferry.encodings import UTF_8
 from logferry.limits import (
     ENTRY_BYTES_MAX,
     KEPT_ENTRY_LINES_MAX,
@@ -26,6 +28,8 @@ from logferry.search.scan.entries import Entries
 from logferry.search.scan.filetimes import FileTimes
 
 _ROWS_AT_ONCE = 500
+_REGION_BYTES = 2 * ENTRY_BYTES_MAX
+"""Where entries begin is told so far around a place: others that are asked for lie near it, mostly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,68 @@ class EntryLines:
     def __init__(self, lines: Lines, reading: Reading) -> None:
         self.lines = lines
         self._times = FileTimes(reading, lines.head)
+        self._region = (0, 0)
+        self._heads: list[int] = []
+        """Where entries begin in this region."""
 
     def times(self, rows: Sequence[LineRow]) -> list[int | None]:
         """Their own times; None where a line shows none."""
         from logferry.search.merge.source import own_times
 
         return own_times(rows, self._times)
+
+    def holding(self, byte: int) -> Entry:
+        """The entry that holds ``byte``: quick where others near it were asked for before."""
+        found = self._known(byte)
+        if found is None:
+            self._learn(byte)
+            found = self._known(byte)
+        if found is None:  # a line that is very long stands near
+            return next(self.forward(byte))
+        start, end = found
+        rows: list[LineRow] = []
+        while start < end:
+            page = self.lines.page_at(start, _ROWS_AT_ONCE)
+            rows += [row for row in page.rows if row.byte < end]
+            start = page.rows[-1].byte + page.rows[-1].length
+        return Entry(tuple(rows))
+
+    def _known(self, byte: int) -> tuple[int, int] | None:
+        """Where the entry that holds ``byte`` begins and ends, if that is known."""
+        low, high = self._region
+        if not low <= byte < high:
+            return None
+        place = bisect_right(self._heads, byte)
+        if not place:
+            return None
+        if place < len(self._heads):
+            return self._heads[place - 1], self._heads[place]
+        return (self._heads[-1], high) if high == self.lines.size else None
+
+    def _learn(self, byte: int) -> None:
+        """Find where the entries around ``byte`` begin."""
+        low, data = self.lines.whole_between(max(0, byte - _REGION_BYTES), byte + _REGION_BYTES)
+        self._region, self._heads = (low, low + len(data)), []
+        if not data:
+            return
+        ends, encoding = self.lines.encoding.ends, self.lines.encoding
+        text = data if encoding is UTF_8 else encoding.utf8(data)[0]
+        found = Entries.of(text, 0, lambda count: self._behind(low, count), self._times).heads
+        if encoding is UTF_8:
+            self._heads = [low + head for head in found]
+        else:  # a line of the text is the line of the same number
+            own, there, at = 0, 0, iter(found)
+            head = next(at, None)
+            while head is not None:
+                if own == head:
+                    self._heads.append(low + there)
+                    head = next(at, None)
+                own = text.find(b"\n", own) + 1
+                there = ends.after(data, low, there)
+                if not own or there < 0:
+                    break
+        if low == 0 and self._heads[:1] != [0]:
+            self._heads.insert(0, 0)
 
     def forward(self, byte: int) -> Iterator[Entry]:
         """The entry that holds ``byte``, and those after it."""
@@ -187,7 +247,7 @@ class Keeping:
             taken = 0
             for start in starts:
                 if not found or not found[-1].start <= start < found[-1].end:
-                    found.append(self._holding(start))
+                    found.append(self._entries.holding(start))
                     height += self._height(found[-1])
                 taken += 1
                 if height >= count or self._clock.monotonic_s() > until_s:
@@ -220,9 +280,6 @@ class Keeping:
     def _folded(self, entry: Entry, *, is_hit: bool = False) -> Kept:
         return Kept(entry.rows[0], len(entry.rows) - 1, entry.end - entry.start, is_hit)
 
-    def _holding(self, byte: int) -> Entry:
-        return next(self._entries.forward(byte))
-
     def _around(self, found: Sequence[Entry]) -> tuple[Kept, ...]:
         """What was found with the lines around it, each once, in order."""
         kept: dict[int, Kept] = {}
@@ -243,4 +300,3 @@ class Keeping:
                 if not any(start <= row.byte < end for start, end in covered):
                     kept.setdefault(row.byte, Kept(row, 0, row.length))
         return tuple(kept[byte] for byte in sorted(kept))
-

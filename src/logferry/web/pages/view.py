@@ -46,14 +46,17 @@ MODULES = (
 def view(visit: Visit) -> Response:
     """``/view/{agent}/{path}?gen=``"""
     agent, path = visit.request.path_params["agent"], visit.request.path_params["path"].strip("/")
+    number = _number(visit.asked("gen"))
     try:
         file = visit.sight.file_at(agent, path)
-    except NotFound:
-        if not _is_folder(visit, agent, path):
-            raise
-        return RedirectResponse(visit.link(f"/browse/{agent}/{path}"), 303)
-    number = _number(visit.asked("gen"))
-    generation = visit.sight.generation(file.id, number)[1]
+    except NotFound as error:
+        if _is_folder(visit, agent, path):
+            return RedirectResponse(visit.link(f"/browse/{agent}/{path}"), 303)
+        return _gone(visit, agent, path, number, error)
+    try:
+        generation = visit.sight.generation(file.id, number)[1]
+    except NotFound as error:
+        return _gone(visit, agent, path, number, error, newest=visit.link(f"/view/{agent}/{path}"))
     number = file.number if number is None else number
     packed = form_by_name(file.name)
     # A compressed file is shown unpacked, and its text does not grow line by line.
@@ -77,6 +80,22 @@ def view(visit: Visit) -> Response:
         **_beside(visit, file),
         encodings=[(encoding.name, encoding.label) for encoding in ENCODINGS],
         modules=MODULES,
+    )
+
+
+def _gone(visit: Visit, agent: str, path: str, number: int | None, error: NotFound, newest: str = "") -> Response:
+    """What was there before retention deleted it; ``newest`` leads to what is there now. Raises ``error`` where nothing
+    was, or it may not be seen."""
+    was = visit.context.catalog.retaining.gone(agent, path, number) if visit.sight.scope.sees(agent, path) else None
+    if was is None:
+        raise error
+    return visit.page(
+        "gone.html",
+        status=410,
+        was=was,
+        crumbs=crumbs(root_of(visit.request), agent, path),
+        newest=newest,
+        folder=visit.link(f"/browse/{agent}/{path.rpartition('/')[0]}".rstrip("/")),
     )
 
 
