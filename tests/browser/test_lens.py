@@ -65,7 +65,7 @@ def test_entries_are_folded_opened_and_linked_into(page: Page, site: Site) -> No
     expect(viewer.line(74).locator(".t")).to_have_text("ValueError: bad")
     page.get_by_role("button", name="Fold the 23 lines that continue this one").click()
     expect(viewer.line(74)).not_to_be_attached()
-    Viewer(page).open("/view/web-01/lens.log?fold=1#L160")
+    Viewer(page).open("/view/web-01/lens.log?fold=1#L183")
     expect(viewer.target.locator(".t")).to_have_text('  File "7.py"')
     viewer = Viewer(page).open("/view/web-01/lens.log?fold=1&at=end")
     expect(viewer.follow).to_have_text("following")

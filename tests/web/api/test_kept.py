@@ -116,6 +116,8 @@ def test_entries_are_folded_and_kept_whole(site: Served, fids: dict[str, int]) -
     assert [row["hit"] for row in page["rows"]][:7] == [False, True, True, True, True, True, False]
     levels = _get(site, fid, "kept", q="level:>=error", fold=True)
     assert [row["s"][-9:] for row in levels["rows"]] == [f"größe {n}"[-9:] for n in (50, 150, 250, 350)]
+    both = _get(site, fid, "kept", q="ValueError level:>=error", fold=True)
+    assert [row["b"] for row in both["rows"]] == [row["b"] for row in levels["rows"]]
     before = _get(site, fid, "kept", q="level:>=error", fold=True, before=levels["rows"][2]["b"])
     assert [row["n"] for row in before["rows"]] == [row["n"] for row in levels["rows"][:2]]
     latin = _get(site, fids["windows-1252"], "kept", q='"größe 17"')

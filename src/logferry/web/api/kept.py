@@ -23,6 +23,7 @@ from logferry.limits import (
 )
 from logferry.search.events import Hit
 from logferry.search.kept import EntryLines, Hits, Keeping, Kept
+from logferry.search.query import Filter, Text, parse
 from logferry.search.service import SearchRequest
 from logferry.server.people import Identity
 from logferry.web.api.files import Generation, checked_id
@@ -115,6 +116,11 @@ def _hits(
     encoding: Encoding | None,
     exact_case: bool,
 ) -> Hits:
+    """Finds the lines of entries that the query finds. Raises BadQuery."""
+    # An entry with a line that one term finds is found by it: so the indexes can tell. Several terms may be found in
+    # several lines of it.
+    by_entries = not isinstance(parse(q).root, (Text, Filter))
+
     def hits(after: int, before: int, limit: int, *, newest_first: bool) -> list[int]:
         request = SearchRequest(
             query=q,
@@ -126,6 +132,7 @@ def _hits(
             file_id=file.id,
             generation=generation.number,
             encoding=encoding,
+            entries=by_entries,
             after_byte=after,
             before_byte=before,
             cancel=threading.Event(),

@@ -173,6 +173,7 @@ class LogView extends HTMLElement {
     await this.#showKept();
     if (what === "enc" && this.#at.input.value) this.#runFind(false);
     if (what === "enc") this.#view.readIndex();
+    if (what === "enc") this.#findOwn();
   }
 
   #readAgain() {
@@ -206,7 +207,7 @@ class LogView extends HTMLElement {
   }
 
   #showLens() {
-    const { nothing, hits } = this.#at;
+    const { nothing } = this.#at;
     this.#lens.show(this.#source.encoding);
     this.#find.enc = this.#source.encoding === "utf-8" ? this.#source.enc : this.#source.encoding;
     nothing.hidden = !this.#source.kept || this.#view.rows.first !== null || this.#view.size === 0;
@@ -214,7 +215,7 @@ class LogView extends HTMLElement {
     const what = [only && this.#at.input.value && "matches", level && `is of level ${level} or worse`].filter(Boolean);
     nothing.querySelector("p").textContent = `No entry of this file ${what.join(" and ")}.`;
     this.classList.toggle("keeps", this.#source.kept !== null);
-    if (this.#source.looksLike && !this.#source.enc && hits) {
+    if (this.#source.looksLike && !this.#source.enc) {
       const looksLike = this.#source.looksLike;
       this.#source.looksLike = null;
       if (!this.#advised) this.#showNotice("info", ...this.#lens.advice(looksLike));
@@ -563,6 +564,7 @@ class LogView extends HTMLElement {
   async #runFind(jump) {
     const { input, exactCase, regex } = this.#at;
     if (!input.value) return;
+    if (this.#lens.only && JSON.stringify(this.#lens.kept(this.#wanted())) !== JSON.stringify(this.#source.kept)) await this.#showKept();
     const how = {
       exactCase: exactCase.getAttribute("aria-pressed") === "true",
       regex: regex.getAttribute("aria-pressed") === "true",
@@ -587,7 +589,6 @@ class LogView extends HTMLElement {
     });
     this.#view.rows.paintAll(); // what is in view shows its marks at once, long before the whole file is searched
     this.#showHits();
-    if (this.#lens.only && JSON.stringify(this.#lens.kept(this.#wanted())) !== JSON.stringify(this.#source.kept)) this.#showKept();
     if (!this.#target) this.#writeAddress(null);
     await run;
     clearTimeout(drawn);

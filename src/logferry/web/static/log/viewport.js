@@ -153,7 +153,10 @@ export class Viewport {
 
   // Of what is kept there may be lines around it before the place.
   #landing(place, page) {
-    const held = page.rows.find((row) => place.kind !== "byte" || row.b + (row.span ?? row.len) > place.byte);
+    const held = page.rows.find((row) => {
+      if (place.kind === "line" && Number.isInteger(row.n)) return row.n + (row.more ?? 0) >= place.from;
+      return place.kind !== "byte" || row.b + (row.span ?? row.len) > place.byte;
+    });
     return this.rows.holding((held ?? page.rows[0]).b);
   }
 
