@@ -14,12 +14,12 @@ function missing(row, next) {
   return next.n - first;
 }
 
-/** The button for what stands between `row` and `next` (null: the start, the end); null when nothing does. */
+/** The row with a button for what stands between `row` and `next` (null: the start, the end); null when nothing does. */
 export function joint(row, next, size, onOpen) {
   const from = row ? row.b + row.span : 0;
   const to = next ? next.b : size;
   if (to <= from) return null;
   const text = words(from, to, missing(row, next));
-  return el("button", { class: "gap", type: "button", title: "Show what was left out", onclick: () => onOpen(row, from, to) },
-    el("span", {}, text));
+  const button = el("button", { type: "button", title: "Show what was left out", onclick: () => onOpen(row, from, to) }, text);
+  return el("div", { class: "gap", role: "row" }, el("span", { role: "cell" }, button));
 }

@@ -130,7 +130,7 @@ export function rowElement(row, { onRest, onFold }) {
     rest.textContent = `show rest (${size(restBytes(row))})`;
     node.append(rest);
   }
-  if (row.more) node.append(foldButton(row, onFold));
+  if (row.more) node.append(el("span", { class: "after", role: "cell" }, foldButton(row, onFold)));
   return node;
 }
 
