@@ -115,7 +115,7 @@ def test_entries_are_folded_and_kept_whole(site: Served, fids: dict[str, int]) -
     assert [row["n"] for row in page["rows"]][:7] == [50, 51, 52, 53, 54, 55, 56]
     assert [row["hit"] for row in page["rows"]][:7] == [False, True, True, True, True, True, False]
     levels = _get(site, fid, "kept", q="level:>=error", fold=True)
-    assert [row["s"][-9:] for row in levels["rows"]] == [f"größe {n}"[-9:] for n in (50, 150, 250, 350)]
+    assert [row["s"].split()[-1] for row in levels["rows"]] == ["50", "150", "250", "350"]
     both = _get(site, fid, "kept", q="ValueError level:>=error", fold=True)
     assert [row["b"] for row in both["rows"]] == [row["b"] for row in levels["rows"]]
     before = _get(site, fid, "kept", q="level:>=error", fold=True, before=levels["rows"][2]["b"])

@@ -44,6 +44,7 @@ class LogView extends HTMLElement {
   #findTimer = 0;
   #retries = [];
   #landing = null;
+  #isTyping = false;
   #levels = new Map();
   #mark = -1;
 
@@ -106,6 +107,8 @@ class LogView extends HTMLElement {
     const on = (node, event, action) => node.addEventListener(event, action, { signal });
     on(at.findBar, "submit", (event) => this.#submitFind(event));
     on(at.input, "input", () => this.#typed());
+    on(at.input, "focus", () => (this.#isTyping = true));
+    on(at.input, "blur", () => (this.#isTyping = false));
     on(at.input, "keydown", (event) => this.#findKey(event));
     for (const toggle of [at.exactCase, at.regex]) on(toggle, "click", () => this.#toggleFind(toggle));
     on(at.previous, "click", () => this.#step(false));
@@ -532,6 +535,7 @@ class LogView extends HTMLElement {
 
   #typed() {
     clearTimeout(this.#findTimer);
+    this.#isTyping = true;
     if (!this.#at.input.value) this.#clearFind();
     else if (this.#view.size <= FIND_TYPING_BYTES_MAX && this.#at.input.value.length > 1) {
       this.#findTimer = setTimeout(() => this.#runFind(true), FIND_WAIT_MS);
@@ -551,6 +555,7 @@ class LogView extends HTMLElement {
   #submitFind(event) {
     event.preventDefault();
     clearTimeout(this.#findTimer);
+    this.#isTyping = false;
     const { input } = this.#at;
     if (input.value && input.value === this.#find.text && this.#find.state !== "failed") this.#step(true);
     else this.#runFind(true);
@@ -624,7 +629,7 @@ class LogView extends HTMLElement {
     if (!hit) return;
     this.#landing = hit; // where the next n or N starts from, even before the rows are here
     this.#pauseFollowing("a hit is shown");
-    this.#at.scroller.focus({ preventScroll: true });
+    if (!this.#isTyping) this.#at.scroller.focus({ preventScroll: true }); // what is typed next belongs to the box
     const place = { kind: "byte", byte: hit.b };
     const row = await this.#reveal(await this.#view.go(place), place);
     if (!row) return;
