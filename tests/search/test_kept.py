@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -62,6 +63,10 @@ def file(request: pytest.FixtureRequest) -> File:
     return File(request.param)
 
 
+def _at(page: Callable[[int, int], KeptPage], count: int, place: int) -> KeptPage:
+    return page(place, count)
+
+
 def all_numbers(first: KeptPage, onward: Callable[[int], KeptPage], *, back: bool = False) -> list[int]:
     """The numbers of all rows, asking on until there is no more; each line once."""
     found = [kept.row.number or 0 for kept in first.rows]
@@ -103,10 +108,9 @@ def test_what_a_query_keeps_is_whole_entries_and_lines_around_them(file: File) -
     for at in HEADS[3::10]:
         expected |= {n for n in range(at - 1, at + len(TRACE) + 4) if 1 <= n <= len(TEXT)}
     for count in (5, 40):
-        forward = all_numbers(keeping.after(0, count), lambda at, count=count: keeping.after(at, count))
-        back = all_numbers(
-            keeping.before(file.size, count), lambda at, count=count: keeping.before(at, count), back=True
-        )
+        onward, backward = partial(_at, keeping.after, count), partial(_at, keeping.before, count)
+        forward = all_numbers(onward(0), onward)
+        back = all_numbers(backward(file.size), backward, back=True)
         assert forward == back == sorted(expected)
     hits = [kept.row.number for kept in keeping.after(0, 5).rows if kept.is_hit]
     assert hits == list(range(HEADS[3] + 1, HEADS[3] + 2 + len(TRACE)))

@@ -69,7 +69,8 @@ def kept(
     if sum(place is not None for place in places) > 1:
         raise Refused("from_line, at_byte, at_time, before and tail exclude one another", hint="keep one")
     file, generation = Sight.of(context, who).generation(checked_id(fid), gen)
-    note(request, target=f"{file.agent}/{file.path}", gen=generation.number, **({"q": q} if q else {}))
+    asked: dict[str, Any] = {"q": q} if q else {}
+    note(request, target=f"{file.agent}/{file.path}", gen=generation.number, **asked)
     encoding = encoding_asked(enc)
     with context.archive.lines(generation.id, encoding) as found:
         if at_time:
