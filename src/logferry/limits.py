@@ -443,12 +443,16 @@ KEPT_HITS_MAX = 200
 KEPT_ENTRY_LINES_MAX = 500
 """Of an entry that is not folded so many lines are shown; the rest stands behind a gap that can be opened."""
 KEPT_WINDOW_BYTES = 64 * MIB
-"""They are looked for in so much of a file first, in twice as much while that …"""
-KEPT_WINDOW_BYTES_MAX = 4 * GIB
+"""They are looked for in so much of a file first, then in twice as much each time that was quick: less than …"""
 KEPT_WINDOW_S = 0.3
-"""… takes less than this, …"""
+KEPT_WINDOW_BYTES_MAX = 4 * GIB
+"""… and never in more at once, as nobody can stop it meanwhile."""
+KEPT_SEARCH_S = 5.0
+"""What takes longer is asked again of less of the file, …"""
+KEPT_WINDOW_BYTES_MIN = 1 * MIB
+"""… but not of less than this."""
 KEPT_PAGE_S = 1.5
-"""… and for so long before an answer says how far it got: whoever reads sees that it goes on."""
+"""An answer says how far it got after so long: whoever reads sees that it goes on."""
 ENTRY_BYTES_SHOWN_MAX = 16 * KIB
 """How much of an entry a hit carries: a stack trace of some 150 lines."""
 FIELD_LINE_BYTES_MAX = 1 * MIB

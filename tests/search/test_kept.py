@@ -13,6 +13,7 @@ from logferry.archive.reader import GenerationReader
 from logferry.archive.timestamps import Reading
 from logferry.clock import ManualClock
 from logferry.encodings import CP1252, UTF_8, UTF_16_LE, Encoding
+from logferry.errors import Later
 from logferry.search.kept import EntryLines, Keeping, KeptPage
 
 NOW = 1_795_000_000_000_000_000
@@ -50,9 +51,9 @@ class File:
         self.size = len(data)
 
     def keeping(self, wanted: str = "", *, context: int = 0, fold: bool = False) -> Keeping:
-        def hits(after: int, before: int, limit: int, *, newest_first: bool) -> list[int]:
+        def hits(after: int, before: int, limit: int, *, newest_first: bool) -> tuple[list[int], bool]:
             found = [b for b, line in zip(self.places, TEXT, strict=True) if wanted in line and after <= b < before]
-            return (found[::-1] if newest_first else found)[:limit]
+            return (found[::-1] if newest_first else found)[:limit], len(found) <= limit
 
         return Keeping(self.entries, ManualClock(), hits=hits if wanted else None, context=context, fold=fold)
 
@@ -128,3 +129,18 @@ def test_nothing_found_is_no_row_and_no_more(file: File) -> None:
     keeping = file.keeping("nowhere")
     assert keeping.after(0, 10) == KeptPage((), None, None)
     assert keeping.before(file.size, 10) == KeptPage((), None, None)
+
+
+def test_what_takes_too_long_is_asked_of_less_and_less(file: File) -> None:
+    """Until it is found; where even little takes too long that is said."""
+    asked: list[int] = []
+
+    def hits(after: int, before: int, limit: int, *, newest_first: bool) -> tuple[list[int], bool]:
+        asked.append(before - after)
+        return ([file.places[HEADS[3]]], True) if len(asked) == 3 else ([], False)
+
+    keeping = Keeping(file.entries, ManualClock(), hits=hits)
+    assert keeping.after(0, 1).rows[0].row.number == HEADS[3] + 1
+    asked[:] = [0, 0, 0]
+    with pytest.raises(Later):
+        keeping.after(0, 1)

@@ -15,6 +15,7 @@ from logferry.archive.lines import LineRow, Lines
 from logferry.archive.timestamps import Reading
 from logferry.clock import Clock
 from logferry.encodings import UTF_8
+from logferry.errors import Later
 from logferry.limits import (
     ENTRY_BYTES_MAX,
     KEPT_ENTRY_LINES_MAX,
@@ -22,6 +23,7 @@ from logferry.limits import (
     KEPT_PAGE_S,
     KEPT_WINDOW_BYTES,
     KEPT_WINDOW_BYTES_MAX,
+    KEPT_WINDOW_BYTES_MIN,
     KEPT_WINDOW_S,
 )
 from logferry.search.scan.entries import Entries
@@ -77,8 +79,11 @@ class Entry:
 class Hits(Protocol):
     """Finds lines of the file."""
 
-    def __call__(self, after: int, before: int, limit: int, *, newest_first: bool) -> list[int]:
-        """Where lines begin, ``after <= x < before``, that the query finds, at most ``limit``, in that order."""
+    def __call__(self, after: int, before: int, limit: int, *, newest_first: bool) -> tuple[list[int], bool]:
+        """Where lines begin, ``after <= x < before``, that the query finds, in that order, and whether these are all.
+
+        Not all: there are more than ``limit``, or it took longer than ``KEPT_SEARCH_S``.
+        """
         ...
 
 
@@ -215,7 +220,7 @@ class Keeping:
     def after(self, byte: int, count: int) -> KeptPage:
         """About ``count`` lines from the entry on that holds ``byte``, or the next one that is kept.
 
-        Lines around those may stand before ``byte``.
+        Lines around those may stand before ``byte``. Raises Later: even a small piece took too long to look through.
         """
         byte = max(0, min(byte, self._lines.size))
         if self._hits is None:
@@ -243,7 +248,7 @@ class Keeping:
         while (at > 0 if newest_first else at < size) and height < count:
             began_s = self._clock.monotonic_s()
             low, high = (max(0, at - window), at) if newest_first else (at, min(size, at + window))
-            starts = hits(low, high, KEPT_HITS_MAX, newest_first=newest_first)
+            starts, is_all = hits(low, high, KEPT_HITS_MAX, newest_first=newest_first)
             taken = 0
             for start in starts:
                 if not found or not found[-1].start <= start < found[-1].end:
@@ -252,11 +257,15 @@ class Keeping:
                 taken += 1
                 if height >= count or self._clock.monotonic_s() > until_s:
                     break
-            is_all = taken == len(starts) < KEPT_HITS_MAX
+            if not starts and not is_all:  # it takes too long to look through so much at once
+                if window <= KEPT_WINDOW_BYTES_MIN:
+                    raise Later("the search takes too long here", hint="try again when the server has less to do")
+                window = max(window // 8, KEPT_WINDOW_BYTES_MIN)
+                continue
             edge = low if newest_first else high
             if found:
                 last = found[-1].start if newest_first else found[-1].end
-                edge = (min if newest_first else max)(edge, last) if is_all else last
+                edge = (min if newest_first else max)(edge, last) if is_all and taken == len(starts) else last
             at = edge
             now_s = self._clock.monotonic_s()
             if now_s > until_s:

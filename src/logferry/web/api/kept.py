@@ -15,13 +15,14 @@ from logferry.archive.timestamps import Reading, rules_of
 from logferry.encodings import Encoding
 from logferry.errors import Refused
 from logferry.limits import (
+    KEPT_SEARCH_S,
     LINES_PER_REQUEST_MAX,
     QUERY_CHARS_MAX,
     SEARCH_CONTEXT_LINES_MAX,
     SEARCH_TIME_CHARS_MAX,
     ZONE_CHARS_MAX,
 )
-from logferry.search.events import Hit
+from logferry.search.events import Done, Hit
 from logferry.search.kept import EntryLines, Hits, Keeping, Kept
 from logferry.search.query import Filter, Text, parse
 from logferry.search.service import SearchRequest
@@ -122,13 +123,13 @@ def _hits(
     # several lines of it.
     by_entries = not isinstance(parse(q).root, (Text, Filter))
 
-    def hits(after: int, before: int, limit: int, *, newest_first: bool) -> list[int]:
+    def hits(after: int, before: int, limit: int, *, newest_first: bool) -> tuple[list[int], bool]:
         request = SearchRequest(
             query=q,
             scope=who.scope,
             exact_case=exact_case,
             limit=limit,
-            deadline_s=context.config.search.time_limit,
+            deadline_s=min(KEPT_SEARCH_S, context.config.search.time_limit),
             newest_first=newest_first,
             file_id=file.id,
             generation=generation.number,
@@ -138,8 +139,15 @@ def _hits(
             before_byte=before,
             cancel=threading.Event(),
         )
+        starts: list[int] = []
+        is_all = False
         with slots.take(who.name):
-            return [event.byte for event in context.search.run(request) if isinstance(event, Hit)]
+            for event in context.search.run(request):
+                if isinstance(event, Hit):
+                    starts.append(event.byte)
+                elif isinstance(event, Done):
+                    is_all = event.reason == "complete"
+        return starts, is_all
 
     return hits
 
