@@ -7,19 +7,22 @@ function words(from, to, lines) {
   return `⋯ ${lines < 100_000 ? count(lines) : about(lines)} ${lines === 1 ? "line" : "lines"} not shown`;
 }
 
-/** The first number that is missing between two rows, or before the first one, and how many are; null if not known. */
-function missing(row, next) {
+/** How many lines are missing between two rows, before the first one or behind the last; null where it is not known. */
+function missing(row, next, total) {
   const first = row ? (row.known ? row.n + row.more + 1 : null) : 1;
-  if (first === null || !next?.known) return null;
-  return next.n - first;
+  const last = next ? (next.known ? next.n : null) : total === null ? null : total + 1;
+  return first === null || last === null ? null : last - first;
 }
 
-/** The row with a button for what stands between `row` and `next` (null: the start, the end); null when nothing does. */
-export function joint(row, next, size, onOpen) {
+/**
+ * The row with a button for what stands between `row` and `next` (null: the start, the end of the file, which has `size`
+ * bytes and `total` lines or null); null when nothing does.
+ */
+export function joint(row, next, { size, total }, onOpen) {
   const from = row ? row.b + row.span : 0;
   const to = next ? next.b : size;
   if (to <= from) return null;
-  const text = words(from, to, missing(row, next));
+  const text = words(from, to, missing(row, next, total));
   const button = el("button", { type: "button", title: "Show what was left out", onclick: () => onOpen(row, from, to) }, text);
   return el("div", { class: "gap", role: "row" }, el("span", { role: "cell" }, button));
 }

@@ -19,6 +19,8 @@ export class Rows {
   sparse = false;
   /** Bytes of the file, as far as looked at. */
   size = 0;
+  /** Lines of the file; null while they are not counted. */
+  total = null;
   /** Where what stands above the first row is to be looked for; null: nothing does. */
   prev = null;
   /** Whether the last row is the last of the file. */
@@ -121,11 +123,12 @@ export class Rows {
     this.end = page.end;
     this.next = page.next;
     this.size = Math.max(this.size, page.size ?? 0);
+    if (page.lines_total !== undefined) this.total = page.lines_total;
   }
 
   // What is left out between the rows stands there as a button.
   #join() {
-    const gap = (row, next) => joint(row, next, this.size, this.#on.onGap);
+    const gap = (row, next) => joint(row, next, this, this.#on.onGap);
     this.rows.forEach((row, at) => {
       row.gap?.remove();
       const isKnown = this.sparse && (at > 0 || this.prev === null);
