@@ -248,8 +248,11 @@ class LogView extends HTMLElement {
 
   // A line that is folded away is shown where an address or a hit names it. The row that it became.
   async #reveal(row, place) {
-    const isIn = (one) => (place.kind === "line" ? one.n === place.from : place.kind === "byte" && one.b <= place.byte && place.byte < one.b + Math.max(1, one.len));
-    if (!row?.more || isIn(row)) return row;
+    if (!row?.more || (place.kind !== "line" && place.kind !== "byte")) return row;
+    const isIn = (one) => (place.kind === "line" ? one.n === place.from : one.b <= place.byte && place.byte < one.b + Math.max(1, one.len));
+    const end = row.b + row.span;
+    const isBelow = place.kind === "line" ? row.known && row.n < place.from && place.from <= row.n + row.more : row.b < place.byte && place.byte < end;
+    if (isIn(row) || !isBelow) return row;
     await this.#view.unfold(row);
     return this.#view.rows.rows.find(isIn) ?? row;
   }
