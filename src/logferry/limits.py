@@ -352,6 +352,8 @@ QUOTA_AGENTS_MAX = 10_000
 """Agents of whom that is remembered."""
 LINE_BYTES_SHOWN_MAX = 16 * KIB
 """A longer line is cut in views, with a way to fetch the rest."""
+LINE_REST_BYTES = 256 * KIB
+"""So much more of a cut line is sent at once where nothing else is asked for."""
 LINES_PER_REQUEST_MAX = 5_000
 LINES_BYTES_PER_REQUEST_MAX = 4 * MIB
 LINE_INDEX_STEP_BYTES = 1 * MIB
@@ -436,6 +438,21 @@ TIME_ORDER_BYTES = 1 * MIB
 """So much from the beginning of a file tells whether its dates have the day or the month first."""
 ENTRY_BYTES_MAX = 64 * KIB
 """A line further behind the first line of an entry is not part of it: what a scan has to look back and ahead."""
+KEPT_HITS_MAX = 200
+"""Lines that a query keeps are looked for so many at once: a screen or two of a viewer."""
+KEPT_ENTRY_LINES_MAX = 500
+"""Of an entry that is not folded so many lines are shown; the rest stands behind a gap that can be opened."""
+KEPT_WINDOW_BYTES = 64 * MIB
+"""They are looked for in so much of a file first, then in twice as much each time that was quick: less than …"""
+KEPT_WINDOW_S = 0.3
+KEPT_WINDOW_BYTES_MAX = 4 * GIB
+"""… and never in more at once, as nobody can stop it meanwhile."""
+KEPT_SEARCH_S = 5.0
+"""What takes longer is asked again of less of the file, …"""
+KEPT_WINDOW_BYTES_MIN = 1 * MIB
+"""… but not of less than this."""
+KEPT_PAGE_S = 1.5
+"""An answer says how far it got after so long: whoever reads sees that it goes on."""
 ENTRY_BYTES_SHOWN_MAX = 16 * KIB
 """How much of an entry a hit carries: a stack trace of some 150 lines."""
 FIELD_LINE_BYTES_MAX = 1 * MIB

@@ -17,6 +17,7 @@ from logferry.archive.line_index import LineIndex, LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.reader import GenerationReader
 from logferry.clock import ManualClock
+from logferry.encodings import UTF_16_BE, UTF_16_LE, Encoding
 from logferry.limits import LINE_BYTES_SHOWN_MAX, MIB
 from tests.archive.conftest import AGENT, Shelf
 
@@ -124,6 +125,37 @@ def test_pages_by_number_and_from_the_end_are_the_lines_of_the_model(data: bytes
         assert counts.complete
         assert sum(counts.counts) == data.count(b"\n")
         assert counts.lines_total == len(model)
+
+
+WIDE = st.lists(st.sampled_from(["a", "\n", "\r\n", "\u0a0a", "\u0a00", "\u010a", "x" * 9]), max_size=40).map("".join)
+
+
+@given(text=WIDE, encoding=st.sampled_from([UTF_16_LE, UTF_16_BE]), byte=st.integers(0, 200), count=st.integers(1, 9))
+def test_lines_of_utf_16_are_those_of_its_text(text: str, encoding: Encoding, byte: int, count: int) -> None:
+    """Whatever characters have the byte of a line end in them: places in the file's bytes, numbers, text as UTF-8."""
+    with pytest.MonkeyPatch.context() as patch:
+        _make_small(patch)
+        reader = Text(text.encode(encoding.codec))
+        lines = Lines(reader, _indexes(reader), 1, encoding)
+        model: list[tuple[int, int]] = []
+        start = 0
+        for line in text.split("\n"):
+            model.append((2 * start, 2 * len(line) + 2))
+            start += len(line) + 1
+        model[-1] = (model[-1][0], model[-1][1] - 2)
+        model = [line for line in model if line[1]]
+        assert lines.total == len(model)
+        first = next((i for i, (start, length) in enumerate(model) if start + length > byte), len(model) - 1)
+        page = lines.page_at(byte, count)
+        assert [(row.byte, row.length) for row in page.rows] == (model[first : first + count] if model else [])
+        for number, row in enumerate(page.rows, first + 1):
+            whole = text[row.byte // 2 : (row.byte + row.length) // 2]
+            shown = whole.removesuffix("\n").removesuffix("\r") if whole.endswith("\n") else whole
+            assert (row.number, row.data.decode(), row.cut) == (number, shown[:5], len(shown) > 5)
+            assert row.ended == whole.endswith("\n")
+        assert [(row.byte, row.length) for row in lines.tail(count).rows] == model[-count:]
+        assert [(row.byte, row.length) for row in lines.page_from(2, count).rows] == model[1 : 1 + count]
+        assert sum(lines.index().counts) == text.count("\n")
 
 
 def test_an_empty_file_has_no_lines() -> None:

@@ -146,7 +146,7 @@ def test_addresses_name_places(modules: Modules, query: str, anchor: str, place:
 
 
 def test_addresses_survive_the_round_trip(modules: Modules) -> None:
-    """Generation, place, words, case, regular expression, wrap and zone are all in the address."""
+    """Generation, place, words, what is shown of the file, encoding, wrap and zone are all in the address."""
     state = {
         "gen": "3",
         "place": {"kind": "line", "from": 10, "to": 20},
@@ -155,10 +155,34 @@ def test_addresses_survive_the_round_trip(modules: Modules) -> None:
         "regex": True,
         "wrap": True,
         "times": "utc",
+        "fold": True,
+        "only": True,
+        "context": 3,
+        "level": "warn",
+        "enc": "gb18030",
     }
     written = modules.call("log/address.js", "writeAddress", state)
     query, _, anchor = written.partition("#")
     assert modules.call("log/address.js", "readAddress", query, f"#{anchor}") == state
+
+
+@pytest.mark.parametrize(
+    ("kept", "rules"),
+    [
+        (None, []),
+        ("no JSON", []),
+        ('{"word": "a"}', []),
+        ('[{"word": ""}, {"word": 1}, null, {"word": "a"}]', [("a", "yellow", False)]),
+        ('[{"word": "a", "colour": "url(x)", "exactCase": "yes"}]', [("a", "yellow", False)]),
+        ('[{"word": "b", "colour": "red", "exactCase": true}]', [("b", "red", True)]),
+    ],
+)
+def test_rules_that_are_kept_are_read_whatever_is_there(
+    modules: Modules, kept: str | None, rules: list[tuple[str, str, bool]]
+) -> None:
+    """What another version or a hand left in the browser is no rule, or one with a colour that there is."""
+    found = modules.call("log/rules.js", "rulesOf", kept)
+    assert [(rule["word"], rule["colour"], rule["exactCase"]) for rule in found] == rules
 
 
 @pytest.mark.parametrize(

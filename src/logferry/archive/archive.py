@@ -48,6 +48,7 @@ from logferry.archive.texts import Check, Text, Texts, no_check
 from logferry.archive.tree import Tree
 from logferry.archive.verify import Verifier
 from logferry.clock import SYSTEM, Clock
+from logferry.encodings import SAMPLE_BYTES, Encoding, guess
 from logferry.errors import Conflict, LogferryError, NotFound, Refused
 from logferry.limits import COMPACT_LEVEL, SEAL_LEVEL, SEGMENT_BYTES
 from logferry.names import checked_agent_id, checked_path, is_temporary, split
@@ -218,9 +219,17 @@ class Archive:
         """
         return self._texts.open(generation_id, check)
 
-    def lines(self, generation_id: int) -> Lines:
-        """The text of a generation as lines, as long as it is now. Close it. Raises NotFound, Damaged."""
-        return Lines(self.text(generation_id).reader, self._indexes, generation_id)
+    def lines(self, generation_id: int, encoding: Encoding | None = None) -> Lines:
+        """The text of a generation as lines, as long as it is now. Close it. Raises NotFound, Damaged.
+
+        ``encoding``: what its bytes are read as; None: what its beginning looks like.
+        """
+        reader = self.text(generation_id).reader
+        try:
+            return Lines(reader, self._indexes, generation_id, encoding or guess(reader.read_at(0, SAMPLE_BYTES)))
+        except BaseException:
+            reader.close()
+            raise
 
     def siblings(self, pace: Pace) -> Siblings:
         """What looks into compressed generations and records of which others they are copies."""

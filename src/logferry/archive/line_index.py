@@ -13,10 +13,11 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from logferry.archive.reader import GenerationReader
 from logferry.clock import SYSTEM, Clock
+from logferry.encodings import BYTE_ENDS, LineEnds
 from logferry.errors import LogferryError
 from logferry.limits import FILE_BYTES_MAX, LINE_INDEX_BLOCKS_MAX, LINE_INDEX_NOW_TABLES, LINE_INDEX_STEP_BYTES
 
@@ -41,7 +42,9 @@ class LineIndex:
     The places are a MiB apart where they were counted here, a granule where an index of sealed bytes told them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ends: LineEnds = BYTE_ENDS) -> None:
+        """``ends``: where lines end in it."""
+        self.ends = ends
         self._lock = threading.Lock()
         # Whoever reads without the lock finds a number of line ends for every place.
         self._places, self._ends = array("Q", [0]), array("Q", [0])
@@ -113,7 +116,7 @@ class LineIndex:
                 place = self._places[-1]
                 if place + STEP > until:
                     return True
-                ends = self._ends[-1] + reader.read_at(place, STEP).count(b"\n")
+                ends = self._ends[-1] + self.ends.count(reader.read_at(place, STEP), place)
                 self._ends.append(ends)
                 self._places.append(place + STEP)
                 if place == len(self._steps) * STEP:
@@ -137,7 +140,7 @@ class LineIndex:
                     if not most:
                         return False
                     most -= 1
-                    ends += reader.read_at(place, end - place).count(b"\n")
+                    ends += self.ends.count(reader.read_at(place, end - place), place)
                 self._steps.append(ends)
             if not go_on():
                 return False
@@ -164,6 +167,10 @@ def nothing_told(_generation_id: int, _reader: GenerationReader, _at: int, _befo
     return Told((), (), FILE_BYTES_MAX)
 
 
+Key: TypeAlias = tuple[int, LineEnds]
+"""A generation, and where lines end in it for whoever asks: it may be read in another encoding than it has."""
+
+
 class LineIndexes:
     """The indexes of all generations looked at lately, and the thread that completes them."""
 
@@ -178,25 +185,26 @@ class LineIndexes:
         self._open = open_generation
         self._told = told
         self._lock = threading.Lock()
-        self._known: OrderedDict[int, LineIndex] = OrderedDict()
-        self._wanted: deque[int] = deque()
+        self._known: OrderedDict[Key, LineIndex] = OrderedDict()
+        self._wanted: deque[Key] = deque()
         self._awake = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def of(self, generation_id: int) -> LineIndex:
+    def of(self, generation_id: int, ends: LineEnds = BYTE_ENDS) -> LineIndex:
         """The index of a generation, empty at first."""
+        key = generation_id, ends
         with self._lock:
-            index = self._known.get(generation_id)
+            index = self._known.get(key)
             if index is None:
-                index = self._known[generation_id] = LineIndex()
-            self._known.move_to_end(generation_id)
+                index = self._known[key] = LineIndex(ends)
+            self._known.move_to_end(key)
             self._forget_oldest()
             return index
 
-    def ask(self, generation_id: int, reader: GenerationReader) -> LineIndex:
+    def ask(self, generation_id: int, reader: GenerationReader, ends: LineEnds = BYTE_ENDS) -> LineIndex:
         """The index of a generation, with some of what the indexes of its sealed bytes tell of them."""
-        index = self.of(generation_id)
+        index = self.of(generation_id, ends)
         self._hear(index, generation_id, reader)
         return index
 
@@ -221,6 +229,8 @@ class LineIndexes:
         """Learn what some of the next indexes tell; whether more can be told at once."""
         sealed = reader.sealed_bytes
         at, before = index.last
+        if index.ends is not BYTE_ENDS:  # they tell of such lines alone
+            return False
         if at + STEP > sealed or (sealed == index.told_sealed and at < index.told_again):
             return False
         told = self._told(generation_id, reader, at, before, LINE_INDEX_NOW_TABLES)
@@ -228,12 +238,13 @@ class LineIndexes:
         index.told_sealed, index.told_again = sealed, told.again_at
         return told.again_at <= index.covered
 
-    def want(self, generation_id: int) -> None:
+    def want(self, generation_id: int, ends: LineEnds = BYTE_ENDS) -> None:
         """Complete the generation's index in the background."""
+        key = generation_id, ends
         with self._awake:
-            if self._closed or generation_id in self._wanted:
+            if self._closed or key in self._wanted:
                 return
-            self._wanted.append(generation_id)
+            self._wanted.append(key)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._count, name="line-index", daemon=True)
                 self._thread.start()
@@ -262,15 +273,15 @@ class LineIndexes:
                     self._awake.wait()
                 if self._closed:
                     return
-                generation_id = self._wanted.popleft()
-            if not self._count_some(generation_id):
-                self.want(generation_id)
+                key = self._wanted.popleft()
+            if not self._count_some(*key):
+                self.want(*key)
 
-    def _count_some(self, generation_id: int) -> bool:
+    def _count_some(self, generation_id: int, ends: LineEnds) -> bool:
         """Count a few blocks, so that large files take turns. True when this one is done (or gone)."""
         try:
             with self._open(generation_id) as reader:
-                index = self.of(generation_id)
+                index = self.of(generation_id, ends)
                 if self._hear(index, generation_id, reader):
                     return False
                 until = min(reader.size, _some_more(index))

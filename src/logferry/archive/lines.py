@@ -1,8 +1,8 @@
 """A generation as lines, addressed by byte, by number or from the end. Works on any size with bounded memory.
 
-A line ends with LF; what follows the last LF is a line too. Every row says where its line begins and how long it is;
-of a very long line only the beginning is in the row. Numbers count from 1 and are None while the counting has
-not got there.
+A line ends with LF; what follows the last LF is a line too. Every row says where its line begins and how long it is, in
+the bytes of the file, and has its text, which is UTF-8 unless the file's own bytes are to be shown as such; of a very
+long line only the beginning is in the row. Numbers count from 1 and are None while the counting has not got there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Self
 
 from logferry.archive.line_index import STEP, LineCounts, LineIndex, LineIndexes
 from logferry.archive.reader import GenerationReader
+from logferry.encodings import UTF_8, Encoding, half_character
 from logferry.limits import (
     LINE_BYTES_SHOWN_MAX,
     LINE_INDEX_NOW_BYTES,
@@ -26,9 +27,10 @@ from logferry.limits import (
 
 @dataclass(frozen=True, slots=True)
 class LineRow:
-    """One line. ``data`` has no line end (LF or CR LF); ``length`` counts the whole line with it.
+    """One line. ``data`` is its text without a line end (LF or CR LF); ``length`` counts the line's bytes with it.
 
-    ``cut``: there is more of the line than ``data`` (read it by bytes).
+    ``data`` is UTF-8; what is read as UTF-8 may have any bytes. ``cut``: there is more of the line than ``data``, which
+    is the text of the first ``shown`` bytes. ``ended``: a line end closes it.
     """
 
     number: int | None
@@ -36,6 +38,8 @@ class LineRow:
     length: int
     data: bytes
     cut: bool
+    shown: int
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,20 @@ class LinePage:
 class Lines:
     """The lines of an open generation. Close it, or use it in a ``with`` statement."""
 
-    def __init__(self, reader: GenerationReader, indexes: LineIndexes, generation_id: int) -> None:
+    def __init__(
+        self, reader: GenerationReader, indexes: LineIndexes, generation_id: int, encoding: Encoding = UTF_8
+    ) -> None:
+        """``encoding``: what its bytes are read as."""
+        self.encoding = encoding
+        self._ends = encoding.ends
         self._reader = reader
         self._indexes = indexes
         self._generation_id = generation_id
-        self._index: LineIndex = indexes.ask(generation_id, reader)
+        self._index: LineIndex = indexes.ask(generation_id, reader, self._ends)
         rest = reader.size - self._index.covered
         self._index.count_on(reader, reader.size if rest <= LINE_INDEX_NOW_BYTES else LINE_INDEX_NOW_BYTES, _always)
         if self._index.covered + STEP <= reader.size:
-            indexes.want(generation_id)
+            indexes.want(generation_id, self._ends)
 
     @property
     def size(self) -> int:
@@ -77,7 +86,7 @@ class Lines:
         ends = self._ends_before(self.size)
         if ends is None:
             return None
-        return ends if self._reader.read_at(self.size - 1, 1) == b"\n" else ends + 1
+        return ends if self._ends_at(self.size) else ends + 1
 
     def index(self) -> LineCounts:
         """Line ends per MiB as far as counted; the last, incomplete MiB is there only when all are."""
@@ -87,9 +96,10 @@ class Lines:
         complete = rest < STEP
         if not complete:
             self._index.steps_wanted = True
-            self._indexes.want(self._generation_id)
+            self._indexes.want(self._generation_id, self._ends)
         if complete and rest:
-            counts = (*counts, self._reader.read_at(self.size - rest, rest).count(b"\n"))
+            at = self.size - rest
+            counts = (*counts, self._ends.count(self._reader.read_at(at, rest), at))
         return LineCounts(self.size, STEP, counts, total, complete)
 
     def page_at(self, byte: int, count: int, max_bytes: int = LINES_BYTES_PER_REQUEST_MAX) -> LinePage:
@@ -130,7 +140,48 @@ class Lines:
 
     def head(self, count: int) -> bytes:
         """The first bytes of the text, fewer only where it is shorter."""
-        return self._reader.read_at(0, min(count, self.size))
+        if self.encoding is UTF_8:
+            return self._reader.read_at(0, min(count, self.size))
+        width = self._ends.width
+        head = self._reader.read_at(0, min(width * count, self.size))
+        return self.encoding.utf8(head, cut=True)[0][:count]
+
+    def whole_between(self, low: int, high: int) -> tuple[int, bytes]:
+        """The file's own bytes of the lines that begin in ``low <= x < high`` and end before ``high``, and where the
+        first of them begins. What follows the last line end counts as a line if ``high`` is the end of the file."""
+        width, high = self._ends.width, min(high, self.size)
+        low -= low % width
+        before = width if low else 0
+        data = self._reader.read_at(low - before, high - low + before)
+        first = self._ends.after(data, low - before) if before else 0
+        if first < 0:
+            return high, b""
+        last = len(data) if high == self.size else self._ends.last(data, low - before, len(data)) + width
+        return low - before + first, data[first:last]
+
+    def text_before(self, byte: int, count: int) -> bytes:
+        """The text of whole lines before the one that begins at ``byte``, of some ``count`` bytes, each with LF."""
+        width = self._ends.width
+        first = max(0, byte - width * count - width)
+        first += (byte - first) % width
+        data = self._reader.read_at(first, byte - first)
+        if first:
+            after = self._ends.after(data, first)
+            data = data[after:] if after >= 0 else b""
+        return data if self.encoding is UTF_8 else self.encoding.utf8(data)[0]
+
+    def text_at(self, byte: int, count: int) -> tuple[bytes, int]:
+        """Up to ``count`` bytes from ``byte``, where a character begins, as text; and how many of them that is.
+
+        It ends where the line does, whose line end is left out but counted.
+        """
+        data = self._reader.read_at(byte, max(0, min(count, self.size - byte)))
+        after = self._ends.after(data, byte)
+        if after >= 0:
+            data = data[:after]
+        is_cut = after < 0 and byte + len(data) < self.size
+        text, taken = self.encoding.utf8(self._ends.without(data), cut=is_cut)
+        return text, taken if is_cut else len(data)
 
     def close(self) -> None:
         """Release the reader."""
@@ -171,41 +222,57 @@ class Lines:
         """Lines from ``start`` (where one begins) to ``until``, read a window at a time."""
         base, window = start, b""
         while start < until:
-            end = window.find(b"\n", start - base)
-            if end < 0 and base + len(window) < self.size and base + len(window) - start < LINE_WINDOW_BYTES:
+            after = self._ends.after(window, base, start - base)
+            if after < 0 and base + len(window) < self.size and base + len(window) - start < LINE_WINDOW_BYTES:
                 base, window = start, self._reader.read_at(start, LINE_WINDOW_BYTES)
-                end = window.find(b"\n")
+                after = self._ends.after(window, base)
             offset = start - base
-            if end >= 0:
-                length, line = end + 1 - offset, window[offset:end]
-                line = line.removesuffix(b"\r")
+            ended = after >= 0
+            if ended:
+                length, line = after - offset, self._ends.without(window[offset:after])
             else:
                 line = window[offset : offset + LINE_BYTES_SHOWN_MAX + 1]
-                length = self._end_of(base + len(window)) - start
-            cut = len(line) > LINE_BYTES_SHOWN_MAX
-            yield LineRow(number, start, length, line[:LINE_BYTES_SHOWN_MAX], cut)
+                end, ended = self._end_of(base + len(window))
+                length = end - start
+            yield self._row(number, start, length, line, ended=ended)
             start += length
             number = None if number is None else number + 1
 
+    def _row(self, number: int | None, start: int, length: int, line: bytes, *, ended: bool) -> LineRow:
+        cut = len(line) > LINE_BYTES_SHOWN_MAX
+        data = line[:LINE_BYTES_SHOWN_MAX]
+        if self.encoding is UTF_8:  # bad bytes stay what they are for whoever wants to know them
+            return LineRow(number, start, length, data, cut, len(data) - half_character(data) * cut, ended)
+        text, shown = self.encoding.utf8(data, cut=cut)
+        if start == 0 and self.encoding.is_wide:
+            text = text.removeprefix(_MARK)
+        return LineRow(number, start, length, text, cut, shown, ended)
+
     # Where lines begin and end ---------------------------------------------------------------------------------------
 
-    def _end_of(self, byte: int) -> int:
-        """The byte after the first line end at or after ``byte``; the size when there is none."""
+    def _ends_at(self, byte: int) -> bool:
+        """Whether a line end stands right before ``byte``."""
+        start = max(0, byte - self._ends.width)
+        return self._ends.after(self._reader.read_at(start, byte - start), start) >= 0
+
+    def _end_of(self, byte: int) -> tuple[int, bool]:
+        """The byte after the first line end behind ``byte``, and True; the size and False if there is none."""
+        byte -= byte % self._ends.width
         while byte < self.size:
             _, end, is_empty = self._index.around(byte)
             if is_empty:
                 byte = end
                 continue
             data = self._reader.read_at(byte, min(end, byte + STEP) - byte)
-            found = data.find(b"\n")
-            if found >= 0:
-                return byte + found + 1
+            after = self._ends.after(data, byte)
+            if after >= 0:
+                return byte + after, True
             byte += len(data)
-        return self.size
+        return self.size, False
 
     def _start_of(self, byte: int) -> int:
         """Where the line that holds ``byte`` begins."""
-        return self._back(byte, 1)
+        return self._back(byte - byte % self._ends.width, 1)
 
     def _back(self, byte: int, count: int) -> int:
         """The byte after the ``count``-th line end before ``byte``, going back; 0 when there are fewer."""
@@ -215,13 +282,14 @@ class Lines:
                 byte = start
                 continue
             low = max(start, byte - LINE_WINDOW_BYTES)
+            low += (byte - low) % self._ends.width  # on the border of a character, as ``byte`` is
             data = self._reader.read_at(low, byte - low)
-            found = data.count(b"\n")
+            found = self._ends.count(data, low)
             if found >= count:
                 position = len(data)
                 for _ in range(count):
-                    position = data.rfind(b"\n", 0, position)
-                return low + position + 1
+                    position = self._ends.last(data, low, position)
+                return low + position + self._ends.width
             count -= found
             byte = low
         return 0
@@ -232,7 +300,7 @@ class Lines:
             return None
         count = max(1, min(count, LINES_PER_REQUEST_MAX))
         # The line end right before ``start`` (if there) closes the last of those lines: do not count it.
-        last = start - 1 if self._reader.read_at(start - 1, 1) == b"\n" else start
+        last = start - self._ends.width if self._ends_at(start) else start
         begin = self._back(last, count)
         if max_bytes is None or start - begin <= max_bytes:
             return begin
@@ -260,7 +328,7 @@ class Lines:
         if known is None:
             return None
         place, ends = known
-        return ends + (self._reader.read_at(place, byte - place).count(b"\n") if place < byte else 0)
+        return ends + (self._ends.count(self._reader.read_at(place, byte - place), place) if place < byte else 0)
 
     def _byte_of_line(self, line_no: int) -> int | None:
         """Where line ``line_no`` begins; the size when there are fewer; None when not counted in time."""
@@ -286,14 +354,13 @@ class Lines:
     def _after_ends(self, start: int, end: int, count: int) -> int:
         """The byte after the ``count``-th line end between two places; the size when there are fewer."""
         data = self._reader.read_at(start, end - start)
-        position = 0
         for low in range(0, len(data), _PART):
-            found = data.count(b"\n", low, low + _PART)
+            part, position = data[low : low + _PART], 0
+            found = self._ends.count(part, start + low)
             if found >= count:
-                position = low
                 for _ in range(count):
-                    position = data.index(b"\n", position) + 1
-                return start + position
+                    position = self._ends.after(part, start + low, position)
+                return start + low + position
             count -= found
         return self.size
 
@@ -305,6 +372,7 @@ class Lines:
         return min(self.size - 1, int(known[0] * (line_no / known[1])))
 
 
+_MARK = "\ufeff".encode()
 _PART = 16 * 1024
 _READS_AT_ONCE = 32
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.compressed import form_by_name
+from logferry.encodings import UTF_8
 from logferry.limits import SCAN_BLOCK_BYTES, SEARCH_RUNS_AHEAD
 from logferry.search.events import Done, Event, Hit, Reason
 from logferry.search.hits import HitMaker
@@ -123,12 +124,13 @@ class Finding(Running):
 
     def _unit(self, unit: Unit, lookup: Lookup, runs: list[Piece]) -> Iterator[Event]:
         generation_id = unit.file.generation_id
-        with Opened(self.archive, generation_id, self.check) as opened:
+        with Opened(self.archive, generation_id, self.check, self.reads_as) as opened:
             if form_by_name(unit.file.name):
                 yield from self._text(unit, opened)
                 return
             unread = (Piece(*gap) for gap in gaps(lookup.covered(generation_id), unit.file.size))
             pieces = sorted((*runs, *unread), key=_start, reverse=self.request.newest_first)
+            pieces = [piece for piece in pieces if self._is_asked(piece.start, piece.end)]
             done = self.scanned_bytes + unit.file.size - sum(piece.end - piece.start for piece in pieces)
             source, lines = RunSource(opened, unit.file.size), RunLines(opened)
             maker = self._maker(unit, source, lines, None)
@@ -177,6 +179,8 @@ class Finding(Running):
             rows = rows[::-1]
         starts, ends = (lines.starts[rows] + piece.start).tolist(), (lines.ends[rows] + piece.start).tolist()
         for row, start, end in zip(rows.tolist(), starts, ends, strict=True):
+            if not self._is_asked(start, start + 1):
+                continue
             self._count()
             yield maker.hit(Match(start, end, row), piece.start)
 
@@ -197,7 +201,8 @@ class Finding(Running):
         before = self.scanned_bytes
         for at in self._blocks(start, end):
             until = min(at + SCAN_BLOCK_BYTES, end)
-            yield from self._block(unit, opened, at, until, encoding, maker)
+            if self._is_asked(at, until):
+                yield from self._block(unit, opened, at, until, encoding, maker)
             self.scanned_bytes += until - at
             self.check()
             if self.is_due:
@@ -214,7 +219,8 @@ class Finding(Running):
         maker = self._maker(unit, text.reader, RunLines(opened), encoding)
         for at in self._blocks(0, size):
             until = min(at + SCAN_BLOCK_BYTES, size)
-            yield from self._block(unit, opened, at, until, encoding, maker)
+            if self._is_asked(at, until):
+                yield from self._block(unit, opened, at, until, encoding, maker)
             # The share of its text that is done, in bytes as they are stored.
             done = size - at if self.request.newest_first else until
             self.scanned_bytes = before + unit.file.size * done // size
@@ -231,8 +237,15 @@ class Finding(Running):
     ) -> Iterator[Hit]:
         newest_first, facts = self.request.newest_first, opened.facts(unit.file)
         for match in self.matches(unit, opened.reader, facts, start, end, encoding, newest_first=newest_first):
+            if not self._is_asked(match.start, match.start + 1):
+                continue
             self._count()
             yield maker.hit(match, start)
+
+    def _is_asked(self, start: int, end: int) -> bool:
+        """Whether lines are asked for that begin there."""
+        before = self.request.before_byte
+        return end > self.request.after_byte and (before is None or start < before)
 
     def _maker(self, unit: Unit, reader: Source, lines: RunLines, encoding: Encoding | None) -> HitMaker:
         marker = self.scanner(unit.node)[1]
@@ -243,6 +256,7 @@ class Finding(Running):
             marker,
             context=self.request.context,
             encoding=encoding,
+            charset=self.reads_as or UTF_8,
             go_on=self.go_on,
             entries=self.request.entries,
         )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from logferry.archive import LinePage, LineRow
+from logferry.encodings import UTF_8
+from logferry.encodings import Encoding as Charset
 from logferry.limits import ENTRY_BYTES_SHOWN_MAX, HIT_BYTES_SHOWN_MAX, SCAN_LINE_BYTES_MAX
 from logferry.search.events import Hit, Row
 from logferry.search.filters import Candidate
@@ -44,6 +46,7 @@ class HitMaker:
         *,
         context: int,
         encoding: Encoding | None,
+        charset: Charset = UTF_8,
         go_on: Callable[[], bool],
         entries: bool = False,
     ) -> None:
@@ -54,6 +57,7 @@ class HitMaker:
         self._marker = marker
         self._context = context
         self._encoding = encoding
+        self._charset = charset
         self._go_on = go_on
         self._numbers: dict[int, int | None] = {}
 
@@ -100,18 +104,26 @@ class HitMaker:
         line = self._reader.read_at(match.start + start, held)
         if match.start + start + held == match.end:
             line = line.removesuffix(b"\r")
+        if self._charset is not UTF_8:
+            line = self._charset.utf8(line, cut=True)[0]
         spans = self._marker.spans(line)
         if spans and spans[0][1] > self._shown_max:
             skip = max(0, spans[0][0] - _LEAD_BYTES)
             while skip and line[skip] & 0xC0 == 0x80:  # not in the middle of a character
                 skip -= 1
-            line, start = line[skip:], start + skip
+            line, start = line[skip:], start + self._bytes_of(line[:skip])
             spans = [(first - skip, last - skip) for first, last in spans]
         is_short = len(line) <= self._shown_max
         cut = start > 0 or not is_short
         shown = line[: self._shown_max]
         spans = [(first, min(last, len(shown))) for first, last in spans if first < len(shown)]
         return line_text(shown, cut=not is_short), start, cut, tuple(character_spans(shown, spans))
+
+    def _bytes_of(self, text: bytes) -> int:
+        """How many bytes of the file these are, where none of them is a bad one."""
+        if self._charset is UTF_8:
+            return len(text)
+        return len(text.decode("utf-8").encode(self._charset.codec, "replace"))
 
     def _shown_utf16(self, match: Match, encoding: Encoding) -> tuple[str, int, bool, tuple[tuple[int, int], ...]]:
         held = min(match.end - match.start, SCAN_LINE_BYTES_MAX)
@@ -125,7 +137,7 @@ class HitMaker:
     def _neighbours(
         self, byte: int, length: int, number: int | None, lines: int
     ) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-        if not self._context or self._encoding:
+        if not self._context:
             return (), ()
         before: tuple[LineRow, ...] = ()
         after: tuple[LineRow, ...] = ()

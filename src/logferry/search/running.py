@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from logferry.archive import Archive, Catalog, GenerationReader
 from logferry.clock import Clock
+from logferry.encodings import UTF_8
+from logferry.encodings import Encoding as Charset
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
 from logferry.search.events import Progress, Reason
@@ -21,9 +23,10 @@ from logferry.search.indexed.lookup import Lookup
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.precedence import Precedence
-from logferry.search.query import Node
+from logferry.search.query import Filter, Node, Text, leaves
+from logferry.search.query import Literal as Plain
 from logferry.search.request import SearchRequest
-from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_utf16
+from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_encoded, scan_utf16, utf16_of
 from logferry.search.scan.lines import Matching
 from logferry.search.selection import Selection, select, select_generations
 from logferry.search.snapshot import Snapshot
@@ -87,6 +90,10 @@ class Running:
         self.takes_all = False
         """Whether every generation is selected."""
         self.selection: Selection
+        self.reads_as: Charset | None = None
+        """The encoding of the one file that is searched, where it was named and is not what it is read in anyway."""
+        self.is_raw = True
+        """Whether its bytes are looked through as they are."""
         self._snapshots = equipment.snapshots
         self._told_s = self.started_s
         self._errors = Noted()
@@ -108,6 +115,7 @@ class Running:
 
     def plan(self) -> None:
         """Find out what there is to look at."""
+        self.reads_as = self._read_as()
         self.selection = self._selected()
         self.files_total, self.total_bytes = self.selection.files, self.selection.bytes
         self.left_out = self.selection.left_out
@@ -116,7 +124,23 @@ class Running:
     def _snapshot(self) -> Snapshot:
         found = self._snapshots.now(exact_facts=self.planner.asks_of_facts)
         # An entry may match of which no line alone does: the indexes tell of lines.
-        return found.unindexed if self.request.entries else found
+        return found.unindexed if self.request.entries or not self.is_raw else found
+
+    def _read_as(self) -> Charset | None:
+        request = self.request
+        wanted = request.encoding
+        if wanted is None or wanted is UTF_8 or request.file_id is None:
+            return wanted
+        self.is_raw = not wanted.is_wide and all(_is_in_ascii(leaf, wanted) for leaf in leaves(self.planner.root))
+        if not wanted.is_wide:
+            return wanted
+        for of in self.catalog.files.generations(request.file_id):
+            if request.generation in (None, of.number):
+                with self.archive.text(of.id, self.check).reader as reader:
+                    if utf16_of(reader.read_at(0, 4)) != wanted.name:
+                        return wanted
+        self.is_raw = True  # its mark says so: its index knows, too
+        return None
 
     def _selected(self) -> Selection:
         request = self.request
@@ -242,6 +266,10 @@ class Running:
     ) -> Iterator[Match]:
         """The matching lines that start in ``start <= x < end`` of a generation."""
         scanner = self.scanner(unit.node)[0]
+        if encoding is None and self.reads_as is not None and not self.is_raw:
+            return scan_encoded(
+                scanner, reader, start, end, self.reads_as, newest_first=newest_first, check=self.check, facts=facts
+            )
         if encoding is None:
             return scanner.scan(reader, start, end, newest_first=newest_first, check=self.check, facts=facts)
         return scan_utf16(
@@ -347,6 +375,13 @@ class Noted:
         """They, and how many there are ``more`` than those."""
         more = self.count - len(self._texts)
         return (*self._texts, rest.format(more=more)) if more else tuple(self._texts)
+
+
+def _is_in_ascii(leaf: Text | Filter, encoding: Charset) -> bool:
+    """Whether its bytes are the same in UTF-8, and are found nowhere else."""
+    if isinstance(leaf, Filter):
+        return not leaf.name.startswith("@")
+    return encoding.is_single and isinstance(leaf.value, Plain) and leaf.value.text.isascii()
 
 
 def named(unit: Unit) -> str:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
+from logferry.encodings import half_character
+
 
 def line_text(data: bytes, *, cut: bool = False) -> str:
     """``data`` (a line without its end) as text. ``cut``: half a character at its end is left out."""
     if cut:
-        data = data[: len(data) - _half_character(data)]
+        data = data[: len(data) - half_character(data)]
     return data.decode("utf-8", "backslashreplace")
-
-
-def _half_character(data: bytes) -> int:
-    """How many bytes at the end begin a character that is not whole."""
-    for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
-        if byte < 0x80:
-            return 0
-        if byte >= 0xC0:
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return back if needed > back else 0
-    return 0
 
 
 def character_spans(data: bytes, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

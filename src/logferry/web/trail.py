@@ -44,6 +44,8 @@ class Rule:
 
 DEEDS: dict[tuple[str, str], Rule | None] = {
     ("GET", f"{_API}/files/{{fid}}/lines"): Rule("read", "file.read", once=True),
+    ("GET", f"{_API}/files/{{fid}}/kept"): Rule("read", "file.read", once=True),
+    ("GET", f"{_API}/files/{{fid}}/text"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/merged"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/tail"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/files/{{fid}}/raw"): Rule("download", "file.download"),

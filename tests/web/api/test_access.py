@@ -32,6 +32,8 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/files/{fid}/raw", None, 401, 200, 200),
     ("HEAD", "/api/v1/files/{fid}/raw", None, 401, 200, 200),
     ("GET", "/api/v1/files/{fid}/lines", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}/kept", None, 401, 200, 200),
+    ("GET", "/api/v1/files/{fid}/text?at_byte=0", None, 401, 200, 200),
     ("GET", "/api/v1/files/{fid}/index", None, 401, 200, 200),
     ("GET", "/api/v1/files/{fid}/series", None, 401, 200, 200),
     ("GET", "/api/v1/merged?f={fid}", None, 401, 200, 200),

@@ -113,6 +113,15 @@ def test_a_hold_keeps_a_file_until_it_ends_and_a_click_deletes_it(visitor: TestC
     after = visitor.get(PAGE).text
     assert "*/var/log/** keep 90d" in after[after.index('id="log"') :]
     assert shelf.catalog.files.at("web-01", "var/log/old.log") is None
+    gone = visitor.get("/view/web-01/var/log/old.log?gen=1#L1")
+    assert gone.status_code == 410
+    assert "Deleted by retention" in gone.text
+    assert "Generation 1 of this file, 4 B" in gone.text
+    assert "*/var/log/** keep 90d" in gone.text
+    assert visitor.get("/view/web-01/var/log/old.log?gen=2").status_code == 404
+    shelf.people.create("nobody", "a calm harbour", role="viewer", scope=("lab-*",))
+    as_person(visitor, shelf, "nobody")
+    assert visitor.get("/view/web-01/var/log/old.log?gen=1").status_code == 404
 
 
 def test_wrong_entries_are_said_on_the_page(visitor: TestClient, shelf: Fleet) -> None:

@@ -181,6 +181,21 @@ class Retaining:
         with self._engine.connect() as connection:
             return [ExpiredRecord(*row) for row in connection.execute(query)]
 
+    def gone(self, agent: str, path: str, number: int | None = None) -> ExpiredRecord | None:
+        """What was deleted last of a path, or of its generation ``number``."""
+        query = (
+            select(expired)
+            .select_from(expired.join(files, files.c.id == _E.file_id))
+            .where(files.c.agent_id == agent, files.c.path == path)
+            .order_by(_E.id.desc())
+            .limit(1)
+        )
+        if number is not None:
+            query = query.where(_E.number == number)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return ExpiredRecord(*row) if row is not None else None
+
     def has_expired(self, agent: str, started_ns: int, size: int) -> bool:
         """Whether a generation of ``agent`` that began then, of ``size`` bytes or more, was deleted here."""
         query = select(_E.id).where(_E.agent_id == agent, _E.started_ns == started_ns, _E.size >= size).limit(1)

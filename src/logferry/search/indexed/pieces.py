@@ -7,15 +7,20 @@ from types import TracebackType
 from typing import Self
 
 from logferry.archive import Archive, GenerationReader, LinePage, Lines, Text
+from logferry.encodings import Encoding as Charset
 from logferry.search.filters import Candidate
 from logferry.search.linefacts import facts_of
-from logferry.search.scan import Encoding, FileFacts, utf16_of
+from logferry.search.scan import Encoding, FileFacts, utf16_named, utf16_of
 
 
 class Opened:
     """A generation that is opened when it is needed. Use it in a ``with`` statement."""
 
-    def __init__(self, archive: Archive, generation_id: int, check: Callable[[], None]) -> None:
+    def __init__(
+        self, archive: Archive, generation_id: int, check: Callable[[], None], reads_as: Charset | None = None
+    ) -> None:
+        """``reads_as``: the encoding that its bytes are read in; None: what it looks like."""
+        self._reads_as = reads_as
         self._archive = archive
         self._id = generation_id
         self._check = check
@@ -38,6 +43,8 @@ class Opened:
     @property
     def encoding(self) -> Encoding | None:
         """Whether it is UTF-16."""
+        if self._reads_as is not None:
+            return utf16_named(self._reads_as.name)
         return utf16_of(self.reader.read_at(0, 4))
 
     def facts(self, file: Candidate) -> FileFacts:
@@ -50,7 +57,7 @@ class Opened:
     def lines(self) -> Lines:
         """Its lines."""
         if self._lines is None:
-            self._lines = self._archive.lines(self._id)
+            self._lines = self._archive.lines(self._id, self._reads_as)
         return self._lines
 
     def __enter__(self) -> Self:

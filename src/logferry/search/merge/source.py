@@ -243,7 +243,12 @@ class Source:
 
 def times_of(rows: Sequence[LineRow], reading: Reading, head: Callable[[int], bytes]) -> list[int | None]:
     """The own times of some lines of a file, None where a line shows none. ``head``: gives the file's first bytes."""
-    found = FileTimes(reading, head)(*_joined(rows)).times.tolist()
+    return own_times(rows, FileTimes(reading, head))
+
+
+def own_times(rows: Sequence[LineRow], times: FileTimes) -> list[int | None]:
+    """The own times of some lines, as their file tells them."""
+    found = times(*_joined(rows)).times.tolist()
     return [None if time == NO_TIME else time for time in found]
 
 

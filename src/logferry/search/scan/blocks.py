@@ -60,14 +60,14 @@ class Scanner:
         ``check`` is called between steps; what it raises ends the scan. ``facts`` are needed for ``time:`` and
         entries.
         """
-        lines = _read_lines(source, start, end, check)
+        lines = lines_in(source, start, end, check)
         if lines is None:
             return
         found = self._in_lines(lines, source, check, facts)
         yield from reversed(list(found)) if newest_first else found
 
     def _in_lines(
-        self, lines: _Lines, source: Source, check: Callable[[], None], facts: FileFacts | None
+        self, lines: LinesIn, source: Source, check: Callable[[], None], facts: FileFacts | None
     ) -> Iterator[Match]:
         data = lines.data
         if self.has_entries and lines.giant_at is None:
@@ -83,10 +83,17 @@ class Scanner:
         )
         yield from self.in_block(block, lines.offset, lines.before)
         if lines.giant_at is not None:
-            newlines = lines.data.count(b"\n", lines.before)
-            found = self._giant.find(source, lines.giant_at, check, facts)
-            if found.matches:
-                yield Match(found.start, found.end, newlines, found.first_seen)
+            yield from self.in_giant(source, lines, check, facts)
+
+    def in_giant(
+        self, source: Source, lines: LinesIn, check: Callable[[], None], facts: FileFacts | None
+    ) -> Iterator[Match]:
+        """The line that is too long to hold, if it matches."""
+        assert lines.giant_at is not None
+        newlines = lines.data.count(b"\n", lines.before)
+        found = self._giant.find(source, lines.giant_at, check, facts)
+        if found.matches:
+            yield Match(found.start, found.end, newlines, found.first_seen)
 
     def in_block(self, block: Block, offset: int, counted: int) -> Iterator[Match]:
         """The matches in a block, oldest first; ``offset`` is added to where they are.
@@ -126,7 +133,7 @@ def following_lines(source: Source, at: int, check: Callable[[], None]) -> bytes
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
+class LinesIn:
     """The whole lines that start in a range, and where one starts that is too long to hold."""
 
     data: bytes
@@ -141,7 +148,7 @@ class _Lines:
     giant_at: int | None
 
 
-def _read_lines(source: Source, start: int, end: int, check: Callable[[], None]) -> _Lines | None:
+def lines_in(source: Source, start: int, end: int, check: Callable[[], None]) -> LinesIn | None:
     """Read the lines that start in the range; None if none does."""
     before = 1 if start else 0  # a line starts at ``start`` only if a line end stands before it
     offset = start - before
@@ -154,7 +161,7 @@ def _read_lines(source: Source, start: int, end: int, check: Callable[[], None])
     while pieces[-1][-1:] != b"\n" and offset + held < source.size:
         if held - limit >= SCAN_LINE_BYTES_MAX:
             limit = data.rfind(b"\n") + 1  # the lines before the giant one
-            return _Lines(data[:limit], offset, before, min(first, limit), limit, offset + max(first, limit))
+            return LinesIn(data[:limit], offset, before, min(first, limit), limit, offset + max(first, limit))
         check()
         piece = source.read_at(offset + held, LINE_INDEX_STEP_BYTES)
         if not piece:
@@ -162,4 +169,4 @@ def _read_lines(source: Source, start: int, end: int, check: Callable[[], None])
         newline = piece.find(b"\n")
         pieces.append(piece if newline < 0 else piece[: newline + 1])
         held += len(pieces[-1])
-    return _Lines(b"".join(pieces), offset, before, first, limit, giant_at)
+    return LinesIn(b"".join(pieces), offset, before, first, limit, giant_at)

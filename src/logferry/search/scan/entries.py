@@ -59,6 +59,11 @@ class Entries:
         heads = starts[_begins(text, starts, ends, times)] + shift
         return cls(heads[heads >= first].tolist())
 
+    @property
+    def heads(self) -> list[int]:
+        """Where all of them begin."""
+        return self._heads
+
     def at_or_after(self, at: int) -> int:
         """The start of the first entry at or after ``at``; a place behind every line if there is none."""
         place = bisect_left(self._heads, at)

@@ -26,6 +26,11 @@ def utf16_of(head: bytes) -> Encoding | None:
     return "utf-16-be" if head.startswith(b"\xfe\xff") else None
 
 
+def utf16_named(name: str) -> Encoding | None:
+    """The encoding of this name, if it is one of these."""
+    return next((encoding for encoding in _LINE_ENDS if encoding == name), None)
+
+
 def utf16_text(data: bytes, encoding: Encoding) -> str:
     """Bytes of such a file as text, without a byte order mark; lone surrogates become U+FFFD."""
     return data.decode(encoding, "replace").removeprefix("\ufeff")

@@ -10,6 +10,7 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from logferry.encodings import Encoding, encoding_named
 from logferry.errors import Refused
 from logferry.limits import (
     QUERY_CHARS_MAX,
@@ -121,6 +122,9 @@ class Asked(Where):
 
     limit: int = Field(SEARCH_HITS_DEFAULT, ge=0, le=SEARCH_HITS_MAX, description="most hits; 0: all of them")
     context: int = Field(0, ge=0, le=SEARCH_CONTEXT_LINES_MAX, description="lines before and after each hit")
+    enc: str = Field(
+        "", max_length=20, description="read the file `fid` as this encoding; absent: UTF-8, or UTF-16 that has a mark"
+    )
     order: Literal["newest", "oldest"] = Field("newest", description="which file and line comes first")
 
     @property
@@ -139,7 +143,13 @@ class Asked(Where):
             context=self.context,
             deadline_s=plain.deadline_s if self.limit else max(plain.deadline_s, SEARCH_EXPORT_S_MAX),
             newest_first=self.order == "newest",
+            encoding=self._encoding(),
         )
+
+    def _encoding(self) -> Encoding | None:
+        if self.enc and self.fid is None:
+            raise Refused("enc is for one file", hint="name it: fid=…")
+        return encoding_named(self.enc) if self.enc else None
 
 
 def whole_of(context: WebContext, who: Identity) -> Whole | None:

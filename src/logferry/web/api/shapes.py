@@ -223,6 +223,7 @@ class Row(Shape):
     len: int
     s: str
     cut: bool
+    shown: int | None = Field(default=None, description="of a cut line: `s` is the text of so many bytes of it")
     t: str | None = Field(default=None, description="its own time, where times were asked for and it shows one")
 
 
@@ -238,6 +239,40 @@ class LinePage(Shape):
     prev: int | None
     next: int | None
     end: bool
+    encoding: str = Field(default="utf-8", description="what it is read as")
+    looks_like: str | None = Field(
+        default=None, description="what these lines look like instead, where they have bad bytes"
+    )
+
+
+class KeptRow(Row):
+    """A line with how many ``more`` are folded under it, the bytes of all of them, and whether the query found it."""
+
+    more: int
+    span: int
+    hit: bool
+
+
+class KeptPage(Shape):
+    """Some lines of a generation. ``prev`` and ``next`` are where to look on, with ``before`` and ``at_byte``."""
+
+    fid: int
+    gen: int
+    size: int
+    lines_total: int | None
+    rows: list[KeptRow]
+    prev: int | None
+    next: int | None
+    end: bool
+    encoding: str
+    looks_like: str | None
+
+
+class TextPiece(Shape):
+    """More of a line: ``s`` is the text of so many ``bytes``; none when there is no more."""
+
+    s: str
+    bytes: int
 
 
 class MergedRow(Row):

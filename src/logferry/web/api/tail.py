@@ -20,6 +20,7 @@ from starlette.responses import StreamingResponse
 from logferry.archive import LineRow
 from logferry.archive.records import GenerationRecord
 from logferry.compressed import form_by_name
+from logferry.encodings import Encoding
 from logferry.errors import LogferryError, NotFound, Refused
 from logferry.limits import (
     TAIL_FILES_MAX,
@@ -31,7 +32,7 @@ from logferry.limits import (
 )
 from logferry.server.people import Identity
 from logferry.web.api.files import Generation, checked_id
-from logferry.web.api.lines import row_json
+from logferry.web.api.lines import ReadAs, encoding_asked, row_json
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext
 from logferry.web.sight import Sight
@@ -75,6 +76,7 @@ async def tail(
     at: Annotated[
         str, Query(max_length=TAIL_PLACES_CHARS_MAX, description="places to begin at, as the id of an event has them")
     ] = "",
+    enc: ReadAs = "",
 ) -> StreamingResponse:
     """Follow files. `Last-Event-ID` continues where a broken stream ended; `at` does so for whoever cannot send it.
 
@@ -91,7 +93,7 @@ async def tail(
         note(request, target=targets[0], gen=places[fids[0]].gen)
     else:
         note(request, target=f"{len(targets)} files", files=targets)
-    events = _events(request, streams, context, who, places)
+    events = _events(request, streams, context, who, places, encoding_asked(enc))
     return StreamingResponse(events, media_type=SSE, headers=STREAM_HEADERS)
 
 
@@ -146,7 +148,12 @@ def _start(
 
 
 async def _events(
-    request: Request, streams: Streams, context: WebContext, who: Identity, places: dict[int, _Place]
+    request: Request,
+    streams: Streams,
+    context: WebContext,
+    who: Identity,
+    places: dict[int, _Place],
+    encoding: Encoding | None = None,
 ) -> AsyncIterator[bytes]:
     clock = context.clock
     standing = Standing(request, context, who)
@@ -156,7 +163,7 @@ async def _events(
             yield b": following\n\n"
             while not streams.stopping:
                 await standing.check(streams)
-                news = await streams.run(lambda: _news(context, who, places))
+                news = await streams.run(lambda: _news(context, who, places, encoding))
                 now_s = clock.monotonic_s()
                 for fid, piece in news:
                     places[fid] = piece.place
@@ -171,9 +178,11 @@ async def _events(
         yield problem_event(error)
 
 
-def _news(context: WebContext, who: Identity, places: Mapping[int, _Place]) -> list[tuple[int, _Piece]]:
+def _news(
+    context: WebContext, who: Identity, places: Mapping[int, _Place], encoding: Encoding | None
+) -> list[tuple[int, _Piece]]:
     """The files that have something behind their place, and what."""
-    looked = ((fid, _look(context, who, fid, place)) for fid, place in places.items())
+    looked = ((fid, _look(context, who, fid, place, encoding)) for fid, place in places.items())
     return [(fid, piece) for fid, piece in looked if piece.rows or piece.new_generation]
 
 
@@ -200,7 +209,7 @@ def _ping(places: Mapping[int, _Place]) -> dict[str, Any]:
     return {"files": len(places)}
 
 
-def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece:
+def _look(context: WebContext, who: Identity, fid: int, place: _Place, encoding: Encoding | None) -> _Piece:
     """What there is behind ``place``."""
     sight = Sight.of(context, who)
     following = _following(sight, fid, place)
@@ -212,7 +221,7 @@ def _look(context: WebContext, who: Identity, fid: int, place: _Place) -> _Piece
     # A generation that moved on to another path (rotation) is over for this one.
     is_over = not generation.current or generation.file_id != fid
     # A compressed file has no new lines before it is whole.
-    rows = () if form_by_name(file.name) else _rows(context, generation, place, unfinished=is_over)
+    rows = () if form_by_name(file.name) else _rows(context, generation, place, encoding, unfinished=is_over)
     if rows:
         return _Piece(replace(place, byte=rows[-1].byte + rows[-1].length), rows)
     if is_over and following is not None:
@@ -232,20 +241,15 @@ def _following(sight: Sight, fid: int, place: _Place) -> int | None:
     return number
 
 
-def _rows(context: WebContext, generation: GenerationRecord, place: _Place, *, unfinished: bool) -> tuple[LineRow, ...]:
+def _rows(
+    context: WebContext, generation: GenerationRecord, place: _Place, encoding: Encoding | None, *, unfinished: bool
+) -> tuple[LineRow, ...]:
     """The lines that end behind ``place``; an unfinished last one only if asked for."""
     if generation.size <= place.byte:
         return ()
-    with context.archive.lines(generation.id) as lines:
+    with context.archive.lines(generation.id, encoding) as lines:
         page = lines.page_at(place.byte, TAIL_ROWS, TAIL_ROWS_BYTES)
     rows = tuple(row for row in page.rows if row.byte + row.length > place.byte)
-    if rows and not unfinished and not _is_finished(context, generation, rows[-1]):
+    if rows and not unfinished and not rows[-1].ended:
         rows = rows[:-1]
     return rows
-
-
-def _is_finished(context: WebContext, generation: GenerationRecord, row: LineRow) -> bool:
-    if not row.cut:
-        return row.length > len(row.data)
-    with context.archive.open(generation.id) as reader:
-        return reader.read_at(row.byte + row.length - 1, 1) == b"\n"

@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from logferry.archive.records import CopyRecord, FileRecord, GenerationRecord
 from logferry.compressed import form_by_name
+from logferry.encodings import ENCODINGS
 from logferry.errors import NotFound
-from logferry.limits import LINE_BYTES_SHOWN_MAX
 from logferry.web.api.shapes import file_state
 from logferry.web.merging import series
 from logferry.web.pages.facts import crumbs
@@ -22,17 +22,19 @@ MODULES = (
     "text.js",
     "log/address.js",
     "log/ansi.js",
-    "log/bytes.js",
     "log/dialogs.js",
     "log/find.js",
     "log/follow.js",
+    "log/joints.js",
     "log/json.js",
     "log/keys.js",
+    "log/lens.js",
     "log/levels.js",
     "log/numbers.js",
     "log/panel.js",
     "log/row.js",
     "log/rows.js",
+    "log/rules.js",
     "log/scrollbar.js",
     "log/source.js",
     "log/viewport.js",
@@ -44,14 +46,17 @@ MODULES = (
 def view(visit: Visit) -> Response:
     """``/view/{agent}/{path}?gen=``"""
     agent, path = visit.request.path_params["agent"], visit.request.path_params["path"].strip("/")
+    number = _number(visit.asked("gen"))
     try:
         file = visit.sight.file_at(agent, path)
-    except NotFound:
-        if not _is_folder(visit, agent, path):
-            raise
-        return RedirectResponse(visit.link(f"/browse/{agent}/{path}"), 303)
-    number = _number(visit.asked("gen"))
-    generation = visit.sight.generation(file.id, number)[1]
+    except NotFound as error:
+        if _is_folder(visit, agent, path):
+            return RedirectResponse(visit.link(f"/browse/{agent}/{path}"), 303)
+        return _gone(visit, agent, path, number, error)
+    try:
+        generation = visit.sight.generation(file.id, number)[1]
+    except NotFound as error:
+        return _gone(visit, agent, path, number, error, newest=visit.link(f"/view/{agent}/{path}"))
     number = file.number if number is None else number
     packed = form_by_name(file.name)
     # A compressed file is shown unpacked, and its text does not grow line by line.
@@ -73,19 +78,41 @@ def view(visit: Visit) -> Response:
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
         first_lines=_first_lines(visit, file, number),
         **_beside(visit, file),
-        line_bytes=LINE_BYTES_SHOWN_MAX,
+        encodings=[(encoding.name, encoding.label) for encoding in ENCODINGS],
         modules=MODULES,
     )
 
 
+def _gone(visit: Visit, agent: str, path: str, number: int | None, error: NotFound, newest: str = "") -> Response:
+    """What was there before retention deleted it; ``newest`` leads to what is there now. Raises ``error`` where nothing
+    was, or it may not be seen."""
+    was = visit.context.catalog.retaining.gone(agent, path, number) if visit.sight.scope.sees(agent, path) else None
+    if was is None:
+        raise error
+    return visit.page(
+        "gone.html",
+        status=410,
+        was=was,
+        crumbs=crumbs(root_of(visit.request), agent, path),
+        newest=newest,
+        folder=visit.link(f"/browse/{agent}/{path.rpartition('/')[0]}".rstrip("/")),
+    )
+
+
 def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
-    """What the script will ask for first, so that the browser may ask at once. A line named behind # is not known."""
+    """What the script will ask for first, so that the browser may ask at once. A line named behind # is not known.
+
+    Nothing where only some lines are asked for: that is another question.
+    """
+    if visit.asked("lv") or "1" in (visit.asked("only"), visit.asked("fold")):
+        return ""
     at = visit.asked("at")
     place: dict[str, object] = {"at_byte": at[1:] if at[:1] == "b" and at[1:].isdigit() else 0}
     if at == "end":
         place = {"tail": 250}
+    enc = visit.asked("enc")
     times = "true" if visit.asked("tz") in ("utc", "local") else ""
-    return visit.link(f"/api/v1/files/{file.id}/lines", gen=number, count=250, times=times, **place)
+    return visit.link(f"/api/v1/files/{file.id}/lines", gen=number, count=250, times=times, **place, enc=enc)
 
 
 def _beside(visit: Visit, file: FileRecord) -> dict[str, Any]:

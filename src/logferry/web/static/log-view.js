@@ -6,8 +6,10 @@ import { ask } from "./log/dialogs.js";
 import { Find } from "./log/find.js";
 import { Follow } from "./log/follow.js";
 import { listen } from "./log/keys.js";
+import { Lens } from "./log/lens.js";
 import { panel } from "./log/panel.js";
 import { occurrences, restBytes, TIME_MODES } from "./log/row.js";
+import { COLOURS, keptRules, ownRanges, RulesDialog } from "./log/rules.js";
 import { Source } from "./log/source.js";
 import { Viewport } from "./log/viewport.js";
 import { about, copy, count, el, icon, size, toast } from "./text.js";
@@ -20,7 +22,12 @@ const FIND_TYPING_BYTES_MAX = 64 * 1024 * 1024;
 const WRAP_KEY = "logferry.wrap";
 
 class LogView extends HTMLElement {
-  #at = panel();
+  #at;
+  #lens;
+  #rules = keptRules();
+  #rulesDialog = new RulesDialog((rules) => this.#useRules(rules));
+  #ticks = new Map();
+  #hasFold = null;
   #view;
   #find;
   #source;
@@ -37,21 +44,27 @@ class LogView extends HTMLElement {
   #findTimer = 0;
   #retries = [];
   #landing = null;
+  #isTyping = false;
   #levels = new Map();
   #mark = -1;
 
   connectedCallback() {
     const { fid, gen } = this.dataset;
     this.#address = readAddress(location.search, location.hash);
+    this.#hasFold = this.#address.fold;
+    this.#lens = new Lens(this.#address, JSON.parse(this.dataset.encodings), (what) => this.#lensChanged(what));
+    this.#at = panel(this.#lens.at);
     this.#source = new Source(fid, gen);
+    this.#source.enc = this.#lens.enc;
     this.#find = new Find(Number(fid), gen);
     this.#view = new Viewport(this.#at.scroller, this.#at.body, this.#source, {
       moved: () => this.#showPlace(),
       problem: (error, retry) => this.#showProblem(error, retry),
       up: () => this.#pauseFollowing("you scrolled up"),
+      looking: (fraction) => this.#showLooking(fraction),
       ranges: (row) => this.#rangesOf(row),
+      own: (row) => (this.#rules.length ? ownRanges(this.#rules, row.s) : []),
       rest: (row) => this.#showRest(row),
-      lineBytes: Number(this.dataset.lineBytes),
     });
     this.#view.size = Number(this.dataset.size);
     this.#follow = new Follow({
@@ -77,7 +90,7 @@ class LogView extends HTMLElement {
   #build() {
     const at = this.#at;
     at.pane.append(this.#view.bar.element);
-    this.replaceChildren(at.toolbar, at.notice, at.pane, at.status, at.keysDialog, at.jumpDialog.dialog);
+    this.replaceChildren(at.toolbar, at.notice, at.pane, at.status, at.keysDialog, at.jumpDialog.dialog, this.#rulesDialog.element);
     this.#live = this.hasAttribute("data-live");
     at.follow.hidden = !this.#live;
     const wrap = this.#address.wrap ?? (localStorage.getItem(WRAP_KEY) ?? (innerWidth <= 640 ? "1" : "0")) === "1";
@@ -94,6 +107,8 @@ class LogView extends HTMLElement {
     const on = (node, event, action) => node.addEventListener(event, action, { signal });
     on(at.findBar, "submit", (event) => this.#submitFind(event));
     on(at.input, "input", () => this.#typed());
+    on(at.input, "focus", () => (this.#isTyping = true));
+    on(at.input, "blur", () => (this.#isTyping = false));
     on(at.input, "keydown", (event) => this.#findKey(event));
     for (const toggle of [at.exactCase, at.regex]) on(toggle, "click", () => this.#toggleFind(toggle));
     on(at.previous, "click", () => this.#step(false));
@@ -104,6 +119,7 @@ class LogView extends HTMLElement {
     on(at.times, "click", () => this.#nextTimes());
     on(at.wrap, "click", () => this.#toggleWrap());
     on(at.link, "click", () => this.#copyLink());
+    on(at.own, "click", () => this.#rulesDialog.show());
     on(at.keys, "click", () => at.keysDialog.showModal());
     on(at.more, "click", () => at.more.setAttribute("aria-pressed", String(this.classList.toggle("more-tools"))));
     on(at.follow, "click", () => (this.#following ? this.#pauseFollowing("by you") : this.#toEnd()));
@@ -121,14 +137,18 @@ class LogView extends HTMLElement {
       d: () => this.#page(0.5), u: () => this.#page(-0.5), PageDown: () => this.#page(0.92), PageUp: () => this.#page(-0.92),
       ArrowDown: () => this.#moveCursor(1), ArrowUp: () => this.#moveCursor(-1), "?": () => at.keysDialog.showModal(),
       m: () => this.#setMark(), "'": () => this.#toMark(), p: () => this.#spreadJson(),
-      Escape: () => this.#clearFind(),
+      o: () => this.#lens.toggleOnly(), c: () => this.#nextContext(), x: () => this.#lens.toggleFold(),
+      v: () => this.#nextLevel(), h: () => this.#rulesDialog.show(), Escape: () => this.#clearFind(),
     }, signal);
   }
 
   async #open() {
     this.#at.pane.setAttribute("aria-busy", "true");
+    this.#source.kept = this.#lens.kept({ text: this.#address.find, exactCase: this.#address.exactCase, regex: this.#address.regex });
     const row = await this.#view.go(this.#address.place);
     this.#at.pane.removeAttribute("aria-busy");
+    this.#showLens();
+    await this.#reveal(row, this.#address.place);
     if (this.#address.place.kind === "line" || this.#address.place.kind === "byte") this.#aim(row, this.#address.place);
     if (this.#live) {
       this.#following = this.#view.atEnd && this.#address.place.kind !== "line";
@@ -137,6 +157,134 @@ class LogView extends HTMLElement {
     this.#showFollow();
     if (this.#address.find) this.#runFind(false);
     this.#view.readIndex();
+    this.#findOwn();
+  }
+
+  // What is shown of the file ------------------------------------------------------------------------------
+
+  async #lensChanged(what) {
+    if (what === "only" && this.#lens.only && !this.#at.input.value) {
+      this.#lens.only = false;
+      this.#lens.show(this.#source.encoding);
+      toast("Find something first: then only that is shown");
+      this.#at.input.focus();
+      return;
+    }
+    if (what === "fold") this.#hasFold = this.#lens.fold;
+    if (what === "enc") this.#readAgain();
+    this.#lens.show(this.#source.encoding);
+    await this.#showKept();
+    if (what === "enc" && this.#at.input.value) this.#runFind(false);
+    if (what === "enc") this.#view.readIndex();
+    if (what === "enc") this.#findOwn();
+  }
+
+  #readAgain() {
+    this.#source.enc = this.#lens.enc;
+    this.#source.looksLike = null;
+    this.#levels.clear();
+    this.#ticks.clear();
+    this.#at.notice.hidden = true;
+    if (this.#live && this.#follow.running) this.#follow.start(this.dataset.fid, this.dataset.gen, this.#view.size, this.#lens.enc);
+  }
+
+  #wanted() {
+    const { input, exactCase, regex } = this.#at;
+    return { text: input.value, exactCase: exactCase.getAttribute("aria-pressed") === "true", regex: regex.getAttribute("aria-pressed") === "true" };
+  }
+
+  // The same place, with other lines left out.
+  async #showKept() {
+    const kept = this.#lens.kept(this.#wanted());
+    const row = this.#cursor?.el.isConnected ? this.#cursor : this.#view.rows.atHeight(0);
+    const follow = this.#following;
+    this.#source.kept = kept;
+    this.#at.pane.setAttribute("aria-busy", "true");
+    const place = follow || !row ? { kind: follow ? "end" : "start" } : { kind: "byte", byte: row.b };
+    const shown = await this.#view.go(place, { fresh: true });
+    this.#at.pane.removeAttribute("aria-busy");
+    if (follow) this.#view.toEnd();
+    if (shown && !follow) this.#setCursor(shown);
+    this.#showLens();
+    this.#writeAddress(this.#target);
+  }
+
+  #showLens() {
+    const { nothing } = this.#at;
+    this.#lens.show(this.#source.encoding);
+    this.#find.enc = this.#source.encoding === "utf-8" ? this.#source.enc : this.#source.encoding;
+    nothing.hidden = !this.#source.kept || this.#view.rows.first !== null || this.#view.size === 0;
+    const { level, only } = this.#lens;
+    const what = [only && this.#at.input.value && "matches", level && `is of level ${level} or worse`].filter(Boolean);
+    nothing.querySelector("p").textContent = `No entry of this file ${what.join(" and ")}.`;
+    this.classList.toggle("keeps", this.#source.kept !== null);
+    if (this.#source.looksLike && !this.#source.enc) {
+      const looksLike = this.#source.looksLike;
+      this.#source.looksLike = null;
+      if (!this.#advised) this.#showNotice("info", ...this.#lens.advice(looksLike));
+      this.#advised = true;
+    }
+  }
+
+  #advised = false;
+
+  #showLooking(fraction) {
+    this.#at.place.classList.toggle("looking", fraction !== null);
+    if (fraction !== null) this.#at.place.textContent = `looking… ${Math.floor(100 * fraction)} %`;
+    else if (this.#view) this.#showPlace();
+  }
+
+  #nextContext() {
+    if (this.#lens.only || this.#lens.level) this.#lens.nextContext();
+    else if (this.#at.input.value) this.#lens.set({ only: true, context: this.#lens.context || 3 }, "only");
+    else toast("Lines around what? Find something, or choose a level");
+  }
+
+  #nextLevel() {
+    const next = { "": "warn", warn: "error" }[this.#lens.level] ?? "";
+    this.#lens.set({ level: next }, "level");
+    toast(next ? `Only ${next} and worse` : "All levels");
+  }
+
+  // A line that is folded away is shown where an address or a hit names it. The row that it became.
+  async #reveal(row, place) {
+    if (!row?.more || (place.kind !== "line" && place.kind !== "byte")) return row;
+    const isIn = (one) => (place.kind === "line" ? one.n === place.from : one.b <= place.byte && place.byte < one.b + Math.max(1, one.len));
+    const end = row.b + row.span;
+    const isBelow = place.kind === "line" ? row.known && row.n < place.from && place.from <= row.n + row.more : row.b < place.byte && place.byte < end;
+    if (isIn(row) || !isBelow) return row;
+    await this.#view.unfold(row);
+    return this.#view.rows.rows.find(isIn) ?? row;
+  }
+
+  // One's own words: marked in the rows at once, as ticks when the whole file was looked through.
+  #useRules(rules) {
+    this.#rules = rules;
+    this.#view.rows.paintAll();
+    this.#findOwn();
+  }
+
+  async #findOwn() {
+    const rules = this.#rules;
+    for (const rule of rules) {
+      const key = JSON.stringify([rule.word, rule.exactCase]);
+      if (this.#ticks.has(key)) continue;
+      const found = new Find(Number(this.dataset.fid), this.dataset.gen);
+      found.enc = this.#find.enc;
+      await found.run(rule.word, { exactCase: rule.exactCase, regex: false }, () => {});
+      if (this.#closed.signal.aborted || this.#rules !== rules) return;
+      // What could not be looked through has no ticks; the words are marked where one reads.
+      if (found.state !== "failed") this.#ticks.set(key, found.hits.map((hit) => hit.b));
+      this.#showTicks();
+    }
+    this.#showTicks();
+  }
+
+  #showTicks() {
+    const of = (bytes) => bytes.map((byte) => byte / Math.max(1, this.#view.size));
+    const own = this.#rules.map(({ word, colour, exactCase }) =>
+      ({ kind: COLOURS.indexOf(colour) + 1, fractions: of(this.#ticks.get(JSON.stringify([word, exactCase])) ?? []) }));
+    this.#view.bar.mark([...own, { kind: 0, fractions: of(this.#find.hits.map((hit) => hit.b)) }]);
   }
 
   // Places -------------------------------------------------------------------------------------------------
@@ -171,10 +319,13 @@ class LogView extends HTMLElement {
     this.#pauseFollowing("you went elsewhere");
     const row = await this.#view.go(place);
     if (!row) return;
-    const exact = place.kind === "line" && row.n === place.from;
-    if (place.kind === "line" && !exact && this.#view.rows.exact) toast(`The file ends at line ${count(this.#view.rows.last.n)}`);
-    this.#aim(row, exact ? place : this.#placeOf(row));
-    this.#writeAddress(exact ? place : this.#placeOf(row));
+    const shown = await this.#reveal(row, place);
+    const exact = place.kind === "line" && shown.n === place.from;
+    const { rows } = this.#view;
+    if (place.kind === "line" && !exact && rows.exact && !rows.sparse) toast(`The file ends at line ${count(rows.last.n)}`);
+    else if (place.kind === "line" && !exact && rows.sparse) toast(`Line ${count(place.from)} is not among those that are shown`);
+    this.#aim(shown, exact ? place : this.#placeOf(shown));
+    this.#writeAddress(exact ? place : this.#placeOf(shown));
   }
 
   #placeOf(row) {
@@ -185,7 +336,7 @@ class LogView extends HTMLElement {
   #writeAddress(place) {
     const { wrap } = this.#address;
     const find = { find: this.#find.text, exactCase: this.#find.exactCase, regex: this.#find.regex };
-    const address = writeAddress({ gen: this.#address.gen, place, wrap, times: this.#address.times, ...find });
+    const address = writeAddress({ gen: this.#address.gen, place, wrap, times: this.#address.times, ...find, ...this.#lens.address(this.#hasFold) });
     history.replaceState(null, "", address || location.pathname);
   }
 
@@ -286,7 +437,7 @@ class LogView extends HTMLElement {
 
   async #copyLink() {
     const find = { find: this.#find.text, exactCase: this.#find.exactCase, regex: this.#find.regex };
-    const address = writeAddress({ gen: this.dataset.gen, place: this.#marked(), wrap: null, times: this.#address.times, ...find });
+    const address = writeAddress({ gen: this.dataset.gen, place: this.#marked(), wrap: null, times: this.#address.times, ...find, ...this.#lens.address(this.#hasFold) });
     const done = await copy(location.origin + location.pathname + address);
     toast(done ? "Link copied" : "The browser refused the clipboard: copy the address instead");
   }
@@ -306,7 +457,7 @@ class LogView extends HTMLElement {
       const bytes = Math.min(REST_BYTES, restBytes(row));
       const more = await this.#source.more(row.b + row.shown, bytes, { signal: this.#closed.signal });
       row.shown += more.bytes;
-      row.s = restBytes(row) > 0 ? row.s + more.text : (row.s + more.text).replace(/\r?\n$/, "");
+      row.s += more.s;
     } catch (error) {
       if (error.name !== "AbortError") this.#showProblem(error, () => this.#showRest(row));
       return;
@@ -367,6 +518,7 @@ class LogView extends HTMLElement {
     const held = this.#levels.get(level);
     if (!held || held.size !== this.#view.size) {
       const found = new Find(Number(this.dataset.fid), this.dataset.gen);
+      found.enc = this.#find.enc;
       this.#levels.set(level, { size: this.#view.size, found });
       toast(level === "error" ? "Looking for errors…" : "Looking for warnings and errors…");
       await found.look(`level:>=${level}`);
@@ -386,6 +538,7 @@ class LogView extends HTMLElement {
 
   #typed() {
     clearTimeout(this.#findTimer);
+    this.#isTyping = true;
     if (!this.#at.input.value) this.#clearFind();
     else if (this.#view.size <= FIND_TYPING_BYTES_MAX && this.#at.input.value.length > 1) {
       this.#findTimer = setTimeout(() => this.#runFind(true), FIND_WAIT_MS);
@@ -405,6 +558,7 @@ class LogView extends HTMLElement {
   #submitFind(event) {
     event.preventDefault();
     clearTimeout(this.#findTimer);
+    this.#isTyping = false;
     const { input } = this.#at;
     if (input.value && input.value === this.#find.text && this.#find.state !== "failed") this.#step(true);
     else this.#runFind(true);
@@ -418,6 +572,7 @@ class LogView extends HTMLElement {
   async #runFind(jump) {
     const { input, exactCase, regex } = this.#at;
     if (!input.value) return;
+    if (this.#lens.only && JSON.stringify(this.#lens.kept(this.#wanted())) !== JSON.stringify(this.#source.kept)) await this.#showKept();
     const how = {
       exactCase: exactCase.getAttribute("aria-pressed") === "true",
       regex: regex.getAttribute("aria-pressed") === "true",
@@ -455,6 +610,11 @@ class LogView extends HTMLElement {
     if (!this.#find.text && !this.#at.input.value) return;
     this.#find.clear();
     this.#at.input.value = "";
+    if (this.#lens.only) {
+      this.#lens.only = false;
+      this.#lens.show(this.#source.encoding);
+      this.#showKept();
+    }
     this.#view.rows.paintAll();
     this.#showHits();
   }
@@ -472,8 +632,9 @@ class LogView extends HTMLElement {
     if (!hit) return;
     this.#landing = hit; // where the next n or N starts from, even before the rows are here
     this.#pauseFollowing("a hit is shown");
-    this.#at.scroller.focus({ preventScroll: true });
-    const row = await this.#view.go({ kind: "byte", byte: hit.b });
+    if (!this.#isTyping) this.#at.scroller.focus({ preventScroll: true }); // what is typed next belongs to the box
+    const place = { kind: "byte", byte: hit.b };
+    const row = await this.#reveal(await this.#view.go(place), place);
     if (!row) return;
     this.#landing = null;
     this.#aim(row, this.#placeOf(row));
@@ -505,7 +666,7 @@ class LogView extends HTMLElement {
     else hits.textContent = `${at ? `${count(at)} of ` : ""}${count(found.length)}${more} ${found.length === 1 ? "hit" : "hits"}`;
     hits.classList.toggle("bad", state === "failed");
     this.classList.toggle("has-find", text !== "");
-    this.#view.bar.mark(found.map((hit) => hit.b / Math.max(1, this.#view.size)));
+    this.#showTicks();
   }
 
   // Follow -----------------------------------------------------------------------------------------------------
@@ -515,7 +676,7 @@ class LogView extends HTMLElement {
     try {
       const last = await this.#view.lastByte();
       this.#seen = last ?? -1;
-      this.#follow.start(this.dataset.fid, this.dataset.gen, last ?? 0);
+      this.#follow.start(this.dataset.fid, this.dataset.gen, last ?? 0, this.#lens.enc);
     } catch (error) {
       if (error.name !== "AbortError") this.#showProblem(error, () => this.#startFollowing());
     }
@@ -593,6 +754,8 @@ class LogView extends HTMLElement {
 
   #showPlace() {
     const { rows } = this.#view;
+    if (this.#at.place.classList.contains("looking")) return;
+    if (this.#source.looksLike && !this.#advised) this.#showLens();
     if (this.#live && this.#view.atEnd && !this.#following && this.#pause === "you scrolled up") this.#resume();
     const row = rows.atHeight(0);
     const total = this.#view.total();

@@ -1,6 +1,7 @@
 // Buttons and dialogs of the viewers. Elements only, no behaviour.
 
 import { el, icon } from "../text.js";
+import { keysAreOn, switchKeys } from "./keys.js";
 
 export function button(name, label, key, { text = "", pressed = null } = {}) {
   const title = key ? `${label} (${key})` : label;
@@ -14,8 +15,10 @@ export function button(name, label, key, { text = "", pressed = null } = {}) {
 export function keysDialog(keys) {
   const rows = keys.map(([names, what]) =>
     el("div", {}, el("dt", {}, ...names.split("  ").flatMap((key) => [el("kbd", {}, key), " "])), el("dd", {}, what)));
+  const on = el("input", { type: "checkbox", checked: keysAreOn(), onchange: () => switchKeys(on.checked) });
   return el("dialog", { class: "sheet-dialog", "aria-label": "Keys" },
     el("form", { method: "dialog" }, el("h2", {}, "Keys"), el("dl", { class: "keys" }, ...rows),
+      el("label", { class: "check" }, on, "Letters and signs are keys"),
       el("button", { class: "button", value: "close" }, "Close")));
 }
 

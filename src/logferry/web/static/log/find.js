@@ -15,6 +15,8 @@ export class Find {
   #fid;
   #gen;
   #abort = null;
+  /** What the server has to be told to read the file as. */
+  enc = "";
   text = "";
   exactCase = false;
   regex = false;
@@ -62,7 +64,7 @@ export class Find {
   async #search(what, onChange) {
     const abort = new AbortController();
     this.#abort = abort;
-    const params = { ...what, fid: this.#fid, gen: this.#gen, order: "oldest", limit: HITS_MAX };
+    const params = { ...what, fid: this.#fid, gen: this.#gen, order: "oldest", limit: HITS_MAX, enc: this.enc };
     try {
       for await (const event of getLines("search", params, { signal: abort.signal })) {
         this.#take(event);

@@ -16,9 +16,9 @@ export class Follow {
     return this.#stream !== null;
   }
 
-  start(fid, gen, from) {
+  start(fid, gen, from, enc) {
     this.stop();
-    const stream = new EventSource(apiUrl("tail", { f: fid, gen, from: String(from) }));
+    const stream = new EventSource(apiUrl("tail", { f: fid, gen, from: String(from), enc }));
     this.#stream = stream;
     stream.addEventListener("open", () => this.#on.back());
     stream.addEventListener("lines", (event) => {

@@ -1,7 +1,21 @@
-// Keys of the viewer, where nobody is typing into a field.
+// Keys of the viewer, where nobody is typing into a field. They can be off: people who dictate type by accident.
+
+const KEY = "logferry.keys";
+const ALWAYS = /^(Home|End|Page(Up|Down)|Arrow(Up|Down)|Escape)$/;
 
 function typing(target) {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+/** Whether single letters and signs are keys. */
+export function keysAreOn() {
+  return localStorage.getItem(KEY) !== "off";
+}
+
+/** Switch them; this browser keeps it. */
+export function switchKeys(on) {
+  if (on) localStorage.removeItem(KEY);
+  else localStorage.setItem(KEY, "off");
 }
 
 /** Call `actions[key]` for plain keys; stops when `signal` fires. */
@@ -11,7 +25,7 @@ export function listen(actions, signal) {
     if (document.querySelector("dialog[open]")) return;
     // A focused button keeps Enter and Space; a link keeps Enter.
     const action = actions[event.key];
-    if (!action) return;
+    if (!action || !(keysAreOn() || ALWAYS.test(event.key))) return;
     event.preventDefault();
     action(event);
   }, { signal });

@@ -1,6 +1,6 @@
 // One line of a log as elements. Log text enters the page here and nowhere else, as text nodes only.
 
-import { el, size } from "../text.js";
+import { count, el, size } from "../text.js";
 import { pieces } from "./ansi.js";
 import { abbreviation, exact, ZONE } from "../zone.js";
 import { level } from "./levels.js";
@@ -61,40 +61,65 @@ function leaf(text, look) {
   return document.createTextNode(text);
 }
 
+/** Marks of a search (kind 0) over those of one's own rules ([from, to, kind]), sorted, none over another. */
+function layered(ranges, own) {
+  const found = tidy(ranges).map(([from, to]) => [from, to, 0]);
+  for (const [from, to, kind] of own) {
+    let parts = [[from, to]];
+    for (const [low, high] of found) {
+      parts = parts.flatMap(([a, b]) => [[a, Math.min(b, low)], [Math.max(a, high), b]]).filter(([a, b]) => b > a);
+    }
+    found.push(...parts.map(([a, b]) => [a, b, kind]));
+  }
+  return found.sort((a, b) => a[0] - b[0]);
+}
+
 function* split(piece, ranges, at) {
   let from = piece.from;
   for (let i = at; i < ranges.length && ranges[i][0] < piece.to; i += 1) {
     const [start, end] = ranges[i];
-    if (start > from) yield [piece.text.slice(from - piece.from, start - piece.from), false];
+    if (start > from) yield [piece.text.slice(from - piece.from, start - piece.from), -1];
     const begin = Math.max(start, from);
     const stop = Math.min(end, piece.to);
-    if (stop > begin) yield [piece.text.slice(begin - piece.from, stop - piece.from), true];
+    if (stop > begin) yield [piece.text.slice(begin - piece.from, stop - piece.from), ranges[i][2]];
     from = Math.max(from, stop);
   }
-  if (from < piece.to) yield [piece.text.slice(from - piece.from), false];
+  if (from < piece.to) yield [piece.text.slice(from - piece.from), -1];
 }
 
-/** Fill `target` with `text`: control characters as marks, terminal colours drawn, `ranges` as <mark>. */
-export function paintText(target, text, ranges = []) {
-  const marks = tidy(ranges);
+function marked(kind, ...nodes) {
+  return el("mark", { class: kind ? `own own-${kind}` : null }, ...nodes);
+}
+
+/** Fill `target` with `text`: control characters as marks, terminal colours drawn, `ranges` and `own` ones as <mark>. */
+export function paintText(target, text, ranges = [], own = []) {
+  const marks = layered(ranges, own);
   const nodes = [];
   let at = 0;
   for (const piece of pieces(text)) {
     while (at < marks.length && marks[at][1] <= piece.from) at += 1;
     if (piece.title) {
       const inside = at < marks.length && marks[at][0] <= piece.from;
-      nodes.push(inside ? el("mark", {}, sign(piece)) : sign(piece));
+      nodes.push(inside ? marked(marks[at][2], sign(piece)) : sign(piece));
       continue;
     }
-    for (const [part, hit] of split(piece, marks, at)) {
-      nodes.push(hit ? el("mark", {}, leaf(part, piece.look)) : leaf(part, piece.look));
+    for (const [part, kind] of split(piece, marks, at)) {
+      nodes.push(kind >= 0 ? marked(kind, leaf(part, piece.look)) : leaf(part, piece.look));
     }
   }
   target.replaceChildren(...nodes);
 }
 
+/** The button that shows the lines that are folded under a row, or folds them again. */
+export function foldButton(row, onFold) {
+  const lines = `${count(row.more || row.opened)} ${(row.more || row.opened) === 1 ? "line" : "lines"}`;
+  const words = row.more ? `+ ${lines}` : `− ${lines}`;
+  const label = row.more ? `Show ${lines} that continue this one` : `Fold the ${lines} that continue this one`;
+  return el("button", { class: "fold", type: "button", "aria-expanded": String(!row.more), "aria-label": label, title: label, onclick: () => onFold(row) }, words);
+}
+
 /** The element of one row: number (a link), text, and for a long line a button for its rest. */
-export function rowElement(row, onRest) {
+export function rowElement(row, { onRest, onFold }) {
   const link = el("a", { tabindex: "-1" });
   const text = el("span", { class: "t", role: "cell" });
   const node = el("div", { class: "row", role: "row" }, el("span", { class: "n", role: "rowheader" }, link), text);
@@ -105,6 +130,7 @@ export function rowElement(row, onRest) {
     rest.textContent = `show rest (${size(restBytes(row))})`;
     node.append(rest);
   }
+  if (row.more) node.append(el("span", { class: "after", role: "cell" }, foldButton(row, onFold)));
   return node;
 }
 

@@ -1,19 +1,28 @@
-// The rows that are in the page: at most ROWS_MAX of them, contiguous, with their numbers. Grows at both ends, is trimmed
-// at the other, and keeps what the reader looks at where it is.
+// The rows that are in the page: at most ROWS_MAX of them, with their numbers. Grows at both ends, is trimmed at the
+// other, and keeps what the reader looks at where it is. They follow each other without a gap unless only some lines of
+// the file are shown (`sparse`).
 
 import { el } from "../text.js";
 import { spread } from "./json.js";
-import { numberRow, paintText, rowElement, timeRow } from "./row.js";
+import { joint } from "./joints.js";
+import { foldButton, numberRow, paintText, rowElement, timeRow } from "./row.js";
 
 export const ROWS_MAX = 900;
 
 export class Rows {
   #scroller;
   #body;
-  #ranges;
-  #onRest;
-  #lineBytes;
+  #on;
+  #below = null;
   rows = [];
+  /** Whether lines may be left out between the rows. */
+  sparse = false;
+  /** Bytes of the file, as far as looked at. */
+  size = 0;
+  /** Lines of the file; null while they are not counted. */
+  total = null;
+  /** Where what stands above the first row is to be looked for; null: nothing does. */
+  prev = null;
   /** Whether the last row is the last of the file. */
   end = false;
   /** Where the line after the last row starts; null at the end. */
@@ -22,13 +31,11 @@ export class Rows {
   /** How times are shown beside the rows. */
   mode = "written";
 
-  /** `lineBytes`: how many bytes of a cut line the server sends. */
-  constructor(scroller, body, { ranges, onRest, lineBytes }) {
-    this.#lineBytes = lineBytes;
+  /** `on`: {ranges(row), own(row), onRest(row), onFold(row), onGap(row, from, to)}. */
+  constructor(scroller, body, on) {
     this.#scroller = scroller;
     this.#body = body;
-    this.#ranges = ranges;
-    this.#onRest = onRest;
+    this.#on = on;
   }
 
   get first() {
@@ -44,8 +51,10 @@ export class Rows {
   }
 
   #make(row) {
-    const made = { ...row, shown: row.cut ? this.#lineBytes : row.len, el: null };
-    made.el = rowElement(made, this.#onRest);
+    const known = Number.isInteger(row.n);
+    const made = { more: 0, span: row.len, opened: 0, ...row, shown: row.shown ?? row.len, known, el: null, gap: null };
+    made.el = rowElement(made, this.#on);
+    made.el.classList.toggle("hit", this.sparse && row.hit === true);
     made.el.dataset.b = String(row.b);
     if (this.mode !== "written") timeRow(made, this.mode);
     this.paint(made);
@@ -53,7 +62,7 @@ export class Rows {
   }
 
   paint(row) {
-    paintText(row.el.querySelector(".t"), row.s, this.#ranges(row));
+    paintText(row.el.querySelector(".t"), row.s, this.#on.ranges(row), this.#on.own(row));
   }
 
   /** A JSON line over several lines, or back as written; false for any other. What is copied stays the line. */
@@ -101,11 +110,49 @@ export class Rows {
 
   replace(page) {
     this.rows = page.rows.map((row) => this.#make(row));
-    this.end = page.end;
-    this.next = page.next;
+    this.#setEnd(page);
+    this.prev = this.sparse ? page.prev : (this.first?.b ?? 0) || null;
+    this.#below = null;
     this.#body.replaceChildren(...this.rows.map((row) => row.el));
     this.#exact = false;
     this.#takeNumbers(page.rows);
+    this.#join();
+  }
+
+  #setEnd(page) {
+    this.end = page.end;
+    this.next = page.next;
+    this.size = Math.max(this.size, page.size ?? 0);
+    if (page.lines_total !== undefined) this.total = page.lines_total;
+  }
+
+  // What is left out between the rows stands there as a button.
+  #join() {
+    const gap = (row, next) => joint(row, next, this, this.#on.onGap);
+    this.rows.forEach((row, at) => {
+      row.gap?.remove();
+      const isKnown = this.sparse && (at > 0 || this.prev === null);
+      row.gap = isKnown ? gap(this.rows[at - 1] ?? null, row) : null;
+      if (row.gap) row.el.before(row.gap);
+    });
+    this.#below?.remove();
+    this.#below = this.sparse && this.end && this.last ? gap(this.last, null) : null;
+    if (this.#below) this.#body.append(this.#below);
+  }
+
+  // Change the rows and keep `anchor` where it is on the screen.
+  #around(anchor, change) {
+    const before = anchor.el.offsetTop;
+    const top = this.#scroller.scrollTop;
+    change();
+    this.#scroller.scrollTop = top + anchor.el.offsetTop - before;
+  }
+
+  #drop(rows) {
+    for (const row of rows) {
+      row.gap?.remove();
+      row.el.remove();
+    }
   }
 
   /** Add rows below. A first row that begins where the last one does is the same line, grown. */
@@ -114,47 +161,53 @@ export class Rows {
     if (this.last && fresh.length && fresh[0].b === this.last.b) {
       const old = this.rows.pop();
       fresh = [{ ...fresh[0], n: fresh[0].n ?? old.n }, ...fresh.slice(1)];
-      old.el.remove();
+      this.#drop([old]);
     }
     fresh = fresh.filter((row) => !this.last || row.b > this.last.b);
     const made = fresh.map((row) => this.#make(row));
     this.#body.append(...made.map((row) => row.el));
     const from = this.last;
     this.rows.push(...made);
-    this.end = page.end;
-    this.next = page.next;
-    if (from && from.n !== null) this.#numberFrom(from.n - (this.rows.length - made.length - 1), this.#exact);
+    this.#setEnd(page);
+    if (this.sparse) this.#numberEach(), this.#join();
+    else if (from && from.n !== null) this.#numberFrom(from.n - (this.rows.length - made.length - 1), this.#exact);
     else this.#takeNumbers(fresh);
     return made.length;
   }
 
-  /** More follows that is not fetched: the reader will get there. */
-  openEnd() {
+  /** More follows from byte `next` on that is not fetched: the reader will get there. */
+  openEnd(next = this.last.b) {
     this.end = false;
-    this.next = this.last.b;
+    this.next = next;
+    this.#join();
   }
 
-  /** Add rows above and keep the view where it is. */
-  prepend(rows) {
-    if (!rows.length) return;
-    const made = rows.map((row) => this.#make(row));
-    const n = this.first?.n ?? null;
-    const height = this.#scroller.scrollHeight;
-    const top = this.#scroller.scrollTop;
-    this.#body.prepend(...made.map((row) => row.el));
-    this.rows.unshift(...made);
-    this.#scroller.scrollTop = top + this.#scroller.scrollHeight - height;
-    if (n !== null) this.#numberFrom(n - made.length, this.#exact);
-    else this.#takeNumbers(rows);
+  /** Add rows above and keep the view where it is. `prev`: where to look on above them. How many there were. */
+  prepend(rows, prev) {
+    const made = rows.filter((row) => !this.first || row.b < this.first.b).map((row) => this.#make(row));
+    this.prev = prev;
+    const old = this.first;
+    const add = () => {
+      this.#body.prepend(...made.map((row) => row.el));
+      this.rows.unshift(...made);
+      if (this.sparse) this.#numberEach();
+      else if (old?.n) this.#numberFrom(old.n - made.length, this.#exact);
+      else this.#takeNumbers(rows);
+      this.#join();
+    };
+    if (old) this.#around(old, add);
+    else add();
+    return made.length;
   }
 
   trimTop() {
     const spare = this.rows.length - ROWS_MAX;
     if (spare <= 0) return;
-    const height = this.rows[spare].el.offsetTop - this.rows[0].el.offsetTop;
-    const top = this.#scroller.scrollTop;
-    this.rows.splice(0, spare).forEach((row) => row.el.remove());
-    this.#scroller.scrollTop = top - height;
+    this.#around(this.rows[spare], () => {
+      this.#drop(this.rows.splice(0, spare));
+      this.prev = this.first.b;
+      this.#join();
+    });
   }
 
   trimBottom() {
@@ -162,15 +215,96 @@ export class Rows {
     const spare = this.rows.splice(ROWS_MAX);
     this.next = spare[0].b;
     this.end = false;
-    spare.forEach((row) => row.el.remove());
+    this.#drop(spare);
+    this.#join();
+  }
+
+  // What was left out --------------------------------------------------------------------------------------
+
+  /** Put lines where they were left out, below `row` (null: above all). */
+  insert(row, lines) {
+    const at = row ? this.indexOf(row) + 1 : 0;
+    const known = new Set(this.rows.map((one) => one.b));
+    const made = lines.filter((line) => !known.has(line.b)).map((line) => this.#make(line));
+    const nodes = made.map((one) => one.el);
+    if (row) row.el.after(...nodes);
+    else this.#body.prepend(...nodes);
+    this.rows.splice(at, 0, ...made);
+    this.#numberEach();
+    this.#join();
+    return made;
+  }
+
+  /** Show the lines that are folded under `row`. */
+  unfold(row, lines) {
+    row.opened = row.more;
+    row.folded = row.span;
+    row.more = 0;
+    row.span = row.len;
+    for (const made of this.insert(row, lines)) made.el.classList.add("continued");
+    this.#button(row);
+  }
+
+  /** Fold them again. */
+  fold(row) {
+    const at = this.indexOf(row) + 1;
+    const end = row.b + row.folded;
+    const stop = this.rows.findIndex((other, place) => place >= at && other.b >= end);
+    this.#drop(this.rows.splice(at, (stop < 0 ? this.rows.length : stop) - at));
+    row.more = row.opened;
+    row.span = row.folded;
+    row.opened = 0;
+    this.#button(row);
+    this.#join();
+  }
+
+  #button(row) {
+    const button = foldButton(row, this.#on.onFold);
+    row.el.querySelector(".fold").replaceWith(button);
+    button.focus({ preventScroll: true });
   }
 
   // Rows are contiguous, so one exact number gives all of them.
   #takeNumbers(rows) {
+    if (this.sparse) {
+      this.#numberEach();
+      return;
+    }
     const known = rows.find((row) => row.n !== null && row.n !== undefined);
     if (!known) return;
     const at = this.rows.findIndex((row) => row.b === known.b);
     this.#numberFrom(known.n - at, true);
+  }
+
+  // Where lines are left out each row has a number of its own.
+  #numberEach() {
+    this.#exact = this.rows.every((row) => row.known);
+    for (const row of this.rows) {
+      if (row.numbered === row.known) continue;
+      row.numbered = row.known;
+      numberRow(row, row.n, row.known);
+    }
+  }
+
+  /** Number rows whose numbers are not known by what is estimated of their bytes. */
+  estimateEach(estimate) {
+    for (const row of this.rows) {
+      if (row.known) continue;
+      row.n = estimate(row.b);
+      numberRow(row, row.n, false);
+    }
+  }
+
+  /** Take over exact numbers of rows that are still in the page. */
+  learnNumbers(rows) {
+    const numbers = new Map(rows.filter((row) => Number.isInteger(row.n)).map((row) => [row.b, row.n]));
+    for (const row of this.rows) {
+      if (row.known || !numbers.has(row.b)) continue;
+      row.n = numbers.get(row.b);
+      row.known = true;
+    }
+    this.#numberEach();
+    this.#join();
   }
 
   /** Take over the exact number of one row, where it is still in the page. */
@@ -199,11 +333,13 @@ export class Rows {
   /** The row that starts at `byte` or holds it. */
   holding(byte) {
     if (!this.first || byte < this.first.b || (this.next !== null && byte >= this.next)) return null;
-    return this.rows[this.#searchBy((row) => row.b <= byte)] ?? null;
+    const row = this.rows[this.#searchBy((other) => other.b <= byte)] ?? null;
+    return this.sparse && row && byte >= row.b + row.span && byte < this.size ? null : row;
   }
 
   numbered(n) {
     if (!this.#exact || !this.first) return null;
+    if (this.sparse) return this.rows.find((row) => row.n <= n && n <= row.n + row.more) ?? null;
     return this.rows[n - this.first.n] ?? null;
   }
 

@@ -98,9 +98,9 @@ export class Scrollbar {
     this.onMove(fraction, true);
   }
 
-  /** Ticks at these fractions. */
-  mark(fractions) {
-    this.#marks = fractions;
+  /** Ticks: [{kind, fractions}], the later ones over the others; kind 0 is a search, the others are one's own rules. */
+  mark(groups) {
+    this.#marks = groups;
     this.#draw();
   }
 
@@ -113,10 +113,15 @@ export class Scrollbar {
     canvas.height = Math.round(height * scale);
     const context = canvas.getContext("2d");
     if (!context || !this.#marks.length) return;
-    context.fillStyle = getComputedStyle(canvas).color;
+    const style = getComputedStyle(canvas);
     const thick = Math.max(2, 2 * scale);
-    for (const fraction of this.#marks) {
-      context.fillRect(2 * scale, Math.round(fraction * (canvas.height - thick)), canvas.width - 4 * scale, thick);
+    for (const { kind, fractions } of this.#marks) {
+      canvas.style.color = kind ? `var(--own-${kind}-tick)` : "";
+      context.fillStyle = style.color;
+      for (const fraction of fractions) {
+        context.fillRect(2 * scale, Math.round(fraction * (canvas.height - thick)), canvas.width - 4 * scale, thick);
+      }
     }
+    canvas.style.color = "";
   }
 }

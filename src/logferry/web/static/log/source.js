@@ -1,7 +1,6 @@
-// Where rows come from: /api/v1/files/{fid}/lines, /index and /raw of one generation. Knows nothing of the page.
+// Where rows come from: /api/v1/files/{fid}/lines, /kept, /index and /text of one generation. Knows nothing of the page.
 
-import { getBytes, getJson } from "../api.js";
-import { decode, halfCharacter } from "./bytes.js";
+import { getJson } from "../api.js";
 
 const PAGE_ROWS = 250;
 const BACK_ROWS_MAX = 4000;
@@ -14,17 +13,44 @@ export class Source {
   #rowBytes = 120;
   /** Whether rows shall come with their times. */
   times = false;
+  /** What is kept of the file, {q, case, context, fold}; null: every line. */
+  kept = null;
+  /** The encoding that was chosen; empty: the one it looks like. */
+  enc = "";
+  /** The encoding that it is read as, and what lines with bad bytes look like instead. */
+  encoding = "";
+  looksLike = null;
 
   constructor(fid, gen) {
     this.#fid = fid;
     this.#gen = gen;
   }
 
-  /** A page: {size, rows: [{n, b, len, s, cut}], next, end, …} as the server sent it. */
-  async page(where, { count = PAGE_ROWS, signal } = {}) {
-    const page = await getJson(`files/${this.#fid}/lines`, { gen: this.#gen, count, times: this.times, ...where }, { signal });
+  /** A page of what is kept: {size, rows: [{n, b, len, s, cut}], next, end, …} as the server sent it. */
+  page(where, { count = PAGE_ROWS, signal } = {}) {
+    if (!this.kept) return this.lines(where, { count, signal });
+    return this.#get("kept", { count, times: this.times, ...this.kept, ...where }, signal);
+  }
+
+  /** A page of all lines, whatever is kept. */
+  async lines(where, { count = PAGE_ROWS, signal } = {}) {
+    const page = await this.#get("lines", { count, times: this.times, ...where }, signal);
     this.#learn(page.rows);
     return page;
+  }
+
+  async #get(what, params, signal) {
+    const page = await getJson(`files/${this.#fid}/${what}`, { gen: this.#gen, ...params, enc: this.enc }, { signal });
+    this.encoding = page.encoding;
+    this.looksLike = page.looks_like ?? this.looksLike;
+    return page;
+  }
+
+  /** What stands before `byte`: {rows, prev}, where `prev` is where to look on (null: there is nothing more). */
+  async above(byte, { count = PAGE_ROWS, signal } = {}) {
+    if (this.kept) return byte > 0 ? this.page({ before: byte }, { count, signal }) : { rows: [], prev: null };
+    const rows = await this.before(byte, { count, signal });
+    return { rows, prev: (rows[0]?.b ?? 0) || null };
   }
 
   /**
@@ -46,7 +72,7 @@ export class Source {
     let rows = [];
     let at = start;
     while (at !== null && at < first) {
-      const page = await this.page({ at_byte: at }, { count: PAGE_ROWS * 2, signal });
+      const page = await this.lines({ at_byte: at }, { count: PAGE_ROWS * 2, signal });
       const known = rows.length ? rows.at(-1).b : -1;
       rows = rows.concat(page.rows.filter((row) => row.b > known && row.b < first)).slice(-BACK_ROWS_MAX);
       if (page.end || page.next === at) break;
@@ -63,17 +89,12 @@ export class Source {
 
   /** The sparse index: {size, step, counts, lines_total, complete}. */
   index({ signal } = {}) {
-    return getJson(`files/${this.#fid}/index`, { gen: this.#gen }, { signal });
+    return getJson(`files/${this.#fid}/index`, { gen: this.#gen, enc: this.enc }, { signal });
   }
 
-  /**
-   * More of a long line: {text, bytes}. `from` is where the text shown so far ends, give or take half a character that
-   * the server left out; `bytes` is how far the text now reaches from `from`.
-   */
-  async more(from, length, { signal } = {}) {
-    const bytes = await getBytes(`files/${this.#fid}/raw`, { gen: this.#gen, text: 1 }, from - 4, length + 4, { signal });
-    const begin = 4 - halfCharacter(bytes.subarray(0, 4));
-    const end = bytes.length - halfCharacter(bytes);
-    return { text: decode(bytes.subarray(begin, end)), bytes: end - 4 };
+  /** More of a long line, from byte `from` on: {s, bytes}. */
+  more(from, length, { signal } = {}) {
+    const params = { gen: this.#gen, at_byte: String(from), max_bytes: length, enc: this.enc };
+    return getJson(`files/${this.#fid}/text`, params, { signal });
   }
 }

@@ -13,6 +13,8 @@ const AT_END_PX = 6;
 const INDEX_POLL_MS = 1200;
 const EXACT_TRIES = 5;
 const DRAG_FETCH_MS = 50;
+const KEPT_BACK_BYTES = 64 * 1024;
+const OPENED_ROWS = 200;
 const PAUSED_ROWS_MAX = ROWS_MAX + 100;
 
 export class Viewport {
@@ -29,12 +31,15 @@ export class Viewport {
   #indexTimer = 0;
   #stopped = new AbortController();
 
-  /** `on`: {moved(), problem(error), up(), ranges(row), rest(row), lineBytes}. */
+  /** `on`: {moved(), problem(error), up(), looking(fraction), ranges(row), own(row), rest(row)}. */
   constructor(scroller, body, source, on) {
     this.#source = source;
     this.#scroller = scroller;
     this.#on = on;
-    this.rows = new Rows(scroller, body, { ranges: on.ranges, onRest: on.rest, lineBytes: on.lineBytes });
+    this.rows = new Rows(scroller, body, {
+      ranges: on.ranges, own: on.own, onRest: on.rest,
+      onFold: (row) => this.#foldOrNot(row), onGap: (row, from, to) => this.#openGap(row, from, to),
+    });
     this.bar = new Scrollbar({
       controls: body.id,
       onMove: (fraction, done) => this.#dragged(fraction, done),
@@ -59,14 +64,15 @@ export class Viewport {
 
   /**
    * Show a place: {kind: "start" | "end" | "line" | "byte" | "fraction", …}. A line or byte lands a third from the top
-   * (or at the top with `top`). Returns the row, or null when a later jump overtook this one.
+   * (or at the top with `top`). Returns the row, or null when a later jump overtook this one, or nothing is kept.
+   * `fresh`: what is in the page is of no use.
    */
-  async go(place, { top = false } = {}) {
+  async go(place, { top = false, fresh = false } = {}) {
     this.#jump?.abort();
     const jump = new AbortController();
     this.#jump = jump;
     const { signal } = jump;
-    const near = this.#inWindow(place);
+    const near = fresh ? null : this.#inWindow(place);
     if (near) {
       this.#jump = null;
       this.#land(near, top);
@@ -75,18 +81,41 @@ export class Viewport {
     try {
       const where = this.#request(place);
       let page = await this.#source.page(where, { signal });
+      page = await this.#onward(page, signal);
       // Past the last line: show that one.
-      if (!page.rows.length && page.size > 0) page = await this.#source.page({ tail: 1 }, { signal });
+      if (!page.rows.length && page.size > 0 && !this.#source.kept) page = await this.#source.page({ tail: 1 }, { signal });
       if (signal.aborted) return null;
-      const above = page.rows.length ? await this.#source.before(page.rows[0].b, { count: ABOVE_ROWS, signal }) : [];
+      const begin = this.#source.kept ? page.prev : (page.rows[0]?.b ?? 0) || null;
+      const above = begin === null ? { rows: [], prev: null } : await this.#upward(begin, page.rows.length > 0, signal);
       if (signal.aborted) return null;
       return this.#arrive(place, page, above, top);
     } catch (error) {
-      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top }));
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top, fresh }));
       return null;
     } finally {
       if (this.#jump === jump) this.#jump = null;
     }
+  }
+
+  // The next page that has rows: to find one may take the server several answers.
+  async #onward(page, signal) {
+    let found = page;
+    while (!found.rows.length && found.next !== null && this.#source.kept) {
+      this.#on.looking(found.next / Math.max(1, found.size));
+      found = { ...(await this.#source.page({ at_byte: found.next }, { signal })), prev: found.prev };
+    }
+    this.#on.looking(null);
+    return found;
+  }
+
+  async #upward(begin, isEnough, signal) {
+    let found = await this.#source.above(begin, { count: ABOVE_ROWS, signal });
+    while (!found.rows.length && found.prev !== null && !isEnough) {
+      this.#on.looking(1 - found.prev / Math.max(1, this.size));
+      found = await this.#source.above(found.prev, { count: ABOVE_ROWS, signal });
+    }
+    this.#on.looking(null);
+    return found;
   }
 
   #request(place) {
@@ -109,16 +138,26 @@ export class Viewport {
   #arrive(place, page, above, top) {
     this.#jump = null;
     this.size = Math.max(this.size, page.size);
+    this.rows.sparse = this.#source.kept !== null;
     this.rows.replace(page);
-    this.rows.prepend(above);
+    this.rows.prepend(above.rows, above.prev);
     this.#guessNumbers();
     // A line number past the end shows the end; an empty generation shows nothing.
-    const wanted = page.rows.length ? this.rows.holding(page.rows[0].b) : this.rows.last;
+    const wanted = page.rows.length ? this.#landing(place, page) : this.rows.last;
     const row = place.kind === "end" ? this.rows.last : wanted;
     if (row) this.#land(row, top || place.kind === "start");
     if (place.kind === "end") this.toEnd();
     this.refresh();
     return row;
+  }
+
+  // Of what is kept there may be lines around it before the place.
+  #landing(place, page) {
+    const held = page.rows.find((row) => {
+      if (place.kind === "line" && Number.isInteger(row.n)) return row.n + (row.more ?? 0) >= place.from;
+      return place.kind !== "byte" || row.b + (row.span ?? row.len) > place.byte;
+    });
+    return this.rows.holding((held ?? page.rows[0]).b);
   }
 
   #land(row, top) {
@@ -185,15 +224,19 @@ export class Viewport {
       this.size = Math.max(this.size, page.size);
       const more = this.rows.append(page);
       this.rows.trimTop();
-      return more > 0;
+      if (this.rows.sparse) this.#guessNumbers();
+      this.#on.looking(more || page.next === null ? null : page.next / page.size);
+      return more > 0 || (this.#source.kept !== null && page.next !== null && page.next > from);
     }
-    if (this.rows.first.b > 0 && scrollTop < edge) {
+    if (this.rows.prev !== null && scrollTop < edge) {
+      const from = this.rows.prev;
       const first = this.rows.first;
-      const rows = await this.#source.before(first.b, { signal });
+      const above = await this.#source.above(from, { signal });
       if (this.#jump || this.rows.first !== first) return false;
-      this.rows.prepend(rows);
+      const more = this.rows.prepend(above.rows, above.prev);
       this.rows.trimBottom();
-      return rows.length > 0;
+      if (this.rows.sparse) this.#guessNumbers();
+      return more > 0 || (above.prev !== null && above.prev < from);
     }
     return false;
   }
@@ -216,8 +259,8 @@ export class Viewport {
 
   /** Where the last line of the file begins; null for an empty one. */
   async lastByte() {
-    if (this.rows.end) return this.rows.last?.b ?? null;
-    const page = await this.#source.page({ tail: 1 }, { signal: this.#stopped.signal });
+    if (this.rows.end && !this.#source.kept) return this.rows.last?.b ?? null;
+    const page = await this.#source.lines({ tail: 1 }, { signal: this.#stopped.signal });
     this.size = Math.max(this.size, page.size);
     return page.rows.at(-1)?.b ?? null;
   }
@@ -226,6 +269,12 @@ export class Viewport {
   grow(rows, next, stick) {
     this.size = Math.max(this.size, next);
     if (!this.rows.end) return;
+    if (this.#source.kept) {
+      // What is kept of them the server says: from some bytes back on, where the last entry may have gone on.
+      this.rows.openEnd(Math.max(this.rows.last?.b ?? 0, this.rows.size - KEPT_BACK_BYTES, 0));
+      this.#fill().then(() => stick && this.toEnd());
+      return;
+    }
     if (!stick && this.rows.rows.length + rows.length > PAUSED_ROWS_MAX) {
       this.rows.openEnd();
       return;
@@ -237,6 +286,44 @@ export class Viewport {
       this.toEnd();
     }
     this.#setThumb();
+  }
+
+  // What was left out ---------------------------------------------------------------------------------------
+
+  async #foldOrNot(row) {
+    if (row.more) await this.unfold(row);
+    else this.rows.fold(row);
+    this.refresh();
+  }
+
+  /** Show the lines that are folded under a row: the first of them, where there are very many. */
+  async unfold(row) {
+    const end = row.b + row.span;
+    const lines = await this.#linesOf(row.b + row.len, end, row.more);
+    if (lines && row.more) this.rows.unfold(row, lines);
+  }
+
+  async #openGap(row, from, to) {
+    const lines = await this.#linesOf(from, to, OPENED_ROWS);
+    if (!lines) return;
+    const made = this.rows.insert(row, lines);
+    if (this.rows.mode !== "written") this.showTimes(this.rows.mode);
+    if (this.rows.rows.length > PAUSED_ROWS_MAX) {
+      if (row && this.rows.indexOf(row) > ROWS_MAX / 2) this.rows.trimTop();
+      else this.rows.trimBottom();
+    }
+    made[0]?.el.querySelector("a")?.focus({ preventScroll: true });
+    this.refresh();
+  }
+
+  async #linesOf(from, to, most) {
+    try {
+      const page = await this.#source.lines({ at_byte: from }, { count: Math.min(most, OPENED_ROWS), signal: this.#stopped.signal });
+      return page.rows.filter((line) => line.b >= from && line.b < to);
+    } catch (error) {
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.refresh());
+      return null;
+    }
   }
 
   // Thumb -----------------------------------------------------------------------------------------------------
@@ -257,14 +344,14 @@ export class Viewport {
   #setThumb() {
     const [from, to] = this.span();
     const seen = Math.max(1, to - from);
-    const whole = this.rows.first?.b === 0 && this.rows.end && this.#scroller.scrollHeight <= this.#scroller.clientHeight + 1;
+    const whole = this.rows.prev === null && this.rows.end && this.#scroller.scrollHeight <= this.#scroller.clientHeight + 1;
     const room = this.size - seen;
     this.bar.set(this.atEnd ? 1 : room > 0 ? from / room : 0, whole || !this.size ? 1 : seen / this.size);
   }
 
   /** {lines, exact}: how many lines there are, as far as can be told; null while nothing is known. */
   total() {
-    if (this.rows.end && this.rows.exact) return { lines: this.rows.last?.n ?? 0, exact: true };
+    if (this.rows.end && this.rows.exact && !this.rows.sparse) return { lines: this.rows.last?.n ?? 0, exact: true };
     const lines = this.numbers.estimateTotal(this.size);
     return lines === null ? null : { lines, exact: this.numbers.complete && this.numbers.covers(this.size) };
   }
@@ -317,6 +404,11 @@ export class Viewport {
   }
 
   async #exactNumbers() {
+    if (this.rows.sparse) {
+      const page = await this.#source.page({ at_byte: this.rows.first?.b ?? 0 }, { count: ROWS_MAX, signal: this.#stopped.signal });
+      this.rows.learnNumbers(page.rows);
+      return;
+    }
     // The window may move on while the server counts: then ask again for what is in it now.
     for (let tries = 0; tries < EXACT_TRIES && this.rows.first && !this.rows.exact; tries += 1) {
       const page = await this.#source.page({ at_byte: this.rows.first.b }, { count: 1, signal: this.#stopped.signal });
@@ -326,6 +418,11 @@ export class Viewport {
 
   #guessNumbers() {
     if (!this.rows.first || this.rows.exact) return;
+    if (this.rows.sparse) {
+      this.rows.estimateEach((byte) => this.numbers.estimate(byte));
+      if (this.numbers.complete) this.#exactNumbers().catch((error) => this.#on.problem(error, () => this.readIndex()));
+      return;
+    }
     this.rows.numberFrom(this.numbers.estimate(this.rows.first.b), false);
     if (this.numbers.complete) this.#exactNumbers().catch((error) => this.#on.problem(error, () => this.readIndex()));
   }

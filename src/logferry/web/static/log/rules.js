@@ -1,0 +1,93 @@
+// One's own words in one's own colours, in every log that one reads. This browser keeps them.
+
+import { el, icon } from "../text.js";
+import { occurrences } from "./row.js";
+
+const KEY = "logferry.highlights";
+const RULES_MAX = 12;
+const WORD_CHARS_MAX = 200;
+export const COLOURS = ["yellow", "green", "blue", "violet", "red", "grey"];
+
+/** What is kept, whatever another version or somebody's hand left there: [{word, colour, exactCase}]. */
+export function rulesOf(text) {
+  let found;
+  try {
+    found = JSON.parse(text ?? "[]");
+  } catch {
+    return []; // not ours: as if there were none
+  }
+  if (!Array.isArray(found)) return [];
+  return found
+    .filter((rule) => typeof rule?.word === "string" && rule.word.length > 0 && rule.word.length <= WORD_CHARS_MAX)
+    .map(({ word, colour, exactCase }) => ({ word, colour: COLOURS.includes(colour) ? colour : COLOURS[0], exactCase: exactCase === true }))
+    .slice(0, RULES_MAX);
+}
+
+export function keptRules() {
+  return rulesOf(localStorage.getItem(KEY));
+}
+
+function keep(rules) {
+  if (rules.length) localStorage.setItem(KEY, JSON.stringify(rules));
+  else localStorage.removeItem(KEY);
+}
+
+/** Where the rules' words are in a line: [from, to, kind], where kind is the number of the colour, from 1. */
+export function ownRanges(rules, text) {
+  return rules.flatMap(({ word, colour, exactCase }) =>
+    occurrences(text, word, exactCase).map(([from, to]) => [from, to, COLOURS.indexOf(colour) + 1]));
+}
+
+/** The dialog to change them; `onChange(rules)` when it closes. */
+export class RulesDialog {
+  #list = el("div", { class: "rules" });
+  #onChange;
+  element;
+
+  constructor(onChange) {
+    this.#onChange = onChange;
+    const add = el("button", { class: "button", type: "button", onclick: () => this.#add({ word: "", colour: this.#nextColour(), exactCase: false }).focus() }, "Add a word");
+    this.element = el("dialog", { class: "sheet-dialog", "aria-label": "Highlights" },
+      el("form", { method: "dialog" }, el("h2", {}, "Highlights"),
+        el("p", { class: "sub" }, "Your words, marked in every log that you read with this browser."),
+        this.#list, el("div", { class: "toolbar" }, el("button", { class: "button primary", value: "keep" }, "Keep"), add,
+          el("button", { class: "button", value: "", formnovalidate: true }, "Cancel"))));
+    this.element.addEventListener("close", () => this.#closed());
+  }
+
+  show() {
+    this.#list.replaceChildren();
+    const rules = keptRules();
+    for (const rule of rules) this.#add(rule);
+    const first = rules.length ? null : this.#add({ word: "", colour: COLOURS[0], exactCase: false });
+    this.element.returnValue = "";
+    this.element.showModal();
+    first?.focus();
+  }
+
+  #nextColour() {
+    return COLOURS[this.#list.children.length % COLOURS.length];
+  }
+
+  #add({ word, colour, exactCase }) {
+    const input = el("input", { type: "text", value: word, maxlength: String(WORD_CHARS_MAX), autocomplete: "off", spellcheck: "false", "aria-label": "Word" });
+    const options = COLOURS.map((name) => el("option", { value: name, selected: name === colour }, name));
+    const row = el("div", { class: "rule" }, el("span", { class: `swatch own-${COLOURS.indexOf(colour) + 1}` }), input,
+      el("select", { "aria-label": "Colour", onchange: (event) => (row.firstChild.className = `swatch own-${event.target.selectedIndex + 1}`) }, ...options),
+      el("label", { class: "check", title: "Match upper and lower case" }, el("input", { type: "checkbox", checked: exactCase, "aria-label": "Match upper and lower case" }), "Aa"),
+      el("button", { class: "button quiet icon-only", type: "button", "aria-label": "Remove", onclick: () => row.remove() }, icon("close")));
+    if (this.#list.children.length < RULES_MAX) this.#list.append(row);
+    return input;
+  }
+
+  #closed() {
+    if (this.element.returnValue !== "keep") return;
+    const rules = [...this.#list.children].map((row) => ({
+      word: row.querySelector("input[type=text]").value,
+      colour: row.querySelector("select").value,
+      exactCase: row.querySelector("input[type=checkbox]").checked,
+    }));
+    keep(rules.filter(({ word }) => word));
+    this.#onChange(keptRules());
+  }
+}
