@@ -52,7 +52,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def precedence(clock: ManualClock) -> Precedence:
     """With all of its rest."""
-    return Precedence(clock)
+    return Precedence(clock, at_once=1)
 
 
 @pytest.fixture
@@ -96,6 +96,21 @@ def test_behind_its_rest_long_work_goes_on_one_at_a_time(
         assert second.rests
         clock.advance(TURN_S)
         assert second.goes_on()
+
+
+def test_with_more_processors_more_of_it_goes_on(clock: ManualClock) -> None:
+    """All but one: here two threads go on, the third waits for the turn of one of them."""
+    precedence, over = Precedence(clock, at_once=2), threading.Event()
+    with precedence.short():
+        clock.advance(REST_S)
+        first, second = Long(precedence, over), Long(precedence, over)
+        assert first.goes_on()
+        assert second.goes_on()
+        third = Long(precedence, over)
+        assert third.rests
+        clock.advance(TURN_S)
+        assert third.goes_on()
+    over.set()
 
 
 def test_whoever_goes_on_does_so_until_the_turn_of_the_next(

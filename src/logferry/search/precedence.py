@@ -1,14 +1,16 @@
 """Who goes first: what is over soon, before what goes on for long.
 
 Short work says so while it is *in hand*. Long work asks before each of its steps whether it has to give way: then it
-rests. Where short work never ends it does not rest for ever: one step at a time it goes on.
+rests. Where short work never ends it does not rest for ever: it goes on, on all processors but one.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 from logferry.clock import SYSTEM, Clock
 from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
@@ -35,8 +37,10 @@ class InHand:
 class Precedence:
     """Of all work in one process. Thread-safe."""
 
-    def __init__(self, clock: Clock = SYSTEM) -> None:
+    def __init__(self, clock: Clock = SYSTEM, at_once: int = max(1, (os.cpu_count() or 1) - 1)) -> None:
+        """``at_once``: so many threads of long work go on while short work is in hand."""
         self._clock = clock
+        self._at_once = at_once
         self._changed = threading.Condition()
         self._in_hand: set[InHand] = set()
         self._rest_s = SEARCH_REST_S_MAX
@@ -45,9 +49,8 @@ class Precedence:
         """When that was right."""
         self._waiting: deque[int] = deque()
         """Threads that rest, in the order in which they go on."""
-        self._turn = 0
-        """The one that goes on."""
-        self._turn_until_s = 0.0
+        self._turns: dict[int, float] = {}
+        """Those that go on, and until when."""
 
     def short(self) -> InHand:
         """Something short is in hand from now on: end it."""
@@ -100,12 +103,15 @@ class Precedence:
             if stale:
                 self._changed.notify_all()
             return 0.0
-        turn_s = self._turn_until_s - now_s
+        self._turns = {thread: until_s for thread, until_s in self._turns.items() if until_s > now_s}
+        next_s = min(self._turns.values()) - now_s if len(self._turns) >= self._at_once else 0.0
         if self._rest_s > 0:
-            return max(self._rest_s, turn_s)
-        if turn_s > 0:
-            return 0.0 if self._turn == me else turn_s
-        if self._waiting and self._waiting[0] != me:
+            return max(self._rest_s, next_s)
+        if me in self._turns:
+            return 0.0
+        if next_s > 0:
+            return next_s
+        if me not in islice(self._waiting, self._at_once - len(self._turns)) and self._waiting:
             return SEARCH_TURN_S
-        self._turn, self._turn_until_s = me, now_s + SEARCH_TURN_S
+        self._turns[me] = now_s + SEARCH_TURN_S
         return 0.0
