@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from logferry.archive.indexed import IndexedSegment
 from logferry.search.events import Hit
 from logferry.search.indexed import lookup
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.running import Running
 from logferry.search.service import SearchRequest, SearchService
+from logferry.search.tally import Buckets, Tally
 from tests.search.test_indexed import EVERYTHING, Grown
 from tests.security.amounts import seed
 
@@ -57,3 +60,44 @@ def test_a_long_export_holds_little_of_what_it_read(grown: Grown, monkeypatch: p
     assert not again.maybe.any()
     assert int(again.sure.sum()) == len(found)
     assert [event for event in service.run(QUERY) if isinstance(event, Hit)] == found
+
+
+def test_levels_that_were_counted_once_are_counted_without_the_text(
+    grown: Grown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By query and by what of a segment is searched; what has come since is counted, too."""
+    reads: list[int] = []
+    content = IndexedSegment.content
+
+    def seen(segment: IndexedSegment, raw_offset: int, count: int) -> bytes:
+        reads.append(raw_offset)
+        return content(segment, raw_offset, count)
+
+    monkeypatch.setattr(IndexedSegment, "content", seen)
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+
+    def told(query: str) -> Tally:
+        request = SearchRequest(query, EVERYTHING)
+        *_, last = service.tally(request, histogram=Buckets(3600), facets=("level", "agent"))
+        assert isinstance(last, Tally)
+        assert last.exact
+        return replace(last, seconds=0.0)
+
+    queries = ["error", "/ [0-9]*7$/", "*"]
+    first = {query: told(query) for query in queries}
+    assert reads
+    assert len({one.facets for one in first.values()}) == len(queries)
+    reads.clear()
+    assert {query: told(query) for query in queries} == first
+    assert not reads
+    with_another = told("error time:..2026-01-02")
+    assert with_another.lines <= first["error"].lines
+    grown.put("web", "small.log", b"2026-01-01T00:00:00Z ERROR one more\n")
+    reads.clear()
+    more = told("error")
+    assert more.lines == first["error"].lines + 1
+    assert dict(more.facets[0].top)["error"] == dict(first["error"].facets[0].top)["error"] + 1
+    assert not reads
+    service.forget_answers()
+    assert told("error") == more
+    assert reads

@@ -274,14 +274,20 @@ class Tallying(Running):
     def _begin(self, lookup: Lookup, asked: _Asked) -> I64 | None:
         """Count what the index tells. The runs whose text has to be read; None: all of it has to be."""
         view, answer = asked.view, asked.answer
-        read = asked.some & (answer.maybe if self._levels is None else answer.hot)
+        unsure = asked.some & answer.maybe
         try:
-            runs = self._to_read(asked, read)
-            counted = 0 if self._levels is not None else self._known(asked)
+            levels = None
+            if self._levels is not None and not unsure.any():
+                levels = lookup.levels(view, self.selection.nodes[asked.node], asked.mine)
+            in_text = self._levels is not None and levels is None
+            runs = self._to_read(asked, asked.some & answer.hot if in_text else unsure)
+            counted = 0 if in_text else self._known(asked)
         except UNREADABLE as error:
             lookup.lost(view, error)
             self._read_runs(asked.view, asked.mine)
             return None
+        if levels is not None:
+            self._add_levels(levels)
         self.found += counted
         self.scanned_bytes += int(view.length[asked.mine].sum()) - int(view.length[runs].sum())
         return runs
@@ -289,6 +295,8 @@ class Tallying(Running):
     def _segment(self, lookup: Lookup, asked: _Asked, runs: I64) -> Iterator[Progress]:
         """Look through runs, here."""
         learned = Learned(asked.view, asked.mine)
+        levels = np.zeros(len(LEVELS) + 1, np.int64)
+        is_all = True
         look, frame = partial(self._look, lookup, asked), asked.view.frame
         for run, found in ahead(lambda: self.pool, look, runs.tolist(), SEARCH_RUNS_AHEAD, together=frame):
             marks = None
@@ -296,12 +304,16 @@ class Tallying(Running):
                 lines, marks = found
                 marks = self._count_run(asked, run, marks)
                 if marks is not None:
-                    self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
+                    levels += self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
+            is_all &= marks is not None
             self._done(asked, run, marks, learned)
             self.check()
             if self.is_due:
                 yield self.progress()
-        lookup.settle(asked.view, self.selection.nodes[asked.node], learned)
+        node = self.selection.nodes[asked.node]
+        lookup.settle(asked.view, node, learned)
+        if self._levels is not None and is_all and len(runs):
+            lookup.keep_levels(asked.view, node, asked.mine, levels)
 
     def _spread(self, lookup: Lookup, jobs: Sequence[tuple[_Asked, I64]]) -> Iterator[Progress]:
         """Have runs looked through by workers elsewhere."""
@@ -461,14 +473,22 @@ class Tallying(Running):
             found: I64 = view.index.row_seconds(granule)
         return found[int(view.runs.rows[run]) - before : int(view.runs.rows[run + 1]) - before]
 
-    def _count_levels(self, data: bytes, starts: npt.ArrayLike, ends: npt.ArrayLike) -> None:
+    def _count_levels(self, data: bytes, starts: npt.ArrayLike, ends: npt.ArrayLike) -> I64:
+        """Lines of each level, by its number; the last: of none."""
+        counts = np.zeros(len(LEVELS) + 1, np.int64)
         if self._levels is None:
-            return
+            return counts
         from logferry.search.scan.levels import levels_of
 
-        ranks, counts = np.unique(levels_of(data, starts, ends), return_counts=True)
-        for rank, count in zip(ranks.tolist(), counts.tolist(), strict=True):
-            self._levels["" if rank == NO_LEVEL else LEVELS[rank]] += count
+        ranks, found = np.unique(levels_of(data, starts, ends), return_counts=True)
+        counts[np.where(ranks == NO_LEVEL, len(LEVELS), ranks)] = found
+        self._add_levels(counts)
+        return counts
+
+    def _add_levels(self, counts: I64) -> None:
+        assert self._levels is not None
+        for rank in np.flatnonzero(counts).tolist():
+            self._levels["" if rank == len(LEVELS) else LEVELS[rank]] += int(counts[rank])
 
     def _count(self, rank: int, lines: int) -> None:
         self.found += lines

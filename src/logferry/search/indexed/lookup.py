@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 
 import numpy as np
@@ -98,8 +98,8 @@ class Lookup:
         asked = self._asked.get(id(node))
         if asked is None:
             asked = self._asked[id(node)] = _Asked(node, self._exact_case, self._now_ns)
-        key = (asked, self._trusted(view).tobytes()) if asked.times else asked
-        known = view.peek(key)
+        key = self._key(view, asked)
+        known: Answer | None = view.peek(key)
         if known is not None:
             return known
         with view.lock:
@@ -183,9 +183,22 @@ class Lookup:
             self.lost(view, error)
             return
         if known:
-            asked = self._asked[id(node)]
-            key = (asked, self._trusted(view).tobytes()) if asked.times else asked
-            view.keep(key, found.settled(known))
+            view.keep(self._key(view, self._asked[id(node)]), found.settled(known))
+
+    def _key(self, view: View, asked: _Asked) -> Hashable:
+        return (asked, self._trusted(view).tobytes()) if asked.times else asked
+
+    def levels(self, view: View, node: Node, mine: Bools) -> I64 | None:
+        """How many of the lines that match in runs ``mine`` have which level; None where nobody counted them yet."""
+        found: I64 | None = view.peek(self._levels_key(view, node, mine))
+        return found
+
+    def keep_levels(self, view: View, node: Node, mine: Bools, counts: I64) -> None:
+        """Keep them for the next search."""
+        view.keep(self._levels_key(view, node, mine), counts)
+
+    def _levels_key(self, view: View, node: Node, mine: Bools) -> Hashable:
+        return "levels", self._key(view, self._asked[id(node)]), np.packbits(mine).tobytes()
 
     def learn(self, view: View, node: Node, run: int, marks: npt.NDArray[np.bool_]) -> None:
         """The text of a run was read: these of its lines match. It is kept by ``remember``."""

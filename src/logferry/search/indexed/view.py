@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,11 +112,10 @@ class View:
         """Nothing is kept any more."""
         self._own = object()
 
-    def peek(self, key: object) -> Answer | None:
-        """What is kept under ``key``."""
-        found: Answer | None = self._answers.known((self._own, key))
-        return found
+    def peek(self, key: object) -> Any:
+        """What is kept under ``key``; None: nothing."""
+        return self._answers.known((self._own, key))
 
-    def keep(self, key: object, made: Answer) -> None:
+    def keep(self, key: object, made: Answer | I64) -> None:
         """From now on that is known under ``key``."""
         self._answers.keep((self._own, key), made)
