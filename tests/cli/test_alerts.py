@@ -80,7 +80,10 @@ def test_rules_are_made_listed_and_removed(logferry: Logferry) -> None:
 
 
 @pytest.mark.parametrize(("state", "code"), [("sent", 0), ("failed", 4)])
-def test_a_test_waits_for_what_becomes_of_it(site: Served, logferry: Logferry, state: str, code: int) -> None:
+def test_a_test_waits_for_what_becomes_of_it(
+    site: Served, logferry: Logferry, monkeypatch: pytest.MonkeyPatch, state: str, code: int
+) -> None:
+    monkeypatch.setattr("logferry.web.alerting.ALERT_TEST_S", 0.0)  # the one before was just now
     rows = site.context.catalog.alerting
 
     def answer() -> None:
