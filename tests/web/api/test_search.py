@@ -376,7 +376,8 @@ def test_whoever_hangs_up_leaves_no_file_open(large: Served) -> None:
 
 
 def _open_files(site: Served) -> list[str]:
-    """Generations that this process has open."""
+    """Generations that this process has open, but for what only waits to be collected."""
+    gc.collect()
     live = f"{site.context.config.data_dir}/live/"
     found = []
     for entry in os.scandir("/proc/self/fd"):
