@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 
 import structlog
-from starlette.concurrency import iterate_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
@@ -35,6 +35,11 @@ class Breaking(StreamingResponse):
             await super().stream_response(send)
         except (Later, NotSignedIn) as error:
             log.warning("answer cut", kind=self._kind, reason=error.message)
+        finally:
+            # Whoever hangs up leaves it between two pieces, held by the error that says so: it would stay until that
+            # is collected.
+            if isinstance(self.body_iterator, AsyncGenerator):
+                await self.body_iterator.aclose()
 
 
 class Sending(Breaking):
@@ -76,9 +81,13 @@ class _Pieces:
 
 async def _checked(streams: Streams, standing: Standing, blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The blocks. Raises NotSignedIn when whoever asked may see no more."""
-    async for block in iterate_in_threadpool(blocks):
-        await standing.check(streams)
-        yield block
+    taken = _Pieces(blocks)
+    try:
+        while (block := await run_in_threadpool(taken.next)) is not None:
+            await standing.check(streams)
+            yield block
+    finally:
+        _let_go(taken)
 
 
 async def _sent(streams: Streams, kind: str, standing: Standing, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -94,5 +103,9 @@ async def _sent(streams: Streams, kind: str, standing: Standing, pieces: Iterato
                 if piece:
                     yield piece
     finally:
-        # Not in the threads of streams: they may be shut down, and the files must be let go of whatever happens.
-        asyncio.get_running_loop().run_in_executor(None, taken.close)
+        _let_go(taken)
+
+
+def _let_go(taken: _Pieces) -> None:
+    # Not in the threads of streams: they may be shut down, and the files must be let go of whatever happens.
+    asyncio.get_running_loop().run_in_executor(None, taken.close)

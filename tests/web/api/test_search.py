@@ -361,9 +361,12 @@ def test_a_count_ends_with_the_right_to_see_it(large: Served, monkeypatch: pytes
     wait_for(lambda: not large.app.state.searches)
 
 
-def test_whoever_hangs_up_leaves_no_file_open(large: Served) -> None:
-    """Searches, downloads and followers that were left in the middle."""
+def test_whoever_hangs_up_leaves_no_file_open(large: Served, request: pytest.FixtureRequest) -> None:
+    """Searches, downloads and followers that were left in the middle; nothing waits to be collected as garbage."""
     fid = large.put("a", "0.log", b"0\n" + BLOCK)
+    gc.collect()
+    gc.disable()
+    request.addfinalizer(gc.enable)
     for _ in range(5):
         for url, params in (
             ("/api/v1/search", {"q": "", "limit": "1000000"}),
@@ -376,8 +379,7 @@ def test_whoever_hangs_up_leaves_no_file_open(large: Served) -> None:
 
 
 def _open_files(site: Served) -> list[str]:
-    """Generations that this process has open, but for what only waits to be collected."""
-    gc.collect()
+    """Generations that this process has open."""
     live = f"{site.context.config.data_dir}/live/"
     found = []
     for entry in os.scandir("/proc/self/fd"):
