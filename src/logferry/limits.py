@@ -1177,3 +1177,6 @@ PORTER_THREADS = 4
 PORTER_QUESTION_BYTES_MAX = 4 * KIB
 PORTER_ANSWER_BYTES_MAX = 64 * MIB
 """10,000 sessions with long paths."""
+CURSOR_CHARS_MAX = 16_000
+"""Of a page's ``next``, in ASCII: a path of 4,096 bytes takes 12,288 of them, and as a parameter each may take three,
+which an address of 64 KiB has room for."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from logferry.archive.records import FileRecord
 from logferry.errors import Refused
-from logferry.limits import FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
+from logferry.limits import CURSOR_CHARS_MAX, FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
 from logferry.server.people import Identity
 from logferry.web.api.shapes import (
     File,
@@ -29,7 +29,9 @@ router = APIRouter(tags=["files"])
 
 AgentId = Annotated[str, Query(max_length=64, description="the agent's id")]
 FilePath = Annotated[str, Query(description="a path below the agent, with or without a leading slash")]
-Cursor = Annotated[str | None, Query(max_length=20_000, description="`next` of the page before")]
+Cursor = Annotated[
+    str | None, Query(max_length=CURSOR_CHARS_MAX, pattern="^[ -~]*$", description="`next` of the page before")
+]
 Generation = Annotated[
     int | None, Query(ge=1, lt=2**63, description="number of a generation; absent: the current or last one")
 ]
