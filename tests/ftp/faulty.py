@@ -31,8 +31,8 @@ class Faults:
     once: dict[str, bytes] = field(default_factory=dict)
     verdicts: list[str] = field(default_factory=list)
     """For each transfer in turn: ``ok``, ``lost`` (stored or half sent, then hung up before 226), ``reset`` (half read
-    or sent, 426), ``full`` (half read, 452, data left open), ``early`` (226 before a byte was read), ``stuck`` (never
-    read), ``short`` (half sent, 226)."""
+    or sent, 426), ``oops`` (half read, 500), ``full`` (half read, 452, data left open), ``early`` (226 before a byte
+    was read), ``stuck`` (never read), ``short`` (half sent, 226)."""
     foreign_pasv: bool = False
     listings: dict[str, list[str]] = field(default_factory=dict)
     """Folder -> lines of facts and names that MLSD sends; announce MLST with it. Such folders exist."""
@@ -184,14 +184,14 @@ class _Session:
         if verdict == "stuck":
             self._server.freed.wait()
             raise Hangup
-        if verdict in ("reset", "full"):
+        if verdict in ("reset", "full", "oops"):
             part = data.recv(1000)
             self._server.files[path] = self._server.files.get(path, b"")[:rest] + part
             if verdict == "full":
                 return b"452 disk full\r\n"
             data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             data.close()
-            return b"426 cut\r\n"
+            return b"500 OOPS: a part of the server died\r\n" if verdict == "oops" else b"426 cut\r\n"
         blocks = []
         try:
             while block := data.recv(65536):

@@ -452,6 +452,15 @@ def test_a_resumed_upload_sends_only_the_rest(tmp_path: Path) -> None:
         assert server.files == {"/log": BIG}
 
 
+def test_a_server_that_falls_ill_within_an_upload_refuses_nothing(tmp_path: Path) -> None:
+    """It says 500, "unknown command", of one that it had begun: the upload goes on."""
+    path = tmp_path / "log"
+    path.write_bytes(BIG)
+    with FaultyServer(Faults(verdicts=["oops", "oops"])) as server, patient(server) as client:
+        assert client.upload(str(path), "/log").attempts == 3
+        assert server.files == {"/log": BIG}
+
+
 @pytest.mark.parametrize("verdicts", [["reset"], ["lost"], ["short"], ["short", "lost", "reset"]])
 def test_a_download_goes_on_where_it_was_cut(tmp_path: Path, verdicts: list[str]) -> None:
     """Whatever cut it: 426, a hang-up, or an end that came too soon and was called complete."""

@@ -31,6 +31,9 @@ from logferry.limits import (
 CONNECTION_OVER = (Unreachable, TimedOut, Busy, Aborted)
 """Errors after which the connection is of no more use."""
 
+_UNKNOWN = 500
+"""A server does not know the command, it says, that it had begun: a part of it has died. vsftpd's OOPS."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreItem:
@@ -116,6 +119,8 @@ def _deliver(
     if broken is not None:
         data.reset()
     reply = control.final(patience_s=patience_s(source.length))
+    if broken is not None and reply.code == _UNKNOWN:
+        raise broken
     if not reply.completed:
         raise failure(reply, doing) from broken
     if broken is not None:
