@@ -142,8 +142,12 @@ def installed(wheel: Path, folder: Path, *, offline: bool) -> dict[str, str]:
         pip = [str(venv / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, f"{wheel}[server]"], check=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOGFERRY_", "PYTHON"))}
-    # Free ports, on this machine alone: others may have the usual ones.
-    ours = {"LOGFERRY_WEB__LISTEN": "127.0.0.1:0", "LOGFERRY_FTP__LISTEN": "127.0.0.1:0"}
+    # Free ports, on this machine alone: others may have the usual ones. A disk that is all but full does.
+    ours = {
+        "LOGFERRY_WEB__LISTEN": "127.0.0.1:0",
+        "LOGFERRY_FTP__LISTEN": "127.0.0.1:0",
+        "LOGFERRY_ARCHIVE__MIN_FREE": "0",
+    }
     return {**kept, **ours, "PATH": f"{venv / 'bin'}:{kept['PATH']}"}
 
 

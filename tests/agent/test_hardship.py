@@ -336,7 +336,8 @@ def test_a_registry_that_breaks_while_the_agent_runs_is_begun_anew(
     plain_node.write("app.log", lines(0, 500))
     with RunningAgent(plain_node) as running:
         eventually(lambda: plain_node.current() == {"app.log": lines(0, 500)})
-        running.agent._registry._db.execute("DROP TABLE files")
+        with running.agent._registry.using() as db:  # not within the agent's own transaction, which would undo it
+            db.execute("DROP TABLE files")
         plain_node.write("app.log", lines(500, 10))
         eventually(lambda: plain_node.current() == {"app.log": lines(0, 510)})
     found = [str(e["event"]) for e in events(caplog)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import time
+import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,16 +86,37 @@ def test_abor_stops_a_spliced_upload(tmp_path: Path, spliced: list[int]) -> None
         assert not (at.home / "a").exists()
 
 
-def test_a_slow_sender_is_served_in_blocks_again(tmp_path: Path, spliced: list[int]) -> None:
+def test_a_slow_sender_is_served_in_blocks_again(
+    tmp_path: Path, spliced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Many small pieces through the pipe cost more than copying: after some the pipe is left, and nothing is lost."""
+    entered, left = threading.Event(), threading.Event()
+    enter, leave = Pipe.__enter__, Pipe.__exit__
+
+    def entering(pipe: Pipe) -> Pipe:
+        entered.set()
+        return enter(pipe)
+
+    def leaving(pipe: Pipe, *error: Any) -> None:
+        leave(pipe, *error)
+        left.set()
+
+    monkeypatch.setattr(Pipe, "__enter__", entering)
+    monkeypatch.setattr(Pipe, "__exit__", leaving)
+
+    def arrived(count: int) -> bool:
+        return left.is_set() or sum(spliced) > count
+
     pieces = 200
     with serving(tmp_path, tls="off") as at, at.client() as client:
         data = client.data("STOR a")
         data.sendall(CONTENT[:FTP_SPLICE_FROM_BYTES])
+        until(entered.is_set, "the pipe")
         rest = CONTENT[FTP_SPLICE_FROM_BYTES : FTP_SPLICE_FROM_BYTES + pieces * 1000]
         for start in range(0, len(rest), 1000):
             data.sendall(rest[start : start + 1000])
-            time.sleep(0.001)
+            # One piece a call, however slow this machine is: pieces that pile up would make a fast sender of it.
+            until(partial(arrived, start), "the piece through the pipe")
         finish(data)
         assert client.reply().startswith("226")
         assert (at.home / "a").read_bytes() == CONTENT[: FTP_SPLICE_FROM_BYTES + len(rest)]

@@ -190,16 +190,14 @@ class Programs:
 
     def environment(self) -> dict[str, str]:
         """The variables that lead the command line to this server and no other."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("LOGFERRY_")}
-        return kept | {"LOGFERRY_ARCHIVE__ROOT": str(self.data)}
+        return _plain_environment() | {"LOGFERRY_ARCHIVE__ROOT": str(self.data)}
 
     def _start(self, name: str, *arguments: str, **more: str) -> Running:
         log = self.folder / f"{name}.log"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("LOGFERRY_")}
         with log.open("ab") as out:
             process = subprocess.Popen(
                 self._command(arguments),
-                env=kept | more,
+                env=_plain_environment() | more,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -211,3 +209,9 @@ class Programs:
     @staticmethod
     def _command(arguments: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-m", "logferry.cli", *arguments]
+
+
+def _plain_environment() -> dict[str, str]:
+    """The shell's variables without settings of its user's; a disk that is all but full does for a demo."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGFERRY_")}
+    return kept | {"LOGFERRY_ARCHIVE__MIN_FREE": "0"}
