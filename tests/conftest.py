@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -29,6 +30,17 @@ settings.load_profile("steady")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Tests begun in the background of a shell are deaf to Ctrl-C, and so is every program they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if hasattr(os, "register_at_fork"):
+    # A child forked off a test collects nothing that it was born with: that might wait for threads that are not there.
+    os.register_at_fork(after_in_child=gc.freeze)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are garbage never: tests that look at garbage look at their own."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

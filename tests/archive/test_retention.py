@@ -225,6 +225,28 @@ def test_a_hold_wins_over_every_rule_also_under_a_former_name(shelf: Shelf) -> N
         shelf.catalog.retaining.add_hold("web-01", " ")
 
 
+def test_what_expired_is_found_under_every_name_it_had_until_the_note_goes(shelf: Shelf) -> None:
+    """An old link tells what became of its lines, although they had moved before they went."""
+    shelf.put("var/log/app.log", b"one\n")
+    shelf.rename("var/log/app.log", "var/log/app.log.1")
+    shelf.put("var/log/app.log", b"second\n")
+    shelf.rename("var/log/app.log.1", "var/log/app.log.2")
+    shelf.clock.advance(91 * DAY_S)
+    assert run(shelf) == ["var/log/app.log#2", "var/log/app.log.2#1"]
+    retaining = shelf.catalog.retaining
+
+    def went(path: str, number: int | None) -> tuple[str, int] | None:
+        was = retaining.gone(AGENT, path, number)
+        return (was.path, was.size) if was is not None else None
+
+    assert went("var/log/app.log", 1) == went("var/log/app.log.1", 1) == ("var/log/app.log.2", 4)
+    assert went("var/log/app.log", 2) == went("var/log/app.log", None) == ("var/log/app.log", 7)
+    assert went("var/log/app.log.1", None) == ("var/log/app.log.2", 4)
+    assert went("var/log/app.log", 3) is None
+    assert retaining.forget_expired(shelf.clock.now_ns() + 1) == 2
+    assert went("var/log/app.log", 1) is None
+
+
 def test_a_hold_that_comes_between_looking_and_deleting_wins_too(shelf: Shelf) -> None:
     shelf.put("var/log/a.log", b"one")
     shelf.clock.advance(91 * DAY_S)

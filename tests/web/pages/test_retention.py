@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from logferry.archive.retention import Rule
 from logferry.limits import RETENTION_JUDGED_KEEP_S
 from logferry.server.config import RetentionConfig
 from logferry.web import retaining
@@ -122,6 +123,26 @@ def test_a_hold_keeps_a_file_until_it_ends_and_a_click_deletes_it(visitor: TestC
     shelf.people.create("nobody", "a calm harbour", role="viewer", scope=("lab-*",))
     as_person(visitor, shelf, "nobody")
     assert visitor.get("/view/web-01/var/log/old.log?gen=1").status_code == 404
+
+
+def test_an_old_link_tells_what_became_of_lines_that_moved_before_they_went(visitor: TestClient, shelf: Fleet) -> None:
+    """Under the name that the link has; only to those who may see the last one, too."""
+    shelf.clock.shift_s = -100 * DAY_S
+    shelf.put("web-01", "var/log/app.log", [b"before the rotation\n"])
+    shelf.archive.rename("web-01", "var/log/app.log", "var/log/rotated/app.log.1")
+    shelf.clock.shift_s = 0.0
+    shelf.put("web-01", "var/log/app.log", [b"after\n"])
+    rule = Rule("web-01/var/log/rotated/**", 90 * DAY_S)
+    assert [len(step) for step in shelf.archive.retention([rule]).run()] == [1]
+    as_person(visitor, shelf, "admin")
+    gone = visitor.get("/view/web-01/var/log/app.log?gen=1")
+    assert gone.status_code == 410
+    assert "Generation 1 of this file, 20 B" in gone.text
+    assert "It had moved to <code>var/log/rotated/app.log.1</code>, as generation 1." in gone.text
+    assert 'href="/view/web-01/var/log/app.log"' in gone.text
+    shelf.people.create("narrow", "a calm harbour", role="viewer", scope=("web-01/var/log/app.log",))
+    as_person(visitor, shelf, "narrow")
+    assert visitor.get("/view/web-01/var/log/app.log?gen=1").status_code == 404
 
 
 def test_wrong_entries_are_said_on_the_page(visitor: TestClient, shelf: Fleet) -> None:

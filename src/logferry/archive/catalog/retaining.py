@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from logferry.archive.catalog.filing import PathState
 from logferry.archive.catalog.tables import (
     compressed,
     expired,
+    expired_names,
     extents,
     files,
     former_names,
@@ -23,7 +24,7 @@ from logferry.clock import Clock
 from logferry.errors import NotFound, Refused
 from logferry.limits import CARE_PAGE_ROWS
 
-_G, _H, _E = generations.c, holds.c, expired.c
+_G, _H, _E, _N = generations.c, holds.c, expired.c, expired_names.c
 
 
 class HoldRecord(NamedTuple):
@@ -155,20 +156,23 @@ class Retaining:
         mine = extents.c.generation_id == generation_id
         segments = list(connection.execute(select(extents.c.segment_id).where(mine).distinct()).scalars())
         connection.execute(delete(extents).where(mine))
-        connection.execute(delete(former_names).where(former_names.c.generation_id == generation_id))
         connection.execute(
             update(compressed)
             .where(compressed.c.copy_of == generation_id)
             .values(copy_of=None, state="waiting", due_ns=now_ns, wait_ns=0)
         )
         connection.execute(delete(compressed).where(compressed.c.generation_id == generation_id))
-        connection.execute(
+        noted = connection.execute(
             insert(expired).values(
                 file_id=gone.file_id, number=gone.own_number, agent_id=gone.agent, path=gone.path, size=gone.size,
                 sha256=gone.sha256 if gone.sha256_size == gone.size else None, started_ns=gone.started_ns,
                 changed_ns=gone.changed_ns, rule=rule, reason=reason, expired_ns=now_ns,
-            )
-        )  # fmt: skip
+            ).returning(_E.id)
+        ).scalar_one()  # fmt: skip
+        former = former_names.c.generation_id == generation_id
+        names = select(former_names.c.file_id, former_names.c.number, literal(noted)).where(former)
+        connection.execute(insert(expired_names).from_select(["file_id", "number", "expired_id"], names))
+        connection.execute(delete(former_names).where(former))
         return segments
 
     def expired(
@@ -182,19 +186,21 @@ class Retaining:
             return [ExpiredRecord(*row) for row in connection.execute(query)]
 
     def gone(self, agent: str, path: str, number: int | None = None) -> ExpiredRecord | None:
-        """What was deleted last of a path, or of its generation ``number``."""
-        query = (
-            select(expired)
-            .select_from(expired.join(files, files.c.id == _E.file_id))
-            .where(files.c.agent_id == agent, files.c.path == path)
-            .order_by(_E.id.desc())
-            .limit(1)
+        """What was deleted last of a path, or of its generation ``number``; that may have had another path by then."""
+        here = (files.c.agent_id == agent) & (files.c.path == path)
+        under_it = select(expired).select_from(expired.join(files, files.c.id == _E.file_id)).where(here)
+        moved = select(expired).select_from(
+            files.join(expired_names, _N.file_id == files.c.id).join(expired, _E.id == _N.expired_id)
         )
+        moved = moved.where(here)
         if number is not None:
-            query = query.where(_E.number == number)
+            under_it, moved = under_it.where(_E.number == number), moved.where(_N.number == number)
         with self._engine.connect() as connection:
-            row = connection.execute(query).first()
-        return ExpiredRecord(*row) if row is not None else None
+            for query in (under_it, moved):
+                row = connection.execute(query.order_by(_E.id.desc()).limit(1)).first()
+                if row is not None:
+                    return ExpiredRecord(*row)
+        return None
 
     def has_expired(self, agent: str, started_ns: int, size: int) -> bool:
         """Whether a generation of ``agent`` that began then, of ``size`` bytes or more, was deleted here."""
@@ -206,6 +212,8 @@ class Retaining:
         """Notes about what was deleted before then go; returns how many."""
 
         def work(connection: Connection) -> int:
+            old = select(_E.id).where(_E.expired_ns < before_ns)
+            connection.execute(delete(expired_names).where(_N.expired_id.in_(old)))
             return connection.execute(delete(expired).where(_E.expired_ns < before_ns)).rowcount
 
         return self._writer.run(Rows(work))

@@ -261,6 +261,16 @@ expired = Table(
     sqlite_autoincrement=True,
 )
 
+# Names that those had before, so that an old link still tells what became of its lines.
+expired_names = Table(
+    "expired_names",
+    metadata,
+    Column("expired_id", _ID, primary_key=True, autoincrement=False),
+    Column("file_id", _ID, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Index("expired_names_by_file", "file_id", "number"),
+)
+
 # Names of files with ids in a row, for finding them by parts; never changed. See ``nameblocks``.
 name_blocks = Table(
     "name_blocks",

@@ -86,13 +86,16 @@ def view(visit: Visit) -> Response:
 def _gone(visit: Visit, agent: str, path: str, number: int | None, error: NotFound, newest: str = "") -> Response:
     """What was there before retention deleted it; ``newest`` leads to what is there now. Raises ``error`` where nothing
     was, or it may not be seen."""
-    was = visit.context.catalog.retaining.gone(agent, path, number) if visit.sight.scope.sees(agent, path) else None
-    if was is None:
+    scope = visit.sight.scope
+    was = visit.context.catalog.retaining.gone(agent, path, number) if scope.sees(agent, path) else None
+    if was is None or not scope.sees(was.agent, was.path):
         raise error
     return visit.page(
         "gone.html",
         status=410,
         was=was,
+        path=path,
+        number=number,
         crumbs=crumbs(root_of(visit.request), agent, path),
         newest=newest,
         folder=visit.link(f"/browse/{agent}/{path.rpartition('/')[0]}".rstrip("/")),
