@@ -1,13 +1,14 @@
-"""``python -m tests.browser.look [folder [name]]``: pictures of every page: light, dark, phone.
+"""``python -m tests.browser.look [folder [name]]``: pictures of every page: light, dark, phone, as every role.
 
-Serves a small fleet from a temporary folder; leaves nothing behind but the pictures.
+Serves a small fleet from a temporary folder; leaves pictures and a contact sheet (``index.html``), nothing else.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from html import escape
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -19,6 +20,12 @@ from tests.browser.fleet import HOSTILE_NAME, HOUR_S, NEEDLE, PASSWORD, Fleet
 from tests.browser.harness import chromium, serving, sign_in, visitor
 
 MODES = {"light": (False, False), "dark": (True, False), "phone": (False, True), "phone-dark": (True, True)}
+ROLES = ("operator", "viewer")
+AS_ROLES = (
+    "home", "account-menu", "agents", "agent-files", "agent-settings", "alerts", "files", "browse", "view-start",
+    "view-merged", "search-hits", "tail-pick", "saved", "me", "help", "people", "retention", "nothing-here",
+)  # fmt: skip
+"""Pages that differ by role, or are refused."""
 Shot = tuple[str, str, Callable[[Page], None]]
 
 
@@ -218,9 +225,16 @@ def main(folder: Path, only: str = "") -> int:
             with serving(create_app(fleet.context)) as base, chromium() as browser:
                 written = _strangers(browser, base, folder, code)
                 fleet.add_admin()
-                return written + sum(_walk(browser, base, folder, mode, only) for mode in MODES)
+                shots = [shot for shot in SHOTS if shot[0].startswith(only)]
+                written += sum(_walk(browser, base, folder, mode, "admin", shots) for mode in MODES)
+                shots = [shot for shot in shots if shot[0] in AS_ROLES]
+                for role in ROLES:
+                    fleet.people.create(role, PASSWORD, role=role, scope=("web-*",) if role == "viewer" else ())
+                    written += sum(_walk(browser, base, folder, mode, role, shots) for mode in ("light", "phone-dark"))
+                return written
         finally:
             fleet.close()
+            _contact_sheet(folder)
 
 
 def _strangers(browser: Browser, base: str, folder: Path, code: str) -> int:
@@ -237,24 +251,50 @@ def _strangers(browser: Browser, base: str, folder: Path, code: str) -> int:
     return len(shots) * len(MODES)
 
 
-def _walk(browser: Browser, base: str, folder: Path, mode: str, only: str = "") -> int:
+def _walk(browser: Browser, base: str, folder: Path, mode: str, name: str, shots: Iterable[Shot]) -> int:
     dark, phone = MODES[mode]
     context, page, _watch = visitor(browser, base, dark=dark, phone=phone)
     page.goto("/login")
     page.screenshot(path=folder / f"login-{mode}.png")
-    sign_in(page, "admin", PASSWORD)
-    shots = [shot for shot in SHOTS if shot[0].startswith(only)]
-    for name, path, ready in shots:
+    sign_in(page, name, PASSWORD)
+    written = 0
+    for shot, path, ready in shots:
         page.goto(path)
         try:
             ready(page)
         except NotReady as error:  # the picture shows what was there instead
-            print(f"{name} ({mode}) did not get ready: {str(error).splitlines()[-1].strip()}", file=sys.stderr)
-        page.screenshot(path=folder / f"{name}-{mode}.png")
+            print(f"{shot} ({mode}) did not get ready: {str(error).splitlines()[-1].strip()}", file=sys.stderr)
+        shown = shot if name == "admin" else f"{name}-{shot}"
+        page.screenshot(path=folder / f"{shown}-{mode}.png")
+        written += 1
     context.close()
-    return len(shots)
+    return written
+
+
+def _contact_sheet(folder: Path) -> None:
+    """``index.html``: all pictures there are, a row a page, a column a mode."""
+    rows: dict[str, dict[str, str]] = {}
+    for picture in sorted(folder.glob("*.png")):
+        mode = max((mode for mode in MODES if picture.stem.endswith(f"-{mode}")), key=len, default="")
+        rows.setdefault(picture.stem.removesuffix(f"-{mode}"), {})[mode] = picture.name
+    cells = "".join(
+        f"<tr><th>{escape(name)}"
+        + "".join(
+            f'<td><a href="{escape(found[mode])}"><img loading="lazy" src="{escape(found[mode])}" alt="{mode}"></a>'
+            if mode in found
+            else "<td>"
+            for mode in MODES
+        )
+        for name, found in rows.items()
+    )
+    head = "<th>page" + "".join(f"<th>{mode}" for mode in MODES)
+    style = "body{font:14px sans-serif;background:#888}th{text-align:left;vertical-align:top}img{height:260px}"
+    page = (
+        f"<!doctype html><meta charset=utf-8><title>Pages</title><style>{style}</style><table><tr>{head}{cells}</table>"
+    )
+    (folder / "index.html").write_text(page)
 
 
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "look")
-    print(f"{main(target, *sys.argv[2:3])} pictures in {target}/")
+    print(f"{main(target, *sys.argv[2:3])} pictures, all of them in {target}/index.html")
