@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from logferry.archive.index.compiled import identity
 from logferry.server.warming import Warming, is_compiled
 from tests.agent.conftest import eventually
+from tests.server.helpers import alive
 
 
 def program(folder: Path, body: str) -> str:
@@ -61,3 +63,17 @@ def test_stop_ends_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not warming.is_over
     warming.stop()
     assert warming.is_over
+
+
+def test_it_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    """Else a server that falls again and again leaves a crowd of them, each compiling the same."""
+    server = "import sys, time; from logferry.server.warming import Warming; w = Warming(sys.argv[1]); w.start(); "
+    server += "print(w._process.pid, flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", server, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        child = int(running.stdout.readline())
+        assert alive(child)
+        running.kill()
+    eventually(lambda: not alive(child), timeout_s=60)
+    assert not is_compiled(str(tmp_path), identity())

@@ -26,7 +26,10 @@ def _told(data_dir: str) -> str:
 
 
 class Warming:
-    """Starts once and ends by itself. What goes wrong is said; the first searches then compile what they need."""
+    """Starts once and ends by itself, at the latest when this process does, however that comes about.
+
+    What goes wrong is said; the first searches then compile what they need.
+    """
 
     def __init__(self, data_dir: str) -> None:
         self._data_dir = data_dir
@@ -38,8 +41,8 @@ class Warming:
         try:
             self._process = subprocess.Popen(
                 # -P: nothing is imported from the folder somebody happens to be in, which may be one of the archive.
-                [sys.executable, "-P", "-m", "logferry.search.warming"],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-P", "-m", "logferry.search.warming", "--held"],
+                stdin=subprocess.PIPE,
                 stdout=self._words,
                 stderr=self._words,
             )
@@ -55,7 +58,7 @@ class Warming:
         code = self._process.poll()
         if code is None:
             return False
-        self._process = None
+        self._let_go()
         end = self._words.seek(0, 2)
         self._words.seek(max(0, end - WARMING_WORDS_BYTES_MAX))
         words = self._words.read().decode("utf-8", "replace").strip()
@@ -77,5 +80,11 @@ class Warming:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._let_go()
             self._words.close()
+
+    def _let_go(self) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process = None
