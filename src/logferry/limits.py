@@ -734,6 +734,20 @@ STORED_FRESH_S = 0.05
 ACTIVITY_WRITE_S = 1.0
 """What agents did is written to the catalog at most this often."""
 DISK_CHECK_S = 5.0
+DISK_DAYS_KEPT = 30
+"""How full the disk was is remembered for so many days."""
+DISK_PACE_DAYS = 7
+"""The pace at which the disk fills is that of so many days: a week, so that quiet days count as often as busy ones."""
+DISK_PACE_DAYS_MIN = 3
+"""From fewer days than these nothing is concluded: sealing and retention make a day alone look like anything."""
+USUAL_DAYS = 14
+"""What arrives on a day is compared with so many days before: two of every day of the week."""
+USUAL_DAYS_MIN = 7
+"""From fewer days than these nobody is told what is usual."""
+USUAL_KEEP_S = 3600.0
+"""What arrived on days that are over changes no more: how long the sums are kept ..."""
+USUAL_KEPT = 64
+"""... and of how many sets of agents, as people with different rights see them."""
 CLEANUP_S = 600.0
 """How often expired sessions, tokens and codes are removed."""
 

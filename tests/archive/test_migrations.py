@@ -126,6 +126,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"id": 3, "file_id": 1, "number": 1, "agent_id": "Web-01", "path": "a.log", "size": 1, "sha256": None,
          "started_ns": 1, "changed_ns": 2, "rule": "r", "reason": "old", "expired_ns": 3}
     ],
+    "intake": [
+        {"hour": 500_000, "agent_id": agent, "bytes": 1 << 40, "files": 2, "errors": 1} for agent in ("Web-01", "db-01")
+    ],
+    "disk_days": [{"day": 20_000, "seen_ns": NS, "used": 1 << 40, "total": 1 << 41}],
 }  # fmt: skip
 """What a catalog of the newest version here may hold, in the order of references; older ones have less of it."""
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from logferry.archive import Archive, Catalog
 from logferry.archive.alert_records import MuteRecord
+from logferry.archive.catalog.counting import COUNT, HOUR_NS
+from logferry.archive.catalog.disk_days import DAY_NS, DiskDay
+from logferry.archive.catalog.writer import Rows
 from logferry.clock import SystemClock
 from logferry.search.service import SearchService
 from logferry.server.alerts.watching import Lookout
 from logferry.server.audit import Audit
 from logferry.server.catalogs import catalog_url
 from logferry.server.config import ArchiveConfig, RetentionConfig, ServerConfig
+from logferry.server.disk import disk_room
 from logferry.server.enrolment import Enrolment
 from logferry.server.first_run import identity
 from logferry.server.passwords import generate_password, hash_for_agent
@@ -162,6 +166,20 @@ class Fleet:
             self.catalog.agents.heard(agent)
         self.put("web-01", "var/log/nginx/access.log", self.log("nginx", 300, seed=9), append=True)
         self.clock.shift_s = 0.0
+
+    def remember(self) -> None:
+        """Two weeks on which about as much arrived, and a disk that filled by a little every day."""
+        now_ns, room = self.clock.now_ns(), disk_room(self.config)
+        rows = [
+            {"hour": now_ns // HOUR_NS - back, "agent": "web-01", "more_bytes": 90_000 + 7 * (back % 17) * 300,
+             "more_files": 1, "more_errors": 0}
+            for back in range(24, 24 * 15)
+        ]  # fmt: skip
+        self.catalog.writer.run(Rows(lambda connection: connection.execute(COUNT, rows)))
+        self.catalog.agents.erred("db-01", 3)
+        for back in range(7, 0, -1):
+            used = room.total - room.free - back * room.free // 100
+            self.catalog.disk_days.note(DiskDay(now_ns - back * DAY_NS, used, room.total))
 
     def admit(self, agent: str) -> None:
         """Give an agent the user that joining gives it."""

@@ -218,6 +218,7 @@ def main(folder: Path, only: str = "") -> int:
         fleet = Fleet(Path(data_dir) / "data", config=config)
         try:
             fleet.populate()
+            fleet.remember()
             fleet.admit("web-02")
             for agent, tags in (("web-01", ["prod", "site:north"]), ("web-02", ["prod"]), ("plc-07", ["site:south"])):
                 fleet.catalog.agents.change(agent, tags=tags, quota_bytes=2_000_000)

@@ -28,6 +28,9 @@ class Told:
     def failed(self, agent_id: str, text: str) -> None:
         self.calls.append(("failed", agent_id, text))
 
+    def erred(self, agent_id: str, count: int) -> None:
+        self.calls.append(("erred", agent_id, str(count)))
+
     def gone(self, agent_id: str) -> None:
         self.calls.append(("gone", agent_id))
 
@@ -63,11 +66,24 @@ def test_a_failure_stands_until_an_upload_succeeds() -> None:
     broken = Incomplete(1, "web-01", "10.0.0.1", path="/a", count=5, reason="connection reset")
     watch.event(broken)
     activity.flush()
-    assert told.calls[-1] == ("failed", "web-01", "upload of /a broke off: connection reset")
+    assert told.calls[-2:] == [
+        ("failed", "web-01", "upload of /a broke off: connection reset"),
+        ("erred", "web-01", "1"),
+    ]
     watch.event(broken)
     watch.event(Received(1, "web-01", "10.0.0.1", path="/a", count=9))
     activity.flush()
-    assert told.calls[-1] == ("heard", "web-01", "")
+    assert told.calls[-2:] == [("heard", "web-01", ""), ("erred", "web-01", "1")]  # it was one, whatever came then
+
+
+def test_every_failure_counts() -> None:
+    """However many are passed on at once, and each once."""
+    told, activity, watch = watched()
+    for _ in range(3):
+        watch.event(Incomplete(1, "web-01", "10.0.0.1", path="/a", count=5, reason="connection reset"))
+    activity.flush()
+    activity.flush()
+    assert [call for call in told.calls if call[0] == "erred"] == [("erred", "web-01", "3")]
 
 
 def test_a_download_that_breaks_off_is_no_failure_of_the_agent() -> None:

@@ -32,6 +32,10 @@ class Agents(Protocol):
         """An upload was refused or broke off."""
         ...
 
+    def erred(self, agent_id: str, count: int) -> None:
+        """So many uploads were refused or broke off."""
+        ...
+
     def gone(self, agent_id: str) -> None:
         """It said goodbye."""
         ...
@@ -41,6 +45,7 @@ class Agents(Protocol):
 class _Note:
     address: str = ""
     error: str = ""
+    errors: int = 0
     gone: bool = False
     version: str | None = None
     interval_s: float | None = None
@@ -99,6 +104,7 @@ class Activity:
             note = self._note(agent)
             note.gone = False
             note.error = text
+            note.errors += 1
 
     def gone(self, agent: str) -> None:
         """It said goodbye."""
@@ -113,6 +119,8 @@ class Activity:
             self._agents.heard(agent, address=note.address or None, version=note.version, interval_s=note.interval_s)
             if note.error:
                 self._agents.failed(agent, note.error)
+            if note.errors:
+                self._agents.erred(agent, note.errors)
             if note.gone:
                 self._agents.gone(agent)
 

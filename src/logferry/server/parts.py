@@ -136,7 +136,7 @@ class FtpPart:
             yield parts
 
     def _do_chores(self, catalog: Catalog, stack: contextlib.ExitStack) -> None:
-        chores = Chores(self._config, People(catalog, clock=self._clock), Audit(catalog, clock=self._clock))
+        chores = Chores(self._config, catalog, People(catalog, clock=self._clock), Audit(catalog, clock=self._clock))
         stack.callback(chores.stop)
         chores.start()
         archive = Archive(self._config.data_dir, catalog, clock=self._clock)

@@ -7,8 +7,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.intake import Arrived
 from logferry.clock import Clock
-from logferry.limits import RETENTION_JUDGED_KEEP_S, RETENTION_JUDGED_KEPT
+from logferry.limits import RETENTION_JUDGED_KEEP_S, RETENTION_JUDGED_KEPT, USUAL_KEEP_S, USUAL_KEPT
 from logferry.search.service import SearchService
 from logferry.server.audit import Audit
 from logferry.server.config import ServerConfig
@@ -42,3 +43,7 @@ class WebContext:
         default_factory=lambda: Kept(seconds=RETENTION_JUDGED_KEEP_S, most=RETENTION_JUDGED_KEPT), repr=False
     )
     """Whether a glob of retention takes in any file."""
+    past_intake: Kept[dict[int, Arrived]] = field(
+        default_factory=lambda: Kept(seconds=USUAL_KEEP_S, most=USUAL_KEPT), repr=False
+    )
+    """What arrived on days that are over, by hour."""

@@ -22,6 +22,8 @@ def test_home_says_what_needs_a_look(admin: TestClient) -> None:
     assert "552 over quota" in text
     assert "last heard 10 h ago" in text
     assert "free of" in text
+    assert "days left: not known yet" in text
+    assert "usual: not known yet" in text
     assert "/view/web-01/var/log/nginx/access.log" in text
 
 

@@ -87,3 +87,13 @@ def test_long_queries_are_shortened_around_the_caret() -> None:
 def test_what_stands_between_backticks_is_code_and_nothing_is_markup(text: str, html: str) -> None:
     """Where they do not pair up they are characters like others."""
     assert str(words.coded(text)) == html
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "text"),
+    [(17 * 10**9, 21 * 10**9, "17.0–21.0 GB"), (812 * 10**6, 12 * 10**8, "812 MB – 1.2 GB"), (0, 0, "0 B"),
+     (0, 5, "0–5 B"), (10**9, 10**9 + 1, "1.0 GB")],
+)  # fmt: skip
+def test_a_range_names_its_unit_once(least: int, most: int, text: str) -> None:
+    """Where both ends have the same."""
+    assert words.size_range(least, most) == text

@@ -17,11 +17,13 @@ from logferry.archive.catalog.alerting import Alerting
 from logferry.archive.catalog.auditing import Auditing
 from logferry.archive.catalog.care import Caring
 from logferry.archive.catalog.copies import Copies
+from logferry.archive.catalog.disk_days import DiskDays
 from logferry.archive.catalog.engine import Place, explaining, opened, sqlite_url
 from logferry.archive.catalog.facts import Facts
 from logferry.archive.catalog.files import Files
 from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.indexing import Indexing
+from logferry.archive.catalog.intake import Intake
 from logferry.archive.catalog.looking import Looking
 from logferry.archive.catalog.migrate import migrate, revision
 from logferry.archive.catalog.naming import Naming
@@ -62,6 +64,8 @@ class Catalog:
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
         self.facts = Facts(engine, self.writer)
+        self.intake = Intake(engine, self.writer)
+        self.disk_days = DiskDays(engine, self.writer)
         self.retaining = Retaining(engine, self.writer, clock)
         self.saved = Saved(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)

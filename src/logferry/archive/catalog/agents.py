@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
+from logferry.archive.catalog.counting import COUNT, HOUR_NS
 from logferry.archive.catalog.people import note_users_changed
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.quotas import Quotas
@@ -133,6 +134,14 @@ class Agents:
         """An upload of the agent was refused or broke off, for the reason ``text``. See ``heard``."""
         now = self._clock.now_ns()
         self._post(agent_id, {"heard_ns": now, "error": text, "error_ns": now})
+
+    def erred(self, agent_id: str, count: int) -> None:
+        """So many uploads of the agent were refused or broke off, for ``intake``. See ``heard``."""
+        values = {
+            "hour": self._clock.now_ns() // HOUR_NS, "agent": agent_id, "more_bytes": 0, "more_files": 0,
+            "more_errors": count,
+        }  # fmt: skip
+        self._writer.post(Rows(lambda connection: connection.execute(COUNT, values)))
 
     def gone(self, agent_id: str) -> None:
         """The agent said goodbye. See ``heard``."""

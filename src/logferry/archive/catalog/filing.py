@@ -190,7 +190,7 @@ class Filing:
             modified_ns=modified_ns, sha256=sha256, sha256_size=size if sha256 else 0, state=LIVE, place="",
             uid=secrets.token_hex(16), sealed=0,
         )  # fmt: skip
-        self._sums.uploaded(agent, path, now_ns)
+        self._sums.uploaded(agent, path, now_ns, files=1, size=size)
         self._sums.held(agent, 1, size)
         generation_id = int(row[0]) if row else 0
         if form_by_name(path):
@@ -218,7 +218,7 @@ class Filing:
         chain = self._sums.chain(transaction.cursor, generation.agent, split(generation.path)[0])
         self._sums.add(chain, 0, size - generation.size, now_ns)
         self._sums.held(generation.agent, 0, size - generation.size)
-        self._sums.uploaded(generation.agent, generation.path, now_ns)
+        self._sums.uploaded(generation.agent, generation.path, now_ns, files=0, size=size - generation.size)
         if form_by_name(generation.path):
             self._keep_watching(transaction.cursor, generation.generation_id or 0, now_ns)
 

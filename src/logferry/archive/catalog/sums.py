@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, bindparam, case, insert, null, select, update
 
+from logferry.archive.catalog.counting import COUNT, HOUR_NS
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.quotas import HELD, Quotas
 from logferry.archive.catalog.tables import agents, folders
@@ -26,7 +27,7 @@ class FolderSums:
         # (agent, path) -> ids from the folder itself up to its agent's root.
         self._chains: dict[tuple[str, str], tuple[int, ...]] = {}
         self._added: list[tuple[tuple[int, ...], int, int, int, bool]] = []
-        self._uploaded: dict[str, tuple[int, str]] = {}
+        self._uploaded: dict[str, tuple[int, str, int, int]] = {}
         self._find = Prepared(
             select(folders.c.id).where(folders.c.agent_id == bindparam("agent"), folders.c.path == bindparam("path")),
             dialect,
@@ -60,6 +61,7 @@ class FolderSums:
             .returning(*HELD),
             dialect,
         )  # fmt: skip
+        self._count = Prepared(COUNT, dialect)
         self._agent = Prepared(select(agents.c.id).where(agents.c.id == bindparam("agent")), dialect)
 
     def chain(self, cursor: Any, agent: str, path: str) -> tuple[int, ...]:
@@ -109,9 +111,10 @@ class FolderSums:
         known_files, known_size, known_checked = self._held.get(agent, (0, 0, False))
         self._held[agent] = (known_files + files, known_size + size, known_checked or checked)
 
-    def uploaded(self, agent: str, path: str, ns: int) -> None:
-        """The agent has just delivered bytes of ``path``."""
-        self._uploaded[agent] = (ns, path)
+    def uploaded(self, agent: str, path: str, ns: int, *, files: int, size: int) -> None:
+        """The agent has just delivered ``size`` bytes of ``path``, and so many files that were not there."""
+        _, _, known_files, known_size = self._uploaded.get(agent, (0, "", 0, 0))
+        self._uploaded[agent] = (ns, path, known_files + files, known_size + size)
 
     def forget(self) -> None:
         """Drop everything pending, and the ids learnt, which may have been undone with it."""
@@ -136,7 +139,10 @@ class FolderSums:
                 sums[3] |= int(appears)
         for folder, (files, size, ns, shown) in sorted(total.items()):
             self._add.run(cursor, folder=folder, more_files=files, more_bytes=size, changed=ns, appears=shown)
-        for agent, (ns, path) in self._uploaded.items():
+        for agent, (ns, path, came, came_size) in self._uploaded.items():
+            self._count.run(
+                cursor, hour=ns // HOUR_NS, agent=agent, more_bytes=came_size, more_files=came, more_errors=0
+            )
             files, size, checked = self._held.pop(agent, (0, 0, False))
             row = self._heard.one(cursor, agent=agent, ns=ns, path=path, more=files, more_bytes=size)
             if checked and row is not None:

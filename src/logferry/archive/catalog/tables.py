@@ -476,6 +476,28 @@ alert_messages = Table(
     sqlite_autoincrement=True,
 )
 
+# What arrived within each hour (since 1970, of UTC), by agent: bytes, files that began, uploads that failed.
+intake = Table(
+    "intake",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    _text("agent_id", primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How full the archive's disk was when it was first looked at on a day (since 1970, of UTC).
+disk_days = Table(
+    "disk_days",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    _ns("seen_ns"),
+    Column("used", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+)
+
 facts = Table(
     "facts",
     metadata,

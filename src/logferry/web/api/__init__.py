@@ -26,6 +26,7 @@ from logferry.web.api import (
     tail,
     takeout,
     tallies,
+    today,
     users,
 )
 
@@ -52,7 +53,7 @@ def router() -> APIRouter:
         tallies,
         searches,
     )
-    more = (takeout, users, audit, retention, connections, administration, saved, alerts, support)
+    more = (takeout, users, audit, retention, connections, administration, saved, alerts, support, today)
     for part in (*parts, *more):
         whole.include_router(part.router)
     return whole

@@ -1,4 +1,4 @@
-"""The overview: agents by state, archive and disk, what needs a look, what just arrived."""
+"""The overview: agents by state, what came today, archive and disk, what needs a look, what just arrived."""
 
 from __future__ import annotations
 
@@ -9,32 +9,53 @@ from starlette.responses import Response
 
 from logferry.archive.records import AgentRecord, FileRecord
 from logferry.errors import LogferryError, NotFound
-from logferry.server.disk import disk_room
+from logferry.limits import DISK_PACE_DAYS_MIN, USUAL_DAYS_MIN
+from logferry.server.disk import DiskPace, DiskRoom, disk_pace, disk_room
 from logferry.server.health import STATES
 from logferry.web import alerting, saving
+from logferry.web.pages import words
 from logferry.web.pages.facts import Agent, agent_at, file_at
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.saved import shown_row
+from logferry.web.today import today
 
 ARRIVALS = 10
 SAVED_SHOWN = 12
 TROUBLED = ("failing", "silent", "late")
 
 
+LEFT_DAYS_SHOWN = 1000
+"""Days that the disk lasts are told up to here: nobody knows what is after years."""
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The room on the archive's disk, or why it is not known."""
+    """The room on the archive's disk and how fast it goes, or why it is not known."""
 
-    total: int = 0
-    free: int = 0
-    full: bool = False
-    message: str = ""
+    room: DiskRoom | None = None
+    pace: DiskPace | None = None
     error: str = ""
 
     @property
-    def used_share(self) -> int:
-        """Percent of the disk in use."""
-        return round(100 * (self.total - self.free) / self.total) if self.total else 0
+    def left(self) -> str:
+        """How long it lasts, in words."""
+        if self.pace is None:
+            return "days left: not known yet"
+        if self.pace.days_left is None:
+            return f"not filling up over the last {self.pace.days} days"
+        if self.pace.days_left > LEFT_DAYS_SHOWN:
+            return "years left at this pace"
+        return f"~{words.counted(self.pace.days_left, 'day')} left"
+
+    @property
+    def why_left(self) -> str:
+        """The figures behind it."""
+        if self.pace is None:
+            return f"Known after {DISK_PACE_DAYS_MIN} days of looking at the disk"
+        if self.pace.bytes_per_day <= 0:
+            return f"At the pace of the last {self.pace.days} days it does not fill up"
+        pace = words.shown_bytes(self.pace.bytes_per_day)
+        return f"Until uploads are refused, at the pace of the last {self.pace.days} days: {pace} a day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +112,8 @@ def home(visit: Visit) -> Response:
         files=sum(record.files for record in records),
         bytes=sum(record.bytes for record in records),
         disk=_disk(visit) if visit.who.may("operator") else None,
+        today=today(visit.context, visit.who, visit.zone.zone),
+        usual_days_min=USUAL_DAYS_MIN,
         kept=[shown_row(visit, row) for row in saving.seen(visit.context, visit.who)[:SAVED_SHOWN]],
         arrivals=[file_at(file, now_ns) for file in arrivals(visit, records)],
     )
@@ -101,7 +124,7 @@ def _disk(visit: Visit) -> Disk:
         room = disk_room(visit.context.config)
     except LogferryError as error:  # this card fails alone
         return Disk(error=str(error))
-    return Disk(room.total, room.free, room.full, room.message)
+    return Disk(room, disk_pace(room, visit.context.catalog.disk_days.kept(), visit.now_ns))
 
 
 def arrivals(visit: Visit, records: list[AgentRecord]) -> list[FileRecord]:

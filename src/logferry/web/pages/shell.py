@@ -72,6 +72,7 @@ class Shell:
         self._templates.globals.update(
             counted=words.counted,
             size=words.shown_bytes,
+            size_range=words.size_range,
             iso=words.iso,
             ago=words.ago,
             duration=words.duration,

@@ -24,6 +24,7 @@ __all__ = [
     "sentence",
     "shown",
     "shown_bytes",
+    "size_range",
     "span",
     "stamp",
 ]
@@ -67,6 +68,15 @@ def ago(ns: int, now_ns: int) -> str:
     """``12 s ago``, ``5 h 19 m ago``; a time in the future (a clock that ran backwards) is ``just now``."""
     seconds = (now_ns - ns) / 1e9
     return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
+def size_range(least: int, most: int) -> str:
+    """``17.0–21.0 GB``, ``812 MB – 1.2 GB``; once where both read the same."""
+    low, high = shown_bytes(least), shown_bytes(most)
+    if low == high:
+        return high
+    number, _, unit = low.partition(" ")
+    return f"{number}–{high}" if high.endswith(f" {unit}") else f"{low} – {high}"
 
 
 def span(seconds: float) -> str:
