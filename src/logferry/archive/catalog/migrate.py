@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 from logferry.archive.catalog.postgresql import WRITES
 from logferry.errors import Conflict
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest revision in ``migrations/versions``."""
 
 
