@@ -126,6 +126,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"id": 3, "file_id": 1, "number": 1, "agent_id": "Web-01", "path": "a.log", "size": 1, "sha256": None,
          "started_ns": 1, "changed_ns": 2, "rule": "r", "reason": "old", "expired_ns": 3}
     ],
+    "expired_names": [{"expired_id": 3, "file_id": 11, "number": 7}],
     "intake": [
         {"hour": 500_000, "agent_id": agent, "bytes": 1 << 40, "files": 2, "errors": 1} for agent in ("Web-01", "db-01")
     ],
