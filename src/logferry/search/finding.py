@@ -193,7 +193,7 @@ class Finding(Running):
 
     def _stretch(self, unit: Unit, opened: Opened, piece: Piece, maker: HitMaker) -> Iterator[Event]:
         """Any bytes of a generation, block by block."""
-        encoding = opened.encoding
+        encoding = self.encoding_of(unit, opened)
         start, end = piece.start, piece.end
         if encoding is not None:  # a line that begins in the middle of a character belongs to the bytes before
             start, end = start + start % 2, end + end % 2
@@ -235,8 +235,7 @@ class Finding(Running):
     def _block(
         self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, maker: HitMaker
     ) -> Iterator[Hit]:
-        newest_first, facts = self.request.newest_first, opened.facts(unit.file)
-        for match in self.matches(unit, opened.reader, facts, start, end, encoding, newest_first=newest_first):
+        for match in self.matches(unit, opened, start, end, encoding, newest_first=self.request.newest_first):
             if not self._is_asked(match.start, match.start + 1):
                 continue
             self._count()
