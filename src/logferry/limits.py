@@ -475,6 +475,14 @@ SEARCH_SEGMENTS_KEPT = 128
 """Segments of which a search keeps the index open, and what it found in it, for the next one."""
 SEARCH_ANSWERS_BYTES_MAX = 64 * MIB
 """What the indexes said of terms that were asked lately, of all segments together."""
+SEARCH_LEVELS_BYTES_MAX = 64 * MIB
+"""The levels of lines that were read lately, a byte for each: of some 12 GiB of logs."""
+UNSEALED_FOUND_BYTES_MAX = 32 * MIB
+"""Where lines that matched lately stand in what is not sealed yet, 12 bytes each."""
+UNSEALED_TEXT_BYTES_MAX = 32 * MIB
+"""Lines that came lately, each three times: some 10 MiB of logs, for searches that look at what came since."""
+UNSEALED_PLAIN_MAX = 100_000
+"""Generations of which it is known that they are text as it stands."""
 SEARCH_LEARNED_BYTES_MAX = 4 * MIB
 """What one search holds of what it read, a bit per line, before it puts it with the answers for the next one."""
 PROGRAMS_KEPT = 16
@@ -584,6 +592,10 @@ STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
 SEARCH_LONG_THREADS = 4
 """Threads that go on with searches whose first piece was not all: few, so that first pieces of others get a core."""
+LINE_WORKED_S = (0.25, 1.0, 4.0)
+"""Of long searches those go first that have worked less than this so far, in steps."""
+LINE_FAIR_TURN = 4
+"""One in so many turns is for who came first, however much it has worked."""
 SEARCH_SHORT_CPU_S = 0.05
 """From so much CPU of the process on, since it began, a search is long: one that only waits for a core is not."""
 SEARCH_REST_S_MAX = 0.025

@@ -15,7 +15,7 @@ from logferry.search.indexed import lookup
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.running import Running
 from logferry.search.service import SearchRequest, SearchService
-from logferry.search.tally import Buckets, Tally
+from logferry.search.tally import Buckets, FacetField, Tally
 from tests.search.test_indexed import EVERYTHING, Grown
 from tests.security.amounts import seed
 
@@ -100,4 +100,43 @@ def test_levels_that_were_counted_once_are_counted_without_the_text(
     assert not reads
     service.forget_answers()
     assert told("error") == more
+    assert reads
+
+
+def test_levels_that_one_query_has_read_are_known_to_all_others(grown: Grown, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of some files or times only; what is not known any more is read again. The counts are those of the text."""
+    for number in range(40):
+        grown.put("web", f"{number}.log", b"".join(grown.stamped() for _ in range(1 + number % 7)))
+    grown.seal()
+    reads: list[int] = []
+    content = IndexedSegment.content
+
+    def seen(segment: IndexedSegment, raw_offset: int, count: int) -> bytes:
+        reads.append(raw_offset)
+        return content(segment, raw_offset, count)
+
+    monkeypatch.setattr(IndexedSegment, "content", seen)
+    by_text = SearchService(grown.archive, grown.catalog, clock=grown.clock, indexed=False)
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+
+    def told(service: SearchService, query: str, *facets: FacetField) -> Tally:
+        request = SearchRequest(query, EVERYTHING)
+        *_, last = service.tally(request, histogram=Buckets(3600), facets=facets)
+        assert isinstance(last, Tally)
+        assert last.exact
+        return last
+
+    told(service, "*", "level")
+    for query in ("error", "warn or error", "-error", "path:3.log", "agent:web error", "path:1 -info"):
+        told(service, query)  # which lines match may be in the text, too
+        reads.clear()
+        found = told(service, query, "level", "path")
+        assert not reads, query
+        wanted = told(by_text, query, "level", "path")
+        assert (found.lines, found.facets, found.histogram) == (wanted.lines, wanted.facets, wanted.histogram), query
+        assert sum(count for _, count in found.facets[0].top) == found.lines
+    before = told(service, "error", "level")
+    service.forget_answers()
+    reads.clear()
+    assert told(service, "error", "level").facets == before.facets
     assert reads

@@ -141,18 +141,19 @@ class Finding(Running):
                     lookup.learn(view, unit.node, piece.run, held[1])
                 if view is None or held is None:
                     yield from self._stretch(unit, opened, piece, maker)
-                elif held[1].any():
+                elif held[0] is not None:
                     source.hold(piece.start, held[0].data)
                     lines.learn(piece.start, lookup.line_number(view, piece.run))
-                    yield from self._run(*held, piece, maker)
+                    yield from self._run(held[0], held[1], piece, maker)
                 done += piece.end - piece.start
                 self.scanned_bytes = done
                 self.check()
                 if self.is_due:
                     yield self.progress()
 
-    def _held(self, unit: Unit, lookup: Lookup, piece: Piece) -> tuple[Lines, Bools] | None:
-        """The lines of a run, and which of them match; None: the generation's reader is to be asked. In any thread."""
+    def _held(self, unit: Unit, lookup: Lookup, piece: Piece) -> tuple[Lines | None, Bools] | None:
+        """The lines of a run, if any of them matches (others wait for nothing in memory), and which do; None: the
+        generation's reader is to be asked. In any thread."""
         self.check()
         view, run = piece.view, piece.run
         if view is None or not view.is_plain[run]:
@@ -168,10 +169,11 @@ class Finding(Running):
         except UNREADABLE:
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         if known is not None:
-            return (lines, known) if len(known) == len(lines) else None
+            return (lines if known.any() else None, known) if len(known) == len(lines) else None
         if any(len(marks) != len(lines) for marks in lines.known.values()):
             return None
-        return lines, self.matching(unit.node)(lines, self.check)
+        marks = self.matching(unit.node)(lines, self.check)
+        return lines if marks.any() else None, marks
 
     def _run(self, lines: Lines, marks: Bools, piece: Piece, maker: HitMaker) -> Iterator[Hit]:
         rows = np.flatnonzero(marks)
@@ -193,7 +195,7 @@ class Finding(Running):
 
     def _stretch(self, unit: Unit, opened: Opened, piece: Piece, maker: HitMaker) -> Iterator[Event]:
         """Any bytes of a generation, block by block."""
-        encoding = opened.encoding
+        encoding = self.encoding_of(unit, opened)
         start, end = piece.start, piece.end
         if encoding is not None:  # a line that begins in the middle of a character belongs to the bytes before
             start, end = start + start % 2, end + end % 2
@@ -235,8 +237,7 @@ class Finding(Running):
     def _block(
         self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, maker: HitMaker
     ) -> Iterator[Hit]:
-        newest_first, facts = self.request.newest_first, opened.facts(unit.file)
-        for match in self.matches(unit, opened.reader, facts, start, end, encoding, newest_first=newest_first):
+        for match in self.matches(unit, opened, start, end, encoding, newest_first=self.request.newest_first):
             if not self._is_asked(match.start, match.start + 1):
                 continue
             self._count()

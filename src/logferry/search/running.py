@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from logferry.archive import Archive, Catalog, GenerationReader
+from logferry.archive import Archive, Catalog
 from logferry.clock import Clock
+from logferry.compressed import form_by_name
 from logferry.encodings import UTF_8
 from logferry.encodings import Encoding as Charset
 from logferry.errors import LogferryError, NotFound
@@ -20,20 +21,25 @@ from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_M
 from logferry.search.events import Progress, Reason
 from logferry.search.executor import Crew
 from logferry.search.indexed.lookup import Lookup
+from logferry.search.indexed.pieces import Opened
+from logferry.search.indexed.text_only import is_text_only
 from logferry.search.indexed.views import Views
 from logferry.search.plan import Planner, Unit
 from logferry.search.precedence import Precedence
 from logferry.search.query import Filter, Node, Text, leaves
 from logferry.search.query import Literal as Plain
 from logferry.search.request import SearchRequest
-from logferry.search.scan import Encoding, FileFacts, Marker, Match, Scanner, scan_encoded, scan_utf16, utf16_of
+from logferry.search.scan import Encoding, Marker, Match, Scanner, scan_encoded, scan_utf16, utf16_of
 from logferry.search.scan.lines import Matching
 from logferry.search.selection import Selection, select, select_generations
 from logferry.search.snapshot import Snapshot
 from logferry.search.snapshots import Snapshots
+from logferry.search.unsealed import Seen, Unsealed
 
 I64 = npt.NDArray[np.int64]
 T = TypeVar("T")
+_MARK_BYTES = 4
+"""At the beginning of a file, by which UTF-16 is told."""
 _Why: TypeAlias = Reason | Literal["running"]
 
 
@@ -61,6 +67,7 @@ class Equipment:
     patient_pool: Executor
     """The same, by those that go on for long: nobody else waits behind them."""
     precedence: Precedence
+    unsealed: Unsealed
 
 
 class Running:
@@ -76,6 +83,7 @@ class Running:
         self.request = request
         self.planner = planner
         self.views = equipment.views
+        self._unsealed = equipment.unsealed
         self._precedence = equipment.precedence
         self._pools = equipment.pool, equipment.patient_pool
         self.started_s = self.clock.monotonic_s()
@@ -253,19 +261,54 @@ class Running:
             found = self._matchings[key] = Matching(node, exact_case=self.request.exact_case)
         return found
 
+    def encoding_of(self, unit: Unit, opened: Opened) -> Encoding | None:
+        """Whether what is not sealed of a generation is UTF-16. It is not opened for that where it is known already."""
+        generation_id = unit.file.generation_id
+        if self.reads_as is None and self._unsealed.is_plain(generation_id):
+            return None
+        encoding = opened.encoding
+        is_marked = unit.file.size >= _MARK_BYTES
+        if self.reads_as is None and encoding is None and is_marked and not form_by_name(unit.file.name):
+            self._unsealed.is_now_plain(generation_id)
+        return encoding
+
     def matches(
-        self,
-        unit: Unit,
-        reader: GenerationReader,
-        facts: FileFacts,
-        start: int,
-        end: int,
-        encoding: Encoding | None,
-        *,
-        newest_first: bool,
+        self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, *, newest_first: bool
     ) -> Iterator[Match]:
         """The matching lines that start in ``start <= x < end`` of a generation."""
-        scanner = self.scanner(unit.node)[0]
+        seen = self._seen(unit, opened, start, end) if encoding is None else None
+        if seen is None:
+            yield from self._scanned(unit, opened, start, end, encoding, newest_first=newest_first)
+            return
+        if not newest_first:
+            yield from seen.matches(newest_first=False)
+        if seen.until < end:  # it has no end yet, or goes on in the next block
+            for match in self._scanned(unit, opened, seen.until, end, encoding, newest_first=newest_first):
+                yield replace(match, newlines=match.newlines + seen.row_count)
+        if newest_first:
+            yield from seen.matches(newest_first=True)
+
+    def _seen(self, unit: Unit, opened: Opened, start: int, end: int) -> Seen | None:
+        """What is known of text that has no index, and is read now; None: it is to be scanned."""
+        generation_id, request = unit.file.generation_id, self.request
+        is_plain = self.reads_as is None and self._unsealed.is_plain(generation_id)
+        if not is_plain or request.entries or not is_text_only(unit.node):
+            return None
+        return self._unsealed.seen(
+            generation_id,
+            unit.node,
+            self.matching(unit.node),
+            (start, end),
+            lambda: opened.reader,
+            self.check,
+            exact_case=request.exact_case,
+        )
+
+    def _scanned(
+        self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, *, newest_first: bool
+    ) -> Iterator[Match]:
+        scanner, facts = self.scanner(unit.node)[0], opened.facts(unit.file)
+        reader = opened.reader
         if encoding is None and self.reads_as is not None and not self.is_raw:
             return scan_encoded(
                 scanner, reader, start, end, self.reads_as, newest_first=newest_first, check=self.check, facts=facts

@@ -28,6 +28,7 @@ from logferry.search.running import Equipment
 from logferry.search.snapshots import Snapshots
 from logferry.search.tally import FACETS, Buckets, FacetField, TallyEvent
 from logferry.search.tallying import Tallying
+from logferry.search.unsealed import Unsealed
 
 __all__ = ["SearchRequest", "SearchService"]
 
@@ -48,6 +49,7 @@ class SearchService:
         self._catalog = catalog
         self._clock = clock
         self._views = Views(archive)
+        self._unsealed = Unsealed()
         self.precedence = Precedence(clock)
         """To what patient searches give way."""
         threads = os.cpu_count() or 1
@@ -61,6 +63,7 @@ class SearchService:
             ThreadPoolExecutor(threads, thread_name_prefix="search"),
             ThreadPoolExecutor(threads, thread_name_prefix="patient", initializer=be_nice),
             self.precedence,
+            self._unsealed,
         )
 
     def run(self, request: SearchRequest) -> Iterator[Event]:
@@ -92,6 +95,7 @@ class SearchService:
     def forget_answers(self) -> None:
         """Open indexes stay, but nothing is remembered of what was found: as if all queries were new."""
         self._views.forget_answers()
+        self._unsealed.forget()
 
     def _planner(self, request: SearchRequest) -> Planner:
         return Planner(

@@ -31,6 +31,7 @@ from logferry.search.executor import Found, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
+from logferry.search.indexed.levelcounts import count_levels, counts_of
 from logferry.search.indexed.lookup import UNREADABLE, Learned, Lookup, row_states, run_counts
 from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only
@@ -40,8 +41,8 @@ from logferry.search.plan import Planner, Unit
 from logferry.search.query.values import LEVELS
 from logferry.search.request import SearchRequest
 from logferry.search.running import Equipment, Running, Stop, named
-from logferry.search.scan import Encoding, FileFacts, Match, utf16_text
-from logferry.search.scan.level_kernel import NO_LEVEL
+from logferry.search.scan import Encoding, Match, utf16_text
+from logferry.search.scan.levels import levels_of
 from logferry.search.scan.lines import Lines
 from logferry.search.snapshot import gaps
 from logferry.search.tally import Buckets, FacetField, Tally, TallyEvent
@@ -274,14 +275,20 @@ class Tallying(Running):
     def _begin(self, lookup: Lookup, asked: _Asked) -> I64 | None:
         """Count what the index tells. The runs whose text has to be read; None: all of it has to be."""
         view, answer = asked.view, asked.answer
-        unsure = asked.some & answer.maybe
+        in_text = asked.some & answer.maybe
         try:
             levels = None
-            if self._levels is not None and not unsure.any():
-                levels = lookup.levels(view, self.selection.nodes[asked.node], asked.mine)
-            in_text = self._levels is not None and levels is None
-            runs = self._to_read(asked, asked.some & answer.hot if in_text else unsure)
-            counted = 0 if in_text else self._known(asked)
+            if self._levels is not None:
+                levels = None if in_text.any() else lookup.levels(view, self.selection.nodes[asked.node], asked.mine)
+            if self._levels is None or levels is not None:
+                runs = self._to_read(asked, in_text)
+            else:
+                known = view.levels  # of now: it may be let go of at any time
+                runs = self._to_read(asked, asked.some & answer.hot)
+                in_text[view.granule[runs[known.is_unread(runs)]]] = True
+                runs = runs[in_text[view.granule[runs]]]
+                asked.levels = levels = count_levels(view, answer, known, asked.mine, asked.some & ~in_text)
+            counted = self._known(asked, ~in_text)
         except UNREADABLE as error:
             lookup.lost(view, error)
             self._read_runs(asked.view, asked.mine)
@@ -295,16 +302,17 @@ class Tallying(Running):
     def _segment(self, lookup: Lookup, asked: _Asked, runs: I64) -> Iterator[Progress]:
         """Look through runs, here."""
         learned = Learned(asked.view, asked.mine)
-        levels = np.zeros(len(LEVELS) + 1, np.int64)
         is_all = True
         look, frame = partial(self._look, lookup, asked), asked.view.frame
         for run, found in ahead(lambda: self.pool, look, runs.tolist(), SEARCH_RUNS_AHEAD, together=frame):
             marks = None
             if found is not None:
-                lines, marks = found
+                marks, levels = found
                 marks = self._count_run(asked, run, marks)
-                if marks is not None:
-                    levels += self._count_levels(lines.data, lines.starts[marks], lines.ends[marks])
+            if marks is not None and levels is not None:
+                self._add_levels(levels)
+                if asked.levels is not None:
+                    asked.levels += levels
             is_all &= marks is not None
             self._done(asked, run, marks, learned)
             self.check()
@@ -312,8 +320,8 @@ class Tallying(Running):
                 yield self.progress()
         node = self.selection.nodes[asked.node]
         lookup.settle(asked.view, node, learned)
-        if self._levels is not None and is_all and len(runs):
-            lookup.keep_levels(asked.view, node, asked.mine, levels)
+        if asked.levels is not None and is_all:
+            lookup.keep_levels(asked.view, node, asked.mine, asked.levels)
 
     def _spread(self, lookup: Lookup, jobs: Sequence[tuple[_Asked, I64]]) -> Iterator[Progress]:
         """Have runs looked through by workers elsewhere."""
@@ -384,10 +392,10 @@ class Tallying(Running):
     def _rank(self, view: View, run: int) -> int:
         return int(view.ranks(self.selection.snapshot)[run])
 
-    def _known(self, asked: _Asked) -> int:
-        """Count what the index tells of granules that need not be read. Raises Damaged before anything is counted."""
+    def _known(self, asked: _Asked, granules: Bools) -> int:
+        """Count what the index tells of granules that are not read. Raises Damaged before anything is counted."""
         view, answer = asked.view, asked.answer
-        sure = (answer.sure > 0) & ~answer.maybe
+        sure = (answer.sure > 0) & granules
         full, part = sure & asked.full, sure & asked.some & ~asked.full
         counts = np.zeros(view.count, np.int64) if self._lines_of is not None else None
         total = int(answer.sure[full].sum())
@@ -436,8 +444,9 @@ class Tallying(Running):
             wanted[first:last] &= run_counts(view, asked.answer, granule, least=MAYBE) > 0
         return np.flatnonzero(wanted)
 
-    def _look(self, lookup: Lookup, asked: _Asked, run: int) -> tuple[Lines, Bools] | None:
-        """Which lines of a run match, by its text; None: the generation's reader has to be asked. In any thread."""
+    def _look(self, lookup: Lookup, asked: _Asked, run: int) -> tuple[Bools, I64 | None] | None:
+        """Which lines of a run match, by its text, and how many of them are which level, if anybody asks; None: the
+        generation's reader has to be asked. In any thread."""
         self.check()
         view, node = asked.view, self.selection.nodes[asked.node]
         if not view.is_plain[run]:
@@ -451,7 +460,12 @@ class Tallying(Running):
             return None  # it may lie elsewhere by now, or else the reader says what is wrong
         if any(len(marks) != len(lines) for marks in lines.known.values()):
             return None
-        return lines, self.matching(node)(lines, self.check)
+        marks = self.matching(node)(lines, self.check)
+        if self._levels is None:
+            return marks, None
+        ranks = levels_of(lines.data, lines.starts, lines.ends)
+        view.levels.learn(run, ranks)
+        return marks, counts_of(ranks[marks])
 
     def _count_run(self, asked: _Asked, run: int, marks: Bools) -> Bools | None:
         """Count the lines of a run that match. None: the generation's reader has to be asked for their times."""
@@ -472,18 +486,6 @@ class Tallying(Running):
         with view.lock:
             found: I64 = view.index.row_seconds(granule)
         return found[int(view.runs.rows[run]) - before : int(view.runs.rows[run + 1]) - before]
-
-    def _count_levels(self, data: bytes, starts: npt.ArrayLike, ends: npt.ArrayLike) -> I64:
-        """Lines of each level, by its number; the last: of none."""
-        counts = np.zeros(len(LEVELS) + 1, np.int64)
-        if self._levels is None:
-            return counts
-        from logferry.search.scan.levels import levels_of
-
-        ranks, found = np.unique(levels_of(data, starts, ends), return_counts=True)
-        counts[np.where(ranks == NO_LEVEL, len(LEVELS), ranks)] = found
-        self._add_levels(counts)
-        return counts
 
     def _add_levels(self, counts: I64) -> None:
         assert self._levels is not None
@@ -517,12 +519,15 @@ class Tallying(Running):
     def _read(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
         before = self.scanned_bytes
         with Opened(self.archive, unit.file.generation_id, self.check) as opened:
-            text = opened.text
-            if text.why:
-                self.note(f"{named(unit)}: {text.why}")
-            encoding, facts = opened.encoding, opened.facts(unit.file)
-            if text.form:
-                pieces = [(0, text.reader.size)]
+            is_packed = False
+            if form_by_name(unit.file.name):
+                text = opened.text
+                is_packed = bool(text.form)
+                if text.why:
+                    self.note(f"{named(unit)}: {text.why}")
+                if is_packed:
+                    pieces = [(0, text.reader.size)]
+            encoding = self.encoding_of(unit, opened)
             whole = sum(end - start for start, end in pieces)
             done = 0
             for start, end in pieces:
@@ -530,33 +535,26 @@ class Tallying(Running):
                     start, end = start + start % 2, end + end % 2
                 for at in range(start, end, SCAN_BLOCK_BYTES):
                     until = min(at + SCAN_BLOCK_BYTES, end)
-                    self._block(unit, rank, text.reader, (at, until), encoding, facts)
+                    self._block(unit, rank, opened, (at, until), encoding)
                     done += until - at
-                    self.scanned_bytes = before + (unit.file.size * done // whole if text.form else done)
+                    self.scanned_bytes = before + (unit.file.size * done // whole if is_packed else done)
                     self.check()
                     if self.is_due:
                         yield self.progress()
 
-    def _block(
-        self,
-        unit: Unit,
-        rank: int,
-        reader: GenerationReader,
-        block: tuple[int, int],
-        encoding: Encoding | None,
-        facts: FileFacts,
-    ) -> None:
+    def _block(self, unit: Unit, rank: int, opened: Opened, block: tuple[int, int], encoding: Encoding | None) -> None:
         at, until = block
-        lines = list(self.matches(unit, reader, facts, at, until, encoding, newest_first=False))
+        lines = list(self.matches(unit, opened, at, until, encoding, newest_first=False))
         self._count(rank, len(lines))
         if lines and (self._times is not None or self._levels is not None):
-            heads = _heads(reader, at, until, lines, encoding)
+            heads = _heads(opened.reader, at, until, lines, encoding)
             data = b"".join(heads)
             ends = np.cumsum([len(head) for head in heads], dtype=np.int64)
             starts = ends - [len(head) for head in heads]
-            self._count_levels(data, starts, ends)
+            if self._levels is not None:
+                self._add_levels(counts_of(levels_of(data, starts, ends)))
             if self._times is not None:
-                self._times.add_seconds(seconds_of(facts.times(data, starts, ends).times))
+                self._times.add_seconds(seconds_of(opened.facts(unit.file).times(data, starts, ends).times))
 
 
 class _Asked:
@@ -569,6 +567,8 @@ class _Asked:
         self.is_text_only = is_text_only
         self.mine = mine
         self.answer = answer
+        self.levels: I64 | None = None
+        """How many lines are which level, where that is counted anew."""
         counts = np.bincount(view.granule[mine], minlength=len(view.runs_in))
         self.some: Bools = counts > 0
         """Granules with runs that are searched."""

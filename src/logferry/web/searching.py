@@ -37,6 +37,7 @@ from logferry.search.tally import Tally, TallyEvent
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
 from logferry.web.foremost import no_longer_short
+from logferry.web.line import Place
 from logferry.web.metrics import SEARCHED_BYTES
 from logferry.web.standing import Standing
 from logferry.web.streams import Streams
@@ -171,6 +172,8 @@ class Running(Generic[E]):
         self._lock = threading.Lock()
         self._seconds = SEARCH_FIRST_PIECE_S
         self.scanned_bytes = 0
+        self.worked_s = 0.0
+        """How long its pieces have taken of the processor."""
         self.is_over = False
         """Whether all events were taken."""
 
@@ -236,6 +239,8 @@ class Asking:
     who: Identity
     streams: Streams
     slot: Slot
+    place: Place
+    """In the line, where it goes on for long."""
 
     @classmethod
     def of(cls, request: Request, context: WebContext, who: Identity) -> Self:
@@ -243,7 +248,7 @@ class Asking:
         streams: Streams = request.app.state.streams
         streams.check_room(who.name)
         slots: Slots = request.app.state.searches
-        return cls(request, context, who, streams, slots.take(who.name))
+        return cls(request, context, who, streams, slots.take(who.name), streams.line.place())
 
     async def begun(self, begin: Callable[[], tuple[Running[E], Writer[E]]]) -> Begun[E]:
         """Begin a search or tally, and its first piece: what is over with that costs one turn of one thread.
@@ -258,7 +263,7 @@ class Asking:
             async with self.slot.turns.of_streams:  # waits without a thread
                 if self.slot.owes:
                     no_longer_short(self.request)
-                    begun = await self.streams.go_on(partial(self._begun, begin, behind=True))
+                    begun = await self.streams.go_on(partial(self._begun, begin, behind=True), self.place)
                 else:
                     begun = await self.streams.run(partial(self._begun, begin, behind=False))
         except BaseException:
@@ -319,8 +324,11 @@ class Asking:
     async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         """The next one, when it is this person's turn."""
         async with self.slot.turns.of_streams:
-            go_on = self.streams.go_on if running.is_patient else self.streams.run
-            return await go_on(partial(self._piece, running, writer))
+            work = partial(self._piece, running, writer)
+            if not running.is_patient:
+                return await self.streams.run(work)
+            self.place.worked_s = running.worked_s
+            return await self.streams.go_on(work, self.place)
 
     def _piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         # Written here and not on the event loop, where all others would wait for that.
@@ -354,8 +362,10 @@ def charged(slot: Slot, running: Running[E], clock: Clock) -> Iterator[None]:
     """A piece is made: what it takes goes to the person's account, but for the little that a short search takes."""
     began_s, all_s, own_s = clock.monotonic_s(), time.process_time(), time.thread_time()
     yield
+    all_s = min(clock.monotonic_s() - began_s, time.process_time() - all_s)
+    running.worked_s += all_s
     if running.is_patient:
-        slot.charge(min(clock.monotonic_s() - began_s, time.process_time() - all_s))
+        slot.charge(all_s)
     else:
         slot.charge(max(0.0, time.thread_time() - own_s - SEARCH_FREE_S))
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from logferry.errors import Busy, LogferryError
 from logferry.limits import SEARCH_LONG_THREADS, STREAM_THREADS, STREAMS_MAX, STREAMS_PER_USER_MAX
 from logferry.search.niceness import be_nice
+from logferry.web.line import Line, Place
 from logferry.web.metrics import STREAMS
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
-        self._long = ThreadPoolExecutor(SEARCH_LONG_THREADS, thread_name_prefix="long", initializer=be_nice)
+        self.line = Line(SEARCH_LONG_THREADS, "long", be_nice)
+        """Where searches wait that go on for long."""
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
 
@@ -49,7 +51,7 @@ class Streams:
     def close(self) -> None:
         """Give the threads back; pieces not begun are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._long.shutdown(wait=False, cancel_futures=True)
+        self.line.close()
 
     @asynccontextmanager
     async def opened(self, kind: str, who: str) -> AsyncIterator[None]:
@@ -77,9 +79,9 @@ class Streams:
         """One short blocking piece in a thread. If this is cancelled, the piece still ends by itself."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def go_on(self, work: Callable[[], T]) -> T:
-        """The same for work that goes on for long, behind all that has just begun."""
-        return await asyncio.get_running_loop().run_in_executor(self._long, work)
+    async def go_on(self, work: Callable[[], T], place: Place) -> T:
+        """The same for work that goes on for long, behind all that has just begun, when its turn comes."""
+        return await asyncio.wrap_future(self.line.submit(work, place))
 
     async def pause(self, seconds: float) -> bool:
         """Wait; True if the program is about to end."""

@@ -165,12 +165,12 @@ def _rows(
         with view.lock:
             row_types, row_seconds = view.index.rows_of_block(number)
         bounds = rows[before : before + BLOCK_GRANULES + 1] - rows[before]
-        for some, wanted in _wanted(found, types, granules[granules // BLOCK_GRANULES == number] - before, before):
+        for some, wanted in wanted_of(found, types, granules[granules // BLOCK_GRANULES == number] - before, before):
             yield row_types, row_seconds, bounds, some, wanted
 
 
-def _wanted(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:
-    """Granules, and the types that match there."""
+def wanted_of(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:
+    """Granules, and the types that match there. ``chosen`` are counted from granule ``before`` on."""
     if types is not None:
         return [(chosen, types)]
     return [(chosen[i : i + 1], found.of_types(int(granule) + before) == YES) for i, granule in enumerate(chosen)]

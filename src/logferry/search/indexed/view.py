@@ -14,6 +14,7 @@ from logferry.archive.indexed import IndexedSegment
 from logferry.archive.shared_blocks import SharedBlocks
 from logferry.errors import LogferryError
 from logferry.search.indexed.answers import Answer
+from logferry.search.indexed.rowlevels import RowLevels
 from logferry.search.snapshot import Snapshot
 
 I64 = npt.NDArray[np.int64]
@@ -27,8 +28,8 @@ class View:
     ``lock`` while you ask ``index``.
     """
 
-    def __init__(self, segment: IndexedSegment, answers: SharedBlocks) -> None:
-        """``answers``: where what was asked is kept. Raises Damaged."""
+    def __init__(self, segment: IndexedSegment, answers: SharedBlocks, levels: SharedBlocks) -> None:
+        """``answers``, ``levels``: where what was asked is kept, and what was read. Raises Damaged."""
         self.segment = segment
         self.index = segment.index
         self.lock = segment.lock
@@ -51,6 +52,7 @@ class View:
         """Whether each extent consists of whole runs. Else they cannot tell of it."""
         self.is_whole = bool((self.generation > 0).all())
         self._answers = answers
+        self._levels = levels
         self._own = object()
         """Begins the names of our answers."""
         self.trusted: dict[int, tuple[int, bool]] = {}
@@ -107,6 +109,15 @@ class View:
     def is_all_of(self, snapshot: Snapshot) -> bool:
         """Whether each run belongs to a generation of the snapshot."""
         return self._ranks_now(snapshot)[2]
+
+    @property
+    def levels(self) -> RowLevels:
+        """The levels of lines, as far as they were read; what is learned is kept for the next search."""
+        found: RowLevels | None = self._levels.known(self._own)
+        if found is None:
+            found = RowLevels(self.runs)
+            self._levels.keep(self._own, found)
+        return found
 
     def forget_answers(self) -> None:
         """Nothing is kept any more."""

@@ -10,7 +10,7 @@ from logferry.archive import Archive
 from logferry.archive.catalog.sealing import HeldExtent
 from logferry.archive.shared_blocks import SharedBlocks
 from logferry.errors import Damaged, NotFound
-from logferry.limits import SEARCH_ANSWERS_BYTES_MAX, SEARCH_SEGMENTS_KEPT
+from logferry.limits import SEARCH_ANSWERS_BYTES_MAX, SEARCH_LEVELS_BYTES_MAX, SEARCH_SEGMENTS_KEPT
 from logferry.search.indexed.view import View
 from logferry.search.snapshot import Snapshot
 
@@ -22,6 +22,7 @@ class Views:
         self._archive = archive
         self._lock = threading.Lock()
         self._answers = SharedBlocks(SEARCH_ANSWERS_BYTES_MAX)
+        self._levels = SharedBlocks(SEARCH_LEVELS_BYTES_MAX)
         self._kept: OrderedDict[int, tuple[str, tuple[HeldExtent, ...], View]] = OrderedDict()
 
     def of(self, snapshot: Snapshot, segment_id: int) -> View | None:
@@ -41,7 +42,7 @@ class Views:
         if found is None:
             return None
         try:
-            view = View(replace(found, extents=extents), self._answers)
+            view = View(replace(found, extents=extents), self._answers, self._levels)
         except (Damaged, NotFound) as error:
             found.distrust(error)
             raise

@@ -1,0 +1,65 @@
+"""How many lines that an index says match are which level, where their levels are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from logferry.archive.index import YES
+from logferry.archive.index.compiled import kernel
+from logferry.archive.index.layout import BLOCK_GRANULES
+from logferry.search.indexed.answers import Answer
+from logferry.search.indexed.rowlevels import I8, RowLevels
+from logferry.search.indexed.timing import wanted_of
+from logferry.search.indexed.view import I64, Bools, View
+from logferry.search.query.values import LEVELS
+from logferry.search.scan.level_kernel import NO_LEVEL
+
+KINDS = len(LEVELS) + 1
+"""Levels, and at last: none."""
+
+
+@kernel
+def _count_rows(types: npt.NDArray[np.uint32], ranks: I8, bounds: I64, chosen: I64, wanted: Bools, counts: I64) -> None:
+    """Count the rows of wanted types in the chosen granules by their level; the last: none."""
+    last = len(counts) - 1
+    for granule in chosen:
+        for row in range(bounds[granule], bounds[granule + 1]):
+            if wanted[types[row]]:
+                rank = np.int64(ranks[row])
+                counts[rank if rank >= 0 else last] += 1
+
+
+def counts_of(ranks: I8) -> I64:
+    """How many of them are which level."""
+    found: I64 = np.bincount(np.where(ranks == NO_LEVEL, len(LEVELS), ranks), minlength=KINDS).astype(np.int64)
+    return found
+
+
+def count_levels(view: View, found: Answer, levels: RowLevels, mine: Bools, granules: Bools) -> I64:
+    """How many of the lines that surely match, of runs ``mine`` in the granules marked, are which level.
+
+    Raises:
+        Damaged: the index is. Nothing was counted then.
+    """
+    counts = np.zeros(KINDS, np.int64)
+    hot = granules & (found.sure > 0)
+    is_full = np.bincount(view.granule[mine], minlength=len(view.runs_in)) == view.runs_in
+    types = found.sure_types()
+    rows = view.runs.rows[view.runs.granules]
+    plain = np.flatnonzero(hot & is_full & ~found.is_known)
+    for number in np.unique(plain // BLOCK_GRANULES).tolist():
+        before = number * BLOCK_GRANULES
+        with view.lock:
+            row_types, _ = view.index.rows_of_block(number)
+        bounds = rows[before : before + BLOCK_GRANULES + 1] - rows[before]
+        ranks = levels.ranks[rows[before] :]
+        for some, wanted in wanted_of(found, types, plain[plain // BLOCK_GRANULES == number] - before, before):
+            _count_rows(row_types, ranks, bounds, some, wanted, counts)
+    for granule in np.flatnonzero(hot & ~(is_full & ~found.is_known)).tolist():
+        runs = slice(int(view.runs.granules[granule]), int(view.runs.granules[granule + 1]))
+        with view.lock:
+            row_types = view.index.row_types(granule)
+        matching = (found.rows(granule, row_types) == YES) & np.repeat(mine[runs], view.rows[runs])
+        counts += counts_of(levels.ranks[rows[granule] : rows[granule + 1]][matching])
+    return counts
