@@ -129,7 +129,7 @@ def test_sign_in_find_open_search_download_and_sign_out_need_no_mouse(browser: B
 
 
 def _lines(page: Page) -> None:
-    page.locator("log-view .row").first.wait_for()
+    page.locator("log-view .row[data-b]").first.wait_for()
 
 
 def _keys(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""The viewer's page: the head of one file and generation. The lines come through the API."""
+"""The viewer's page: the head of one file and generation, and its first lines. All others come through the API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from logferry.errors import NotFound
 from logferry.web.api.shapes import file_state
 from logferry.web.merging import series
 from logferry.web.pages.facts import crumbs
+from logferry.web.pages.first_lines import first_lines
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.shell import root_of
 from logferry.web.pages.words import stamp
@@ -76,7 +77,10 @@ def view(visit: Visit) -> Response:
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
         raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, **({"text": 1} if packed else {})),
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
-        first_lines=_first_lines(visit, file, number),
+        first_lines=[] if packed else first_lines(visit, file, generation),
+        wrapped=visit.asked("wrap") == "1",
+        from_end=visit.asked("at") == "end",
+        first_question=_first_question(visit, file, number),
         **_beside(visit, file),
         encodings=[(encoding.name, encoding.label) for encoding in ENCODINGS],
         modules=MODULES,
@@ -99,7 +103,7 @@ def _gone(visit: Visit, agent: str, path: str, number: int | None, error: NotFou
     )
 
 
-def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
+def _first_question(visit: Visit, file: FileRecord, number: int) -> str:
     """What the script will ask for first, so that the browser may ask at once. A line named behind # is not known.
 
     Nothing where only some lines are asked for: that is another question.

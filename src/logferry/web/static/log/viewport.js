@@ -65,9 +65,9 @@ export class Viewport {
   /**
    * Show a place: {kind: "start" | "end" | "line" | "byte" | "fraction", …}. A line or byte lands a third from the top
    * (or at the top with `top`). Returns the row, or null when a later jump overtook this one, or nothing is kept.
-   * `fresh`: what is in the page is of no use.
+   * `fresh`: what is in the page is of no use. `stay`: the place is shown already, and may have been scrolled.
    */
-  async go(place, { top = false, fresh = false } = {}) {
+  async go(place, { top = false, fresh = false, stay = false } = {}) {
     this.#jump?.abort();
     const jump = new AbortController();
     this.#jump = jump;
@@ -88,9 +88,9 @@ export class Viewport {
       const begin = this.#source.kept ? page.prev : (page.rows[0]?.b ?? 0) || null;
       const above = begin === null ? { rows: [], prev: null } : await this.#upward(begin, page.rows.length > 0, signal);
       if (signal.aborted) return null;
-      return this.#arrive(place, page, above, top);
+      return this.#arrive(place, page, above, { top, stay });
     } catch (error) {
-      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top, fresh }));
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top, fresh, stay }));
       return null;
     } finally {
       if (this.#jump === jump) this.#jump = null;
@@ -135,7 +135,7 @@ export class Viewport {
     return null;
   }
 
-  #arrive(place, page, above, top) {
+  #arrive(place, page, above, { top, stay }) {
     this.#jump = null;
     this.size = Math.max(this.size, page.size);
     this.rows.sparse = this.#source.kept !== null;
@@ -145,7 +145,7 @@ export class Viewport {
     // A line number past the end shows the end; an empty generation shows nothing.
     const wanted = page.rows.length ? this.#landing(place, page) : this.rows.last;
     const row = place.kind === "end" ? this.rows.last : wanted;
-    if (row) this.#land(row, top || place.kind === "start");
+    if (row && !stay) this.#land(row, top || place.kind === "start");
     if (place.kind === "end") this.toEnd();
     this.refresh();
     return row;
