@@ -9,6 +9,10 @@ import { Scrollbar } from "./scrollbar.js";
 
 const EDGE_SCREENS = 2;
 const ABOVE_ROWS = 120;
+const AROUND_ABOVE = 100;
+const AROUND_ROWS = 250;
+const ENOUGH_ABOVE = 40;
+const ENOUGH_BELOW = 60;
 const AT_END_PX = 6;
 const INDEX_POLL_MS = 1200;
 const EXACT_TRIES = 5;
@@ -79,6 +83,9 @@ export class Viewport {
       return near;
     }
     try {
+      const around = this.#source.kept ? null : await this.#around(place, signal);
+      if (signal.aborted) return null;
+      if (around) return this.#arrive(around.place, around.page, { rows: [], prev: around.page.rows[0].b || null }, { top, stay });
       const where = this.#request(place);
       let page = await this.#source.page(where, { signal });
       page = await this.#onward(page, signal);
@@ -95,6 +102,32 @@ export class Viewport {
     } finally {
       if (this.#jump === jump) this.#jump = null;
     }
+  }
+
+  // A place with lines on both sides of it in one answer, where it can be asked for so and the guess how far back they
+  // begin was good: {place, page}, else null.
+  async #around(place, signal) {
+    if (place.kind === "end") {
+      const page = await this.#source.lines({ tail: AROUND_ROWS }, { signal });
+      return page.rows.length ? { place, page } : null;
+    }
+    let page;
+    let isIt;
+    let found = place;
+    if (place.kind === "line" && this.numbers.complete) {
+      page = await this.#source.lines({ from_line: Math.max(1, place.from - AROUND_ABOVE) }, { count: AROUND_ROWS, signal });
+      isIt = (row) => page.exact && row.n === place.from;
+    } else if (place.kind === "byte" || place.kind === "fraction") {
+      const byte = this.#request(place).at_byte;
+      page = await this.#source.around(byte, AROUND_ABOVE, { count: AROUND_ROWS, signal });
+      isIt = (row) => row.b <= byte && byte < row.b + row.len;
+      found = { kind: "byte", byte };
+    } else {
+      return null;
+    }
+    const at = page.rows.findIndex(isIt);
+    const isEnough = (at >= ENOUGH_ABOVE || page.rows[0]?.b === 0) && (page.rows.length - at >= ENOUGH_BELOW || page.end);
+    return at >= 0 && isEnough ? { place: found, page } : null;
   }
 
   // The next page that has rows: to find one may take the server several answers.
