@@ -6,16 +6,19 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser.harness import DESKTOP
 
+_ONE_LINE = b'<!doctype html><title>x</title><log-view><div class="row" data-b="0">one line</div></log-view>'
 _THUMB = 0.12
 _PATIENCE_MS = 120_000.0
 WATCH = """
@@ -23,12 +26,13 @@ WATCH = """
   const painted = (what) => requestAnimationFrame(() => setTimeout(() => { window[what] = performance.now(); }, 0));
   new MutationObserver(() => {
     if (!window.firstLines && document.querySelector("log-view .row")) painted("firstLines");
+    if (!window.ready && document.querySelector("log-view .row[data-b]")) painted("ready");
     const first = document.querySelector("log-view .row");
     if (first !== window.rowBefore) { window.rowBefore = first; painted("changed"); }
   }).observe(document, { childList: true, subtree: true });
 })();
 """
-"""Notes when lines were painted first, and when others came into their place."""
+"""Notes when lines were painted first, when the script's own were, and when others came into their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,31 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def one_line() -> Iterator[str]:
+    """The address of a page that is one line of text: what Chromium takes for any page."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(_ONE_LINE)))
+            self.end_headers()
+            self.wfile.write(_ONE_LINE)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as served:
+        thread = threading.Thread(target=served.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{served.server_port}/"
+        finally:
+            served.shutdown()
+            thread.join()
+
+
+@contextmanager
 def visitor(browser: Browser, there: Server) -> Iterator[Page]:
     """A fresh profile, nothing cached."""
     context: BrowserContext = browser.new_context(
@@ -90,11 +119,11 @@ def visitor(browser: Browser, there: Server) -> Iterator[Page]:
         context.close()
 
 
-def first_screen(page: Page, address: str) -> float:
-    """Milliseconds from the click to painted lines."""
+def first_screen(page: Page, address: str) -> tuple[float, float]:
+    """Milliseconds from the click to painted lines, and until the script has taken over: keys and scrollbar work."""
     page.goto(address, wait_until="commit")
-    page.wait_for_function("() => window.firstLines")
-    return float(page.evaluate("() => window.firstLines"))
+    page.wait_for_function("() => window.firstLines && window.ready")
+    return float(page.evaluate("() => window.firstLines")), float(page.evaluate("() => window.ready"))
 
 
 def jump(page: Page, place: str) -> float:
@@ -154,12 +183,12 @@ def scroll(page: Page, seconds: float, dice: random.Random) -> int:
 
 
 def page_cpu_ms(page: Page) -> float:
-    """Milliseconds of processor time of the page's own thread since it was opened."""
+    """Milliseconds of processor time of the page's process, Chromium's own beginning of it included."""
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable")
     metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
     client.detach()
-    return 1000.0 * float(metrics["ThreadTime"])
+    return 1000.0 * float(metrics["ProcessTime"])
 
 
 def held(browser: Browser, page: Page) -> Held:

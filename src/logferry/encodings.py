@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
+from functools import lru_cache
 
 from logferry.errors import Refused
+from logferry.limits import ENCODING_SAMPLES_KEPT
 
 SAMPLE_BYTES = 64 * 1024
 """So much from the beginning of a file tells its encoding: what is read to show its first lines anyway."""
@@ -180,9 +182,9 @@ def guess(sample: bytes) -> Encoding:
         return UTF_16_BE
     if b"\0" in sample:
         return _unmarked(sample)
-    if sample.isascii() or sample.startswith(codecs.BOM_UTF8) or _is_mostly_utf8(sample):
+    if sample.isascii() or sample.startswith(codecs.BOM_UTF8) or _is_utf8(sample):
         return UTF_8
-    return _legacy(sample)
+    return _likeliest(sample)
 
 
 def has_bad_bytes(data: bytes) -> bool:
@@ -206,8 +208,22 @@ def _unmarked(sample: bytes) -> Encoding:
     return UTF_8
 
 
+def _is_utf8(sample: bytes) -> bool:
+    """Whether it is UTF-8, perhaps cut off at the end."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=ENCODING_SAMPLES_KEPT)  # of a file that is read page by page the same sample comes again and again
+def _likeliest(sample: bytes) -> Encoding:
+    return UTF_8 if _is_mostly_utf8(sample) else _legacy(sample)
+
+
 def _is_mostly_utf8(sample: bytes) -> bool:
-    """Whether it is UTF-8, perhaps with some bad bytes, and cut off at the end."""
+    """Whether it is UTF-8 with some bad bytes, perhaps cut off at the end."""
     text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(sample)
     bad = sum("\udc80" <= c <= "\udcff" for c in text)
     return bad == 0 or sum(c > "\x7f" for c in text) - bad >= bad

@@ -352,8 +352,14 @@ QUOTA_AGENTS_MAX = 10_000
 """Agents of whom that is remembered."""
 LINE_BYTES_SHOWN_MAX = 16 * KIB
 """A longer line is cut in views, with a way to fetch the rest."""
+ENCODING_SAMPLES_KEPT = 32
+"""So many beginnings of files that are no UTF-8, of 64 KiB each, are remembered with their encoding."""
 LINE_REST_BYTES = 256 * KIB
 """So much more of a cut line is sent at once where nothing else is asked for."""
+FIRST_SCREEN_LINES = 80
+"""So many lines are within the page of a log itself: a high screen of them."""
+FIRST_SCREEN_CHARS_MAX = 2_000
+"""So much of a line is there, until the script shows more of it."""
 LINES_PER_REQUEST_MAX = 5_000
 LINES_BYTES_PER_REQUEST_MAX = 4 * MIB
 LINE_INDEX_STEP_BYTES = 1 * MIB

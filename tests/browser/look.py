@@ -40,7 +40,7 @@ def _settled(page: Page) -> None:
 
 
 def _lines(page: Page) -> None:
-    page.locator("log-view .row").first.wait_for()
+    page.locator("log-view .row[data-b]").first.wait_for()
     page.locator("log-view .place", has_text="line").wait_for()
 
 

@@ -61,7 +61,7 @@ def test_following_through_a_proxy_that_cuts_loses_no_line(browser: Browser, sit
                 time.sleep(0.05)
         expect(viewer.line(at)).to_be_in_viewport()
         viewer.check_rows()
-        numbers, texts = viewer.numbers(), page.locator("log-view .row .t").all_inner_texts()
+        numbers, texts = viewer.numbers(), page.locator("log-view .row[data-b] .t").all_inner_texts()
         assert texts == [f"2026-11-23 08:14:01 INFO entry {number} of many" for number in numbers]
         assert numbers[-1] == at
         context.close()

@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Site
-from tests.browser.harness import Watch
+from tests.browser.fleet import HOSTILE
+from tests.browser.harness import Watch, signed_in
 from tests.browser.viewer import Viewer
 
 pytestmark = pytest.mark.browser
+
+LEVELS = (
+    b"2026-11-23 08:14:01 ERROR x",
+    b'{"time": "x", "level": "warning"}',
+    b"[Sun Dec 04 04:47:44 2005] [error] mod_jk",
+    b"no errors here, the terror is over",
+    "\u00e9ERR \u0130 ERROR".encode(),
+)
 
 
 def lines(first: int, last: int) -> list[bytes]:
@@ -255,3 +264,26 @@ def test_a_time_a_mark_and_a_json_line(page: Page, site: Site) -> None:
     expect(viewer.target.locator(".t")).to_have_text(json.decode().strip())
     page.keyboard.press("'")
     expect(viewer.line(10)).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("at", ["", "?at=end"])
+def test_the_page_brings_the_lines_that_its_script_then_shows(site: Site, browser: Browser, at: str) -> None:
+    """Text, marks and letters of levels; also of lines that somebody wrote to do harm, none of which acts."""
+    site.fleet.put("web-01", "early.log", [b"\n".join((*HOSTILE, *LEVELS)) + b"\n"])
+    seen = []
+    for script in (False, True):
+        context = browser.new_context(base_url=site.base, java_script_enabled=script)
+        signed_in(context, site.fleet.people, "admin", site.base)
+        page = context.new_page()
+        page.goto(f"/view/web-01/early.log{at}")
+        page.locator("log-view .row[data-b]" if script else "log-view .row").first.wait_for()
+        rows = [
+            (row.locator(".n a").inner_text(), row.get_attribute("data-lv"), row.locator(".t").inner_text())
+            for row in page.locator("log-view .row").all()
+        ]
+        signs = [sign.inner_text() for sign in page.locator("log-view .odd").all()]
+        seen.append((rows, signs, page.locator("log-view .lines :is(script, img, svg, a[href^='j'])").count()))
+        context.close()
+    assert seen[0] == seen[1]
+    assert len(seen[0][0]) == len(HOSTILE) + len(LEVELS)
+    assert seen[0][2] == 0

@@ -10,7 +10,8 @@ class Viewer:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.rows = page.locator("log-view .row")
+        # Those of the script, not those that came with the page.
+        self.rows = page.locator("log-view .row[data-b]")
         self.target = page.locator("log-view .row.target")
         self.place = page.locator("log-view .place")
         self.follow = page.locator("log-view .follow-state")
@@ -32,7 +33,7 @@ class Viewer:
 
     def numbers(self) -> list[int]:
         """The numbers of all rows in the page."""
-        found = self.page.locator("log-view .row .n a").all_inner_texts()
+        found = self.page.locator("log-view .row[data-b] .n a").all_inner_texts()
         return [int(text) for text in found]
 
     def go_to(self, place: str) -> None:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import logferry
@@ -25,6 +26,7 @@ from logferry.web.api.system import plain
 from logferry.web.context import WebContext
 from logferry.web.foremost import Foremost
 from logferry.web.jobs import Jobs
+from logferry.web.pages.assets import Assets
 from logferry.web.searching import Slots
 from logferry.web.security import BodyLimit, KnownHost, RequestLog, SecurityHeaders
 from logferry.web.streams import Streams
@@ -73,11 +75,14 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.nurse = Nurse(AgentPasswords(context.catalog), SignInThrottle(context.clock))
     app.state.searches = slots = Slots(context.clock)
     app.state.jobs = Jobs(context.search, slots, context.clock)
+    assets = Assets()
+    # Before all others: of these a page asks for dozens at once, and routes are looked through one by one.
+    app.router.routes.insert(0, Mount("/static", assets))
     app.include_router(api.router())
     app.include_router(plain)
     app.add_route("/api", docs.docs_page, include_in_schema=False)
     app.add_route("/api/{rest:path}", _nothing, include_in_schema=False)
-    app.router.routes.extend(pages.routes(context))
+    app.router.routes.extend(pages.routes(context, assets.version))
     return app
 
 

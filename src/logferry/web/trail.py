@@ -35,17 +35,20 @@ _QUERY_NOTED = frozenset({"q", "agent", "path", "f", "fid", "from", "to", "case"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a route does, as the audit calls it. ``once``: going on with it is no deed of its own."""
+    """What a route does, as the audit calls it. ``once``: going on with it is no deed of its own. ``if_told``: it is
+    one only where the route notes of what."""
 
     kind: Kind
     action: str
     once: bool = False
+    if_told: bool = False
 
 
 DEEDS: dict[tuple[str, str], Rule | None] = {
     ("GET", f"{_API}/files/{{fid}}/lines"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/files/{{fid}}/kept"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/files/{{fid}}/text"): Rule("read", "file.read", once=True),
+    ("GET", "/view/{agent}/{path:path}"): Rule("read", "file.read", once=True, if_told=True),
     ("GET", f"{_API}/merged"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/tail"): Rule("read", "file.read", once=True),
     ("GET", f"{_API}/files/{{fid}}/raw"): Rule("download", "file.download"),
@@ -187,7 +190,7 @@ def _deed(scope: Scope, status: int) -> Deed | None:
     rule = rule_of(method, path, template)
     state = scope.get("state", {})
     told: dict[str, Any] = state.get(_NOTE, {"detail": {}})
-    if rule is None or told.get("skip") or status == 304:
+    if rule is None or told.get("skip") or status == 304 or (rule.if_told and not told.get("target")):
         return None
     action = told.get("action") or rule.action
     is_let_in = action == HALF_IN

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from logferry.web.pages import merged, tail, view
-from logferry.web.pages.assets import FOLDER, version_of
+from logferry.web.pages.assets import FOLDER, Assets
 
 TEMPLATES = FOLDER.parent / "pages" / "templates"
 SCRIPTS = sorted(FOLDER.rglob("*.js"))
@@ -86,12 +86,17 @@ def test_icons_that_are_used_exist() -> None:
 
 def test_assets_are_kept_until_they_change(stranger: TestClient) -> None:
     """The right version for a year, another one not at all; types are exact; folders and odd names are not served."""
-    version = version_of(FOLDER)
+    version = Assets().version
     answer = stranger.get(f"/static/{version}/log/ansi.js")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert stranger.get("/static/older/log/ansi.js").headers["cache-control"] == "no-cache"
     assert stranger.get(f"/static/{version}/fonts/inter.woff2").headers["content-type"] == "font/woff2"
+    tag = {"If-None-Match": f'"other", {answer.headers["etag"]}'}
+    assert stranger.get("/static/older/log/ansi.js", headers=tag).status_code == 304
+    assert stranger.get("/static/older/log/keys.js", headers=tag).status_code == 200
+    assert stranger.head(f"/static/{version}/log/ansi.js").headers["content-length"] == str(len(answer.content))
+    assert stranger.post(f"/static/{version}/log/ansi.js").status_code == 405
     for path in ("", "/log", "/nosuch.js", "/..%2f__init__.py", "/%2e%2e/pages/templates/base.html"):
         assert stranger.get(f"/static/{version}{path}").status_code == 404
 

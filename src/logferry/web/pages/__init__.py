@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from logferry.errors import NotFound
 from logferry.web.context import WebContext
@@ -31,7 +31,6 @@ from logferry.web.pages import (
     users,
     view,
 )
-from logferry.web.pages.assets import Assets
 from logferry.web.pages.forms import Work, back_to, guarded_form
 from logferry.web.pages.guard import Handler, Visit, answered, guarded
 from logferry.web.pages.shell import ADMIN_TABS, Shell
@@ -41,10 +40,9 @@ __all__ = ["routes"]
 Stranger = Callable[[Shell, Request], Response]
 
 
-def routes(context: WebContext) -> list[BaseRoute]:
-    """All pages and their assets. Mount them after the API: the last route answers every other path with a page."""
-    assets = Assets()
-    shell = Shell(context, assets.version)
+def routes(context: WebContext, assets_version: str) -> list[BaseRoute]:
+    """All pages. Put them after the API: the last route answers every other path with a page."""
+    shell = Shell(context, assets_version)
 
     def page(path: str, handler: Handler) -> Route:
         return Route(path, guarded(shell, handler), methods=["GET"])
@@ -62,7 +60,6 @@ def routes(context: WebContext) -> list[BaseRoute]:
         return Route(path, guarded_form(shell, work), methods=["POST"])
 
     return [
-        Mount("/static", assets),
         open_page("/setup", sign_in.setup),
         form("/setup", sign_in.set_up),
         open_page("/login", sign_in.login),

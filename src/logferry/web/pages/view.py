@@ -1,4 +1,4 @@
-"""The viewer's page: the head of one file and generation. The lines come through the API."""
+"""The viewer's page: the head of one file and generation, and its first lines. All others come through the API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from logferry.errors import NotFound
 from logferry.web.api.shapes import file_state
 from logferry.web.merging import series
 from logferry.web.pages.facts import crumbs
+from logferry.web.pages.first_lines import first_lines
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.shell import root_of
 from logferry.web.pages.words import stamp
@@ -41,6 +42,8 @@ MODULES = (
     "zone.js",
 )
 """What ``log-view.js`` imports, so that browsers fetch all of it at once."""
+_BACK_BYTES = 12_000
+"""So far before a byte the script asks for lines while it has seen none (``log/source.js``: 100 lines of 120 bytes)."""
 
 
 def view(visit: Visit) -> Response:
@@ -76,7 +79,10 @@ def view(visit: Visit) -> Response:
         newer="" if number == file.number else visit.link(f"/view/{agent}/{path}"),
         raw=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, **({"text": 1} if packed else {})),
         download=visit.link(f"/api/v1/files/{file.id}/raw", gen=number, download=1),
-        first_lines=_first_lines(visit, file, number),
+        first_lines=[] if packed else first_lines(visit, file, generation),
+        wrapped=visit.asked("wrap") == "1",
+        from_end=visit.asked("at") == "end",
+        first_question=_first_question(visit, file, number, generation.size),
         **_beside(visit, file),
         encodings=[(encoding.name, encoding.label) for encoding in ENCODINGS],
         modules=MODULES,
@@ -102,7 +108,7 @@ def _gone(visit: Visit, agent: str, path: str, number: int | None, error: NotFou
     )
 
 
-def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
+def _first_question(visit: Visit, file: FileRecord, number: int, size: int) -> str:
     """What the script will ask for first, so that the browser may ask at once. A line named behind # is not known.
 
     Nothing where only some lines are asked for: that is another question.
@@ -110,7 +116,9 @@ def _first_lines(visit: Visit, file: FileRecord, number: int) -> str:
     if visit.asked("lv") or "1" in (visit.asked("only"), visit.asked("fold")):
         return ""
     at = visit.asked("at")
-    place: dict[str, object] = {"at_byte": at[1:] if at[:1] == "b" and at[1:].isdigit() else 0}
+    place: dict[str, object] = {"at_byte": 0}
+    if at[:1] == "b" and at[1:].isdigit() and at.isascii():
+        place = {"at_byte": max(0, min(int(at[1:17]), max(0, size - 1)) - _BACK_BYTES)}
     if at == "end":
         place = {"tail": 250}
     enc = visit.asked("enc")

@@ -28,6 +28,7 @@ class LogView extends HTMLElement {
   #rulesDialog = new RulesDialog((rules) => this.#useRules(rules));
   #ticks = new Map();
   #hasFold = null;
+  #hasEarly = false;
   #view;
   #find;
   #source;
@@ -90,7 +91,13 @@ class LogView extends HTMLElement {
   #build() {
     const at = this.#at;
     at.pane.append(this.#view.bar.element);
+    // The lines that came with the page stay until they come again with all that belongs to them.
+    const early = ["start", "end"].includes(this.#address.place.kind) ? this.querySelector(".scroller") : null;
+    const top = early?.scrollTop ?? 0;
+    if (early) at.body.append(...early.querySelectorAll(".row"));
+    this.#hasEarly = early !== null;
     this.replaceChildren(at.toolbar, at.notice, at.pane, at.status, at.keysDialog, at.jumpDialog.dialog, this.#rulesDialog.element);
+    if (early) at.scroller.scrollTop = this.#address.place.kind === "end" ? at.scroller.scrollHeight : top;
     this.#live = this.hasAttribute("data-live");
     at.follow.hidden = !this.#live;
     const wrap = this.#address.wrap ?? (localStorage.getItem(WRAP_KEY) ?? (innerWidth <= 640 ? "1" : "0")) === "1";
@@ -143,9 +150,9 @@ class LogView extends HTMLElement {
   }
 
   async #open() {
-    this.#at.pane.setAttribute("aria-busy", "true");
+    if (!this.#hasEarly) this.#at.pane.setAttribute("aria-busy", "true");
     this.#source.kept = this.#lens.kept({ text: this.#address.find, exactCase: this.#address.exactCase, regex: this.#address.regex });
-    const row = await this.#view.go(this.#address.place);
+    const row = await this.#view.go(this.#address.place, { stay: this.#hasEarly });
     this.#at.pane.removeAttribute("aria-busy");
     this.#showLens();
     await this.#reveal(row, this.#address.place);

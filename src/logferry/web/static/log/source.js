@@ -39,6 +39,12 @@ export class Source {
     return page;
   }
 
+  /** Lines from some `above` before `byte` on, as far as the lines seen so far tell where those begin. */
+  around(byte, above, { count, signal } = {}) {
+    const span = Math.round(Math.min(this.#rowBytes * above, BACK_BYTES_MAX));
+    return this.lines({ at_byte: Math.max(0, byte - span) }, { count, signal });
+  }
+
   async #get(what, params, signal) {
     const page = await getJson(`files/${this.#fid}/${what}`, { gen: this.#gen, ...params, enc: this.enc }, { signal });
     this.encoding = page.encoding;

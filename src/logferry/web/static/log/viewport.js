@@ -9,6 +9,10 @@ import { Scrollbar } from "./scrollbar.js";
 
 const EDGE_SCREENS = 2;
 const ABOVE_ROWS = 120;
+const AROUND_ABOVE = 100;
+const AROUND_ROWS = 250;
+const ENOUGH_ABOVE = 40;
+const ENOUGH_BELOW = 60;
 const AT_END_PX = 6;
 const INDEX_POLL_MS = 1200;
 const EXACT_TRIES = 5;
@@ -65,9 +69,9 @@ export class Viewport {
   /**
    * Show a place: {kind: "start" | "end" | "line" | "byte" | "fraction", …}. A line or byte lands a third from the top
    * (or at the top with `top`). Returns the row, or null when a later jump overtook this one, or nothing is kept.
-   * `fresh`: what is in the page is of no use.
+   * `fresh`: what is in the page is of no use. `stay`: the place is shown already, and may have been scrolled.
    */
-  async go(place, { top = false, fresh = false } = {}) {
+  async go(place, { top = false, fresh = false, stay = false } = {}) {
     this.#jump?.abort();
     const jump = new AbortController();
     this.#jump = jump;
@@ -79,6 +83,9 @@ export class Viewport {
       return near;
     }
     try {
+      const around = this.#source.kept ? null : await this.#around(place, signal);
+      if (signal.aborted) return null;
+      if (around) return this.#arrive(around.place, around.page, { rows: [], prev: around.page.rows[0].b || null }, { top, stay });
       const where = this.#request(place);
       let page = await this.#source.page(where, { signal });
       page = await this.#onward(page, signal);
@@ -88,13 +95,39 @@ export class Viewport {
       const begin = this.#source.kept ? page.prev : (page.rows[0]?.b ?? 0) || null;
       const above = begin === null ? { rows: [], prev: null } : await this.#upward(begin, page.rows.length > 0, signal);
       if (signal.aborted) return null;
-      return this.#arrive(place, page, above, top);
+      return this.#arrive(place, page, above, { top, stay });
     } catch (error) {
-      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top, fresh }));
+      if (error.name !== "AbortError") this.#on.problem(error, () => this.go(place, { top, fresh, stay }));
       return null;
     } finally {
       if (this.#jump === jump) this.#jump = null;
     }
+  }
+
+  // A place with lines on both sides of it in one answer, where it can be asked for so and the guess how far back they
+  // begin was good: {place, page}, else null.
+  async #around(place, signal) {
+    if (place.kind === "end") {
+      const page = await this.#source.lines({ tail: AROUND_ROWS }, { signal });
+      return page.rows.length ? { place, page } : null;
+    }
+    let page;
+    let isIt;
+    let found = place;
+    if (place.kind === "line" && this.numbers.complete) {
+      page = await this.#source.lines({ from_line: Math.max(1, place.from - AROUND_ABOVE) }, { count: AROUND_ROWS, signal });
+      isIt = (row) => page.exact && row.n === place.from;
+    } else if (place.kind === "byte" || place.kind === "fraction") {
+      const byte = this.#request(place).at_byte;
+      page = await this.#source.around(byte, AROUND_ABOVE, { count: AROUND_ROWS, signal });
+      isIt = (row) => row.b <= byte && byte < row.b + row.len;
+      found = { kind: "byte", byte };
+    } else {
+      return null;
+    }
+    const at = page.rows.findIndex(isIt);
+    const isEnough = (at >= ENOUGH_ABOVE || page.rows[0]?.b === 0) && (page.rows.length - at >= ENOUGH_BELOW || page.end);
+    return at >= 0 && isEnough ? { place: found, page } : null;
   }
 
   // The next page that has rows: to find one may take the server several answers.
@@ -135,7 +168,7 @@ export class Viewport {
     return null;
   }
 
-  #arrive(place, page, above, top) {
+  #arrive(place, page, above, { top, stay }) {
     this.#jump = null;
     this.size = Math.max(this.size, page.size);
     this.rows.sparse = this.#source.kept !== null;
@@ -145,7 +178,7 @@ export class Viewport {
     // A line number past the end shows the end; an empty generation shows nothing.
     const wanted = page.rows.length ? this.#landing(place, page) : this.rows.last;
     const row = place.kind === "end" ? this.rows.last : wanted;
-    if (row) this.#land(row, top || place.kind === "start");
+    if (row && !stay) this.#land(row, top || place.kind === "start");
     if (place.kind === "end") this.toEnd();
     this.refresh();
     return row;
