@@ -116,12 +116,13 @@ def visitor(
     return context, watch.over(context.new_page()), watch
 
 
-def violations(page: Page, axe: str) -> list[str]:
+def violations(page: Page, axe: str, *, within: str = "html") -> list[str]:
     """What axe-core finds on the page against WCAG 2.2 AA: the rule, and where it is broken."""
     page.evaluate(axe)
     found: list[str] = page.evaluate(
-        "async () => (await axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})).violations"
-        ".map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(' ')}`)"
+        "async (within) => (await axe.run(within, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}))"
+        ".violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(' ')}`)",
+        within,
     )
     return found
 

@@ -98,6 +98,12 @@ def _menu(page: Page) -> None:
     page.get_by_label(re.compile(": account$")).click()
 
 
+def _more(page: Page) -> None:
+    more = page.locator(".rail .more summary")
+    if more.is_visible():  # on phones
+        more.click()
+
+
 def _factor(page: Page) -> None:
     page.locator("form[action$='/me/second-factor']").get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Set it up").click()
@@ -132,6 +138,7 @@ MERGED = "/view?f=web-01/var/log/syslog&f=web-01/var/log/nginx/error.log&f=web-0
 ACCESS = "/view/web-01/var/log/nginx/access.log"
 SHOTS: tuple[Shot, ...] = (
     ("home", "/", _settled),
+    ("home-more", "/agents", _more),
     ("account-menu", "/", _menu),
     ("agents", "/agents", _settled),
     ("agents-tag", "/agents?tag=prod", _settled),

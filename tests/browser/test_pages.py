@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Site
 from tests.browser.fleet import NEEDLE, PASSWORD
-from tests.browser.harness import Watch, signed_in, visitor
+from tests.browser.harness import Watch, signed_in, violations, visitor
 from tests.browser.viewer import Viewer
 
 pytestmark = pytest.mark.browser
@@ -162,6 +162,35 @@ def test_lists_work_without_script(browser: Browser, site: Site) -> None:
     page.get_by_label("admin: account").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_on_a_phone_the_bar_has_three_entries_and_the_others_are_behind_more(
+    browser: Browser, site: Site, axe: str, script: bool
+) -> None:
+    """By keyboard, with script and without."""
+    context = browser.new_context(
+        base_url=site.base, viewport={"width": 360, "height": 740}, is_mobile=True, java_script_enabled=script
+    )
+    signed_in(context, site.fleet.people, "admin", site.base)
+    page = context.new_page()
+    page.goto("/")
+    rail = page.get_by_role("navigation", name="Main")
+    links, more = rail.get_by_role("link"), rail.locator("summary")
+    expect(links).to_have_text(["Home", "Files", "Search"])
+    more.press("Enter")
+    expect(links).to_have_count(8)
+    if script:
+        assert violations(page, axe, within="nav.rail") == []  # what the menu covers is reached when it is closed
+        page.keyboard.press("Escape")
+        expect(links).to_have_count(3)
+        more.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Agents", exact=True).wait_for()
+    expect(links).to_have_count(3)
+    expect(more).to_have_class("current")
     context.close()
 
 

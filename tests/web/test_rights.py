@@ -65,7 +65,7 @@ OPERATORS = {
 VALUES = {"agent_id": "web-01", "agent": "web-01", "path": "var/log/a.log", "form": "zip", "name": "nobody"}
 LISTS = re.compile(
     r"/api/v1/(agents.*|tree|file|files|files/\{fid\}(/generations|/index)?|me.*|sessions.*|roles|users.*|tokens|version"
-    r"|searches|searches/\{job_id\}.*|openapi\.json|audit/verify|(system|retention|holds|ftp|saved|alerts)\b.*)"
+    r"|today|searches|searches/\{job_id\}.*|openapi\.json|audit/verify|(system|retention|holds|ftp|saved|alerts)\b.*)"
     r"|/healthz|/readyz|/metrics|/api.*"
 )
 """Routes that show names, numbers and one's own things, no content of files: reading them is no entry of the audit."""

@@ -32,13 +32,21 @@ class MenuItem:
     icon: str
     needs: Role = "viewer"
     """Who sees it."""
+    is_foremost: bool = False
+    """On phones it stands in the bar; the others are behind "More"."""
+
+    def holds(self, here: str) -> bool:
+        """Whether the page at ``here`` is this one, or one that is reached from it."""
+        if self.path == "/":
+            return here == "/"
+        return here.startswith(("/files", "/browse", "/view") if self.path == "/files" else self.path)
 
 
 MENU = (
-    MenuItem("/", "Home", "home"),
+    MenuItem("/", "Home", "home", is_foremost=True),
     MenuItem("/agents", "Agents", "agents"),
-    MenuItem("/files", "Files", "files"),
-    MenuItem("/search", "Search", "search"),
+    MenuItem("/files", "Files", "files", is_foremost=True),
+    MenuItem("/search", "Search", "search", is_foremost=True),
     MenuItem("/tail", "Tail", "follow"),
     MenuItem("/saved", "Saved", "saved"),
     MenuItem("/alerts", "Alerts", "alert", needs="operator"),
