@@ -84,7 +84,9 @@ def test_an_automaton_takes_the_lines_that_re2_takes() -> None:
 def test_an_automaton_takes_the_lines_of_globs() -> None:
     rng = random.Random(SEED)
     for _ in range(PATTERNS // 4):
-        parts: list[str | Wild] = rng.choices([Wild.RUN, Wild.ONE, "a", "Ab", "é", "error", ".", "7"], k=rng.randrange(1, 6))
+        parts: list[str | Wild] = rng.choices(
+            [Wild.RUN, Wild.ONE, "a", "Ab", "é", "error", ".", "7"], k=rng.randrange(1, 6)
+        )
         program = matcher(Glob(tuple(parts)), exact_case=rng.random() < 0.5)
         if program is None:
             continue

@@ -438,6 +438,8 @@ class Automaton:
         self._again = nodes.reached(nodes.start, at_start=False)
         self._after: dict[int, tuple[int, bool, bool]] = {}
         self.width = len(self._takers)
+        self.is_full = False
+        """Whether it came to too many states."""
         self._members: list[int] = [0, 0]
         self._numbers: dict[tuple[int, bool], int] = {(0, False): DEAD}
         self.steps: I32 = np.full((_FIRST_STATES, self.width), UNKNOWN, np.int32)
@@ -453,6 +455,7 @@ class Automaton:
             if self.steps[state, 0] != UNKNOWN:
                 return True
             if len(self._members) + self.width > AUTOMATON_STATES_MAX:
+                self.is_full = True
                 return False
             members = list(_bits(self._members[state]))
             then = [self._from(node) for node in members]

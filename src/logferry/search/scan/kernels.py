@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from logferry.archive.index.compiled import inlined, kernel, load64
 from logferry.archive.index.words import I64, U8, first_bytes
+from logferry.search.scan.automaton import DEAD
 
 I32 = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
@@ -122,9 +123,11 @@ def mark_matches(
     at: int = place[1]
     state: int = place[2]
     last: int = np.int64(ends[rows - 1]) - length  # type: ignore[assignment]
+    nowhere = idle * width if length and begins and not matches_at_end[idle] else -1
+    ahead: int = np.int64(0)  # type: ignore[assignment]
     while row < rows:
         if state < 0:
-            at = np.int64(starts[row])  # type: ignore[assignment]
+            at = max(np.int64(starts[row]), ahead)  # type: ignore[assignment]
             while length:
                 at = _found(data, at, last, wanted, cases, length)
                 if at > last:
@@ -140,13 +143,19 @@ def mark_matches(
                 at = np.int64(starts[row])  # type: ignore[assignment]
                 state = first * width
         end: int = np.int64(ends[row])  # type: ignore[assignment]
-        while at < end and state > width:
+        while at < end and state > DEAD * width:
             following: int = table[state + class_of[data[at]]]
             if following < 0:
                 place[0], place[1], place[2] = row, at, state
                 return int(state // width)
             state = following
             at += 1
+            if state == nowhere:  # nothing of a match is there: on to what it begins with
+                at = _found(data, at, last, wanted, cases, length)
+                if at > last:
+                    return -1
+                if at + length > end:
+                    state, ahead = DEAD * width, at
         marks[row] = matches_at_end[state // width]
         row += 1
         state = -1

@@ -142,6 +142,8 @@ class _Pattern:
     def __init__(self, program: Program) -> None:
         self._search = program.search
         self._automaton = program.automaton
+        if self._automaton is not None and self._automaton.is_full:
+            self._automaton = None
         run = None if self._automaton is None else self._automaton.run
         self._begins = run is not None and run.is_first
         self._length = 0 if run is None else len(run.text)
