@@ -7,9 +7,9 @@ needs too many states, is left to RE2. Pure.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +23,6 @@ Bools = npt.NDArray[np.bool_]
 
 ACCEPT, DEAD, UNKNOWN = 0, 1, -1
 """The states in which a line matches, or does not, whatever follows; a step that nobody has taken yet."""
-_FIRST_STATES = 64
 
 _ALL = (1 << 256) - 1
 _HIGH = _ALL ^ ((1 << 128) - 1)
@@ -422,15 +421,16 @@ class _Nodes:
 
 
 class Automaton:
-    """Thread-safe. ``steps[state, class_of[byte]]`` is the next state times ``width``, the length of a row, or
-    ``UNKNOWN`` until ``learn`` was asked.
+    """For several threads at once: what two of them find out at the same time is the same.
+
+    ``steps[state, class_of[byte]]`` is the next state times ``width``, the length of a row, or ``UNKNOWN`` until
+    ``learn`` was asked.
 
     ``matches_at_end``: the states in which a line that ends there matches. ``first`` is the state at the beginning of a
     line, ``idle`` the one within it, before anything of a match.
     """
 
     def __init__(self, tree: _Tree) -> None:
-        self._lock = threading.Lock()
         self._nodes = nodes = _Nodes(tree)
         self.run = _best(list(_runs(tree)))
         """What all matches hold, if anything is known."""
@@ -440,36 +440,37 @@ class Automaton:
         self.width = len(self._takers)
         self.is_full = False
         """Whether it came to too many states."""
-        self._members: list[int] = [0, 0]
+        self._next = count(DEAD + 1)
+        self._members = {ACCEPT: 0, DEAD: 0}
         self._numbers: dict[tuple[int, bool], int] = {(0, False): DEAD}
-        self.steps: I32 = np.full((_FIRST_STATES, self.width), UNKNOWN, np.int32)
+        self.steps: I32 = np.full((AUTOMATON_STATES_MAX, self.width), UNKNOWN, np.int32)
         self.steps[ACCEPT], self.steps[DEAD] = ACCEPT * self.width, DEAD * self.width
-        self.matches_at_end: Bools = np.zeros(_FIRST_STATES, np.bool_)
+        self.matches_at_end: Bools = np.zeros(AUTOMATON_STATES_MAX, np.bool_)
         self.matches_at_end[ACCEPT] = True
-        self.idle = self._state(*self._again)
-        self.first = self._state(*_union(self._again, nodes.reached(nodes.start, at_start=True)))
+        self.idle = self._state(*self._again) or ACCEPT
+        self.first = self._state(*_union(self._again, nodes.reached(nodes.start, at_start=True))) or ACCEPT
 
     def learn(self, state: int) -> bool:
         """Find the steps from a state. False: there are too many states."""
-        with self._lock:
-            if self.steps[state, 0] != UNKNOWN:
-                return True
-            if len(self._members) + self.width > AUTOMATON_STATES_MAX:
+        if self.steps[state, 0] != UNKNOWN:
+            return True
+        members = list(_bits(self._members[state]))
+        then = [self._from(node) for node in members]
+        row = []
+        for takers in self._takers:
+            found = self._again
+            for node, reached in zip(members, then, strict=True):
+                if takers >> node & 1:
+                    found = _union(found, reached)
+            number = self._state(*found)
+            if number is None:
                 self.is_full = True
                 return False
-            members = list(_bits(self._members[state]))
-            then = [self._from(node) for node in members]
-            row = []
-            for takers in self._takers:
-                found = self._again
-                for node, reached in zip(members, then, strict=True):
-                    if takers >> node & 1:
-                        found = _union(found, reached)
-                row.append(self._state(*found) * self.width)
-            # Whoever looks at this meanwhile sees a step or none: the first one is written last.
-            self.steps[state, 1:] = row[1:]
-            self.steps[state, 0] = row[0]
-            return True
+            row.append(number * self.width)
+        # Whoever looks at this meanwhile sees a step or none: the first one is written last.
+        self.steps[state, 1:] = row[1:]
+        self.steps[state, 0] = row[0]
+        return True
 
     def _from(self, node: int) -> tuple[int, bool, bool]:
         """What is reached behind the byte that a node takes."""
@@ -479,24 +480,19 @@ class Automaton:
             found = self._after[node] = self._nodes.reached(then, at_start=False)
         return found
 
-    def _state(self, members: int, matches: bool, at_end: bool) -> int:
+    def _state(self, members: int, matches: bool, at_end: bool) -> int | None:
+        """The number of a state; None: there are too many."""
         if matches:
             return ACCEPT
-        key = members, at_end
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self._members)
-            self._members.append(members)
-            if number == len(self.steps):
-                steps = np.full((2 * number, self.width), UNKNOWN, np.int32)
-                steps[:number] = self.steps
-                ends = np.zeros(2 * number, np.bool_)
-                ends[:number] = self.matches_at_end
-                # Whoever has the old ones finds nothing wrong in them.
-                self.matches_at_end = ends
-                self.steps = steps
-            self.matches_at_end[number] = at_end
-        return number
+        known = self._numbers.get((members, at_end))
+        if known is not None:
+            return known
+        number = next(self._next)
+        if number >= AUTOMATON_STATES_MAX:
+            return None
+        # Another thread may give it a number as well: the first one counts, and all is ready when it does.
+        self._members[number], self.matches_at_end[number] = members, at_end
+        return self._numbers.setdefault((members, at_end), number)
 
 
 def _union(one: tuple[int, bool, bool], other: tuple[int, bool, bool]) -> tuple[int, bool, bool]:
