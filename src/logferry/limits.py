@@ -493,6 +493,12 @@ SEARCH_LEARNED_BYTES_MAX = 4 * MIB
 """What one search holds of what it read, a bit per line, before it puts it with the answers for the next one."""
 PROGRAMS_KEPT = 16
 """Compiled patterns that are kept for the next search, each at most ``REGEX_MEMORY_BYTES_MAX``."""
+AUTOMATON_NODES_MAX = 2_000
+"""Patterns of more nodes are left to RE2: each repetition counts as often as it may be."""
+AUTOMATON_STATES_MAX = 1_000
+"""So are those that come to more states than this: each is found out in Python, once, in some 50 microseconds."""
+AUTOMATON_TYPE_STEPS_MAX = 8_000_000
+"""Steps over the texts of a segment's log types, some 30 ms: after that its lines are read."""
 TIMES_TRUSTED_FROM_BYTES = 64 * KIB
 """Smaller files are read where times are asked for: that takes no longer than comparing them with their index."""
 SEARCH_RUNS_AHEAD = 8

@@ -9,15 +9,16 @@ import pytest
 
 from logferry.search.query.nodes import Literal, Text
 from logferry.search.scan.kernels import PADDING, mark_lines
-from logferry.search.scan.lines import Lines, Matching
+from logferry.search.scan.lines import Lines, Matching, padded
 from tests.security.amounts import seed
 
 
 def marked(lines: Lines, wanted: bytes) -> list[bool]:
     """Which lines the kernel marks; what it counts is compared on the way."""
     marks = np.zeros(len(lines), np.bool_)
-    sought = np.frombuffer(wanted + bytes(PADDING), np.uint8)
-    assert mark_lines(lines.padded, lines.starts, lines.ends, sought, len(wanted), marks) == np.count_nonzero(marks)
+    sought, cases = padded(wanted), padded(bytes(len(wanted)))
+    count = mark_lines(lines.padded, lines.starts, lines.ends, sought, cases, len(wanted), marks)
+    assert count == np.count_nonzero(marks)
     return [bool(mark) for mark in marks]
 
 
@@ -47,6 +48,20 @@ def test_random_texts_are_found_in_the_lines_that_python_finds_them_in() -> None
         at = dice.randrange(len(data))
         wanted = data[at : at + dice.randrange(1, 40)].replace(b"\n", b"") or b"a"
         assert marked(lines, wanted) == [wanted in line for line in data.removesuffix(b"\n").split(b"\n")]
+
+
+def test_random_texts_are_found_in_any_case() -> None:
+    dice = random.Random(seed("kernels"))
+    for _ in range(600):
+        letters = dice.choice([b"abAB", b"aBcdEF01 .\n", b"@`[{aZzA\x80\xe9\xc9", bytes(range(256))])
+        data = bytes(dice.choices(letters, k=dice.randrange(1, 400)))
+        at = dice.randrange(len(data))
+        wanted = data[at : at + dice.randrange(1, 40)].replace(b"\n", b"").decode("latin-1") or "a"
+        if not wanted.isascii():
+            continue
+        found = Matching(Text(Literal(wanted.swapcase())), exact_case=False)(Lines(data), lambda: None)
+        lines = data.removesuffix(b"\n").lower().split(b"\n")
+        assert found.tolist() == [wanted.encode().lower() in line for line in lines]
 
 
 def test_any_case_finds_what_the_lowered_text_holds() -> None:

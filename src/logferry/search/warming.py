@@ -28,9 +28,16 @@ _LINES = b"".join(
     b"2025-10-08T08:%02d:%02dZ INFO user-%d logged in from 10.0.0.%d\n" % (n // 60, n % 60, n, n % 250)
     for n in range(2000)
 )
-_QUERIES = ("logged IN", "logged", "user-7", "level:>=info time:>=2025-10-08T08:10", "/log+ed/ -user-9")
+_QUERIES = (
+    "logged IN",
+    "logged",
+    "user-7",
+    "level:>=info time:>=2025-10-08T08:10",
+    "/log+ed/ -user-9",
+    "/[0-9]*7 l/",
+)
 
-_LOADING = (f"{_AGENT}-{_NOW_NS}", "e 1", "/[a-z]+[0-9]/ -e", "level:>=warn")
+_LOADING = (f"{_AGENT}-{_NOW_NS}", "e 1", "/[a-z]+[0-9]/ -e", "/[0-9]7/", "level:>=warn")
 """The first is nowhere, so it opens all segments and reads none of their text; the others read some."""
 
 

@@ -32,6 +32,7 @@ def _use(data: bytes) -> None:
             index.row_seconds(granule)
         index.histogram(found, Buckets(0, 60, 10))
     index.line_ends(0, index.facts.content_bytes)
+    assert index.looks is not None
     index.verify()
 
 

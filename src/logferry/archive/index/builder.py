@@ -200,6 +200,7 @@ class IndexBuilder:
             writer.add(Kind.RARE_WORDS, 0, pack_rare_words(words))
         for number, block in enumerate(pack_texts(self._table.text, self._table.lengths)):
             writer.add(Kind.TYPE_TEXT, number, block)
+        writer.add(Kind.LOOKS, 0, pack([self._table.looks]))
         noted = np.array(self._noted, np.uint64).reshape(-1, 3)
         self._rare.note_lengths(noted[:, 2])
         writer.add(Kind.GRANULES, 0, pack_runs(self._runs, noted))

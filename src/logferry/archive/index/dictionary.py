@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,7 @@ from logferry.archive.index.words import (
     I64,
     U8,
     U64,
+    VARIABLE,
     first_bytes,
     folded,
     hash_range,
@@ -58,6 +61,19 @@ class Dictionary:
             self._word_text, self._word_starts, self.grams, self.has_variable,
         )  # fmt: skip
         return sum(array.nbytes for array in arrays)
+
+    @property
+    def texts(self) -> tuple[U8, I64]:
+        """The texts of all types, end to end and padded, and where each starts (and the last one ends)."""
+        return self._text, self._starts
+
+    @cached_property
+    def variables_before(self) -> I64:
+        """How many variables there are in the texts before each, and in all."""
+        counts = np.zeros(len(self._text) + 1, np.int32)
+        np.cumsum(self._text == VARIABLE[0], out=counts[1:])
+        before: I64 = counts[self._starts].astype(np.int64)
+        return before
 
     def words(self) -> set[bytes]:
         """All static words, in lower case."""

@@ -32,12 +32,13 @@ from logferry.archive.index.rarewords import RareWords
 from logferry.archive.index.runs import RunTable, runs_of
 from logferry.archive.index.sought import noted_of, sought
 from logferry.archive.index.timecolumn import Spans, unpack_spans, unpack_times
-from logferry.archive.index.trigrams import granule_mask, rows_per_block, unpack_ids, unpack_rows
+from logferry.archive.index.trigrams import grams_of, granule_mask, rows_per_block, unpack_ids, unpack_rows
 from logferry.archive.index.typetext import unpack_texts
 from logferry.archive.index.words import I64, POSTED_BYTES_MIN, VARIABLE, Word, hash_of, key_of
 from logferry.errors import Damaged
 from logferry.limits import INDEX_CACHE_BYTES
 
+U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 T = TypeVar("T")
 
@@ -127,6 +128,17 @@ class SegmentIndex:
         text, starts = unpack_texts(blocks, self.facts.types, where=self._blocks.where)
         return Dictionary(text, starts, self._key)
 
+    @cached_property
+    def looks(self) -> U16 | None:
+        """How the variables in the texts of all types look, in their order; None: nothing is known of them."""
+        if not self._blocks.has(Kind.LOOKS, 0):  # it was built before there were any
+            return None
+        where = f"{self._blocks.where} looks"
+        (looks,) = unpack(self._blocks.read(Kind.LOOKS, 0), 1, where=where)
+        if len(looks) != self.dictionary.variables_before[-1] or looks.dtype.itemsize > 2:
+            raise Damaged(f"{where}: variables that are not there", where=where)
+        return looks.astype(np.uint16)
+
     def everything(self) -> Candidates:
         """All lines."""
         return everything(self.shape)
@@ -180,6 +192,10 @@ class SegmentIndex:
         if self._has_type(OPAQUE):
             parts.append((np.array([OPAQUE]), None))
         return joined(self.shape, sure, parts)
+
+    def is_in_variables(self, part: bytes) -> bool:
+        """Whether any variable, or word of a rare line, may have this part of a word, of three bytes or more, in it."""
+        return self._places_of(np.array(grams_of(part), np.int64)) is not None
 
     def _occur(self, grams: I64) -> bool:
         """Whether the segment has words with all of these trigrams: static ones or posted ones. Else no row has them,

@@ -24,6 +24,7 @@ from logferry.archive.index.words import (
 )
 
 I32 = npt.NDArray[np.int32]
+U16 = npt.NDArray[np.uint16]
 U32 = npt.NDArray[np.uint32]
 
 RARE, OPAQUE, FIRST_TYPE = 0, 1, 2
@@ -49,6 +50,13 @@ MIXED = 32
 LENGTH_BIT_MAX = 63
 """Bit n of a granule's lengths: it has words of n bytes, digits alone or others; the last bit: of so many or more."""
 NO_TIME = -(1 << 63)
+
+LENGTH_MAX = 127
+"""The *looks* of a variable in a log type: bits 0-6 its length at most, bits 7-13 ``LENGTH_MAX`` less its length at
+least, both ``LENGTH_MAX`` where it is longer; bit 14: it is not always digits alone."""
+LEAST_SHIFT = 7
+NOT_DIGITS = 1 << 14
+_MOST_BITS, _LEAST_BITS = LENGTH_MAX, LENGTH_MAX << LEAST_SHIFT
 
 _GRAM_SYMBOLS = 64
 UNKNOWN = -1
@@ -327,6 +335,27 @@ def copy(data: U8, start: int, end: int, to: U8, at: int) -> int:
 
 
 @inlined
+def looks_of(length: int, digits: bool) -> int:
+    """The looks of a variable that was seen once."""
+    length = min(length, LENGTH_MAX)
+    return length | (LENGTH_MAX - length) << LEAST_SHIFT | (0 if digits else NOT_DIGITS)
+
+
+@inlined
+def note_looks(start: int, count: int, places: I32, found: U16, is_new: bool, looks: U16) -> None:
+    """Note how the variables of a line look, whose type begins at ``start``."""
+    for i in range(count):
+        at, new = start + places[i], np.int64(found[i])
+        if not is_new:
+            old = np.int64(looks[at])
+            most = max(old & _MOST_BITS, new & _MOST_BITS)
+            new = most | max(old & _LEAST_BITS, new & _LEAST_BITS) | ((old | new) & NOT_DIGITS)
+            if new == old:
+                continue
+        looks[at] = np.uint16(new)
+
+
+@inlined
 def hash_text(text: U8, length: int, key: U64) -> np.uint64:
     """The hash of a log type: two lanes, so that the processor need not wait for one product to begin the next."""
     g, h = key[2], key[0]
@@ -386,7 +415,9 @@ def place_again(first: int, types: int, slots: U64, table: I64) -> None:
 
 
 @kernel
-def drop_types(rare: npt.NDArray[np.bool_], table: I64, arena: U8, slots: U64, numbers: U32, state: I64) -> None:
+def drop_types(
+    rare: npt.NDArray[np.bool_], table: I64, arena: U8, looks: U16, slots: U64, numbers: U32, state: I64
+) -> None:
     """Forget the types that are ``rare`` and close the gaps. ``numbers``: gets the new one of each, or RARE."""
     count, at = FIRST_TYPE, np.int64(0)
     for number in range(FIRST_TYPE):
@@ -399,6 +430,7 @@ def drop_types(rare: npt.NDArray[np.bool_], table: I64, arena: U8, slots: U64, n
         start, length = table[number, START], table[number, LENGTH]
         for i in range(length):
             arena[at + i] = arena[start + i]
+            looks[at + i] = looks[start + i]
         for column in range(4):
             table[count, column] = table[number, column]
         table[count, START] = at
@@ -434,8 +466,11 @@ def split(
     slots: U64,
     table: I64,
     arena: U8,
+    looks: U16,
     is_full: bool,
     scratch: U8,
+    places: I32,
+    found: U16,
     in_word: U64,
     is_digit: U64,
     seen: U64,
@@ -462,6 +497,7 @@ def split(
             at = first = np.int64(starts[row])
             dotted = end  # where the last variable begins, if a dot stands before it
             length = np.int64(0)
+            variables = 0
             while True:
                 digit = next_digit(is_digit, at, end)
                 if digit >= end:
@@ -469,6 +505,10 @@ def split(
                 begin, stop = word_start(in_word, digit, first), word_end(in_word, digit, end)
                 length = copy(data, at, begin, scratch, length)
                 scratch[np.uint64(length)] = 10
+                places[variables] = length
+                is_digits = digit == begin and word_end(is_digit, begin, stop) == stop
+                found[variables] = looks_of(stop - begin, is_digits)
+                variables += 1
                 length += 1
                 if stop - begin == 2:
                     if unseen_two(data, begin, bits):
@@ -502,7 +542,8 @@ def split(
                 number = number_of(scratch, length, h, slots, table, arena)
             else:
                 number = UNKNOWN
-            if number == UNKNOWN:
+            is_new = number == UNKNOWN
+            if is_new:
                 is_kept = length <= TYPE_BYTES_MAX
                 if is_kept and (
                     state[ARENA] + length + PADDING > len(arena)
@@ -517,6 +558,8 @@ def split(
                 else:
                     number = RARE
                     post_static(scratch, 0, length, granule, key, seen, bits, posts, grams, state)
+            if number != RARE:
+                note_looks(table[number, START], variables, places, found, is_new, looks)
         row_types[row] = number
         if table[number, SEEN] >> 32 != granule + 1:
             table[number, SEEN] = (granule + 1) << 32

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     SPANS = 8
     TIMES = 9
     RARE_WORDS = 10
+    LOOKS = 11
 
 
 @dataclass(frozen=True, slots=True)

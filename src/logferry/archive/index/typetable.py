@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index import kernel
-from logferry.archive.index.kernel import FIRST_TYPE, I32, NOTED_ALL, SEEN_BITS, SEEN_WORDS, STATE, U32
+from logferry.archive.index.kernel import FIRST_TYPE, I32, NOTED_ALL, SEEN_BITS, SEEN_WORDS, STATE, U16, U32
 from logferry.archive.index.radix import Numbers
-from logferry.archive.index.words import I64, U8, U64
+from logferry.archive.index.words import I64, U8, U64, VARIABLE
 from logferry.archive.index.wordset import WordSet
 from logferry.limits import INDEX_TYPE_BYTES_CROWD, INDEX_TYPE_BYTES_MAX, INDEX_TYPES_CROWD, INDEX_TYPES_MAX
 
@@ -42,6 +42,8 @@ class TypeTable:
         self._table = np.zeros((min(4096, types_max + FIRST_TYPE), 4), np.int64)
         self._slots = np.zeros(16_384, np.uint64)
         self._arena = np.zeros(min(512 * 1024, bytes_max + kernel.PADDING), np.uint8)
+        self._looks = np.zeros(len(self._arena), np.uint16)
+        """Of each variable, where it stands in the text."""
         self._state = np.zeros(STATE, np.int64)
         self._state[kernel.TYPES] = FIRST_TYPE
         self._seen = np.zeros(1 << SEEN_BITS, np.uint64)
@@ -63,6 +65,12 @@ class TypeTable:
     def text(self) -> U8:
         """The texts of all types, end to end."""
         return self._arena[: self._state[kernel.ARENA]]
+
+    @property
+    def looks(self) -> U16:
+        """How the variables of all types look, in the order of their texts: see ``LENGTH_MAX`` of the kernel."""
+        looks: U16 = self._looks[: self._state[kernel.ARENA]][self.text == VARIABLE[0]]
+        return looks
 
     @property
     def is_crowded(self) -> bool:
@@ -106,9 +114,9 @@ class TypeTable:
             room = posts.room(self._posts_max)
             row = kernel.split(
                 data, lines[0], lines[1], stamps[0], stamps[1], stamps[2], row, granule, self._key, self._slots,
-                self._table, self._arena, is_full,
-                self._scratch, self._in_word, self._is_digit, self._seen, self._bits, row_types, room,
-                self._grams, self._touched, self._state,
+                self._table, self._arena, self._looks, is_full,
+                self._scratch, self._places, self._found_looks, self._in_word, self._is_digit, self._seen, self._bits,
+                row_types, room, self._grams, self._touched, self._state,
             )  # fmt: skip
             posts.take(int(self._state[kernel.POSTS]))
             self._state[kernel.POSTS] = 0
@@ -151,7 +159,7 @@ class TypeTable:
     def drop(self, rare: npt.NDArray[np.bool_]) -> U32:
         """Forget the types that are ``rare``. Returns the new number of each type, RARE for them."""
         numbers = np.empty(self.count, np.uint32)
-        kernel.drop_types(rare, self._table, self._arena, self._slots, numbers, self._state)
+        kernel.drop_types(rare, self._table, self._arena, self._looks, self._slots, numbers, self._state)
         return numbers
 
     def _make_room(self, data_bytes: int, rows: int) -> None:
@@ -162,6 +170,9 @@ class TypeTable:
             self._in_word, self._is_digit = np.zeros(room // 64 + 2, np.uint64), np.zeros(room // 64 + 2, np.uint64)
             self._posts_max = room // 2 + 64
             self._touched = np.zeros(room + FIRST_TYPE, np.uint32)
+            # A variable and what separates it from the next one are two bytes, at least.
+            self._places = np.zeros(room // 2 + 64, np.int32)
+            self._found_looks = np.zeros(room // 2 + 64, np.uint16)
 
     def _grow(self) -> bool:
         """Twice the room for what there is no more room for: types or, else, their text. False if there is none."""
@@ -179,7 +190,8 @@ class TypeTable:
             most = min(2 * len(self._arena), self._bytes_max + kernel.PADDING)
             if most <= len(self._arena):
                 return False
-            arena = np.zeros(most, np.uint8)
+            arena, looks = np.zeros(most, np.uint8), np.zeros(most, np.uint16)
             arena[: len(self.text)] = self.text
-            self._arena = arena
+            looks[: len(self.text)] = self._looks[: len(self.text)]
+            self._arena, self._looks = arena, looks
         return True

@@ -10,8 +10,12 @@ import numpy.typing as npt
 
 from logferry.archive.index import MAYBE, YES, Candidates, SegmentIndex
 from logferry.archive.index.kernel import OPAQUE
+from logferry.errors import BadQuery
+from logferry.search.indexed.deciding import decided
 from logferry.search.indexed.needed import All, Needed, Part, needed
-from logferry.search.query import And, Everything, Filter, Node, Not, Or, Text
+from logferry.search.query import And, Everything, Filter, Literal, Node, Not, Or, Text
+from logferry.search.scan.automaton import Automaton
+from logferry.search.scan.patterns import Program, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -197,7 +201,19 @@ def of_text(index: SegmentIndex, text: Text, *, exact_case: bool) -> Candidates:
             found |= of(part)
         return found
 
-    return of(wanted).maybe()
+    found = of(wanted).maybe()
+    automaton = _automaton(text, exact_case)
+    return found if automaton is None else decided(index, found, automaton)
+
+
+def _automaton(text: Text, exact_case: bool) -> Automaton | None:
+    if isinstance(text.value, Literal):
+        return None
+    try:
+        program = matcher(text.value, exact_case=exact_case)
+    except BadQuery:
+        return None  # whoever reads lines says so
+    return program.automaton if isinstance(program, Program) else None
 
 
 def _length(wanted: Needed) -> int:

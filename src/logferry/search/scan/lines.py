@@ -6,6 +6,7 @@ looks only at the lines that are still undecided.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -15,13 +16,15 @@ import numpy.typing as npt
 from logferry.archive.index.lines import find_lines
 from logferry.limits import SCAN_REGEX_BYTES
 from logferry.search.query.nodes import And, Everything, Leaf, Literal, Node, Not, Or, Regex, Text
+from logferry.search.scan.automaton import Automaton
 from logferry.search.scan.cursors import END, Block, Cursor, cursor
-from logferry.search.scan.kernels import PADDING, lowered, mark_lines
+from logferry.search.scan.kernels import PADDING, mark_lines, mark_matches
 from logferry.search.scan.patterns import Needle, Program, matcher
 
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
+_LETTERS = frozenset(string.ascii_letters.encode())
 _FEW = 4
 """A term looks at the undecided lines alone where they are less than one in so many."""
 
@@ -32,7 +35,7 @@ class Lines:
     ``known``: terms of which it is known which of the lines they take, whatever their text says.
     """
 
-    __slots__ = ("_lowered", "data", "ends", "known", "padded", "starts")
+    __slots__ = ("data", "ends", "known", "padded", "starts")
 
     def __init__(self, data: bytes, known: Mapping[Leaf, Bools] | None = None) -> None:
         self.data = data
@@ -41,17 +44,9 @@ class Lines:
         self.padded[: len(data)] = np.frombuffer(data, np.uint8)
         self.padded[len(data) :] = 10
         self.starts, self.ends, _ = find_lines(self.padded, [len(data)])
-        self._lowered: U8 | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
-
-    @property
-    def lowered(self) -> U8:
-        """The bytes with ASCII letters in lower case; made once."""
-        if self._lowered is None:
-            self._lowered = lowered(self.padded)
-        return self._lowered
 
     def only(self, rows: npt.NDArray[np.intp]) -> Lines:
         """Some of the lines."""
@@ -129,26 +124,57 @@ class _Literal:
     def __init__(self, wanted: bytes, *, any_case: bool) -> None:
         self._is_never = b"\n" in wanted
         self._length = len(wanted)
-        self._wanted = np.frombuffer((wanted.lower() if any_case else wanted) + bytes(PADDING), np.uint8)
-        self._any_case = any_case
+        cases = bytes(32 * (any_case and byte in _LETTERS) for byte in wanted)
+        self._cases = padded(cases)
+        self._wanted = padded(bytes(byte | case for byte, case in zip(wanted, cases, strict=True)))
 
     def marks(self, lines: Lines, _check: Callable[[], None]) -> Bools:
         """Which lines hold it."""
         found = np.zeros(len(lines), np.bool_)
         if not self._is_never:
-            data = lines.lowered if self._any_case else lines.padded
-            mark_lines(data, lines.starts, lines.ends, self._wanted, self._length, found)
+            mark_lines(lines.padded, lines.starts, lines.ends, self._wanted, self._cases, self._length, found)
         return found
 
 
 class _Pattern:
-    """A regular expression, or a glob. Run over stretches of whole lines so that a slow one can be stopped between."""
+    """A regular expression, or a glob: an automaton, or RE2, which looks for matches one by one."""
 
     def __init__(self, program: Program) -> None:
         self._search = program.search
+        self._automaton = program.automaton
+        if self._automaton is not None and self._automaton.is_full:
+            self._automaton = None
+        run = None if self._automaton is None else self._automaton.run
+        self._begins = run is not None and run.is_first
+        self._length = 0 if run is None else len(run.text)
+        self._wanted, self._cases = padded(run.text if run else b""), padded(run.cases if run else b"")
 
     def marks(self, lines: Lines, check: Callable[[], None]) -> Bools:
         """Which lines match."""
+        found = None if self._automaton is None else self._taken(self._automaton, lines, check)
+        if found is None:
+            self._automaton = None  # it would need too many states here, too
+            found = self._searched(lines, check)
+        return found
+
+    def _taken(self, automaton: Automaton, lines: Lines, check: Callable[[], None]) -> Bools | None:
+        """The lines that the automaton takes; None: it has too many states."""
+        marks = np.zeros(len(lines), np.bool_)
+        place = np.array([0, 0, -1], np.int64)
+        while True:
+            check()
+            state = mark_matches(
+                lines.padded, lines.starts, lines.ends, self._wanted, self._cases, self._length, self._begins,
+                automaton.class_of, automaton.steps, automaton.matches_at_end, automaton.first, automaton.idle,
+                place, marks,
+            )  # fmt: skip
+            if state < 0:
+                return marks
+            if not automaton.learn(state):
+                return None
+
+    def _searched(self, lines: Lines, check: Callable[[], None]) -> Bools:
+        """Run over stretches of whole lines so that a slow one can be stopped between."""
         data, search = lines.data, self._search
         found: list[int] = []
         at, size = 0, len(data)
@@ -193,6 +219,11 @@ class _Other:
         marks = np.zeros(len(lines), np.bool_)
         marks[rows_of(lines.starts, found)] = True
         return marks
+
+
+def padded(text: bytes) -> U8:
+    """As kernels want it."""
+    return np.frombuffer(text + bytes(PADDING), np.uint8)
 
 
 def rows_of(starts: I32, places: Sequence[int]) -> npt.NDArray[np.intp]:

@@ -19,6 +19,7 @@ from logferry.errors import BadQuery
 from logferry.limits import PROGRAMS_KEPT
 from logferry.search.query.nodes import Literal, Regex, Value, Wild
 from logferry.search.query.regexes import options
+from logferry.search.scan.automaton import Automaton, automaton_of
 
 _MORE = r"[\x80-\xbf]"
 _BEYOND_ASCII = (
@@ -35,9 +36,14 @@ _WHOLE = re2._re2.RE2.Anchor.ANCHOR_BOTH
 class Program:
     """A compiled pattern. Searching releases the interpreter lock."""
 
-    __slots__ = ("_match",)
+    __slots__ = ("_automaton", "_match", "_pattern")
 
     def __init__(self, pattern: bytes, chosen: re2.Options) -> None:
+        self._automaton: Automaton | None = None
+        self._pattern: tuple[bytes, bool] | None = None
+        """What an automaton is made of, unless there is one or there can be none."""
+        if chosen.encoding == re2.Options.Encoding.LATIN1:
+            self._pattern = pattern, chosen.case_sensitive
         try:
             self._match: Any = re2.compile(pattern, chosen)._regexp.Match
         except re2.error as error:
@@ -47,6 +53,15 @@ class Program:
         """(from, to) of the first match within ``data[start:end]``, seen in its surroundings; (-1, -1) if none."""
         span: tuple[int, int] = self._match(_UNANCHORED, data, start, end)[0]
         return span
+
+    @property
+    def automaton(self) -> Automaton | None:
+        """The same for native code, shared by all that ask; None: there is only RE2."""
+        made_of = self._pattern
+        if made_of is not None:
+            self._automaton = automaton_of(made_of[0], exact_case=made_of[1])
+            self._pattern = None
+        return self._automaton
 
     def is_whole(self, data: bytes) -> bool:
         """Whether all of ``data`` matches."""
