@@ -238,6 +238,7 @@ def test_a_sparse_object_with_a_huge_frame(where: str) -> None:
     ends(work, "Damaged")
 
 
+@pytest.mark.sqlite  # the lost catalog is a file
 def test_a_hostile_segment_in_the_store_stops_no_rebuild(shelf: Shelf) -> None:
     """What it claims of itself becomes a problem with a name, and the others are rebuilt."""
     shelf.put("a.log", b"line\n" * 1000)
