@@ -604,8 +604,10 @@ STREAM_THREADS = 8
 """Threads that do the short blocking pieces of streams, apart from those that serve requests."""
 SEARCH_LONG_THREADS = 4
 """Threads that go on with searches whose first piece was not all: few, so that first pieces of others get a core."""
-LINE_WORKED_S = (0.25, 1.0, 4.0)
-"""Of long searches those go first that have worked less than this so far, in steps."""
+LINE_STEP_S = 0.25
+"""Of long searches those go first that have worked less than this so far; then those below four times as much, …"""
+LINE_STEPS = 3
+"""So often: beyond, all are alike."""
 LINE_FAIR_TURN = 4
 """One in so many turns is for who came first, however much it has worked."""
 SEARCH_SHORT_CPU_S = 0.05

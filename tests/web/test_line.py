@@ -8,8 +8,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from logferry.limits import LINE_FAIR_TURN, LINE_WORKED_S
-from logferry.web.line import Line, Place
+from logferry.limits import LINE_FAIR_TURN
+from logferry.web.line import STEPS_S, Line, Place
 
 A_LONG_TIME_S = 60.0
 
@@ -63,7 +63,7 @@ def test_who_came_first_goes_first_and_goes_on_first(counter: Counter) -> None:
 def test_who_has_worked_much_goes_behind_those_who_have_not(counter: Counter) -> None:
     """Not behind who has worked as much."""
     long, short, longest = (counter.line.place() for _ in range(3))
-    long.worked_s, longest.worked_s = LINE_WORKED_S[0], LINE_WORKED_S[-1]
+    long.worked_s, longest.worked_s = STEPS_S[0], STEPS_S[-1]
     for name, place in (("longest", longest), ("long", long), ("short", short)):
         counter.give(name, place)
     assert counter.order()[:2] == ["short", "long"]
@@ -72,7 +72,7 @@ def test_who_has_worked_much_goes_behind_those_who_have_not(counter: Counter) ->
 def test_nobody_waits_for_ever(counter: Counter) -> None:
     """However many come that have worked less."""
     old = counter.line.place()
-    old.worked_s = LINE_WORKED_S[-1]
+    old.worked_s = STEPS_S[-1]
     counter.give("old", old)
     for number in range(3 * LINE_FAIR_TURN):
         counter.give(str(number), counter.line.place())

@@ -15,9 +15,10 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, TypeVar
 
-from logferry.limits import LINE_FAIR_TURN, LINE_WORKED_S
+from logferry.limits import LINE_FAIR_TURN, LINE_STEP_S, LINE_STEPS
 
 T = TypeVar("T")
+STEPS_S = tuple(LINE_STEP_S * 4**step for step in range(LINE_STEPS))
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Place:
     @property
     def rank(self) -> tuple[int, int]:
         """Least first."""
-        return sum(self.worked_s >= bound_s for bound_s in LINE_WORKED_S), self.arrived
+        return sum(self.worked_s >= bound_s for bound_s in STEPS_S), self.arrived
 
 
 class Line:
