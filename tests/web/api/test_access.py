@@ -61,6 +61,8 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("POST", "/api/v1/saved/import", {"items": []}, 401, 200, 200),
     ("PATCH", "/api/v1/saved/999999", {}, 401, 404, 404),
     ("DELETE", "/api/v1/saved/999999", None, 401, 404, 404),
+    ("GET", "/api/v1/today", None, 401, 200, 200),
+    ("GET", "/api/v1/system/disk", None, 401, 403, 200),
     ("GET", "/api/v1/system/jobs", None, 401, 403, 200),
     ("GET", "/api/v1/system/flaws", None, 401, 403, 200),
     ("POST", "/api/v1/agents/join", {"token": "LJ-WRONG"}, 401, 401, 401),

@@ -268,7 +268,7 @@ def test_a_damaged_index_leaves_a_search_complete(tmp_path: Path) -> None:
         list(archive.sealer(level=1, segment_bytes=1 << 20, maker=MakerHere()).seal(time.time_ns() + 1))
         (index,) = (tmp_path / "data").rglob("*.idx")
         data = bytearray(index.read_bytes())
-        for at in range(300, len(data) - 100, 50):
+        for at in range(400, len(data) - 100, 50):  # behind the directory: without one it counts as none
             data[at] ^= 0xFF
         index.write_bytes(data)
         done = ended(running.client, start(running.client, q="word 77")["id"])

@@ -92,7 +92,9 @@ class Programs:
         flags = ["--data", str(self.data), "--listen", self.web, "--ftp-listen", self.ftp, *self._flags]
         log = self.folder / "server.log"
         before = log.stat().st_size if log.exists() else 0
-        server = self._start("server", "serve", *flags)
+        # A disk that is all but full does, unless somebody has settings of their own.
+        room = {} if "--config" in self._flags else {"LOGFERRY_ARCHIVE__MIN_FREE": "0"}
+        server = self._start("server", "serve", *flags, **room)
 
         def ready() -> bool:
             if server.process.poll() is not None:
@@ -212,6 +214,5 @@ class Programs:
 
 
 def _plain_environment() -> dict[str, str]:
-    """The shell's variables without settings of its user's; a disk that is all but full does for a demo."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGFERRY_")}
-    return kept | {"LOGFERRY_ARCHIVE__MIN_FREE": "0"}
+    """The shell's variables without settings of its user's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LOGFERRY_")}
