@@ -161,7 +161,10 @@ class ForeignShelf(_FolderShelf):
         logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
         authorizer = DummyAuthorizer()
         authorizer.add_user(AGENT, PASSWORD, str(self.home), perm="elradfmwMT")
-        handler = type("Handler", (FTPHandler,), {"authorizer": authorizer, "auth_failed_timeout": 0.1})
+        # An upload whose data connection is reset before it was accepted gets no answer until ``timeout`` (300 s by
+        # itself): the agent would wait for half a minute.
+        own = {"authorizer": authorizer, "auth_failed_timeout": 0.1, "timeout": 3}
+        handler = type("Handler", (FTPHandler,), own)
         self.server = FTPServer(self.address, handler)
         self.address = self.server.socket.getsockname()[:2]
         self._stopping = threading.Event()

@@ -53,8 +53,17 @@ def test_row_33_an_agent_killed_in_the_middle_of_a_file_leaves_nothing_that_look
     agent.kill()
     assert _published(yard) == {}
     yard.node.upload_rate = ""
-    summary = yard.once()
-    assert 0 < summary.sent_bytes < len(BIG)
+    # Until the server has noticed that the killed one's upload has ended, it refuses another of that name.
+    sent = 0
+
+    def complete() -> bool:
+        nonlocal sent
+        summary = yard.node.once()
+        sent += summary.sent_bytes
+        return summary.complete
+
+    eventually(complete, timeout_s=WAIT_S)
+    assert 0 < sent < len(BIG)
     yard.finish()
 
 
