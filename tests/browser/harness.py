@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from logferry.server.people import People
 from logferry.web.auth import COOKIE
+from logferry.web.wire import PatientWire
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 ARGUMENTS = (
@@ -38,8 +39,11 @@ def serving(app: ASGIApp) -> Iterator[str]:
     """Serve ``app`` on a free port of the loopback address; yields ``http://127.0.0.1:<port>``."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    # asyncio sends at once (TCP_NODELAY) only where the socket names its protocol; else each answer waits for 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    server = uvicorn.Server(uvicorn.Config(app, http=PatientWire, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

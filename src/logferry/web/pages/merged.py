@@ -17,22 +17,6 @@ from logferry.web.pages.facts import parent_of
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.home import arrivals
 
-MODULES = (
-    "api.js",
-    "text.js",
-    "zone.js",
-    "log/ansi.js",
-    "log/dialogs.js",
-    "log/keys.js",
-    "log/levels.js",
-    "log/row.js",
-    "log/scrollbar.js",
-    "merged/panel.js",
-    "merged/rows.js",
-    "merged/source.js",
-    "merged/window.js",
-    "tail/stream.js",
-)
 _OFFERED = 60
 
 
@@ -78,7 +62,6 @@ def merged(visit: Visit) -> Response:
         kept=[("s" if wish.series else "f", wish.text) for wish in named],
         most=MERGE_SOURCES_MAX,
         line_bytes=LINE_BYTES_SHOWN_MAX,
-        modules=MODULES,
     )
 
 
@@ -88,7 +71,7 @@ def _choose(visit: Visit, first: Picked) -> Response:
         raise first.problem
     return visit.page(
         "merged.html", shown_files=[], query="", offered=_offered(visit, [first]), kept=[("f", first.wish.text)],
-        most=MERGE_SOURCES_MAX, line_bytes=LINE_BYTES_SHOWN_MAX, modules=(),
+        most=MERGE_SOURCES_MAX, line_bytes=LINE_BYTES_SHOWN_MAX,
     )  # fmt: skip
 
 

@@ -18,16 +18,6 @@ from logferry.web.pages.wrong import Wrong, wrong
 
 BANDS = 8
 """Colours that tell files apart; more files share them, and each line names its file."""
-MODULES = (
-    "api.js",
-    "text.js",
-    "log/ansi.js",
-    "log/levels.js",
-    "log/row.js",
-    "tail/stream.js",
-    "tail/lines.js",
-    "zone.js",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,6 @@ def tail(visit: Visit) -> Response:
         most=TAIL_FILES_MAX,
         kept=TAIL_LINES_KEPT_MAX,
         here_again=_tail_of(visit, fids),
-        modules=MODULES,
     )
 
 

@@ -18,30 +18,6 @@ from logferry.web.pages.guard import Visit
 from logferry.web.pages.shell import root_of
 from logferry.web.pages.words import stamp
 
-MODULES = (
-    "api.js",
-    "text.js",
-    "log/address.js",
-    "log/ansi.js",
-    "log/dialogs.js",
-    "log/find.js",
-    "log/follow.js",
-    "log/joints.js",
-    "log/json.js",
-    "log/keys.js",
-    "log/lens.js",
-    "log/levels.js",
-    "log/numbers.js",
-    "log/panel.js",
-    "log/row.js",
-    "log/rows.js",
-    "log/rules.js",
-    "log/scrollbar.js",
-    "log/source.js",
-    "log/viewport.js",
-    "zone.js",
-)
-"""What ``log-view.js`` imports, so that browsers fetch all of it at once."""
 _BACK_BYTES = 12_000
 """So far before a byte the script asks for lines while it has seen none (``log/source.js``: 100 lines of 120 bytes)."""
 
@@ -85,7 +61,6 @@ def view(visit: Visit) -> Response:
         first_question=_first_question(visit, file, number, generation.size),
         **_beside(visit, file),
         encodings=[(encoding.name, encoding.label) for encoding in ENCODINGS],
-        modules=MODULES,
     )
 
 

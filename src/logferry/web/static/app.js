@@ -139,7 +139,7 @@ function wireTabs() {
   }
 }
 
-tellZone();
+requestAnimationFrame(() => setTimeout(tellZone)); // its tables are slow to load: after the first paint
 wireTabs();
 wireTheme();
 wireMenus();

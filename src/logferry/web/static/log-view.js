@@ -805,4 +805,10 @@ class LogView extends HTMLElement {
   }
 }
 
-customElements.define("log-view", LogView);
+/** When the first lines, which come within the page, are painted: taking them over is work that can wait so long. */
+function firstPaint() {
+  if (document.hidden || !document.querySelector("log-view .early")) return Promise.resolve();
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}
+
+firstPaint().then(() => customElements.define("log-view", LogView));
