@@ -31,7 +31,7 @@ from logferry.search.executor import Found, Task
 from logferry.search.filters import Candidate
 from logferry.search.indexed.ahead import ahead
 from logferry.search.indexed.answers import Answer
-from logferry.search.indexed.levelcounts import count_levels, counts_of
+from logferry.search.indexed.levelcounts import count_levels, counts_of, untold
 from logferry.search.indexed.lookup import UNREADABLE, Learned, Lookup, row_states, run_counts
 from logferry.search.indexed.pieces import Opened
 from logferry.search.indexed.text_only import is_text_only
@@ -284,9 +284,8 @@ class Tallying(Running):
                 runs = self._to_read(asked, in_text)
             else:
                 known = view.levels  # of now: it may be let go of at any time
-                runs = self._to_read(asked, asked.some & answer.hot)
-                in_text[view.granule[runs[known.is_unread(runs)]]] = True
-                runs = runs[in_text[view.granule[runs]]]
+                in_text |= untold(view, answer, known, asked.some & answer.hot & ~in_text)
+                runs = self._to_read(asked, in_text)
                 asked.levels = levels = count_levels(view, answer, known, asked.mine, asked.some & ~in_text)
             counted = self._known(asked, ~in_text)
         except UNREADABLE as error:
@@ -464,7 +463,7 @@ class Tallying(Running):
         if self._levels is None:
             return marks, None
         ranks = levels_of(lines.data, lines.starts, lines.ends)
-        view.levels.learn(run, ranks)
+        view.learn_levels(run, ranks)
         return marks, counts_of(ranks[marks])
 
     def _count_run(self, asked: _Asked, run: int, marks: Bools) -> Bools | None:

@@ -15,6 +15,8 @@ from logferry.archive.index.candidates import YES, Candidates, Mask, Shape, ever
 from logferry.archive.index.dictionary import Dictionary
 from logferry.archive.index.histogram import Buckets, count_rows, count_spans
 from logferry.archive.index.kernel import (
+    BORDER,
+    GRAMS_ALL,
     LENGTH_BIT_MAX,
     MIXED,
     NO_TIME,
@@ -23,6 +25,7 @@ from logferry.archive.index.kernel import (
     RARE,
     STAMP_BYTES_MAX,
     STAMP_BYTES_MIN,
+    SYMBOL,
 )
 from logferry.archive.index.layout import BLOCK_GRANULES, Blocks, Facts, Kind
 from logferry.archive.index.pairs import unpack_pairs
@@ -196,6 +199,12 @@ class SegmentIndex:
     def is_in_variables(self, part: bytes) -> bool:
         """Whether any variable, or word of a rare line, may have this part of a word, of three bytes or more, in it."""
         return self._places_of(np.array(grams_of(part), np.int64)) is not None
+
+    @cached_property
+    def has_ascii_variables(self) -> bool:
+        """Whether no variable has a byte of 0x80 or more."""
+        symbols = self._gram_ids[self._gram_ids < GRAMS_ALL].astype(np.int64) >> 6 & 63
+        return not ((symbols >= SYMBOL[0x80:].min()) & (symbols != BORDER)).any()
 
     def _occur(self, grams: I64) -> bool:
         """Whether the segment has words with all of these trigrams: static ones or posted ones. Else no row has them,

@@ -11,6 +11,7 @@ from logferry.archive.index.layout import BLOCK_GRANULES
 from logferry.search.indexed.answers import Answer
 from logferry.search.indexed.rowlevels import I8, RowLevels
 from logferry.search.indexed.timing import wanted_of
+from logferry.search.indexed.typelevels import UNTOLD
 from logferry.search.indexed.view import I64, Bools, View
 from logferry.search.query.values import LEVELS
 from logferry.search.scan.level_kernel import NO_LEVEL
@@ -34,6 +35,45 @@ def counts_of(ranks: I8) -> I64:
     """How many of them are which level."""
     found: I64 = np.bincount(np.where(ranks == NO_LEVEL, len(LEVELS), ranks), minlength=KINDS).astype(np.int64)
     return found
+
+
+@kernel
+def _mark_untold(
+    types: npt.NDArray[np.uint32], ranks: I8, bounds: I64, chosen: I64, wanted: Bools, untold: int, marks: Bools
+) -> None:
+    """Mark those of the chosen granules that have a row of a wanted type whose level is not told."""
+    for granule in chosen:
+        for row in range(bounds[granule], bounds[granule + 1]):
+            if ranks[row] == untold and wanted[types[row]]:
+                marks[granule] = True
+                break
+
+
+def untold(view: View, found: Answer, levels: RowLevels, granules: Bools) -> Bools:
+    """In which of some granules a line that surely matches has a level that nobody knows without its text.
+
+    Raises:
+        Damaged: the index is.
+    """
+    marks = np.zeros(len(granules), np.bool_)
+    hot = granules & (found.sure > 0)
+    types = found.sure_types()
+    rows = view.runs.rows[view.runs.granules]
+    plain = np.flatnonzero(hot & ~found.is_known)
+    for number in np.unique(plain // BLOCK_GRANULES).tolist():
+        before = number * BLOCK_GRANULES
+        with view.lock:
+            row_types, _ = view.index.rows_of_block(number)
+        bounds = rows[before : before + BLOCK_GRANULES + 1] - rows[before]
+        ranks = levels.ranks[rows[before] :]
+        for some, wanted in wanted_of(found, types, plain[plain // BLOCK_GRANULES == number] - before, before):
+            _mark_untold(row_types, ranks, bounds, some, wanted, UNTOLD, marks[before:])
+    for granule in np.flatnonzero(hot & found.is_known).tolist():
+        with view.lock:
+            row_types = view.index.row_types(granule)
+        matching = found.rows(granule, row_types) == YES
+        marks[granule] = (levels.ranks[rows[granule] : rows[granule + 1]][matching] == UNTOLD).any()
+    return marks
 
 
 def count_levels(view: View, found: Answer, levels: RowLevels, mine: Bools, granules: Bools) -> I64:

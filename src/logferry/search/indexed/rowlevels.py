@@ -1,4 +1,4 @@
-"""The levels of the lines of a segment whose text was read: whoever counts by level next needs no text for that.
+"""The levels of the lines of a segment, as far as their log types tell them, or somebody has read their text.
 
 A level is in the text alone, whatever is searched for, so that what one search has read does for all others.
 """
@@ -10,8 +10,10 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
+from logferry.archive.index import SegmentIndex
+from logferry.archive.index.layout import BLOCK_GRANULES
 from logferry.archive.index.runs import RunTable
-from logferry.search.scan.level_kernel import NO_LEVEL
+from logferry.search.indexed.typelevels import UNTOLD, levels_told
 
 I8 = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
@@ -23,19 +25,26 @@ class RowLevels:
     def __init__(self, runs: RunTable) -> None:
         self._lock = threading.Lock()
         self._rows = runs.rows
-        self._is_read = np.zeros(len(runs.rows) - 1, np.bool_)
-        self.ranks: I8 = np.full(int(runs.rows[-1]), NO_LEVEL, np.int8)
-        """By row; it means nothing where nobody has read the run."""
+        self.ranks: I8 = np.full(int(runs.rows[-1]), UNTOLD, np.int8)
+        """By row."""
 
     @property
     def nbytes(self) -> int:
         """The memory that it takes."""
-        return self.ranks.nbytes + self._is_read.nbytes
+        return self.ranks.nbytes
 
-    def is_unread(self, runs: npt.NDArray[np.int64]) -> Bools:
-        """Which of some runs nobody has read."""
-        found: Bools = ~self._is_read[runs]
-        return found
+    def learn_types(self, index: SegmentIndex, is_plain: Bools) -> None:
+        """Those that log types tell, of runs whose lines are their own and UTF-8. Raises Damaged."""
+        told = levels_told(index)
+        if (told == UNTOLD).all():
+            return
+        runs = index.runs
+        rows = runs.rows[runs.granules]
+        for number in range(0, len(rows) - 1, BLOCK_GRANULES):
+            types, _ = index.rows_of_block(number // BLOCK_GRANULES)
+            self.ranks[rows[number] : rows[min(number + BLOCK_GRANULES, len(rows) - 1)]] = told[types]
+        for run in np.flatnonzero(~is_plain).tolist():
+            self.ranks[self._rows[run] : self._rows[run + 1]] = UNTOLD
 
     def learn(self, run: int, ranks: I8) -> None:
         """The levels of all lines of a run, as ``levels_of`` has them."""
@@ -43,4 +52,3 @@ class RowLevels:
         if len(ranks) == end - first:
             with self._lock:
                 self.ranks[first:end] = ranks
-                self._is_read[run] = True

@@ -14,7 +14,7 @@ from logferry.archive.indexed import IndexedSegment
 from logferry.archive.shared_blocks import SharedBlocks
 from logferry.errors import LogferryError
 from logferry.search.indexed.answers import Answer
-from logferry.search.indexed.rowlevels import RowLevels
+from logferry.search.indexed.rowlevels import I8, RowLevels
 from logferry.search.snapshot import Snapshot
 
 I64 = npt.NDArray[np.int64]
@@ -112,12 +112,23 @@ class View:
 
     @property
     def levels(self) -> RowLevels:
-        """The levels of lines, as far as they were read; what is learned is kept for the next search."""
+        """The levels of lines, as far as they are known; what is learned is kept for the next search.
+
+        Raises Damaged.
+        """
         found: RowLevels | None = self._levels.known(self._own)
         if found is None:
             found = RowLevels(self.runs)
+            with self.lock:
+                found.learn_types(self.index, self.is_plain)
             self._levels.keep(self._own, found)
         return found
+
+    def learn_levels(self, run: int, ranks: I8) -> None:
+        """The text of a run was read: the levels of all its lines."""
+        found: RowLevels | None = self._levels.known(self._own)
+        if found is not None:
+            found.learn(run, ranks)
 
     def forget_answers(self) -> None:
         """Nothing is kept any more."""
