@@ -159,7 +159,9 @@ def _counted(reader: GenerationReader, measure: Measure, times: Times) -> Measur
     for at in range(start - start % ends.width, end, MIB):  # half a character was not counted
         line_ends += ends.count(reader.read_at(at, min(MIB, end - at)), at)
     first_ns, last_ns = measure.first_ns, measure.last_ns
-    if first_ns is None and measure.length < MEASURE_TIME_BYTES:
+    # That of a line that had not ended may have been cut.
+    is_sure = first_ns is not None and not (measure.is_open and first_ns == last_ns)
+    if not is_sure and measure.length < MEASURE_TIME_BYTES:
         head = _lines(reader, measure.offset, min(end, measure.offset + MEASURE_TIME_BYTES), encoding)
         first_ns = next((ns for ns in times(head[:MEASURE_TIME_LINES]) if ns is not None), None)
     tail = _lines(reader, max(measure.offset, end - MEASURE_TIME_BYTES), end, encoding)
