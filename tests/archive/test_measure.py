@@ -236,3 +236,23 @@ def test_what_a_gap_hides_is_not_told() -> None:
     assert summed([Measure(1, 0, 50, 5, False, None, None), part], 100) == Measures(10, True, 7, 9)
     assert summed([], 100) is None
     assert summed([], 0) == Measures(0, True)
+
+
+@pytest.mark.sqlite
+def test_times_of_large_segments_are_found_block_by_block(shelf: Shelf) -> None:
+    """Files in the first and in the last of them, one over all, one of whose times all lie in its middle."""
+    line = b"2023-11-14T%02d:%02d:20Z " + b"x" * 4_000 + b"\n"
+    untimed = b"y" * 4_000 + b"\n"
+    files = {
+        "a.log": line % (1, 1) + line % (1, 2),
+        "b.log": b"".join(line % (2 + n // 900, n // 15 % 60) for n in range(4_500)),
+        "c.log": untimed * 4_500 + line % (9, 9) + untimed * 100,
+        "d.log": line % (10, 1) + line % (10, 2),
+    }
+    for path, data in files.items():
+        shelf.put(path, data)
+    seal(shelf, segment_bytes=1 << 26)
+    assert len(segments(shelf)) == 1
+    for step in shelf.archive.measurer().sealed():
+        assert step.segments == 1
+    check(shelf, files)
