@@ -11,7 +11,12 @@ from logferry.web.api import shapes
 from tests.web.served import Served
 
 LOG = b"".join(b"2023-11-14T22:%02d:20Z line\n" % minute for minute in range(13, 43))
-KNOWN = {"lines": 30, "lines_exact": True, "first_at": "2023-11-14T22:13:20Z", "last_at": "2023-11-14T22:42:20Z"}
+KNOWN = {
+    "lines": 30,
+    "lines_exact": True,
+    "first_at": "2023-11-14T22:13:20.000Z",
+    "last_at": "2023-11-14T22:42:20.000Z",
+}
 FIELDS = ("lines", "lines_exact", "first_at", "last_at")
 
 
