@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -256,3 +258,11 @@ def test_times_of_large_segments_are_found_block_by_block(shelf: Shelf) -> None:
     for step in shelf.archive.measurer().sealed():
         assert step.segments == 1
     check(shelf, files)
+
+
+@pytest.mark.sqlite
+def test_nothing_compiled_is_loaded_to_measure() -> None:
+    """The care process does without: kernels need memory that it would keep for ever."""
+    code = "import sys, logferry.archive.index.bounds, logferry.archive.timestamps.reference, logferry.server.care\n"
+    code += "sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

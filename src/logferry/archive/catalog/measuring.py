@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, insert, null, or_, select, tuple_
+from sqlalchemy import and_, bindparam, delete, insert, null, or_, select, tuple_
 from sqlalchemy.engine import Connection, Engine
 
 from logferry.archive.catalog.sealing import SEGMENT_COLUMNS, SegmentRecord
@@ -19,6 +19,10 @@ from logferry.limits import CARE_PAGE_ROWS, CATALOG_PAGE_ROWS, MEASURE_ROWS
 
 _M, _D, _G, _S, _I = measures.c, measured.c, generations.c, segments.c, indexes.c
 _MEASURE = (_M.generation_id, _M.offset, _M.length, _M.line_ends, _M.is_open, _M.first_ns, _M.last_ns)
+
+_OVERLAPPING = delete(measures).where(
+    _M.generation_id == bindparam("of"), _M.offset < bindparam("high"), _M.offset + _M.length > bindparam("low")
+)
 
 
 class Measure(NamedTuple):
@@ -158,14 +162,8 @@ class Measuring:
             def work(connection: Connection, part: Sequence[Measure] = part) -> None:
                 ids = {measure.generation_id for measure in part}
                 there = set(connection.execute(select(_G.id).where(_G.id.in_(ids))).scalars())
-                for measure in part:
-                    connection.execute(
-                        delete(measures).where(
-                            _M.generation_id == measure.generation_id,
-                            _M.offset < measure.end,
-                            _M.offset + _M.length > measure.offset,
-                        )
-                    )
+                bounds = [{"of": one.generation_id, "low": one.offset, "high": one.end} for one in part]
+                connection.execute(_OVERLAPPING, bounds)
                 if rows := [_values(measure) for measure in part if measure.generation_id in there]:
                     connection.execute(insert(measures), rows)
 
