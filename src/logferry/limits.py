@@ -1084,6 +1084,22 @@ FLAW_PATHS_MAX = 20
 CARE_PAGE_ROWS = 1000
 """Rows read at once by whoever walks through all generations or segments."""
 
+# Lines and times of listings ---------------------------------------------------------------------------------------
+MEASURE_TURN_S_MAX = 5.0
+"""After so long the measuring of lines lets the other duties have their turn: a list can do without for a while."""
+MEASURE_ROWS = 1000
+"""Rows written in one transaction: uploads wait no longer than for these."""
+MEASURE_LIVE_ROWS = 1000
+"""Generations with unsealed bytes that one turn looks up, the newest first, and so many of the older ones."""
+MEASURE_LIVE_BYTES = 4 * MIB
+"""Of one generation with unsealed bytes a turn counts so much: most logs do not grow by more meanwhile …"""
+MEASURE_LIVE_TURN_BYTES = 64 * MIB
+"""… and of all of them together. What is being delivered for the first time is sealed soon, and counted by then."""
+MEASURE_TIME_BYTES = 64 * KIB
+"""A time is looked for in so much at the beginning and at the end of what was counted, …"""
+MEASURE_TIME_LINES = 20
+"""… in so many lines: 40 lines without one take some ten milliseconds."""
+
 # Retention ---------------------------------------------------------------------------------------------------------
 RETENTION_KEEP_S_MIN = 3600.0
 """No rule deletes what is younger: a slip of the unit must not empty an archive within minutes."""

@@ -130,6 +130,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "intake": [
         {"hour": 500_000, "agent_id": agent, "bytes": 1 << 40, "files": 2, "errors": 1} for agent in ("Web-01", "db-01")
     ],
+    "measures": [
+        {"generation_id": 3, "offset": 1 << 40, "length": 20, "line_ends": 3, "is_open": 1, "first_ns": None,
+         "last_ns": NS}
+    ],
+    "measured": [{"segment_id": 2, "index_name": "Web-01/2026/11/x.00.idx"}],
     "disk_days": [{"day": 20_000, "seen_ns": NS, "used": 1 << 40, "total": 1 << 41}],
 }  # fmt: skip
 """What a catalog of the newest version here may hold, in the order of references; older ones have less of it."""

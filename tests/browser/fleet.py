@@ -164,6 +164,7 @@ class Fleet:
         self.clock.shift_s = -2
         for agent in ("web-01", "hmi-03", "db-01"):
             self.catalog.agents.heard(agent)
+        self.archive.measurer().growing()
         self.put("web-01", "var/log/nginx/access.log", self.log("nginx", 300, seed=9), append=True)
         self.clock.shift_s = 0.0
 

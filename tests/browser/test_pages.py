@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from logferry.web.zone import ZONE_COOKIE
 from tests.browser.conftest import Site
 from tests.browser.fleet import NEEDLE, PASSWORD
 from tests.browser.harness import Watch, signed_in, violations, visitor
@@ -192,6 +195,34 @@ def test_on_a_phone_the_bar_has_three_entries_and_the_others_are_behind_more(
     expect(links).to_have_count(3)
     expect(more).to_have_class("current")
     context.close()
+
+
+def test_a_folder_says_how_many_lines_files_have_and_from_when_to_when(browser: Browser, site: Site) -> None:
+    """About so many where a file has grown since; in the visitor's zone; left out where there is no room."""
+    context, page, watch = visitor(browser, site.base)
+    signed_in(context, site.fleet.people, "admin", site.base)
+    page.goto("/browse/web-01/var/log/nginx")
+    grown, rotated = (page.locator("tr", has=page.get_by_role("link", name=name, exact=True)) for name in
+                      ("access.log", "access.log.1"))  # fmt: skip
+    expect(grown.locator(".line-count")).to_have_text(re.compile(r"^\s*≈about 1,\d\d\d\s*$"))
+    expect(rotated.locator(".line-count")).to_have_text("50")
+    expect(rotated.locator(".line-count span")).to_have_attribute("title", "50 lines")
+    expect(rotated.locator(".range")).to_have_text(re.compile(r"\d\d:\d\d"))
+    utc = rotated.locator(".range").inner_text()
+    page.context.add_cookies([{"name": ZONE_COOKIE, "value": "Asia%2FTokyo", "url": site.base}])
+    page.reload()
+    expect(rotated.locator(".range")).not_to_have_text(utc)
+    page.goto("/browse/web-01/var/log")
+    hostile = page.locator("tr", has_text="hostile.log")
+    expect(hostile.locator(".range")).to_have_text("—")
+    for width, shown in ((1360, (True, True)), (1000, (True, False)), (360, (False, False))):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert (hostile.locator(".line-count").is_visible(), hostile.locator(".range").is_visible()) == shown
+        box = hostile.get_by_role("link").bounding_box()
+        assert box is not None
+        assert box["height"] < 60  # its name is not cut into letters
+    context.close()
+    watch.check()
 
 
 def test_pages_fit_a_phone(browser: Browser, site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,6 +52,24 @@ def test_ls_says_what_a_copy_is_a_copy_of(run: Run) -> None:
     assert beside.count("same content") == 1
     assert "(same content as /logs/app.log.1, compressed)" in run("ls", "-l", "web-01:/old").stdout.decode()
     assert run("ls", "web-01:/logs").stdout.decode().split() == ["app.log.1", "app.log.1.gz"]
+
+
+def test_ls_says_how_many_lines_there_are(run: Run, site: Served) -> None:
+    """Of what was looked at, with ≈ where it has grown since; a dash for the others."""
+    line = b"2023-11-14T22:13:20Z a line\n"
+    site.put("web-01", "lines/a.log", line * 100)
+    site.put("web-01", "lines/b.log", line * 150_000)
+    site.context.archive.measurer().growing()
+    site.context.archive.measurer().growing()
+    site.append("web-01", "lines/a.log", line * 100 + b"2023-11-15T00:00:00Z last\n")
+    site.put("web-01", "lines/c.gz", b"a\n")
+    head, grown, long, packed = run("ls", "-l", "web-01:/lines").stdout.decode().splitlines()
+    assert "LINES  FIRST – LAST (UTC)" in head
+    assert "  ≈201  2023-11-14 22:13 " in grown
+    assert "  150K  2023-11-14 22:13 " in long
+    assert packed.split()[3:5] == ["-", "-"]
+    rows = [json.loads(row) for row in run("ls", "--json", "web-01:/lines").stdout.splitlines()]
+    assert [(row.get("lines"), row.get("lines_exact")) for row in rows] == [(201, False), (150_000, True), (None, None)]
 
 
 def test_grep_counts_a_line_once_and_says_why(run: Run) -> None:

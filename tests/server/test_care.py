@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.measuring import Measures
 from logferry.archive.catalog.sealing import SegmentRecord
 from logferry.archive.index.version import VERSION
 from logferry.archive.index_making import MakerHere
@@ -121,6 +122,38 @@ def sealed(site: Site) -> None:
         store(agent, "/a.log", log_text(500_000))
         agent.close()
     later(site, SEAL_WAIT_S + 10).turn()
+
+
+def test_lines_are_measured_before_and_after_they_are_sealed(site: Site) -> None:
+    """Turn by turn, beside the other duties."""
+    joined = site.join("web-01")
+    data = log_text(500_000)
+    with FtpPart(site.config) as part:
+        site.address = part.address
+        agent = site.agent(joined)
+        store(agent, "/a.log", data)
+        agent.close()
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+
+    def known() -> Measures | None:
+        file = site.catalog.files.at("web-01", "a.log")
+        assert file is not None
+        return site.catalog.measuring.of([(file.generation_id, file.size)]).get(file.generation_id)
+
+    assert known() is None
+    later(site, 1).turn()
+    live = known()
+    assert live is not None
+    assert (live.lines, live.exact) == (lines, True)
+    assert site.live("web-01", "a.log").exists()
+    later(site, SEAL_WAIT_S + 10).turn()
+    assert not site.live("web-01", "a.log").exists()
+    assert known() == live
+    assert site.catalog.measuring.due(VERSION) == []
+    stopping = later(site, SEAL_WAIT_S + 10)
+    stopping.stop()
+    stopping._measure()
+    site.catalog.close()
 
 
 def test_the_scrub_reads_everything_once_in_its_time_and_remembers_damage(site: Site) -> None:

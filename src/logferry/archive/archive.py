@@ -29,6 +29,7 @@ from logferry.archive.line_index import LineIndexes
 from logferry.archive.lines import Lines
 from logferry.archive.live import Folder
 from logferry.archive.many import Many, WholeFile
+from logferry.archive.measure import Measurer
 from logferry.archive.mend import Mended, mend
 from logferry.archive.object_reader import Pace, no_pace
 from logferry.archive.partials import arriving_bytes, doubt_older, held, partial_name
@@ -290,6 +291,10 @@ class Archive:
     def reindexer(self, maker: IndexMaker, *, pace: Pace = no_pace) -> Reindexer:
         """What builds the indexes that are missing, damaged or of another version."""
         return Reindexer(self._rooms, maker, pace=pace)
+
+    def measurer(self) -> Measurer:
+        """What notes how many lines there are, and from when to when."""
+        return Measurer(self._rooms)
 
     def index_sums(self) -> IndexSums:
         """How many segments have an index that can be used, and how large those are."""

@@ -23,11 +23,20 @@ def _file_cells(row: Row) -> tuple[str, ...]:
     return (
         mark,
         text.size(row["size"]),
+        _lines(row),
+        text.minutes(row.get("first_at"), row.get("last_at")),
         generations,
         text.minute(row.get("modified_at")),
         row["state"],
         row["name"] + copy,
     )
+
+
+def _lines(row: Row) -> str:
+    """How many lines a file has, with ``≈`` where not all its bytes were looked at; ``-``: nobody knows."""
+    if row.get("lines") is None:
+        return "-"
+    return ("" if row.get("lines_exact") else "≈") + text.in_short(row["lines"])
 
 
 def _beside(path: str, other: str) -> str:
@@ -38,10 +47,10 @@ def _beside(path: str, other: str) -> str:
 
 def _folder_cells(row: Row) -> tuple[str, ...]:
     changed = text.minute(row.get("changed_at"))
-    return ("d", text.size(row["bytes"]), f"{row['files']:,} files", changed, "", row["name"] + "/")
+    return ("d", text.size(row["bytes"]), "", "", f"{row['files']:,} files", changed, "", row["name"] + "/")
 
 
-HEAD = ("", "SIZE", "CONTENT", "MODIFIED (UTC)", "STATE", "NAME")
+HEAD = ("", "SIZE", "LINES", "FIRST – LAST (UTC)", "CONTENT", "MODIFIED (UTC)", "STATE", "NAME")
 
 
 def rows_of(api: Api, place: Place) -> list[tuple[str, Row]]:
@@ -62,7 +71,9 @@ def _agent_rows(api: Api) -> list[tuple[str, Row]]:
 
 @click.command()
 @click.argument("place", required=False, type=parse, metavar="[AGENT:/PATH]")
-@click.option("-l", "long", is_flag=True, help="Size, generation, time and state of each; ✓ has a digest.")
+@click.option(
+    "-l", "long", is_flag=True, help="Size, lines (≈: about), times in them, generation, state of each; ✓ has a digest."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with its type.")
 def ls(place: Place | None, long: bool, as_json: bool) -> int:
     """List a folder; without a place, the agents."""
@@ -73,7 +84,7 @@ def ls(place: Place | None, long: bool, as_json: bool) -> int:
             text.out_json({"type": kind, **row})
     elif long and rows:
         cells = [_folder_cells(row) if kind == "folder" else _file_cells(row) for kind, row in rows]
-        text.out(text.table(HEAD, cells, right="SIZE"))
+        text.out(text.table(HEAD, cells, right="SIZE LINES"))
     else:
         for kind, row in rows:
             name = text.line(row["name"])

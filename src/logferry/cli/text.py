@@ -69,6 +69,26 @@ def minute(stamp: str | None) -> str:
     return "-" if not stamp else shown(stamp)[:16].replace("T", " ")
 
 
+def minutes(first: str | None, last: str | None) -> str:
+    """``2026-11-23 00:00–08:31`` (UTC) of two RFC 3339 times, both days where they differ; ``-`` without them."""
+    if not first or not last:
+        return "-"
+    begin, end = minute(first), minute(last)
+    if begin == end:
+        return begin
+    return f"{begin}–{end[11:]}" if begin[:10] == end[:10] else f"{begin} – {end}"
+
+
+def in_short(number: int) -> str:
+    """``10,431`` below a hundred thousand, then ``812K``, ``58.2M``."""
+    if number < 100_000:
+        return f"{number:,}"
+    value, unit = float(number), 0
+    while unit < 3 and round(value) >= 1000:
+        value, unit = value / 1000, unit + 1
+    return f"{value:,.0f}{' KMB'[unit]}" if round(value, 1) >= 100 else f"{value:.1f}{' KMB'[unit]}"
+
+
 def line(text: str) -> str:
     """A log line or any text of the server for a terminal: tabs stay, every other control character is a mark."""
     return "\t".join(shown(part) for part in text.split("\t"))

@@ -31,6 +31,7 @@ from logferry.limits import (
     COMPACT_EVERY_S,
     FLAW_AGAIN_S,
     INDEX_TURN_S_MAX,
+    MEASURE_TURN_S_MAX,
     RETENTION_EVERY_S,
     SCRUB_BATCH,
     SCRUB_TURN_S_MAX,
@@ -64,6 +65,7 @@ class Care:
         self._sealer: Sealer = archive.sealer(level=config.archive.seal_level, maker=self._maker)
         self._compactor = archive.compactor(maker=self._maker)
         self._reindexer = archive.reindexer(self._maker, pace=self._pace_index)
+        self._measurer = archive.measurer()
         self._verifier: Verifier = archive.verifier(pace=self._pace)
         self._care = archive.catalog.care
         self._naming = archive.catalog.naming
@@ -97,6 +99,7 @@ class Care:
             (bool(archive.seal_after), self._seal),
             (bool(archive.seal_after), self._compact),
             (True, self._index),
+            (True, self._measure),
             (bool(self._config.retention), self._retain),
             (True, self._tidy),
             (True, self._name),
@@ -133,6 +136,18 @@ class Care:
             self._maker.rest()
         if built:
             log.info("indexes built", segments=built, bytes=size)
+
+    def _measure(self) -> None:
+        """Note what lines there are, for lists of files; where it stops, the next turn goes on."""
+        until_s = self._clock.monotonic_s() + MEASURE_TURN_S_MAX
+
+        def go_on() -> bool:
+            return not self._stop.is_set() and self._clock.monotonic_s() < until_s
+
+        self._measurer.growing(go_on)
+        for _ in self._measurer.sealed():
+            if not go_on():
+                return
 
     def _say_unindexed(self, segment: str, why: str) -> None:
         """That a segment has no index, once for each reason. ``why`` is empty where all is well."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.measuring import Measures
 from logferry.archive.records import (
     AgentRecord,
     CopyRecord,
@@ -165,6 +166,12 @@ class Sight:
             return {}
         links = self._catalog.copies.links(packed)
         return {made: link for made, link in links.items() if self.scope.sees(link.agent, link.path)}
+
+    def measures(self, files: Iterable[FileRecord]) -> dict[int, Measures]:
+        """How many lines the shown generations of files have, and from when to when, by generation id; nothing of
+        those of which it is not known, and of compressed ones, whose bytes are no lines."""
+        sizes = [(file.generation_id, file.size) for file in files if not form_by_name(file.name)]
+        return self._catalog.measuring.of(sizes) if sizes else {}
 
     def generations(self, file_id: int) -> list[GenerationRecord]:
         """All generations held under a file, oldest first. Raises NotFound."""

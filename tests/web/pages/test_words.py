@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from logferry.cli.text import in_short
 from logferry.errors import BadQuery
 from logferry.web.pages import words
 from logferry.web.pages.wrong import wrong
@@ -97,3 +99,35 @@ def test_what_stands_between_backticks_is_code_and_nothing_is_markup(text: str, 
 def test_a_range_names_its_unit_once(least: int, most: int, text: str) -> None:
     """Where both ends have the same."""
     assert words.size_range(least, most) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"), (10_431, "10,431"), (99_999, "99,999"), (100_000, "100K"), (999_499, "999K"), (999_500, "1.0M"),
+        (7_900_000, "7.9M"), (58_230_000, "58.2M"), (1_200_000_000, "1.2B"), (10**15, "1,000,000B"),
+    ],
+)  # fmt: skip
+def test_large_counts_are_told_in_short(number: int, text: str) -> None:
+    """Small ones whole; on the command line it is the same."""
+    assert words.count_in_short(number) == text
+    assert in_short(number) == text
+
+
+def test_a_range_of_times_names_each_day_once() -> None:
+    """None where it is today, the year only where it is another."""
+    zone = ZoneInfo("Europe/Berlin")
+
+    def ns(text: str) -> int:
+        return int(datetime.fromisoformat(text).timestamp()) * 10**9
+
+    now_ns = ns("2026-11-23T12:00:00Z")
+    for first, last, text in (
+        ("2026-11-23T08:13:01Z", "2026-11-23T08:41:59Z", "09:13–09:41"),
+        ("2026-11-23T08:13:01Z", "2026-11-23T08:13:59Z", "09:13"),
+        ("2026-11-21T08:13:01Z", "2026-11-21T08:41:59Z", "Nov 21 09:13–09:41"),
+        ("2026-11-21T22:13:01Z", "2026-11-21T23:41:59Z", "Nov 21 23:13 – Nov 22 00:41"),
+        ("2025-12-31T22:13:01Z", "2025-12-31T23:41:59Z", "2025-12-31 23:13 – Jan 1 00:41"),
+        ("2024-07-23T09:13:00Z", "2024-07-23T11:41:00Z", "2024-07-23 11:13–13:41"),
+    ):
+        assert words.time_range(ns(first), ns(last), now_ns, zone) == text

@@ -25,6 +25,7 @@ from logferry.archive.catalog.filing import Filing
 from logferry.archive.catalog.indexing import Indexing
 from logferry.archive.catalog.intake import Intake
 from logferry.archive.catalog.looking import Looking
+from logferry.archive.catalog.measuring import Measuring
 from logferry.archive.catalog.migrate import migrate, revision
 from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.people import People
@@ -64,6 +65,7 @@ class Catalog:
         self.copies = Copies(engine, self.writer)
         self.care = Caring(engine, self.writer)
         self.facts = Facts(engine, self.writer)
+        self.measuring = Measuring(engine, self.writer)
         self.intake = Intake(engine, self.writer)
         self.disk_days = DiskDays(engine, self.writer)
         self.retaining = Retaining(engine, self.writer, clock)

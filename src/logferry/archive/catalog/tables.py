@@ -193,6 +193,30 @@ indexes = Table(
     Index("indexes_by_name", "name"),
 )
 
+# What lines there are in ``length`` bytes from ``offset`` of a generation: how many end there, whether the last one
+# does not (1), and the first and last time that one of them shows (NULL: none known). Bytes never change, so this holds
+# wherever they lie. Stretches of a generation do not overlap; they may leave bytes out that nobody has looked at yet.
+measures = Table(
+    "measures",
+    metadata,
+    Column("generation_id", _ID, ForeignKey("generations.id", ondelete="CASCADE"), primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("length", BigInteger, nullable=False),
+    Column("line_ends", BigInteger, nullable=False),
+    _flag("is_open"),
+    _ns("first_ns", nullable=True),
+    _ns("last_ns", nullable=True),
+    sqlite_with_rowid=False,
+)
+
+# Segments whose extents have their measures, as the index of that name tells them.
+measured = Table(
+    "measured",
+    metadata,
+    Column("segment_id", _ID, ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True),
+    _text("index_name"),
+)
+
 # Files whose bytes are all sealed or expired: to be removed (below the data directory), not before ``since_ns``.
 removals = Table("removals", metadata, _text("place", primary_key=True), _ns("since_ns"))
 

@@ -55,14 +55,13 @@ def tree(
     now_ns = context.clock.now_ns()
     sight = Sight.of(context, who)
     folder, page = sight.folder(agent, archive_path(path), cursor=cursor, limit=limit)
-    originals = sight.originals(page.files)
     return Tree(
         agent=agent,
         path=folder.path,
         files=folder.files,
         bytes=folder.bytes,
         folders=[folder_shape(record) for record in page.folders],
-        items=[file_shape(record, now_ns, originals.get(record.generation_id)) for record in page.files],
+        items=_seen(sight, page.files, now_ns),
         next=page.next,
     )
 
@@ -103,9 +102,15 @@ def _sorted_files(
 
 
 def _shapes(context: WebContext, who: Identity, records: Sequence[FileRecord]) -> list[File]:
-    now_ns = context.clock.now_ns()
-    originals = Sight.of(context, who).originals(records)
-    return [file_shape(record, now_ns, originals.get(record.generation_id)) for record in records]
+    return _seen(Sight.of(context, who), records, context.clock.now_ns())
+
+
+def _seen(sight: Sight, records: Sequence[FileRecord], now_ns: int) -> list[File]:
+    originals, measures = sight.originals(records), sight.measures(records)
+    return [
+        file_shape(record, now_ns, originals.get(record.generation_id), measures.get(record.generation_id))
+        for record in records
+    ]
 
 
 @router.get("/files/{fid}", response_model_exclude_unset=True)
@@ -135,7 +140,7 @@ def list_generations(
 
 
 def _one(context: WebContext, sight: Sight, record: FileRecord) -> File:
-    return file_shape(record, context.clock.now_ns(), sight.originals([record]).get(record.generation_id))
+    return _seen(sight, [record], context.clock.now_ns())[0]
 
 
 def checked_id(number: int) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from logferry import names
+from logferry.archive.catalog.measuring import Measures
 from logferry.archive.records import AgentRecord, CopyRecord, FileRecord, FolderRecord, GenerationRecord
 from logferry.clock import rfc3339
 from logferry.limits import EXPECT_EVERY_S_MAX, FILE_GROWING_S, GROUP_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX
@@ -169,6 +170,17 @@ class File(Shape):
     )
     copy_of: Original | None = Field(
         default=None, description="what a compressed file holds, where that is archived too; absent for all others"
+    )
+    lines: int | None = Field(default=None, description="how many lines it has; absent where nobody knows yet")
+    lines_exact: bool | None = Field(
+        default=None,
+        description="with `lines`: false where not all bytes were looked at yet: `lines` is an estimate then",
+    )
+    first_at: str | None = Field(
+        default=None, description="time of the first line that shows one, to the second; absent where none is known"
+    )
+    last_at: str | None = Field(
+        default=None, description="that of the last one; where `lines` is not exact, of those that were looked at"
     )
 
 
@@ -624,8 +636,10 @@ def folder_shape(record: FolderRecord) -> Folder:
     )
 
 
-def file_shape(record: FileRecord, now_ns: int, copy: CopyRecord | None = None) -> File:
-    """A file as JSON has it; ``copy`` for one that is the compressed copy of another."""
+def file_shape(
+    record: FileRecord, now_ns: int, copy: CopyRecord | None = None, measures: Measures | None = None
+) -> File:
+    """A file as JSON has it; ``copy`` for one that is the compressed copy of another, ``measures`` where known."""
     raw = names.unescape(record.name)
     # Left unset, and so out of the JSON, for the many names that are shown as they are and that are no copies.
     other: dict[str, Any] = {}
@@ -633,6 +647,10 @@ def file_shape(record: FileRecord, now_ns: int, copy: CopyRecord | None = None) 
         other["raw_name_b64"] = base64.b64encode(raw).decode()
     if copy is not None:
         other["copy_of"] = Original(fid=copy.file_id, path=copy.path, generation=copy.number, whole=copy.is_whole)
+    if measures is not None:
+        other |= {"lines": measures.lines, "lines_exact": measures.exact}
+        times = {"first_at": measures.first_ns, "last_at": measures.last_ns}
+        other |= {name: rfc3339(ns) for name, ns in times.items() if ns is not None}
     return File(
         fid=record.id,
         agent=record.agent,

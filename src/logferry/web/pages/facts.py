@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logferry.archive.catalog.measuring import Measures
 from logferry.archive.records import AgentRecord, CopyRecord, FileRecord
 from logferry.names import split
 from logferry.server.health import Health, agent_state, heard_of
@@ -68,6 +69,8 @@ class File:
     state: str
     original: CopyRecord | None = None
     """What it is a compressed copy of."""
+    measures: Measures | None = None
+    """How many lines it has, from when to when; None: not known."""
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.record, name)
@@ -90,9 +93,11 @@ def agent_at(record: AgentRecord, now_ns: int) -> Agent:
     return Agent(record, agent_state(heard_of(record), now_ns))
 
 
-def file_at(record: FileRecord, now_ns: int, original: CopyRecord | None = None) -> File:
-    """The file as it stands at ``now_ns``; ``original`` for a compressed copy."""
-    return File(record, file_state(record, now_ns), original)
+def file_at(
+    record: FileRecord, now_ns: int, original: CopyRecord | None = None, measures: Measures | None = None
+) -> File:
+    """The file as it stands at ``now_ns``; ``original`` for a compressed copy, ``measures`` where known."""
+    return File(record, file_state(record, now_ns), original, measures)
 
 
 def crumbs(root: str, agent: str, path: str) -> list[Crumb]:

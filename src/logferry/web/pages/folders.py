@@ -53,8 +53,11 @@ class TreeNode:
 def folder_page(visit: Visit, agent: str, path: str) -> Listing:
     """What lies directly in a folder and may be seen, one page of it. Raises NotFound."""
     record, page = visit.sight.folder(agent, path, cursor=visit.asked("cursor") or None)
-    originals = visit.sight.originals(page.files)
-    files = [file_at(file, visit.now_ns, originals.get(file.generation_id)) for file in page.files]
+    originals, measures = visit.sight.originals(page.files), visit.sight.measures(page.files)
+    files = [
+        file_at(file, visit.now_ns, originals.get(file.generation_id), measures.get(file.generation_id))
+        for file in page.files
+    ]
     return Listing(agent, path, record, list(page.folders), files, page.next)
 
 

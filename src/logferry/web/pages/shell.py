@@ -79,6 +79,7 @@ class Shell:
         self._templates.filters["coded"] = words.coded
         self._templates.globals.update(
             counted=words.counted,
+            count_in_short=words.count_in_short,
             size=words.shown_bytes,
             size_range=words.size_range,
             iso=words.iso,
@@ -108,6 +109,7 @@ class Shell:
             stamp=lambda ns: words.stamp(ns, zone.zone),
             both_stamps=lambda ns: words.both_stamps(ns, zone.zone),
             day_time=lambda ns, now_ns: words.day_time(ns, now_ns, zone.zone),
+            time_range=lambda first_ns, last_ns, now_ns: words.time_range(first_ns, last_ns, now_ns, zone.zone),
             request_id=request_id(request),
             status=status,
             alert_count=waiting_count(self.context, who) if who is not None and who.may("operator") else 0,

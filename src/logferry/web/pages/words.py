@@ -17,6 +17,7 @@ __all__ = [
     "ago",
     "both_stamps",
     "coded",
+    "count_in_short",
     "counted",
     "day_time",
     "duration",
@@ -27,6 +28,7 @@ __all__ = [
     "size_range",
     "span",
     "stamp",
+    "time_range",
 ]
 
 
@@ -36,6 +38,18 @@ def counted(number: int, one: str = "", many: str = "") -> str:
     if not one:
         return text
     return f"{text} {one if number == 1 else many or one + 's'}"
+
+
+def count_in_short(number: int) -> str:
+    """``10,431`` below a hundred thousand, then ``812K``, ``58.2M``, ``1.2B``."""
+    if number < 100_000:
+        return f"{number:,}"
+    value = float(number)
+    for unit in "KMB":
+        value /= 1000
+        if value < 999.5 or unit == "B":
+            break
+    return f"{value:,.0f}{unit}" if value >= 99.95 else f"{value:.1f}{unit}"
 
 
 def iso(ns: int) -> str:
@@ -62,6 +76,20 @@ def day_time(ns: int, now_ns: int, zone: tzinfo = UTC) -> str:
     if then.year == now.year:
         return f"{then:%b} {then.day} {then:%H:%M}"
     return f"{then:%Y-%m-%d}"
+
+
+def time_range(first_ns: int, last_ns: int, now_ns: int, zone: tzinfo = UTC) -> str:
+    """``11:13–13:41`` today, ``Nov 21 11:13–13:41`` this year, else with the year; both days where they differ."""
+    first, last, now = _at(first_ns, zone), _at(last_ns, zone), _at(now_ns, zone)
+    if first.date() == last.date():
+        day = "" if first.date() == now.date() else f"{_day(first, now)} "
+        minute = f"{first:%H:%M}"
+        return f"{day}{minute}" if minute == f"{last:%H:%M}" else f"{day}{minute}–{last:%H:%M}"
+    return f"{_day(first, now)} {first:%H:%M} – {_day(last, now)} {last:%H:%M}"
+
+
+def _day(then: datetime, now: datetime) -> str:
+    return f"{then:%b} {then.day}" if then.year == now.year else f"{then:%Y-%m-%d}"
 
 
 def ago(ns: int, now_ns: int) -> str:
