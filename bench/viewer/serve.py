@@ -12,12 +12,14 @@ from pathlib import Path
 from tests.browser.fleet import Fleet
 from tests.browser.harness import serving
 
+from logferry.limits import WEB_SWITCH_S
 from logferry.web.app import create_app
 from logferry.web.auth import COOKIE
 
 
 def main() -> None:
     """Serve."""
+    sys.setswitchinterval(WEB_SWITCH_S)  # as the web part does
     fleet = Fleet(Path(sys.argv[1]) / "data")
     try:
         with serving(create_app(fleet.context)) as base:

@@ -619,6 +619,13 @@ SEARCH_TURN_S = 0.005
 """After that they go on one at a time, for so long each: all other cores, and most of Python's lock, are for others."""
 SHORT_WORK_S_MAX = 1.0
 """A request that takes longer is not short, whatever it waits for: nobody gives way to it any more."""
+SHORT_WORK_PAUSE_S = 0.15
+"""After a request the next one of the same page may come for so long: what nobody waits for (lines counted in the
+background) begins again only then."""
+STAND_BACK_S_MAX = 0.5
+"""But it does not stand back for longer than this; then it goes on …"""
+STAND_BACK_TURN_S = 0.05
+"""… for so long, whatever is in hand."""
 SEARCH_DEBT_S = 5.0
 """How fast it is forgotten how long searches of a person have worked: two thirds of it in so many seconds."""
 SEARCH_DEBT_S_MAX = 0.5

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from logferry.clock import ManualClock
-from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
+from logferry.limits import (
+    SEARCH_REST_S_MAX,
+    SEARCH_TURN_S,
+    SHORT_WORK_PAUSE_S,
+    SHORT_WORK_S_MAX,
+    STAND_BACK_S_MAX,
+    STAND_BACK_TURN_S,
+)
 from logferry.search.precedence import Precedence
 
 REST_S, TURN_S, SHORT_S = 1.01 * SEARCH_REST_S_MAX, 1.01 * SEARCH_TURN_S, 1.01 * SHORT_WORK_S_MAX
@@ -155,3 +162,41 @@ def test_what_takes_long_is_not_short(precedence: Precedence, clock: ManualClock
     clock.advance(SHORT_S)
     assert all(one.goes_on() for one in long)
     slow.end()
+
+
+def _stands_back(precedence: Precedence) -> threading.Event:
+    """A thread that does one step of what nobody waits for when it may: set when it did."""
+    went_on = threading.Event()
+
+    def step() -> None:
+        precedence.stand_back()
+        went_on.set()
+
+    threading.Thread(target=step, daemon=True).start()
+    return went_on
+
+
+def test_what_nobody_waits_for_begins_when_no_more_parts_of_a_page_are_asked_for(
+    precedence: Precedence, clock: ManualClock
+) -> None:
+    """A pause behind the last request, not at its end."""
+    clock.advance(1.01 * SHORT_WORK_PAUSE_S)
+    precedence.stand_back()
+    with precedence.short():
+        went_on = _stands_back(precedence)
+        assert not went_on.wait(QUIET_S)
+    assert not went_on.wait(QUIET_S)
+    clock.advance(1.01 * SHORT_WORK_PAUSE_S)
+    assert went_on.wait(WAIT_S)
+
+
+def test_what_nobody_waits_for_goes_on_at_last_for_a_moment(precedence: Precedence, clock: ManualClock) -> None:
+    """Also where there is always something in hand."""
+    with precedence.short():
+        went_on = _stands_back(precedence)
+        assert not went_on.wait(QUIET_S)
+        clock.advance(1.01 * STAND_BACK_S_MAX)
+        assert went_on.wait(WAIT_S)
+        precedence.stand_back()  # its turn is not over
+        clock.advance(1.01 * STAND_BACK_TURN_S)
+        assert not _stands_back(precedence).wait(QUIET_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -312,6 +312,11 @@ class Archive:
         """How much may still arrive before uploads are refused; negative when they are."""
         facts = os.statvfs(self._rooms.data_dir)
         return facts.f_bavail * facts.f_frsize - self._rooms.free_bytes_min
+
+    def count_behind(self, stand_back: Callable[[], None]) -> None:
+        """Lines that are counted in the background are nothing that anybody waits for: ``stand_back`` is called before
+        each step of a millisecond, without a lock, and may rest."""
+        self._indexes.stand_back = stand_back
 
     def close(self) -> None:
         """Abandon running uploads and release everything but the catalog."""

@@ -162,6 +162,10 @@ class Teller(Protocol):
         ...
 
 
+def _nothing() -> None:
+    """Nobody else has urgent work."""
+
+
 def nothing_told(_generation_id: int, _reader: GenerationReader, _at: int, _before: int, _most: int, /) -> Told:
     """Nothing is known."""
     return Told((), (), FILE_BYTES_MAX)
@@ -190,6 +194,8 @@ class LineIndexes:
         self._awake = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.stand_back: Callable[[], None] = _nothing
+        """Called in the background before each MiB, without a lock: it may rest as long as others have urgent work."""
 
     def of(self, generation_id: int, ends: LineEnds = BYTE_ENDS) -> LineIndex:
         """The index of a generation, empty at first."""
@@ -263,7 +269,8 @@ class LineIndexes:
         while len(self._known) > 1 and sum(map(_blocks, self._known.values())) > LINE_INDEX_BLOCKS_MAX:
             self._known.popitem(last=False)
 
-    def _is_open(self) -> bool:
+    def _goes_on(self) -> bool:
+        self.stand_back()
         return not self._closed
 
     def _count(self) -> None:
@@ -285,10 +292,10 @@ class LineIndexes:
                 if self._hear(index, generation_id, reader):
                     return False
                 until = min(reader.size, _some_more(index))
-                index.count_on(reader, until, self._is_open)
+                index.count_on(reader, until, self._goes_on)
                 if until < reader.size:
                     return False
-                return not index.steps_wanted or index.count_steps(reader, _BLOCKS_AT_ONCE, self._is_open)
+                return not index.steps_wanted or index.count_steps(reader, _BLOCKS_AT_ONCE, self._goes_on)
         except LogferryError:
             return True  # whoever reads the lines is told what is wrong with the file
 

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 from logferry.clock import SYSTEM, Clock
-from logferry.limits import SEARCH_REST_S_MAX, SEARCH_TURN_S, SHORT_WORK_S_MAX
+from logferry.limits import (
+    SEARCH_REST_S_MAX,
+    SEARCH_TURN_S,
+    SHORT_WORK_PAUSE_S,
+    SHORT_WORK_S_MAX,
+    STAND_BACK_S_MAX,
+    STAND_BACK_TURN_S,
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +58,10 @@ class Precedence:
         """Threads that rest, in the order in which they go on."""
         self._turns: dict[int, float] = {}
         """Those that go on, and until when."""
+        self._idle_s = self._seen_s
+        """Since when nothing is in hand, if nothing is."""
+        self._free_s = self._seen_s
+        """Until when work that nobody waits for goes on whatever is in hand: it has stood back for long enough."""
 
     def short(self) -> InHand:
         """Something short is in hand from now on: end it."""
@@ -67,6 +78,7 @@ class Precedence:
                 self._account(self._clock.monotonic_s())
                 self._in_hand.remove(one)
                 if not self._in_hand:
+                    self._idle_s = self._seen_s
                     self._changed.notify_all()
 
     def _account(self, now_s: float) -> None:
@@ -92,6 +104,24 @@ class Precedence:
             finally:
                 if me in self._waiting:
                     self._waiting.remove(me)
+
+    def stand_back(self) -> None:
+        """For work that nobody waits for, before each step of a few milliseconds: rests until nothing was in hand for
+        ``SHORT_WORK_PAUSE_S``, for the parts of a page are asked for one after the other. At most ``STAND_BACK_S_MAX``:
+        then it goes on for ``STAND_BACK_TURN_S``. Whoever calls it holds no lock that short work waits for.
+        """
+        with self._changed:
+            now_s = begun_s = self._clock.monotonic_s()
+            while now_s >= self._free_s:
+                quiet_s = self._idle_s + SHORT_WORK_PAUSE_S - now_s if not self._in_hand else STAND_BACK_S_MAX
+                left_s = begun_s + STAND_BACK_S_MAX - now_s
+                if quiet_s <= 0:
+                    return
+                if left_s <= 0:
+                    self._free_s = now_s + STAND_BACK_TURN_S
+                    return
+                self._changed.wait(min(quiet_s, left_s))
+                now_s = self._clock.monotonic_s()
 
     def _left_s(self, me: int) -> float:
         """How long a thread has to wait before it asks again, 0: it goes on. Holding the lock."""

@@ -51,7 +51,8 @@ class SearchService:
         self._views = Views(archive)
         self._unsealed = Unsealed()
         self.precedence = Precedence(clock)
-        """To what patient searches give way."""
+        """To what patient searches give way, and lines that are counted in the background."""
+        archive.count_behind(self.precedence.stand_back)
         threads = os.cpu_count() or 1
         self._equipment = Equipment(
             archive,
