@@ -99,7 +99,7 @@ def _menu(page: Page) -> None:
 
 
 def _more(page: Page) -> None:
-    more = page.locator(".rail .more summary")
+    more = page.locator(".rail .others summary")
     if more.is_visible():  # on phones
         more.click()
 
