@@ -47,7 +47,7 @@ def test_a_folder_is_listed(shipped: Shipped) -> None:
 def test_a_long_listing_has_size_generations_and_state(shipped: Shipped) -> None:
     """What one needs to choose a file."""
     done = shipped.site.logferry("ls", "-l", shipped.place("cut.log"))
-    assert re.search(r"6 B +gen 2 \+1 older +20\d\d-\d\d-\d\d \d\d:\d\d +\w+ +cut\.log", done.out)
+    assert re.search(r"6 B +\S+ +\S.* gen 2 \+1 older +20\d\d-\d\d-\d\d \d\d:\d\d +\w+ +cut\.log", done.out)
     row = json.loads(shipped.site.logferry("ls", "--json", shipped.place("cut.log")).out)
     assert (row["type"], row["size"], row["generation"], row["generations"]) == ("file", 6, 2, 2)
 

@@ -200,3 +200,19 @@ def test_what_nobody_waits_for_goes_on_at_last_for_a_moment(precedence: Preceden
         precedence.stand_back()  # its turn is not over
         clock.advance(1.01 * STAND_BACK_TURN_S)
         assert not _stands_back(precedence).wait(QUIET_S)
+
+
+def test_what_is_to_end_does_not_rest(precedence: Precedence) -> None:
+    """Though something is in hand and no time passes."""
+    over = threading.Event()
+    ended = threading.Event()
+
+    def step() -> None:
+        precedence.stand_back(over.is_set)
+        ended.set()
+
+    with precedence.short():
+        threading.Thread(target=step, daemon=True).start()
+        assert not ended.wait(QUIET_S)
+        over.set()
+        assert ended.wait(WAIT_S)

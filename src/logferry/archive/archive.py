@@ -313,9 +313,9 @@ class Archive:
         facts = os.statvfs(self._rooms.data_dir)
         return facts.f_bavail * facts.f_frsize - self._rooms.free_bytes_min
 
-    def count_behind(self, stand_back: Callable[[], None]) -> None:
+    def count_behind(self, stand_back: Callable[[Callable[[], bool]], None]) -> None:
         """Lines that are counted in the background are nothing that anybody waits for: ``stand_back`` is called before
-        each step of a millisecond, without a lock, and may rest."""
+        each step of a millisecond, without a lock, and may rest until what it is given says that all is over."""
         self._indexes.stand_back = stand_back
 
     def close(self) -> None:

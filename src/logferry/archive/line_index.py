@@ -162,7 +162,7 @@ class Teller(Protocol):
         ...
 
 
-def _nothing() -> None:
+def _no_rest(_is_over: Callable[[], bool]) -> None:
     """Nobody else has urgent work."""
 
 
@@ -194,8 +194,9 @@ class LineIndexes:
         self._awake = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._closed = False
-        self.stand_back: Callable[[], None] = _nothing
-        """Called in the background before each MiB, without a lock: it may rest as long as others have urgent work."""
+        self.stand_back: Callable[[Callable[[], bool]], None] = _no_rest
+        """Called in the background before each MiB, without a lock: it may rest as long as others have urgent work, but
+        no longer once what it is given says that all is over."""
 
     def of(self, generation_id: int, ends: LineEnds = BYTE_ENDS) -> LineIndex:
         """The index of a generation, empty at first."""
@@ -269,8 +270,11 @@ class LineIndexes:
         while len(self._known) > 1 and sum(map(_blocks, self._known.values())) > LINE_INDEX_BLOCKS_MAX:
             self._known.popitem(last=False)
 
+    def _is_closed(self) -> bool:
+        return self._closed
+
     def _goes_on(self) -> bool:
-        self.stand_back()
+        self.stand_back(self._is_closed)
         return not self._closed
 
     def _count(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -105,14 +106,15 @@ class Precedence:
                 if me in self._waiting:
                     self._waiting.remove(me)
 
-    def stand_back(self) -> None:
+    def stand_back(self, is_over: Callable[[], bool] = bool) -> None:
         """For work that nobody waits for, before each step of a few milliseconds: rests until nothing was in hand for
         ``SHORT_WORK_PAUSE_S``, for the parts of a page are asked for one after the other. At most ``STAND_BACK_S_MAX``:
         then it goes on for ``STAND_BACK_TURN_S``. Whoever calls it holds no lock that short work waits for.
+        ``is_over``: whether it is to end now, and need not rest for that.
         """
         with self._changed:
             now_s = begun_s = self._clock.monotonic_s()
-            while now_s >= self._free_s:
+            while now_s >= self._free_s and not is_over():
                 quiet_s = self._idle_s + SHORT_WORK_PAUSE_S - now_s if not self._in_hand else STAND_BACK_S_MAX
                 left_s = begun_s + STAND_BACK_S_MAX - now_s
                 if quiet_s <= 0:
@@ -120,7 +122,7 @@ class Precedence:
                 if left_s <= 0:
                     self._free_s = now_s + STAND_BACK_TURN_S
                     return
-                self._changed.wait(min(quiet_s, left_s))
+                self._changed.wait(min(quiet_s, left_s, STAND_BACK_TURN_S))
                 now_s = self._clock.monotonic_s()
 
     def _left_s(self, me: int) -> float:
