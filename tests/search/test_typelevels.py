@@ -159,3 +159,12 @@ def test_the_forms_of_the_rules_are_told_right_or_not_at_all() -> None:
         found = levels_told(index)
         wanted = NO_LEVEL if name is None else LEVELS.index(name)
         assert found[index.row_types(0)[0]] in (UNTOLD, wanted), line
+
+
+def test_blanks_without_end_before_a_variable_are_read_once() -> None:
+    """Hostile lines: what stands before them is found all the same."""
+    blanks = b" " * 200
+    assert _told([b"level=" + blanks + b"\n"], [_look(1, 2)]) == [UNTOLD]
+    assert _told([b"label=" + blanks + b"\n"], [_look(1, 2)]) == [NO_LEVEL]
+    assert _told([b"level" + blanks + b'=\t"\n"'], [_look(1, 2)]) == [UNTOLD]
+    assert _told([blanks + b"\n"], [_look(1, 2)]) == [NO_LEVEL]

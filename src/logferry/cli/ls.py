@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from logferry.amounts import count_in_short
 from logferry.cli import failures, text
 from logferry.cli.api import Api, Row
 from logferry.cli.place import Place, parse
@@ -36,7 +37,7 @@ def _lines(row: Row) -> str:
     """How many lines a file has, with ``≈`` where not all its bytes were looked at; ``-``: nobody knows."""
     if row.get("lines") is None:
         return "-"
-    return ("" if row.get("lines_exact") else "≈") + text.in_short(row["lines"])
+    return ("" if row.get("lines_exact") else "≈") + count_in_short(row["lines"])
 
 
 def _beside(path: str, other: str) -> str:

@@ -79,16 +79,6 @@ def minutes(first: str | None, last: str | None) -> str:
     return f"{begin}–{end[11:]}" if begin[:10] == end[:10] else f"{begin} – {end}"
 
 
-def in_short(number: int) -> str:
-    """``10,431`` below a hundred thousand, then ``812K``, ``58.2M``."""
-    if number < 100_000:
-        return f"{number:,}"
-    value, unit = float(number), 0
-    while unit < 3 and round(value) >= 1000:
-        value, unit = value / 1000, unit + 1
-    return f"{value:,.0f}{' KMB'[unit]}" if round(value, 1) >= 100 else f"{value:.1f}{' KMB'[unit]}"
-
-
 def line(text: str) -> str:
     """A log line or any text of the server for a terminal: tabs stay, every other control character is a mark."""
     return "\t".join(shown(part) for part in text.split("\t"))

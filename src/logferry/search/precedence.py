@@ -24,6 +24,10 @@ from logferry.limits import (
 )
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(eq=False, slots=True)
 class InHand:
     """Short work, until it ends; after ``SHORT_WORK_S_MAX`` it is none any more, whatever it says."""
@@ -106,7 +110,7 @@ class Precedence:
                 if me in self._waiting:
                     self._waiting.remove(me)
 
-    def stand_back(self, is_over: Callable[[], bool] = bool) -> None:
+    def stand_back(self, is_over: Callable[[], bool] = _never) -> None:
         """For work that nobody waits for, before each step of a few milliseconds: rests until nothing was in hand for
         ``SHORT_WORK_PAUSE_S``, for the parts of a page are asked for one after the other. At most ``STAND_BACK_S_MAX``:
         then it goes on for ``STAND_BACK_TURN_S``. Whoever calls it holds no lock that short work waits for.

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from logferry.cli.text import in_short
+from logferry.amounts import count_in_short
 from logferry.errors import BadQuery
 from logferry.web.pages import words
 from logferry.web.pages.wrong import wrong
@@ -110,8 +110,7 @@ def test_a_range_names_its_unit_once(least: int, most: int, text: str) -> None:
 )  # fmt: skip
 def test_large_counts_are_told_in_short(number: int, text: str) -> None:
     """Small ones whole; on the command line it is the same."""
-    assert words.count_in_short(number) == text
-    assert in_short(number) == text
+    assert count_in_short(number) == text
 
 
 def test_a_range_of_times_names_each_day_once() -> None:

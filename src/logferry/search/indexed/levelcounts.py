@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
 from logferry.archive.index import YES
 from logferry.archive.index.compiled import kernel
-from logferry.archive.index.layout import BLOCK_GRANULES
 from logferry.search.indexed.answers import Answer
 from logferry.search.indexed.rowlevels import I8, RowLevels
-from logferry.search.indexed.timing import wanted_of
+from logferry.search.indexed.timing import rows_by_type
 from logferry.search.indexed.typelevels import UNTOLD
 from logferry.search.indexed.view import I64, Bools, View
 from logferry.search.query.values import LEVELS
@@ -50,21 +47,6 @@ def _mark_untold(types: U32, ranks: I8, bounds: I64, chosen: I64, wanted: Bools,
                 break
 
 
-def _by_type(view: View, found: Answer, plain: I64) -> Iterator[tuple[int, U32, I64, I64, Bools]]:
-    """Granules in which types alone say what matches, some at a time: the granule from which the others are counted,
-    the types of its rows and of those behind it, where each granule begins in them, the granules, and the types that
-    match there. Raises Damaged."""
-    sure = found.sure_types()
-    rows = view.runs.rows[view.runs.granules]
-    for number in np.unique(plain // BLOCK_GRANULES).tolist():
-        before = number * BLOCK_GRANULES
-        with view.lock:
-            types, _ = view.index.rows_of_block(number)
-        bounds = rows[before : before + BLOCK_GRANULES + 1] - rows[before]
-        for some, wanted in wanted_of(found, sure, plain[plain // BLOCK_GRANULES == number] - before, before):
-            yield before, types, bounds, some, wanted
-
-
 def untold(view: View, found: Answer, levels: RowLevels, granules: Bools) -> Bools:
     """In which of some granules a line that surely matches has a level that nobody knows without its text.
 
@@ -74,8 +56,9 @@ def untold(view: View, found: Answer, levels: RowLevels, granules: Bools) -> Boo
     marks = np.zeros(len(granules), np.bool_)
     hot = granules & (found.sure > 0)
     rows = view.runs.rows[view.runs.granules]
-    for before, types, bounds, some, wanted in _by_type(view, found, np.flatnonzero(hot & ~found.is_known)):
-        _mark_untold(types, levels.ranks[rows[before] :], bounds, some, wanted, UNTOLD, marks[before:])
+    for some in rows_by_type(view, found, found.sure_types(), np.flatnonzero(hot & ~found.is_known)):
+        ranks, its_marks = levels.ranks[rows[some.before] :], marks[some.before :]
+        _mark_untold(some.types, ranks, some.bounds, some.granules, some.wanted, UNTOLD, its_marks)
     for granule in np.flatnonzero(hot & found.is_known).tolist():
         with view.lock:
             row_types = view.index.row_types(granule)
@@ -94,8 +77,9 @@ def count_levels(view: View, found: Answer, levels: RowLevels, mine: Bools, gran
     hot = granules & (found.sure > 0)
     is_full = np.bincount(view.granule[mine], minlength=len(view.runs_in)) == view.runs_in
     rows = view.runs.rows[view.runs.granules]
-    for before, types, bounds, some, wanted in _by_type(view, found, np.flatnonzero(hot & is_full & ~found.is_known)):
-        _count_rows(types, levels.ranks[rows[before] :], bounds, some, wanted, counts)
+    for some in rows_by_type(view, found, found.sure_types(), np.flatnonzero(hot & is_full & ~found.is_known)):
+        ranks = levels.ranks[rows[some.before] :]
+        _count_rows(some.types, ranks, some.bounds, some.granules, some.wanted, counts)
     for granule in np.flatnonzero(hot & ~(is_full & ~found.is_known)).tolist():
         runs = slice(int(view.runs.granules[granule]), int(view.runs.granules[granule + 1]))
         with view.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -123,16 +124,18 @@ def count_times(counter: TimeCounter, view: View, found: Answer, granules: Bools
     to_s = int(min(last[timed].max(), end - 1)) if len(timed) else 0
     if to_s // step - from_s // step >= _PLACES_MAX:  # the lines that match may lie closer together
         span = np.array([end, low], np.int64)
-        for row_types, row_seconds, bounds, some, wanted in _rows(view, found, types, rest):
-            _find_span(row_types, row_seconds, bounds, some, wanted, low, end, span)
+        for some in rows_by_type(view, found, types, rest):
+            _find_span(some.types, some.seconds, some.bounds, some.granules, some.wanted, low, end, span)
         from_s, to_s = span.tolist() if span[0] <= span[1] else (0, 0)
         counter.expect(from_s, to_s)
         step = counter.step_s
     begin = from_s // step
     counts = np.zeros(max(to_s // step - begin, 0) + 1, np.int64)
     missed = np.zeros(2, np.int64)
-    for row_types, row_seconds, bounds, some, wanted in _rows(view, found, types, rest):
-        _count_rows(row_types, row_seconds, bounds, some, wanted, low, end, begin, step, counts, missed)
+    for some in rows_by_type(view, found, types, rest):
+        _count_rows(
+            some.types, some.seconds, some.bounds, some.granules, some.wanted, low, end, begin, step, counts, missed
+        )
     # Nothing is counted before everything was read.
     if inside.any():
         places, where = np.unique(first[inside] // step, return_inverse=True)
@@ -154,22 +157,36 @@ def _seconds_of(view: View, found: Answer, granule: int) -> I64:
     return chosen
 
 
-def _rows(
-    view: View, found: Answer, types: Bools | None, granules: I64
-) -> Iterator[tuple[npt.NDArray[np.uint32], I64, I64, I64, Bools]]:
-    """Types and seconds of rows, where granules begin among them, some of the granules and the types that match there,
-    until all had their turn. Raises Damaged."""
+class Rows(NamedTuple):
+    """Some granules, counted from ``before`` on, in which types alone say what matches: those that are ``wanted``.
+
+    ``types`` and ``seconds`` are of the rows from there on; granule g has those of ``bounds[g]`` to ``bounds[g + 1]``.
+    """
+
+    before: int
+    types: npt.NDArray[np.uint32]
+    seconds: I64
+    bounds: I64
+    granules: I64
+    wanted: Bools
+
+
+def rows_by_type(view: View, found: Answer, types: Bools | None, granules: I64) -> Iterator[Rows]:
+    """Granules whose rows are not told one by one, some at a time, until all had their turn. Raises Damaged.
+
+    ``types``: ``found.sure_types()``.
+    """
     rows = view.runs.rows[view.runs.granules]
     for number in np.unique(granules // BLOCK_GRANULES).tolist():
         before = number * BLOCK_GRANULES
         with view.lock:
             row_types, row_seconds = view.index.rows_of_block(number)
         bounds = rows[before : before + BLOCK_GRANULES + 1] - rows[before]
-        for some, wanted in wanted_of(found, types, granules[granules // BLOCK_GRANULES == number] - before, before):
-            yield row_types, row_seconds, bounds, some, wanted
+        for some, wanted in _wanted(found, types, granules[granules // BLOCK_GRANULES == number] - before, before):
+            yield Rows(before, row_types, row_seconds, bounds, some, wanted)
 
 
-def wanted_of(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:
+def _wanted(found: Answer, types: Bools | None, chosen: I64, before: int) -> list[tuple[I64, Bools]]:
     """Granules, and the types that match there. ``chosen`` are counted from granule ``before`` on."""
     if types is not None:
         return [(chosen, types)]

@@ -163,11 +163,12 @@ def _doubtful(text: U8, starts: I64, variables: I64, has_letters: Bools, *, is_a
 
 def _valued(text: U8, variables: I64) -> I64:
     """Variables behind a name of a field that holds a level."""
-    at = _back(text, variables - 1, _QUOTES, once=True)
-    at = _back(text, at, _BLANKS)
+    # Of each place, that of the last byte up to there which is no blank: lines may have blanks without end.
+    filled = np.maximum.accumulate(np.where(_BLANKS[text], -1, np.arange(len(text))))
+    at = _before(filled, _unquoted(text, variables - 1))
     is_sign = _SIGNS[text[at]] & (at >= 0)
     some, at = variables[is_sign], at[is_sign]
-    at = _back(text, _back(text, at - 1, _BLANKS), _QUOTES, once=True)
+    at = _unquoted(text, _before(filled, at - 1))
     is_key = _KEY_ENDS[text[at]] & (at >= 0)
     found = [
         variable
@@ -177,14 +178,14 @@ def _valued(text: U8, variables: I64) -> I64:
     return np.array(found, np.int64)
 
 
-def _back(text: U8, at: I64, some: Bools, *, once: bool = False) -> I64:
-    """Places before what stands at others, if it is one of some bytes: one of them or all. -1: before the first."""
-    at = at.copy()
-    while (is_one := some[text[at]] & (at >= 0)).any():
-        at[is_one] -= 1
-        if once:
-            break
-    return at
+def _before(filled: I64, at: I64) -> I64:
+    """Places, or where no blank is before them; -1: nowhere."""
+    return np.where(at >= 0, filled[at], -1)
+
+
+def _unquoted(text: U8, at: I64) -> I64:
+    """Places, or those before them where a quote stands."""
+    return at - (_QUOTES[text[at]] & (at >= 0))
 
 
 def _clauses(text: U8, is_lettered: Bools) -> I64:

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from logferry.amounts import count_in_short
 from logferry.server.people import Identity
 from logferry.server.scope import Role
 from logferry.web.alerting import waiting_count
@@ -79,7 +80,7 @@ class Shell:
         self._templates.filters["coded"] = words.coded
         self._templates.globals.update(
             counted=words.counted,
-            count_in_short=words.count_in_short,
+            count_in_short=count_in_short,
             size=words.shown_bytes,
             size_range=words.size_range,
             iso=words.iso,

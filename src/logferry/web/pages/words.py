@@ -17,7 +17,6 @@ __all__ = [
     "ago",
     "both_stamps",
     "coded",
-    "count_in_short",
     "counted",
     "day_time",
     "duration",
@@ -38,18 +37,6 @@ def counted(number: int, one: str = "", many: str = "") -> str:
     if not one:
         return text
     return f"{text} {one if number == 1 else many or one + 's'}"
-
-
-def count_in_short(number: int) -> str:
-    """``10,431`` below a hundred thousand, then ``812K``, ``58.2M``, ``1.2B``."""
-    if number < 100_000:
-        return f"{number:,}"
-    value = float(number)
-    for unit in "KMB":
-        value /= 1000
-        if value < 999.5 or unit == "B":
-            break
-    return f"{value:,.0f}{unit}" if value >= 99.95 else f"{value:.1f}{unit}"
 
 
 def iso(ns: int) -> str:
