@@ -1,8 +1,8 @@
 // <merged-view data-query="f=…&s=…">: up to eight files as one log by time, through /api/v1 alone.
 
-import { Problem } from "./api.js";
 import { ask } from "./log/dialogs.js";
 import { listen } from "./log/keys.js";
+import { Notices } from "./log/notices.js";
 import { panel } from "./merged/panel.js";
 import { keyOf, TIME_MODES } from "./merged/rows.js";
 import { Source } from "./merged/source.js";
@@ -17,6 +17,7 @@ const RING_MS = 150;
 
 class MergedView extends HTMLElement {
   #at = panel(ZONE);
+  #notices = new Notices(this.#at.notice);
   #source;
   #view;
   #stream = null;
@@ -34,7 +35,7 @@ class MergedView extends HTMLElement {
     this.#source = new Source(this.dataset.query);
     this.#view = new Window(at.scroller, at.body, this.#source, {
       moved: () => this.#showPlace(),
-      problem: (error, retry) => this.#showProblem(error, retry),
+      problem: (error, retry) => this.#notices.problem(error, retry),
       up: () => this.#pause("you scrolled up"),
       page: (page) => this.#showSources(page.sources),
     });
@@ -271,7 +272,7 @@ class MergedView extends HTMLElement {
     try {
       while (this.#following && !this.#view.atEnd && ((await this.#view.extend()) > 0 || !this.#view.atEnd)) this.#view.toEnd();
     } catch (error) {
-      if (error.name !== "AbortError") this.#showProblem(error, () => this.#fetchNew());
+      if (error.name !== "AbortError") this.#notices.problem(error, () => this.#fetchNew());
       return;
     }
     if (this.#following) this.#view.toEnd();
@@ -285,7 +286,7 @@ class MergedView extends HTMLElement {
       return;
     }
     const link = el("a", { href: `${location.pathname}?${this.dataset.query}&at=end` }, "Open it");
-    this.#showNotice("info", `Generation ${gen} of ${one.path} began. This page stays with the one before. `, link);
+    this.#notices.show("info", `Generation ${gen} of ${one.path} began. This page stays with the one before. `, link);
   }
 
   #pause(why) {
@@ -372,21 +373,6 @@ class MergedView extends HTMLElement {
     if (!one.names_year) said.push("no year: it is told by when the lines arrived");
     if (!one.names_zone) said.push(`no zone: read as ${one.zone}`);
     return said.length ? [`${name}: its times name ${said.join("; ")}`] : [];
-  }
-
-  #showNotice(tone, ...content) {
-    const { notice } = this.#at;
-    notice.className = `log-notice notice ${tone}`;
-    notice.hidden = false;
-    const close = el("button", { class: "button quiet icon-only end", type: "button", "aria-label": "Dismiss", onclick: () => (notice.hidden = true) }, icon("close"));
-    notice.replaceChildren(icon(tone === "info" ? "history" : "warn"), el("p", {}, ...content), close);
-  }
-
-  #showProblem(error, retry) {
-    const known = error instanceof Problem;
-    const words = [error.message, known ? error.hint : "", known && error.requestId ? `Request ${error.requestId}.` : ""];
-    const again = el("button", { class: "button", type: "button", onclick: () => { this.#at.notice.hidden = true; retry(); } }, icon("retry"), "Retry");
-    this.#showNotice("bad", `${words.filter(Boolean).join(" ")} `, again);
   }
 }
 
