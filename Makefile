@@ -56,7 +56,7 @@ attack: venv programs
 	tests/search/test_evil_searches.py tests/web/test_document.py $(ARGS)
 
 CRASH ?= tests/agent/crash tests/voyage/test_kills.py tests/archive/segment $(addprefix tests/archive/test_,\
-	kills_in_service.py power_cuts.py crash_states.py seal_machine.py repair.py backup.py)
+	kills_in_service.py power_cuts.py crash_states.py seal_machine.py seal.py crashes.py indexes.py repair.py backup.py)
 crash: venv
 	@tools/programs.sh vsftpd mkfs.ext4
 	HEAVY=1 LOGFERRY_TEST_SOAK_STEPS=100000 LOGFERRY_REPAIR_SEGMENTS=1000 $(BIN)/python -m pytest -q -s -o timeout=0 $(CRASH) $(ARGS)
