@@ -54,11 +54,8 @@ def questions(root: Path) -> list[Question]:
     across = re.escape(part.decode()) + r"[^0-9]{0,40}[0-9]+"
     before, behind = _around(lines)
     addresses, numbers = _counted(lines, _ADDRESS), _counted(lines, _NUMBER)
-    rare_address, often = (
-        min(addresses, key=lambda one: (addresses[one], one)),
-        max(addresses, key=addresses.__getitem__),
-    )
-    number = min(numbers, key=lambda one: (numbers[one], one))
+    rare_address, often = _rare(addresses), max(addresses, key=addresses.__getitem__)
+    number = _rare(numbers)
     beside_common = _rarest(with_common, _NUMBER, numbers)
     one, another = _pair(lines, addresses, numbers)
     return [
@@ -146,6 +143,13 @@ def _counted(lines: list[bytes], pattern: re.Pattern[bytes]) -> Counter[str]:
     """How many lines hold each text like this."""
     found = Counter(text.decode() for line in lines for text in set(pattern.findall(line)))
     return found or Counter(["10.0.0.1"])
+
+
+def _rare(counts: Counter[str]) -> str:
+    """One of the texts that the fewest lines hold: the middle one, for the first ones are all zeros."""
+    least = min(counts.values())
+    rarest = sorted(text for text, count in counts.items() if count == least)
+    return rarest[len(rarest) // 2]
 
 
 def _rarest(lines: list[bytes], pattern: re.Pattern[bytes], counts: Counter[str]) -> str:
