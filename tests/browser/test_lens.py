@@ -152,3 +152,23 @@ def test_what_is_left_out_is_for_everybody(browser: Browser, site: Site, axe: st
     assert violations(page, axe) == []
     watch.check()
     context.close()
+
+
+def test_the_toolbar_of_a_phone_is_one_row_also_while_something_is_found(browser: Browser, site: Site) -> None:
+    """What was found, the steps and "More tools" beside the box; what is for the next find comes with those tools."""
+    context, page, watch = visitor(browser, site.base, phone=True)
+    signed_in(context, site.fleet.people, "admin", site.base)
+    viewer = Viewer(page).open("/view/web-01/lens.log")
+    toolbar, only = page.locator(".log-toolbar"), page.get_by_role("button", name="Only lines that match")
+    before = toolbar.bounding_box()
+    viewer.find("INFO")
+    expect(viewer.hits).to_have_text("1 of 396 hits")
+    assert toolbar.bounding_box() == before
+    for name in ("Previous hit", "Next hit", "More tools"):
+        expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    expect(only).to_be_hidden()
+    page.get_by_role("button", name="More tools").click()
+    expect(only).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    watch.check()
+    context.close()

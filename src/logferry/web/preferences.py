@@ -68,7 +68,7 @@ def change_preferences(request: Request, who: Identity, values: Mapping[str, str
     for name, value in values.items():
         if name != "zone" and value not in CHOICES[name]:
             raise Refused(f"{name}: {value[:20]!r} is no choice", hint=f"choose one of {', '.join(CHOICES[name])}")
-    kept = {name: checked_choice(value) if name == "zone" else value for name, value in values.items()}
+    kept: dict[str, Any] = {name: checked_choice(value) if name == "zone" else value for name, value in values.items()}
     if kept:
         context_of(request).catalog.preferences.change(who.user_id, **kept)
     note(request, action="preferences.change", target=who.name, **kept)

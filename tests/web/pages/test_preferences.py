@@ -59,7 +59,7 @@ def _latest(fleet: Fleet) -> AuditRecord:
 
 
 def _put(client: TestClient, csrf: str, *items: Rule) -> int:
-    return client.put(API, json={"items": items}, headers={"X-CSRF-Token": csrf}).status_code
+    return int(client.put(API, json={"items": items}, headers={"X-CSRF-Token": csrf}).status_code)
 
 
 def test_looks_are_those_of_the_person_in_every_browser(admin: TestClient, another: TestClient, fleet: Fleet) -> None:

@@ -98,7 +98,7 @@ class Shell:
         html = self._templates.get_template(template).render(
             who=who,
             here=request.url.path.removeprefix(root) or "/",
-            keys=preferences.keys,
+            letter_keys=preferences.keys,
             here_query=_here(request, root),
             base=root,
             now_ns=self.context.clock.now_ns(),
