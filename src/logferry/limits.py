@@ -1173,6 +1173,14 @@ SAVED_NAME_CHARS_MAX = 100
 SAVED_ADDRESS_CHARS_MAX = 4000
 """What every browser and proxy takes as an address."""
 
+# Preferences --------------------------------------------------------------------------------------------------------
+HIGHLIGHTS_MAX = 12
+"""Of one person: each is looked for in every line that is drawn, and in the whole file for its ticks."""
+HIGHLIGHT_CHARS_MAX = 200
+"""Of one word: what still stands in a field and in a line."""
+FORM_FIELDS_MAX = 4 + 3 * HIGHLIGHTS_MAX
+"""Of a form: what the largest has, that of the highlights; no other has half as many."""
+
 # Alerts -------------------------------------------------------------------------------------------------------------
 ALERT_S = 15.0
 """Pause between two looks at everything that may be wrong."""

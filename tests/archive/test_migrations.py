@@ -17,6 +17,7 @@ from logferry.archive import Catalog
 from logferry.archive.catalog import migrations
 from logferry.archive.catalog.engine import create_engine
 from logferry.archive.catalog.migrate import HEAD, migrate, revision
+from logferry.archive.catalog.preferences import PreferencesRecord
 from logferry.archive.catalog.tables import metadata
 from logferry.clock import ManualClock
 from logferry.errors import Conflict
@@ -98,6 +99,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "flaws": [
         {"place": "store/x", "frame": -1, "kind": "missing", "agent_id": "Web-01", "path": "a.log", "what": "w",
          "since_ns": 1, "seen_ns": 2}
+    ],
+    "preferences": [
+        {"user_id": 3, "zone": "Asia/Tokyo", "theme": "dark", "density": "", "keys": "off", "highlights": "[]"}
     ],
     "saved": [
         {"id": 4, "user_id": 3, "name": "é", "address": "/search?q=%00", "shared": 1, "created_ns": 5, "changed_ns": 6}
@@ -224,6 +228,18 @@ def test_what_versions_have_added_is_right_for_old_rows(engine: Engine, database
             assert [one.path for one in due] == ["vär/b.log.GZ"]
         if version < "0004":  # what is in the store is this catalog's own
             assert catalog.sealing.since_ns() == 0
+
+
+def test_the_zone_of_a_person_is_kept(engine: Engine, database: str) -> None:
+    """It was a fact; those of nobody go."""
+    filled(engine, "0015")
+    zones = {"zone_of_user/3": "Europe/Berlin", "zone_of_user/33": "UTC", "zone_of_user/x": "UTC"}
+    with engine.begin() as connection:
+        connection.execute(insert(metadata.tables["facts"]), [{"name": n, "value": v} for n, v in zones.items()])
+    with Catalog.open(database) as catalog:
+        assert catalog.preferences.of(3) == PreferencesRecord(zone="Europe/Berlin")
+        assert catalog.preferences.of(4) == catalog.preferences.of(33) == PreferencesRecord()
+        assert not [row for row in rows(engine, "facts", ["name"]) if "zone" in row["name"]]
 
 
 def test_going_up_is_all_or_nothing(engine: Engine, database: str) -> None:

@@ -113,18 +113,20 @@ def test_levels_filter_and_nothing_is_said(page: Page) -> None:
     assert "lv=" not in page.url
 
 
-def test_own_words_are_marked_everywhere_and_keys_can_be_off(page: Page) -> None:
+def test_own_words_are_marked_everywhere_and_keys_can_be_off(page: Page, site: Site) -> None:
     """A word and its colour, in this file and in the next one; letters are no keys once they are switched off."""
     viewer = Viewer(page).open("/view/web-01/lens.log")
     page.keyboard.press("h")
     page.keyboard.type("größe 7")
     page.get_by_label("Colour").select_option("red")
-    page.get_by_role("button", name="Keep").click()
+    with page.expect_response("**/me/highlights"):
+        page.get_by_role("button", name="Keep").click()
     expect(viewer.line(8).locator("mark.own-5")).to_have_text("größe 7")
     Viewer(page).open("/view/web-01/wide.log")
     expect(viewer.line(8).locator("mark.own-5")).to_have_text("größe 7")
     page.keyboard.press("?")
-    page.get_by_label("Letters and signs are keys").uncheck()
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        page.get_by_label("Letters and signs are keys").uncheck()
     page.get_by_role("button", name="Close").click()
     page.keyboard.press("h")
     page.reload()
@@ -133,6 +135,7 @@ def test_own_words_are_marked_everywhere_and_keys_can_be_off(page: Page) -> None
     expect(page.get_by_role("heading", name="Highlights")).to_be_hidden()
     page.keyboard.press("End")
     expect(viewer.line(400 + 4 * 23)).to_be_visible()
+    site.fleet.catalog.preferences.change(site.fleet.people.get("admin").id, keys="", highlights="")
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
@@ -147,5 +150,25 @@ def test_what_is_left_out_is_for_everybody(browser: Browser, site: Site, axe: st
     page.get_by_role("button", name="More tools").click() if phone else None
     page.get_by_role("button", name="Highlights").click()
     assert violations(page, axe) == []
+    watch.check()
+    context.close()
+
+
+def test_the_toolbar_of_a_phone_is_one_row_also_while_something_is_found(browser: Browser, site: Site) -> None:
+    """What was found, the steps and "More tools" beside the box; what is for the next find comes with those tools."""
+    context, page, watch = visitor(browser, site.base, phone=True)
+    signed_in(context, site.fleet.people, "admin", site.base)
+    viewer = Viewer(page).open("/view/web-01/lens.log")
+    toolbar, only = page.locator(".log-toolbar"), page.get_by_role("button", name="Only lines that match")
+    before = toolbar.bounding_box()
+    viewer.find("INFO")
+    expect(viewer.hits).to_have_text("1 of 396 hits")
+    assert toolbar.bounding_box() == before
+    for name in ("Previous hit", "Next hit", "More tools"):
+        expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    expect(only).to_be_hidden()
+    page.get_by_role("button", name="More tools").click()
+    expect(only).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     watch.check()
     context.close()

@@ -175,6 +175,7 @@ def test_addresses_survive_the_round_trip(modules: Modules) -> None:
         ('[{"word": ""}, {"word": 1}, null, {"word": "a"}]', [("a", "yellow", False)]),
         ('[{"word": "a", "colour": "url(x)", "exactCase": "yes"}]', [("a", "yellow", False)]),
         ('[{"word": "b", "colour": "red", "exactCase": true}]', [("b", "red", True)]),
+        ('[{"word": "b", "colour": "red", "exact_case": true}]', [("b", "red", True)]),
     ],
 )
 def test_rules_that_are_kept_are_read_whatever_is_there(

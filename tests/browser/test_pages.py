@@ -113,7 +113,8 @@ def test_theme_stays_and_needs_no_reload(page: Page) -> None:
     """Chosen once, dark at once and on the next page; without a flash because the server renders it."""
     page.goto("/")
     page.get_by_label("Theme").click()
-    page.get_by_role("button", name="Dark").click()
+    with page.expect_response("**/theme"):
+        page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     answer = page.goto("/agents")
     assert answer is not None

@@ -11,6 +11,7 @@ from logferry.archive.catalog.care import FlawRecord
 from logferry.archive.retention import Rule
 from logferry.errors import BadName
 from logferry.ftp import SessionInfo
+from logferry.limits import HIGHLIGHT_CHARS_MAX, HIGHLIGHTS_MAX
 from logferry.names import escape_path
 from logferry.server.audit import Deed
 from logferry.server.config import ArchiveConfig, RetentionConfig, ServerConfig
@@ -88,6 +89,9 @@ class Planted(Fleet):
 
     def _people(self) -> None:
         admin = self.people.get("admin")
+        marked = [text for text in self.some if 0 < len(text) <= HIGHLIGHT_CHARS_MAX]
+        chosen = marked[:: len(marked) // HIGHLIGHTS_MAX + 1]
+        self.catalog.preferences.change(admin.id, highlights=json.dumps([{"word": text} for text in chosen]))
         for name, text in {text[:100]: text for text in self.some}.items():
             address = f"/search?q={quote(text[:500])}"
             self.catalog.saved.add(admin.id, name, address, shared=True)

@@ -24,7 +24,6 @@ from logferry.web.context import WebContext
 from logferry.web.metrics import SIGN_INS
 from logferry.web.throttle import SignInThrottle
 from logferry.web.trail import HALF_IN, note
-from logferry.web.zone import checked_choice
 
 _checks = threading.BoundedSemaphore(PASSWORD_CHECKS_AT_ONCE)
 
@@ -367,14 +366,6 @@ def change_own_password(request: Request, who: Identity, current: str, new: str)
     ended = context_of(request).people.change_own_password(row, new, keep=who.session)
     note(request, action="password.change", target=who.name, sessions_ended=ended)
     return ended
-
-
-def set_zone(request: Request, who: Identity, zone: str) -> str:
-    """From now on one is shown times in this zone (``browser``: that of the browser). Raises Refused."""
-    chosen = checked_choice(zone)
-    context_of(request).catalog.people.set_zone(who.user_id, chosen)
-    note(request, action="zone.change", target=who.name, zone=chosen)
-    return chosen
 
 
 def confirm_second_factor(request: Request, who: Identity, code: str) -> list[str]:

@@ -78,9 +78,7 @@ DEEDS: dict[tuple[str, str], Rule | None] = {
     ("POST", f"{_API}/agents/{{agent_id}}/heartbeat"): None,
     ("DELETE", f"{_API}/searches/{{job_id}}"): None,
     ("POST", f"{_API}/searches/{{job_id}}/cancel"): None,
-    ("POST", "/theme"): None,
     ("POST", "/zone"): None,
-    ("POST", "/me/looks"): None,
 }
 """(method, path as routes have it) -> what it is; None: nothing that is noted."""
 

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from logferry.errors import Refused
 from logferry.limits import ZONE_CHARS_MAX
 from logferry.server.people import Identity
-from logferry.web.context import WebContext
 from logferry.zones import zone_named
 
 ZONE_COOKIE = "logferry_zone"
@@ -41,11 +40,10 @@ class ShownZone:
     kept: str = "UTC"
 
 
-def shown_zone(request: Request, context: WebContext, who: Identity | None) -> ShownZone:
-    """The zone for this request; UTC for strangers, and where a name is none of this machine's."""
+def shown_zone(request: Request, who: Identity | None, kept: str) -> ShownZone:
+    """The zone for this request; UTC for strangers, and where a name is none of this machine's. ``kept``: see there."""
     browser = _known(unquote(request.cookies.get(BROWSER_COOKIE, "")))
-    kept = _choice(context.catalog.people.zone(who.user_id)) if who is not None else "UTC"
-    choice = _choice(unquote(request.cookies.get(ZONE_COOKIE, ""))) if who is not None else "UTC"
+    choice = known_choice(unquote(request.cookies.get(ZONE_COOKIE, ""))) if who is not None else "UTC"
     choice = choice or kept or "UTC"
     name = (browser or "UTC") if choice == BROWSER else choice
     return ShownZone(choice, name, zone_named(name), browser, kept or "UTC")
@@ -67,7 +65,8 @@ def all_zones() -> tuple[str, ...]:
     )
 
 
-def _choice(text: str) -> str:
+def known_choice(text: str) -> str:
+    """The choice if it is one, else nothing: as for what was kept before this machine knew fewer zones."""
     return BROWSER if text == BROWSER else _known(text)
 
 

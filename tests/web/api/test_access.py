@@ -20,6 +20,8 @@ MATRIX: list[tuple[str, str, dict[str, Any] | None, int, int, int]] = [
     ("GET", "/api/v1/version", None, 200, 200, 200),
     ("GET", "/api/v1/me", None, 401, 200, 200),
     ("PATCH", "/api/v1/me", {"zone": "UTC"}, 401, 403, 403),
+    ("GET", "/api/v1/me/highlights", None, 401, 200, 200),
+    ("PUT", "/api/v1/me/highlights", {"items": []}, 401, 403, 403),
     ("GET", "/api/v1/agents", None, 401, 200, 200),
     ("GET", "/api/v1/agents/a", None, 401, 200, 200),
     ("GET", "/api/v1/agents/a/health", None, 401, 200, 200),

@@ -87,7 +87,7 @@ def test_what_is_no_zone_is_refused(admin: TestClient, fleet: Fleet) -> None:
     assert refused.status_code == 400
     assert "o time zone" in refused.text
     assert admin.post("/me/zone", data={"csrf": csrf, "zone": "/etc/passwd"}).status_code == 400
-    assert fleet.catalog.people.zone(fleet.people.get("admin").id) == ""
+    assert fleet.catalog.preferences.of(fleet.people.get("admin").id).zone == ""
     assert "Europe/Berlin" in all_zones()
 
 

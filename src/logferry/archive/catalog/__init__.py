@@ -29,6 +29,7 @@ from logferry.archive.catalog.measuring import Measuring
 from logferry.archive.catalog.migrate import migrate, revision
 from logferry.archive.catalog.naming import Naming
 from logferry.archive.catalog.people import People
+from logferry.archive.catalog.preferences import Preferences
 from logferry.archive.catalog.quotas import Quotas
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.retaining import Retaining
@@ -71,6 +72,7 @@ class Catalog:
         self.retaining = Retaining(engine, self.writer, clock)
         self.saved = Saved(engine, self.writer, clock)
         self.people = People(engine, self.readers, self.writer)
+        self.preferences = Preferences(engine.dialect, self.readers, self.writer)
         self.auditing = Auditing(engine, self.writer)
         self.alerting = Alerting(engine, self.writer)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 from logferry.archive.catalog.postgresql import WRITES
 from logferry.errors import Conflict
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest revision in ``migrations/versions``."""
 
 

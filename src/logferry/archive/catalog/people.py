@@ -11,7 +11,6 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
-from logferry.archive.catalog.facts import put_fact
 from logferry.archive.catalog.prepared import Prepared
 from logferry.archive.catalog.readers import Readers
 from logferry.archive.catalog.tables import codes, facts, saved, sessions, tokens, users
@@ -25,8 +24,6 @@ _SESSION = tuple(sessions.c[name] for name in SessionRecord.__slots__)
 _TOKEN = tuple(tokens.c[name] for name in TokenRecord.__slots__)
 _CODE = tuple(codes.c[name] for name in CodeRecord.__slots__)
 _USERS_VERSION = "users_version"
-_ZONE_OF = "zone_of_user/{}"
-"""The fact that holds in which time zone a user is shown times; numbers of users are never given again."""
 HALF_SIGN_IN = "second"
 """The kind of code that stands for a right password until the code of the second factor comes."""
 Check = Callable[[list[UserRecord]], None]
@@ -46,7 +43,6 @@ class People:
         # Asked before every FTP command, so it is compiled once.
         self._named = Prepared(select(*_USER).where(users.c.folded == bindparam("who")), engine.dialect)
         self._version = Prepared(select(facts.c.value).where(facts.c.name == _USERS_VERSION), engine.dialect)
-        self._zone = Prepared(select(facts.c.value).where(facts.c.name == bindparam("fact")), engine.dialect)
         # Asked with every request.
         self._session = Prepared(
             select(*_SESSION, *_USER).join_from(sessions, users).where(sessions.c.key_hash == bindparam("secret")),
@@ -82,16 +78,6 @@ class People:
         with self._readers.cursor() as cursor:
             row = self._version.one(cursor)
         return str(row[0]) if row is not None else ""
-
-    def zone(self, user_id: int) -> str:
-        """In which time zone the user is shown times; empty when they never said."""
-        with self._readers.cursor() as cursor:
-            row = self._zone.one(cursor, fact=_ZONE_OF.format(user_id))
-        return str(row[0]) if row is not None else ""
-
-    def set_zone(self, user_id: int, zone: str) -> None:
-        """From now on it is ``zone``."""
-        self._writer.run(Rows(lambda connection: put_fact(connection, _ZONE_OF.format(user_id), zone)))
 
     def add_user(
         self,
@@ -217,7 +203,6 @@ class People:
             connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
             connection.execute(delete(saved).where(saved.c.user_id == user_id))
             connection.execute(delete(codes).where(codes.c.user_id == user_id))
-            connection.execute(delete(facts).where(facts.c.name == _ZONE_OF.format(user_id)))
             connection.execute(delete(users).where(users.c.id == user_id))
             note_users_changed(connection)
 

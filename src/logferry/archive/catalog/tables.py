@@ -382,6 +382,18 @@ tokens = Table(
     sqlite_autoincrement=True,
 )
 
+# What each person said of how they like it; empty: nothing. ``highlights`` is a JSON array. See ``web.preferences``.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _text("zone"),
+    _text("theme"),
+    _text("density"),
+    _text("keys"),
+    _text("highlights"),
+)
+
 saved = Table(
     "saved",
     metadata,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,6 +17,9 @@ from logferry.web import managing
 from logferry.web.api.people_shapes import (
     Code,
     Ended,
+    HighlightList,
+    HighlightShape,
+    NewHighlights,
     NewSecondFactor,
     OwnPassword,
     PasswordChange,
@@ -36,6 +40,16 @@ from logferry.web.auth import (
 )
 from logferry.web.context import WebContext
 from logferry.web.managing import throttle_of
+from logferry.web.preferences import (
+    CHOICES,
+    Density,
+    Highlight,
+    Keys,
+    Preferences,
+    Theme,
+    change_highlights,
+    change_preferences,
+)
 from logferry.web.throttle import SignInThrottle
 
 router = APIRouter(tags=["people"])
@@ -59,9 +73,15 @@ class SetUp(BaseModel):
 
 
 class MeChange(BaseModel):
-    """What is to be changed of one's settings."""
+    """What is to be different of how pages are for you; what is left out stays."""
 
-    zone: str = Field(max_length=ZONE_CHARS_MAX, examples=["Europe/Berlin"], description="a zone's name, or `browser`")
+    model_config = ConfigDict(extra="forbid")
+    zone: str = Field(
+        "UTC", max_length=ZONE_CHARS_MAX, examples=["Europe/Berlin"], description="a zone's name, or `browser`"
+    )
+    theme: Theme = Field("auto", description="`auto`: as the system")
+    density: Density = Field("comfortable", description="of tables")
+    keys: Keys = Field("on", description="whether letters are keys in logs")
 
 
 @router.post("/sessions", status_code=201, responses={201: {"model": Me}})
@@ -95,10 +115,22 @@ def me(context: Context, who: Viewer) -> Me:
 
 @router.patch("/me")
 def change_me(request: Request, body: MeChange, context: Context, who: Viewer) -> Me:
-    """Change in which zone pages show you times. The API's own times stay UTC."""
-    managing.refuse_tokens(who, "changes no settings")
-    managing.set_zone(request, who, body.zone)
+    """Change how pages are for you, in every browser. The API's own times stay UTC."""
+    change_preferences(request, who, body.model_dump(exclude_unset=True))
     return _me(context, who)
+
+
+@router.get("/me/highlights")
+def highlights(context: Context, who: Viewer) -> HighlightList:
+    """The words that the viewer marks for you."""
+    return _highlights(context, who)
+
+
+@router.put("/me/highlights")
+def change_own_highlights(request: Request, body: NewHighlights, context: Context, who: Viewer) -> HighlightList:
+    """Others take the place of all that were. Not for tokens."""
+    change_highlights(request, who, [Highlight(**one.model_dump()) for one in body.items])
+    return _highlights(context, who)
 
 
 @router.post("/me/password")
@@ -173,5 +205,15 @@ def _me(context: WebContext, who: Identity) -> Me:
     scope = list(who.scope.globs or ("**",))
     if who.scope.narrowed:
         scope = [*scope, "and", *who.scope.narrowed]
-    zone = context.catalog.people.zone(who.user_id) or "UTC"
-    return Me(name=who.name, role=who.role, scope=scope, csrf=who.csrf, zone=zone)
+    own = _preferences(context, who)
+    choices = {name: getattr(own, name) or allowed[0] for name, allowed in CHOICES.items()}
+    return Me(name=who.name, role=who.role, scope=scope, csrf=who.csrf, zone=own.zone or "UTC", **choices)
+
+
+def _highlights(context: WebContext, who: Identity) -> HighlightList:
+    own = _preferences(context, who).highlights or ()
+    return HighlightList(items=[HighlightShape(**asdict(one)) for one in own])
+
+
+def _preferences(context: WebContext, who: Identity) -> Preferences:
+    return Preferences.of(context.catalog.preferences.of(who.user_id))

@@ -9,10 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from logferry.archive.records import AuditRecord, SessionRecord, TokenRecord, UserRecord
 from logferry.clock import rfc3339
-from logferry.limits import PASSWORD_CHARS_MAX, SCOPE_GLOB_CHARS_MAX, SCOPE_GLOBS_MAX, TOKEN_NAME_CHARS_MAX
+from logferry.limits import (
+    HIGHLIGHT_CHARS_MAX,
+    HIGHLIGHTS_MAX,
+    PASSWORD_CHARS_MAX,
+    SCOPE_GLOB_CHARS_MAX,
+    SCOPE_GLOBS_MAX,
+    TOKEN_NAME_CHARS_MAX,
+)
 from logferry.server.audit import Kind
 from logferry.server.people import NO_PASSWORD, session_id_of
 from logferry.web.api.shapes import Shape
+from logferry.web.preferences import Colour
 
 Role = Literal["viewer", "operator", "admin"]
 Globs = Annotated[
@@ -184,6 +192,26 @@ class Code(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     code: Annotated[str, Field(max_length=64)]
+
+
+class HighlightShape(Shape):
+    """A word that the viewer marks, in its colour; ``exact_case``: only where upper and lower case are the same."""
+
+    word: Annotated[str, Field(min_length=1, max_length=HIGHLIGHT_CHARS_MAX, examples=["connection refused"])]
+    colour: Colour = "yellow"
+    exact_case: bool = False
+
+
+class NewHighlights(Shape):
+    """All highlights there shall be."""
+
+    items: Annotated[list[HighlightShape], Field(max_length=HIGHLIGHTS_MAX)]
+
+
+class HighlightList(NewHighlights):
+    """Highlights, in the order they were given."""
+
+    next: None = None
 
 
 class SecondFactorState(Shape):

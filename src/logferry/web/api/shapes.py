@@ -362,6 +362,9 @@ class Me(Shape):
     scope: list[str]
     csrf: str
     zone: str = Field(description="in which zone pages show times; `browser`: that of the browser")
+    theme: str = Field(description="of pages: `auto` (as the system), `light` or `dark`")
+    density: str = Field(description="of tables: `comfortable` or `compact`")
+    keys: str = Field(description="whether letters are keys in logs: `on` or `off`")
 
 
 class JoinToken(Shape):

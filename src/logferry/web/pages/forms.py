@@ -13,6 +13,7 @@ from logferry.web import auth
 from logferry.web.pages.guard import Visit, answered, to_sign_in, who_asks
 from logferry.web.pages.shell import Shell
 from logferry.web.pages.sign_in import Form, FormEndpoint, form_endpoint
+from logferry.web.trail import note
 
 Work = Callable[[Visit, Form], Response]
 
@@ -23,6 +24,7 @@ def guarded_form(shell: Shell, work: Work) -> FormEndpoint:
     def checked(shell: Shell, request: Request, form: Form) -> Response:
         who = who_asks(shell, request)
         if who is None:
+            note(request, skip=True)  # nobody changed anything
             return to_sign_in(request)
 
         def done() -> Response:

@@ -16,6 +16,7 @@ from logferry.web import auth
 from logferry.web.context import WebContext
 from logferry.web.pages import words
 from logferry.web.pages.shell import Shell, root_of
+from logferry.web.preferences import Preferences
 from logferry.web.sight import Sight
 from logferry.web.zone import ShownZone
 
@@ -44,6 +45,11 @@ class Visit:
     def zone(self) -> ShownZone:
         """In which zone the visitor is shown times."""
         return self.shell.zone(self.request, self.who)
+
+    @property
+    def preferences(self) -> Preferences:
+        """How the visitor likes it."""
+        return self.shell.preferences(self.request, self.who)
 
     @property
     def now_ns(self) -> int:

@@ -1,7 +1,8 @@
-"""What is one's own: password, second factor, sessions, API tokens, looks."""
+"""What is one's own: password, second factor, sessions, API tokens. The forms for how one likes it: ``preferences``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import segno
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from logferry.archive.records import TokenRecord
 from logferry.errors import LogferryError, Refused
-from logferry.limits import PASSWORD_CHARS_MIN, TOKENS_PER_USER_MAX
+from logferry.limits import HIGHLIGHT_CHARS_MAX, HIGHLIGHTS_MAX, PASSWORD_CHARS_MIN, TOKENS_PER_USER_MAX
 from logferry.server.people import Identity, session_id_of
 from logferry.server.scope import ROLES, at_least
 from logferry.server.totp import otpauth_uri
@@ -18,13 +19,15 @@ from logferry.web.pages import words
 from logferry.web.pages.forms import back_to
 from logferry.web.pages.guard import Visit
 from logferry.web.pages.scopes import scope_in
-from logferry.web.pages.shell import root_of
 from logferry.web.pages.sign_in import Form
-from logferry.web.zone import ZONE_COOKIE, all_zones
+from logferry.web.preferences import COLOURS, Highlight
+from logferry.web.zone import all_zones
 
 DAY_S = 86400.0
 LASTING = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "until it is revoked"))
 """How long a token may last: days, words."""
+BLANK_ROWS = 3
+"""Empty rows below one's highlights: without script a form gets no longer."""
 SAID = {
     "password": ("Your password is changed", "You stay signed in here; your other sessions are over."),
     "on": ("Signing in takes a code from now on", ""),
@@ -33,7 +36,8 @@ SAID = {
     "all-ended": ("Your other sessions are over", ""),
     "revoked": ("The token is worthless from now on", ""),
     "zone": ("Times are shown as you like", "In every browser you sign in with."),
-    "looks": ("As you like it", "This browser keeps it."),
+    "looks": ("As you like it", "In every browser you sign in with."),
+    "highlights": ("Your highlights are kept", "They are marked in every log that you read, in every browser."),
 }
 
 
@@ -67,19 +71,24 @@ def refusal_of(error: LogferryError) -> Said:
 
 def me(visit: Visit) -> Response:
     """``/me``"""
-    return _me(visit, said_of(visit))
+    return me_page(visit, said_of(visit))
 
 
-def _me(visit: Visit, said: Said | None, status: int = 200) -> Response:
+def me_page(visit: Visit, said: Said | None, status: int = 200, typed: Sequence[Highlight] | None = None) -> Response:
+    """The page with a notice; ``typed``: highlights that were refused, to be mended."""
     people = visit.context.people
     row = visit.context.catalog.people.user(visit.who.name)
     sessions = [
         {"row": one, "id": session_id_of(one), "current": one.key_hash == visit.who.session}
         for one in (people.sessions(visit.who.name) if visit.who.via == "session" else [])
     ]
+    highlights = visit.preferences.highlights or () if typed is None else typed
+    ends = min(len(highlights) + BLANK_ROWS, HIGHLIGHTS_MAX)
+    blank = [Highlight("", COLOURS[at % len(COLOURS)]) for at in range(len(highlights), ends)]
     return visit.page(
         "me.html", status=status, said=said, row=row, sessions=sessions, password_min=PASSWORD_CHARS_MIN,
-        browser_of=browser_of, zones=all_zones(),
+        browser_of=browser_of, zones=all_zones(), highlights=[*highlights, *blank], colours=COLOURS,
+        word_max=HIGHLIGHT_CHARS_MAX, highlights_max=HIGHLIGHTS_MAX,
     )  # fmt: skip
 
 
@@ -90,16 +99,8 @@ def new_password(visit: Visit, form: Form) -> Response:
             raise Refused("the two new passwords differ", hint="type the same one twice")
         managing.change_own_password(visit.request, visit.who, form.get("current", ""), form.get("new", ""))
     except LogferryError as error:
-        return _me(visit, refusal_of(error), error.http_status)
+        return me_page(visit, refusal_of(error), error.http_status)
     return back_to(visit, "/me", said="password")
-
-
-def zone(visit: Visit, form: Form) -> Response:
-    """``POST /me/zone``: kept for the person; what the top bar said for this session ends."""
-    managing.set_zone(visit.request, visit.who, form.get("zone", ""))
-    response = back_to(visit, "/me", said="zone")
-    response.delete_cookie(ZONE_COOKIE, path=f"{root_of(visit.request)}/", samesite="lax")
-    return response
 
 
 def end_session(visit: Visit, form: Form) -> Response:
@@ -120,7 +121,7 @@ def second_factor(visit: Visit, form: Form) -> Response:
     try:
         secret = managing.begin_second_factor(visit.request, visit.who, form.get("password", ""))
     except LogferryError as error:
-        return _me(visit, refusal_of(error), error.http_status)
+        return me_page(visit, refusal_of(error), error.http_status)
     return _enrol(visit, secret, None)
 
 
@@ -133,7 +134,7 @@ def confirmed(visit: Visit, form: Form) -> Response:
         begun = people.second.pending(people.get(visit.who.name))
         if begun:
             return _enrol(visit, begun, refusal_of(error), error.http_status)
-        return _me(visit, refusal_of(error), error.http_status)
+        return me_page(visit, refusal_of(error), error.http_status)
     return visit.page("recovery_codes.html", codes=codes, said=Said("info", *SAID["on"]))
 
 
@@ -142,7 +143,7 @@ def other_codes(visit: Visit, form: Form) -> Response:
     try:
         codes = managing.new_recovery_codes(visit.request, visit.who, form.get("password", ""))
     except LogferryError as error:
-        return _me(visit, refusal_of(error), error.http_status)
+        return me_page(visit, refusal_of(error), error.http_status)
     return visit.page("recovery_codes.html", codes=codes, said=None)
 
 
@@ -151,7 +152,7 @@ def turned_off(visit: Visit, form: Form) -> Response:
     try:
         managing.turn_off_second_factor(visit.request, visit.who, form.get("password", ""))
     except LogferryError as error:
-        return _me(visit, refusal_of(error), error.http_status)
+        return me_page(visit, refusal_of(error), error.http_status)
     return back_to(visit, "/me", said="off")
 
 

@@ -15,13 +15,10 @@ from logferry.server.scope import Role
 from logferry.web.alerting import waiting_count
 from logferry.web.context import WebContext
 from logferry.web.pages import words
+from logferry.web.pages.looks import remember_looks, shown_looks
+from logferry.web.preferences import Preferences
 from logferry.web.problem import request_id
 from logferry.web.zone import BROWSER, ShownZone, shown_zone
-
-THEMES = ("auto", "light", "dark")
-THEME_COOKIE = "logferry_theme"
-DENSITIES = ("comfortable", "compact")
-DENSITY_COOKIE = "logferry_density"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +93,12 @@ class Shell:
     ) -> HTMLResponse:
         """The page as a response. ``who`` is None on pages for strangers."""
         root = root_of(request)
+        preferences = self.preferences(request, who)
         zone = self.zone(request, who)
         html = self._templates.get_template(template).render(
             who=who,
             here=request.url.path.removeprefix(root) or "/",
-            theme=_chosen(request, THEME_COOKIE, THEMES),
-            density=_chosen(request, DENSITY_COOKIE, DENSITIES),
+            letter_keys=preferences.keys,
             here_query=_here(request, root),
             base=root,
             now_ns=self.context.clock.now_ns(),
@@ -116,15 +113,27 @@ class Shell:
             alert_count=waiting_count(self.context, who) if who is not None and who.may("operator") else 0,
             link=lambda path, **query: words.address(root, path, **query),
             asset=lambda name: f"{root}/static/{self._assets}/{name}",
+            **shown_looks(request, preferences),
             **values,
         )
-        return HTMLResponse(html, status, {"Cache-Control": "no-store"})
+        response = HTMLResponse(html, status, {"Cache-Control": "no-store"})
+        remember_looks(request, response, preferences, root)
+        return response
+
+    def preferences(self, request: Request, who: Identity | None) -> Preferences:
+        """How ``who`` likes it; strangers have said nothing. The catalog is asked once per request."""
+        if who is None:
+            return Preferences()
+        found: Preferences | None = getattr(request.state, "preferences", None)
+        if found is None:
+            found = request.state.preferences = Preferences.of(self.context.catalog.preferences.of(who.user_id))
+        return found
 
     def zone(self, request: Request, who: Identity | None) -> ShownZone:
-        """The zone in which ``who`` is shown times. The catalog is asked once per request."""
+        """The zone in which ``who`` is shown times."""
         found: ShownZone | None = getattr(request.state, "zone", None)
         if found is None:
-            found = request.state.zone = shown_zone(request, self.context, who)
+            found = request.state.zone = shown_zone(request, who, self.preferences(request, who).zone)
         return found
 
 
@@ -139,12 +148,6 @@ def _here(request: Request, root: str) -> str:
     """The address of this page, with its query, below the root."""
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{words.address('', request.url.path.removeprefix(root) or '/')}{query}"
-
-
-def _chosen(request: Request, cookie: str, allowed: tuple[str, ...]) -> str:
-    """What the browser keeps, or the first of what it may."""
-    kept = request.cookies.get(cookie, "")
-    return kept if kept in allowed else allowed[0]
 
 
 def root_of(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""The pages for strangers: set-up by one-time link, sign-in, sign-out; and the theme, which needs nobody."""
+"""The pages for strangers: set-up by one-time link, sign-in, sign-out; and the zone of a session."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from logferry.errors import Busy, LogferryError, NotSignedIn, Refused
-from logferry.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from logferry.limits import FORM_FIELDS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from logferry.server.people import Identity, SignedIn
 from logferry.web import auth, managing
 from logferry.web.pages import words
 from logferry.web.pages.guard import answered
 from logferry.web.pages.joining import join_command
-from logferry.web.pages.shell import DENSITIES, DENSITY_COOKIE, THEME_COOKIE, THEMES, Shell, root_of
+from logferry.web.pages.shell import Shell, root_of
 from logferry.web.zone import ZONE_COOKIE, checked_choice
 
 Form = dict[str, str]
 FormEndpoint = Callable[[Request], Awaitable[Response]]
 log = structlog.get_logger("logferry.web")
 FIELD_CHARS_MAX = 4 * PASSWORD_CHARS_MAX
-_YEAR_S = 365 * 86400
 
 
 def form_endpoint(shell: Shell, work: Callable[[Shell, Request, Form], Response]) -> FormEndpoint:
     """The endpoint of a form: reads the fields on the event loop, works in a thread, refuses other sites' forms."""
 
     async def endpoint(request: Request) -> Response:
-        async with request.form(max_files=0, max_fields=20) as fields:
+        async with request.form(max_files=0, max_fields=FORM_FIELDS_MAX) as fields:
             form = {name: value[:FIELD_CHARS_MAX] for name, value in fields.items() if isinstance(value, str)}
 
         def checked() -> Response:
@@ -282,19 +281,7 @@ def reset_done(shell: Shell, request: Request, form: Form) -> Response:
     return login_page(shell, request, "/", name=row.name, reason="The password is set: sign in with it.")
 
 
-# Forms for people who are signed in ----------------------------------------------------------------------------------
-
-
-def looks(_shell: Shell, request: Request, form: Form) -> Response:
-    """``POST /me/looks``: theme and density, kept by the browser."""
-    root = root_of(request)
-    response = RedirectResponse(words.address(root, "/me", said="looks"), 303)
-    for cookie, allowed, field in ((THEME_COOKIE, THEMES, "theme"), (DENSITY_COOKIE, DENSITIES, "density")):
-        if form.get(field, "") in allowed:
-            response.set_cookie(
-                cookie, form[field], max_age=_YEAR_S, path=f"{root}/", secure=auth.is_https(request), samesite="lax"
-            )
-    return response
+# What a browser keeps while it is open --------------------------------------------------------------------------------
 
 
 def zone(_shell: Shell, request: Request, form: Form) -> Response:
@@ -308,16 +295,4 @@ def zone(_shell: Shell, request: Request, form: Form) -> Response:
         secure=auth.is_https(request),
         samesite="lax",
     )
-    return response
-
-
-def theme(_shell: Shell, request: Request, form: Form) -> Response:
-    """``POST /theme``: for browsers without script; the others change it in place."""
-    root = root_of(request)
-    response = RedirectResponse(root + own_page(form.get("next", "/")), 303)
-    chosen = form.get("theme", "auto")
-    if chosen in THEMES:
-        response.set_cookie(
-            THEME_COOKIE, chosen, max_age=_YEAR_S, path=f"{root}/", secure=auth.is_https(request), samesite="lax"
-        )
     return response

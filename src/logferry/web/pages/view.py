@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -60,8 +61,15 @@ def view(visit: Visit) -> Response:
         from_end=visit.asked("at") == "end",
         first_question=_first_question(visit, file, number, generation.size),
         **_beside(visit, file),
+        highlights=_highlights(visit),
         encodings=[(encoding.name, encoding.label) for encoding in ENCODINGS],
     )
+
+
+def _highlights(visit: Visit) -> list[dict[str, Any]] | None:
+    """The visitor's own, for the script; None: they never said."""
+    own = visit.preferences.highlights
+    return None if own is None else [asdict(one) for one in own]
 
 
 def _gone(visit: Visit, agent: str, path: str, number: int | None, error: NotFound, newest: str = "") -> Response:

@@ -54,6 +54,14 @@ export async function getJson(path, params, { signal } = {}) {
   return response.json();
 }
 
+/** Change something with JSON, and get the answer's. The token that changes need is asked for first. Throws Problem. */
+export async function change(method, path, body) {
+  const { csrf } = await getJson("me");
+  const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRF-Token": csrf };
+  const response = await send(apiUrl(path), { method, headers, body: JSON.stringify(body) });
+  return response.json();
+}
+
 /** GET a byte range of a resource as Uint8Array. */
 export async function getBytes(path, params, from, length, { signal } = {}) {
   const headers = { Range: `bytes=${from}-${from + length - 1}` };

@@ -11,8 +11,6 @@ function chooseTheme(button) {
   const root = document.documentElement;
   if (theme === "auto") delete root.dataset.theme;
   else root.dataset.theme = theme;
-  const path = `${root.dataset.base ?? ""}/`;
-  document.cookie = `logferry_theme=${theme}; path=${path}; max-age=31536000; samesite=lax${secure}`;
   for (const other of document.querySelectorAll("[data-theme-choice]")) {
     other.toggleAttribute("aria-current", other === button);
     if (other === button) other.setAttribute("aria-current", "true");
@@ -22,11 +20,21 @@ function chooseTheme(button) {
   menu.open = false;
 }
 
+// The form is sent as it is without script, but nothing is loaded for it: the answer is where to go next.
+async function keepTheme({ form, name, value }) {
+  const body = new URLSearchParams(new FormData(form));
+  body.set(name, value);
+  const how = { method: "POST", body, credentials: "same-origin", redirect: "manual", keepalive: true };
+  const answer = await fetch(form.action, how).catch(() => null);
+  if (answer?.type !== "opaqueredirect") toast("The theme lasts until you leave this page only: the server did not take it.");
+}
+
 function wireTheme() {
   for (const button of document.querySelectorAll("[data-theme-choice]")) {
     button.addEventListener("click", (event) => {
       event.preventDefault();
       chooseTheme(button);
+      keepTheme(button);
     });
   }
 }
