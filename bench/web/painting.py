@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import statistics
 from collections.abc import Mapping, Sequence
 
-from playwright.sync_api import Page
 from tests.browser.harness import CHROMIUM, chromium
 
 from logferry.web.auth import COOKIE
@@ -18,9 +16,8 @@ _PAINTED = """() => new Promise((tell) => {
   };
   new PerformanceObserver((list) => take(list.getEntries())).observe({ type: 'paint', buffered: true });
 })"""
-_SCRIPTS = (
-    """() => performance.getEntriesByType('resource').map((one) => one.name).filter((name) => name.endsWith('.js'))"""
-)
+_SCRIPT_BYTES = """() => performance.getEntriesByType('resource')
+  .filter((one) => one.name.endsWith('.js')).reduce((sum, one) => sum + one.encodedBodySize, 0)"""
 
 
 def is_here() -> bool:
@@ -45,9 +42,8 @@ def paint_ms(base: str, secret: str, pages: Sequence[str], rounds: int) -> dict[
 
 
 def script_bytes(base: str, secret: str, pages: Sequence[str]) -> dict[str, int]:
-    """Bytes of the scripts that each page loads, compressed."""
+    """Bytes of the scripts that each page loads, as they are sent."""
     found: dict[str, int] = {}
-    sizes: dict[str, int] = {}
     with chromium() as browser:
         for address in pages:
             context = browser.new_context(base_url=base)
@@ -55,16 +51,9 @@ def script_bytes(base: str, secret: str, pages: Sequence[str]) -> dict[str, int]
             page = context.new_page()
             page.goto(address)
             page.wait_for_load_state("networkidle")
-            names: list[str] = page.evaluate(_SCRIPTS)
-            found[address] = sum(_size(page, name, sizes) for name in dict.fromkeys(names))
+            found[address] = int(page.evaluate(_SCRIPT_BYTES))
             context.close()
     return found
-
-
-def _size(page: Page, name: str, sizes: dict[str, int]) -> int:
-    if name not in sizes:
-        sizes[name] = len(gzip.compress(page.request.get(name).body(), 6))
-    return sizes[name]
 
 
 def medians(found: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import gzip
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -22,9 +23,9 @@ def test_the_scripts_of_a_page_are_small_and_import_nothing(path: Path, stranger
     """At most 60 KiB compressed; a file each, that asks for no other."""
     version = Assets().version
     needed = {"app.js", *re.findall(r"asset\('([^']+\.js)'\)", path.read_text())}
-    served = [stranger.get(f"/static/{version}/{name}").text for name in needed]
-    assert not any(re.search(r"^\s*import\b", text, re.MULTILINE) for text in served)
-    assert sum(len(gzip.compress(text.encode())) for text in served) <= SCRIPT_BYTES_MAX
+    served = [stranger.get(f"/static/{version}/{name}") for name in needed]
+    assert not any(re.search(r"^\s*import\b", one.text, re.MULTILINE) for one in served)
+    assert sum(int(one.headers["content-length"]) for one in served) <= SCRIPT_BYTES_MAX
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -63,6 +64,40 @@ def test_icons_that_are_used_exist() -> None:
     assert used <= symbols
 
 
+def _as_sent(client: TestClient, method: str, path: str, accepted: str) -> tuple[httpx.Headers, bytes]:
+    with client.stream(method, path, headers={"Accept-Encoding": accepted}) as answer:
+        return answer.headers, b"".join(answer.iter_raw())
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, GZIP;q=0.5", "*", "deflate, gzip; q=1.0"])
+def test_text_comes_compressed_to_who_takes_it(accepted: str, stranger: TestClient) -> None:
+    """The same bytes once unpacked, under a tag of their own; caches are told that it depends."""
+    path = f"/static/{Assets().version}/log/ansi.js"
+    plain, content = _as_sent(stranger, "GET", path, "identity")
+    packed, stored = _as_sent(stranger, "GET", path, accepted)
+    assert packed["content-encoding"] == "gzip"
+    assert gzip.decompress(stored) == content == (FOLDER / "log" / "ansi.js").read_bytes()
+    assert packed["content-length"] == str(len(stored))
+    assert len(stored) < len(content) / 2
+    assert plain["vary"] == packed["vary"] == "Accept-Encoding"
+    assert packed["etag"] != plain["etag"]
+    assert _as_sent(stranger, "HEAD", path, accepted)[0]["content-length"] == str(len(stored))
+    tag = {"If-None-Match": packed["etag"], "Accept-Encoding": accepted}
+    assert stranger.get(path, headers=tag).status_code == 304
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "br", "gzip;q=0", "gzip; q=0.000, br", "*, gzip;q=0", "xgzip"])
+def test_text_comes_as_it_is_to_who_takes_nothing_else(accepted: str, stranger: TestClient) -> None:
+    """And so do fonts, which are compressed already."""
+    version = Assets().version
+    headers, content = _as_sent(stranger, "GET", f"/static/{version}/log/ansi.js", accepted)
+    assert "content-encoding" not in headers
+    assert content == (FOLDER / "log" / "ansi.js").read_bytes()
+    font, _ = _as_sent(stranger, "GET", f"/static/{version}/fonts/inter.woff2", "gzip")
+    assert "content-encoding" not in font
+    assert "vary" not in font
+
+
 def test_assets_are_kept_until_they_change(stranger: TestClient) -> None:
     """The right version for a year, another one not at all; types are exact; folders and odd names are not served."""
     version = Assets().version
@@ -74,7 +109,6 @@ def test_assets_are_kept_until_they_change(stranger: TestClient) -> None:
     tag = {"If-None-Match": f'"other", {answer.headers["etag"]}'}
     assert stranger.get("/static/older/log/ansi.js", headers=tag).status_code == 304
     assert stranger.get("/static/older/log/keys.js", headers=tag).status_code == 200
-    assert stranger.head(f"/static/{version}/log/ansi.js").headers["content-length"] == str(len(answer.content))
     assert stranger.post(f"/static/{version}/log/ansi.js").status_code == 405
     for path in ("", "/log", "/nosuch.js", "/..%2f__init__.py", "/%2e%2e/pages/templates/base.html"):
         assert stranger.get(f"/static/{version}{path}").status_code == 404
