@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -19,6 +20,8 @@ from logferry.web.pages.looks import remember_looks, shown_looks
 from logferry.web.preferences import Preferences
 from logferry.web.problem import request_id
 from logferry.web.zone import BROWSER, ShownZone, shown_zone
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ ADMIN_TABS = (
 """Pages below Admin, the first is where the rail leads."""
 
 
+def _templates() -> dict[str, str]:
+    """All of them, read at once: a server goes on with those of its own version when another one is installed."""
+    return {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.html")}
+
+
 class Shell:
     """Renders pages. One per application; safe from many threads."""
 
@@ -68,7 +76,7 @@ class Shell:
         self.context = context
         self._assets = assets_version
         self._templates = Environment(
-            loader=PackageLoader("logferry.web.pages"),
+            loader=DictLoader(_templates()),
             autoescape=True,  # always, whatever a template is called
             undefined=StrictUndefined,
             trim_blocks=True,
