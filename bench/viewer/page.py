@@ -21,6 +21,8 @@ from tests.browser.harness import DESKTOP
 _ONE_LINE = b'<!doctype html><title>x</title><log-view><div class="row" data-b="0">one line</div></log-view>'
 _THUMB = 0.12
 _PATIENCE_MS = 120_000.0
+_SETTLED_MS = 500.0
+"""What Chromium works for a tab that was opened; whoever follows a link has one that is there."""
 WATCH = """
 (() => {
   const painted = (what) => requestAnimationFrame(() => setTimeout(() => { window[what] = performance.now(); }, 0));
@@ -114,14 +116,19 @@ def visitor(browser: Browser, there: Server) -> Iterator[Page]:
     context.add_init_script(WATCH)
     context.set_default_timeout(_PATIENCE_MS)
     try:
-        yield context.new_page()
+        page = context.new_page()
+        page.wait_for_timeout(_SETTLED_MS)
+        yield page
     finally:
         context.close()
 
 
 def first_screen(page: Page, address: str) -> tuple[float, float]:
-    """Milliseconds from the click to painted lines, and until the script has taken over: keys and scrollbar work."""
-    page.goto(address, wait_until="commit")
+    """Milliseconds from the click to painted lines, and until the script has taken over: keys and scrollbar work.
+
+    Nothing is asked of the page before it is loaded: what Playwright needs there for that takes as long as a page.
+    """
+    page.goto(address, wait_until="load")
     page.wait_for_function("() => window.firstLines && window.ready")
     return float(page.evaluate("() => window.firstLines")), float(page.evaluate("() => window.ready"))
 

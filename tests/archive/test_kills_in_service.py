@@ -15,7 +15,7 @@ from tests.security.amounts import amount, seed
 from tests.server.helpers import eventually
 from tests.server.site import Site
 
-KILLS = amount("kills_in_service", 20, 500)
+KILLS = amount("kills_in_service", 10, 500)
 KILLS_OF_A_SERVER = 50
 """Then a new one begins, so that the last kill hits as much work as the first."""
 CLIENTS = 3

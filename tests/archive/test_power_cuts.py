@@ -17,7 +17,7 @@ from tests.security.amounts import amount, seed
 from tests.server.helpers import eventually
 from tests.server.site import Site
 
-CUTS = amount("power_cuts", 8, 200)
+CUTS = amount("power_cuts", 4, 200)
 CUTS_OF_A_DISK = 40
 """Then a new one begins, so that the last cut hits as much work as the first."""
 CLIENTS = 3

@@ -99,7 +99,7 @@ def test_what_a_browser_kept_before_becomes_the_persons_once(browsers: tuple[Pag
         viewer = Viewer(page).open(LOG)
         expect(viewer.line(3).locator("mark.own-2")).to_have_text("refused")
         if page is one:
-            page.wait_for_function("!('logferry.highlights' in localStorage || 'logferry.keys' in localStorage)")
+            page.wait_for_function("() => !('logferry.highlights' in localStorage || 'logferry.keys' in localStorage)")
     own = _own(site, ann)
     assert own.keys == "off"
     assert [(rule.word, rule.colour, rule.exact_case) for rule in own.highlights or ()] == [("refused", "green", True)]

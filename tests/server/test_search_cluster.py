@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,30 @@ def test_a_cluster_of_two_workers_finds_the_same(
         wait_for_workers(cluster, 1)
         found = tally(helped, SearchRequest(query, EVERYTHING), Buckets(3600))
         assert (found.lines, found.exact, found.errors) == (wanted.lines, True, ())
+
+
+@pytest.mark.timeout(180)
+def test_workers_are_seen_whatever_the_client_asks_for_itself_meanwhile(tmp_path: Path, free_port: int) -> None:
+    """Each second it asks the scheduler for its facts without the workers, and keeps that: here without a pause."""
+    address, scheduler, worker = cluster_at(free_port)
+    cluster = Cluster(address)
+    is_over = threading.Event()
+
+    def ask(client: Any) -> None:
+        while not is_over.is_set():
+            client.sync(client._update_scheduler_info)
+
+    with closing(cluster), running(*scheduler), running(*worker, LOGFERRY_ARCHIVE__ROOT=str(tmp_path)):
+        wait_for_workers(cluster, 1)
+        asking = threading.Thread(target=ask, args=(cluster._connected(),))
+        asking.start()
+        try:
+            for _ in range(200):
+                assert len(cluster.workers()) == 1
+                cluster.check()
+        finally:
+            is_over.set()
+            asking.join()
 
 
 class Counted(Crew):

@@ -37,7 +37,7 @@ class Cluster:
     def workers(self) -> list[str]:
         """Their addresses, at least one. Raises OSError when nobody answers or nobody works there."""
         client = self._connected()
-        asked = _in_thread(lambda: sorted(client.scheduler_info(n_workers=-1)["workers"]))
+        asked = _in_thread(lambda: _workers_of(client))
         if not wait([asked], timeout=SEARCH_CLUSTER_S_MAX).done:
             _in_thread(client.close)  # which ends what was asked
             raise self._rest(_MUTE)
@@ -60,7 +60,7 @@ class Cluster:
             client = self._client
         if client is None:  # what was given to it is broken off, and whoever gave it knows
             return
-        asked = _in_thread(lambda: client.scheduler_info(n_workers=-1)["workers"])
+        asked = _in_thread(lambda: _workers_of(client))
         if not wait([asked], timeout=SEARCH_CLUSTER_BUSY_S_MAX).done:
             _in_thread(client.close)
             raise self._rest(f"the scheduler said nothing for {SEARCH_CLUSTER_BUSY_S_MAX:g} s")
@@ -128,6 +128,11 @@ class Cluster:
             self._failed = why
             self._again_s = time.monotonic() + SEARCH_CLUSTER_REST_S
         return ConnectionError(why)
+
+
+def _workers_of(client: Any) -> list[str]:
+    """The addresses of all workers, from the scheduler itself: what a client keeps of it has none at times."""
+    return sorted(client.nthreads())
 
 
 class _Lane(Executor):
