@@ -70,3 +70,11 @@ def test_a_file_whose_name_is_still_another_rows_cannot_be_sent_now() -> None:
     assert (roster.waiting, roster.any_sendable) == (1, False)
     roster.held.add(2)
     assert roster.any_sendable, "the next look decides"
+
+
+def test_the_copy_of_a_file_that_is_gone_is_renamed_although_it_cannot_be_compared() -> None:
+    """Nothing of it is left on the node; as long as it waited, it would keep its name from others."""
+    roster = Roster(ManualClock(), random.Random(1), unproved=lambda _: True)
+    roster.update(row(1, remote="old.log", state=State.GONE))
+    roster.update(row(2, remote="older.log"))
+    assert [moved.id for moved in roster.next_moves()] == [1]

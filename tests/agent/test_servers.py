@@ -16,6 +16,7 @@ from logferry.agent.rows import Row, State
 from logferry.agent.servers import Servers
 from logferry.agent.status import read_status
 from logferry.ftp import FtpClient
+from logferry.ftp.sending import SendSource
 from logferry.limits import SERVER_TRIES
 from logferry.testing.ledger import Ledger
 from logferry.testing.logtree import LogFile, LogTree, Rotation
@@ -244,3 +245,47 @@ def test_a_rename_in_doubt_on_one_host_is_cleared_up_on_another(
         len(lines(5000, 10)),
     )
     assert [first.generations(f"app.log{end}") for end in ("", ".1", ".2", ".3")] == [[], [], [], []]
+
+
+def test_bytes_whose_reply_was_lost_follow_a_rename_on_another_host_and_are_there_once(
+    tmp_path: Path, shelves: Callable[[str], LocalShelf]
+) -> None:
+    """The server has more than was recorded. The first job there is the rename, before anything was compared: by its
+    size alone, what lies under the old name would be somebody else's."""
+    first = shelves("first")
+    node = Node(tmp_path / "node", first)
+    node.write("app.log", lines(0, 300))
+    assert node.once().complete
+    node.write("app.log", lines(300, 100))
+    client = FtpClient(*first.address, user=AGENT, password=PASSWORD, tls="off")
+    with client:
+        client.store("/logs/app.log", SendSource.of(lines(300, 100)), rest=len(lines(0, 300)))
+    os.rename(node.path("app.log"), node.path("app.log.1"))
+    node.write("app.log", lines(5000, 200))
+    node.address = ("localhost", first.address[1])
+    summary = node.once()
+    assert summary.complete, summary
+    assert first.current() == {"app.log": lines(5000, 200), "app.log.1": lines(0, 400)}
+    assert [first.generations(name) for name in ("app.log", "app.log.1")] == [[], []]
+    assert summary.sent_bytes == len(lines(5000, 200) + lines(300, 100)), "only what no reply came to is sent once more"
+
+
+def test_a_file_that_went_with_its_rename_unfinished_keeps_no_name_from_another_on_another_host(
+    tmp_path: Path, shelves: Callable[[str], LocalShelf]
+) -> None:
+    """Nothing is left of it on the node to be compared; its copy moves out of the way all the same."""
+    first = shelves("first")
+    node = Node(tmp_path / "node", first)
+    node.write("app.log", lines(0, 300))
+    assert node.once().complete
+    first.stop()
+    os.rename(node.path("app.log"), node.path("app.log.1"))
+    node.write("app.log", lines(5000, 200))
+    assert not node.once().complete
+    os.unlink(node.path("app.log.1"))
+    assert not node.once().complete
+    first.start()
+    node.address = ("localhost", first.address[1])
+    summary = node.once()
+    assert summary.complete, summary
+    assert first.current() == {"app.log": lines(5000, 200), "app.log.1": lines(0, 300)}

@@ -66,7 +66,11 @@ class Mover:
 
         A rename that was made but could not be recorded counts as not known: as long as the registry calls it begun,
         the names stay taken. With other content under the old name, the next agent would take that for the bytes.
+
+        None is done when another server was met on the way here: files that can be compared with it are, before that.
         """
+        if any(row.comparable and self._unproved(row.id) for row in rows):
+            return [Moved(row, row) for row in rows]
         now: dict[int, Row | None] = {row.id: row for row in rows}
         error: LogferryError | None = None
         try:

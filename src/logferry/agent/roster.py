@@ -298,7 +298,7 @@ class Roster:
         A rename that was begun on another server is looked into when the file is compared with this one.
         """
         if row.state is not State.NEW and row.remote:
-            return row.going != "" and not (row.path and self._unproved(row.id))
+            return row.going != "" and not (row.comparable and self._unproved(row.id))
         return not may_publish and not row.going
 
     def next_moves(self) -> list[Row]:
@@ -325,7 +325,7 @@ class Roster:
             for row in self.misplaced.values()
             if row.id not in self.busy | self.held
             and (row.state is State.LIVE or row.id not in self.works)
-            and not (row.path and self._unproved(row.id))
+            and not (row.comparable and self._unproved(row.id))
         }
         while True:
             staying = {name for row_id, names in self._claims.items() if row_id not in ready for name in names}

@@ -76,6 +76,11 @@ class Row:
         return self.offset - self.base
 
     @property
+    def comparable(self) -> bool:
+        """Whether its file is on the node, under a path, to be compared with what a server has."""
+        return self.state in (State.NEW, State.LIVE)
+
+    @property
     def misplaced(self) -> bool:
         """Whether the bytes are on the server, but not where they belong, and may be moved there now."""
         if not self.remote or self.state is State.NEW:
