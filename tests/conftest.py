@@ -23,6 +23,7 @@ from logferry.limits import MIB
 from logferry.testing.demo.programs import Programs
 from tests import ports
 from tests.postgres import Postgres, running
+from tests.security.amounts import MORE_THAN_USUAL
 
 settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("steady")
@@ -35,6 +36,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if hasattr(os, "register_at_fork"):
     # A child forked off a test collects nothing that it was born with: that might wait for threads that are not there.
     os.register_at_fork(after_in_child=gc.freeze)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Full counts take as long as they take."""
+    if MORE_THAN_USUAL and config.getoption("timeout") is None:
+        config.option.timeout = 0
 
 
 def pytest_collection_finish() -> None:

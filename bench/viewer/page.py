@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -129,6 +130,20 @@ def first_screen(page: Page, address: str) -> tuple[float, float]:
     Nothing is asked of the page before it is loaded: what Playwright needs there for that takes as long as a page.
     """
     page.goto(address, wait_until="load")
+    return _painted(page)
+
+
+def from_list(page: Page, folder: str, name: str) -> tuple[float, float]:
+    """The same from a click on ``name`` in the list of files at ``folder``, as a file is opened: what all pages share
+    is in the browser by then, and what is the viewer's alone is not."""
+    page.goto(folder, wait_until="load")
+    page.wait_for_timeout(_SETTLED_MS)
+    page.get_by_role("link", name=name, exact=True).click()
+    page.wait_for_url(re.compile("/view/"), wait_until="load")
+    return _painted(page)
+
+
+def _painted(page: Page) -> tuple[float, float]:
     page.wait_for_function("() => window.firstLines && window.ready")
     return float(page.evaluate("() => window.firstLines")), float(page.evaluate("() => window.ready"))
 

@@ -10,6 +10,8 @@ import random
 import secrets
 
 HEAVY = os.environ.get("HEAVY", "") not in ("", "0")
+MORE_THAN_USUAL = HEAVY or any(name.startswith("HEAVY_") for name in os.environ)
+"""Whether anything is asked for that may take longer than a test usually does."""
 _SEED = os.environ.get("FUZZ_SEED") or os.environ.get("LOGFERRY_SEED")
 """Read at once: tests run without the LOGFERRY_* of whoever starts them."""
 
