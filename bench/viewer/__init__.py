@@ -27,7 +27,7 @@ def measure(folder: Path, options: Options) -> tuple[list[Figure], dict[str, Any
     """Measure. Returns the figures and every single result."""
     from tests.browser.harness import chromium
 
-    from bench.viewer import content, page
+    from bench.viewer import content, lasting, page
 
     place = Path(os.environ.get("BENCH_VIEWER", "") or folder)
     place.mkdir(parents=True, exist_ok=True)
@@ -63,9 +63,8 @@ def measure(folder: Path, options: Options) -> tuple[list[Figure], dict[str, Any
                     places.append(page.elsewhere(dice, places[-1]))
                 presses = [page.press_track(visited, at) for at in places[1:]]
                 jump_cpu = (there.cpu_ms() + page.page_cpu_ms(visited) - spent) / (2 * JUMPS + 1)
-                before = page.held(browser, visited)
-                steps = page.scroll(visited, seconds, dice)
-                after = page.held(browser, visited)
+            lasted = lasting.scrolled(there, address, seconds, dice)
+            before, after = lasted.before, lasted.after
             found = {
                 "opened_ms": opened,
                 "first_ms": first,
@@ -75,7 +74,7 @@ def measure(folder: Path, options: Options) -> tuple[list[Figure], dict[str, Any
                 "jump_ms": jumps,
                 "press_ms": presses,
                 "jump_cpu_ms": jump_cpu,
-                "steps": steps,
+                "steps": lasted.steps,
                 "before": [before.heap, before.nodes, before.listeners, before.process],
                 "after": [after.heap, after.nodes, after.listeners, after.process],
             }

@@ -39,16 +39,6 @@ WATCH = """
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a page holds, garbage collected: bytes of its script's heap, nodes, and the memory of its process."""
-
-    heap: float
-    nodes: int
-    listeners: int
-    process: float
-
-
-@dataclass(frozen=True, slots=True)
 class Server:
     """A running server: its address, the session's cookie, its process."""
 
@@ -183,27 +173,6 @@ def elsewhere(dice: random.Random, before: float) -> float:
     return found
 
 
-def scroll(page: Page, seconds: float, dice: random.Random) -> int:
-    """Wheel down and up, drag, jump to places; how many steps."""
-    page.locator("log-view .scroller").hover()
-    end, steps, at = time.monotonic() + seconds, 0, 0.5
-    jump(page, "50%")
-    while time.monotonic() < end:
-        for _ in range(dice.randrange(5, 40)):
-            page.mouse.wheel(0, dice.choice((400, 900, 2500, -400, -1500)))
-            page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
-            steps += 1
-        if dice.random() < 0.5:
-            at = elsewhere(dice, at)
-            jump(page, f"{100 * at:.2f}%")
-        else:
-            at = elsewhere(dice, at)
-            press_track(page, at)
-        page.locator("log-view .scroller").hover()
-        steps += 1
-    return steps
-
-
 def page_cpu_ms(page: Page) -> float:
     """Milliseconds of processor time of the page's process, Chromium's own beginning of it included."""
     client = page.context.new_cdp_session(page)
@@ -211,31 +180,3 @@ def page_cpu_ms(page: Page) -> float:
     metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
     client.detach()
     return 1000.0 * float(metrics["ProcessTime"])
-
-
-def held(browser: Browser, page: Page) -> Held:
-    """What the page holds now."""
-    client = page.context.new_cdp_session(page)
-    client.send("HeapProfiler.enable")
-    client.send("HeapProfiler.collectGarbage")
-    client.send("Performance.enable")
-    metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
-    client.detach()
-    whole = browser.new_browser_cdp_session()
-    renderers = [
-        one["id"] for one in whole.send("SystemInfo.getProcessInfo")["processInfo"] if one["type"] == "renderer"
-    ]
-    whole.detach()
-    return Held(
-        metrics["JSHeapUsedSize"], int(metrics["Nodes"]), int(metrics["JSEventListeners"]),
-        max((_unshared(int(pid)) for pid in renderers), default=0.0),
-    )  # fmt: skip
-
-
-def _unshared(pid: int) -> float:
-    """Bytes of memory that a process alone holds."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:  # not Linux, or gone
-        return 0.0
-    return sum(float(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Private_"))
