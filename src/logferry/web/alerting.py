@@ -268,7 +268,7 @@ def seen_messages(
 
 def seen_message(context: WebContext, who: Identity, message_id: int) -> MessageRecord:
     """One message. Raises NotFound."""
-    if not who.scope.everything:
+    if not who.scope.everything or not 0 < message_id < 2**63:  # no larger one fits into a database
         raise NotFound(f"there is no message {message_id}", hint="the list of messages shows those kept")
     return context.catalog.alerting.message(message_id)
 

@@ -11,6 +11,7 @@ from logferry.archive.records import FileRecord
 from logferry.errors import Refused
 from logferry.limits import CURSOR_CHARS_MAX, FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
 from logferry.server.people import Identity
+from logferry.web.api.ids import checked_id
 from logferry.web.api.shapes import (
     File,
     FileList,
@@ -141,10 +142,3 @@ def list_generations(
 
 def _one(context: WebContext, sight: Sight, record: FileRecord) -> File:
     return _seen(sight, [record], context.clock.now_ns())[0]
-
-
-def checked_id(number: int) -> int:
-    """Return ``number`` if a database can have given it. Raises Refused."""
-    if not 0 < number < 2**63:
-        raise Refused("the number of a file is out of range", hint="take fid from a list of files")
-    return number

@@ -27,7 +27,8 @@ from logferry.search.kept import EntryLines, Hits, Keeping, Kept
 from logferry.search.query import Filter, Text, parse
 from logferry.search.service import SearchRequest
 from logferry.server.people import Identity
-from logferry.web.api.files import Generation, checked_id
+from logferry.web.api.files import Generation
+from logferry.web.api.ids import checked_id
 from logferry.web.api.lines import NUMBER_MAX, ReadAs, byte_at_time, encoding_asked, row_json, time_text
 from logferry.web.api.shapes import KeptPage
 from logferry.web.auth import Context, Viewer

@@ -26,7 +26,8 @@ from logferry.limits import (
 from logferry.search.moments import moment
 from logferry.search.query.values import TIMES_END_NS
 from logferry.search.text import line_text
-from logferry.web.api.files import Generation, checked_id
+from logferry.web.api.files import Generation
+from logferry.web.api.ids import checked_id
 from logferry.web.api.shapes import LineIndex, LinePage, TextPiece
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext

@@ -20,7 +20,7 @@ from logferry.limits import (
 from logferry.search.merge import START, Line, Merged, Place, after, at_fraction, at_time, before, fraction_of
 from logferry.search.merge.source import LAST_NS
 from logferry.search.moments import moment
-from logferry.web.api.files import checked_id
+from logferry.web.api.ids import checked_id
 from logferry.web.api.lines import row_json, time_text
 from logferry.web.api.shapes import FileList, MergedPage, file_shape
 from logferry.web.auth import Context, Viewer

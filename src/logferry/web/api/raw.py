@@ -14,7 +14,8 @@ from logferry.archive import Archive, GenerationReader
 from logferry.archive.records import FileRecord, GenerationRecord
 from logferry.errors import Later
 from logferry.limits import COPY_BYTES
-from logferry.web.api.files import Generation, checked_id
+from logferry.web.api.files import Generation
+from logferry.web.api.ids import checked_id
 from logferry.web.auth import Context, Viewer
 from logferry.web.problem import problem
 from logferry.web.ranges import ByteRange, Unsatisfiable, disposition, none_match, range_stands, requested_range

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from logferry.archive.catalog.retaining import HoldRecord
 from logferry.clock import rfc3339
-from logferry.errors import Refused
 from logferry.limits import PAGE_ITEMS_MAX, SEARCH_TIME_CHARS_MAX
 from logferry.search.moments import moment
 from logferry.web import retaining
+from logferry.web.api.ids import checked_id
 from logferry.web.api.shapes import Shape
 from logferry.web.auth import Context, WholeAdministrator
 from logferry.web.context import WebContext
@@ -180,9 +180,7 @@ def add_hold(request: Request, body: NewHold, who: WholeAdministrator) -> Hold:
 @router.delete("/holds/{hold_id}", status_code=204)
 def remove_hold(request: Request, hold_id: int, who: WholeAdministrator) -> Response:
     """The hold ends; what it kept may go with the next run."""
-    if not 0 < hold_id < 2**63:
-        raise Refused("the number of a hold is out of range", hint="take id from the list of holds")
-    retaining.end_hold(request, who, hold_id)
+    retaining.end_hold(request, who, checked_id(hold_id, "hold", "take id from the list of holds"))
     return Response(status_code=204)
 
 

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from logferry.archive.catalog.saving import SavedRecord
 from logferry.clock import rfc3339
-from logferry.errors import LogferryError, Refused
+from logferry.errors import LogferryError
 from logferry.limits import SAVED_ADDRESS_CHARS_MAX, SAVED_MAX, SAVED_NAME_CHARS_MAX
 from logferry.server.people import Identity
 from logferry.web import saving
+from logferry.web.api.ids import checked_id
 from logferry.web.api.shapes import Shape
 from logferry.web.auth import Context, Viewer
 from logferry.web.ranges import disposition
@@ -150,9 +151,7 @@ def remove_saved(request: Request, saved_id: int, context: Context, who: Viewer)
 
 
 def _checked(saved_id: int) -> int:
-    if not 0 < saved_id < 2**63:
-        raise Refused("the number is out of range", hint="take id from the list")
-    return saved_id
+    return checked_id(saved_id, "saved search or view", "take id from the list")
 
 
 def _shape(row: SavedRecord, who: Identity) -> SavedPage:

@@ -31,7 +31,8 @@ from logferry.limits import (
     TAIL_ROWS_BYTES,
 )
 from logferry.server.people import Identity
-from logferry.web.api.files import Generation, checked_id
+from logferry.web.api.files import Generation
+from logferry.web.api.ids import checked_id
 from logferry.web.api.lines import ReadAs, encoding_asked, row_json
 from logferry.web.auth import Context, Viewer
 from logferry.web.context import WebContext

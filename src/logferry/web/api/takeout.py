@@ -14,7 +14,8 @@ from starlette.responses import StreamingResponse
 from logferry.limits import PICKED_MAX, QUERY_CHARS_MAX
 from logferry.takeout import MEDIA_TYPES, Form, packed, rows_of, time_of, to_ndjson
 from logferry.takeout.parquet import to_parquet
-from logferry.web.api.files import FilePath, archive_path, checked_id
+from logferry.web.api.files import FilePath, archive_path
+from logferry.web.api.ids import checked_id
 from logferry.web.auth import Context, Viewer
 from logferry.web.picks import Picks, Taking
 from logferry.web.ranges import disposition
