@@ -15,6 +15,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis.errors import Unsatisfiable
+from requests.adapters import HTTPAdapter
 from schemathesis import Case as _Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from urllib3.util import Retry
 
 from tests.security.amounts import amount, seed
 from tests.web.vault import BLIND, Vault, told
@@ -47,13 +49,20 @@ LONG = "/api/v1/tail"
 """Goes on for ever: its head is looked at."""
 
 
+def _session() -> requests.Session:
+    """One that asks once more, on a new connection, when the server has hung up on the old one while it was idle."""
+    made = requests.Session()
+    made.mount("http://", HTTPAdapter(max_retries=Retry(total=1, allowed_methods=None)))
+    return made
+
+
 class Asker:
     """Sends each case as everybody and looks at what comes back."""
 
     def __init__(self, vault: Vault, dice: random.Random) -> None:
         self._vault = vault
         self._dice = dice
-        self._sessions = {role: requests.Session() for role in vault.headers}
+        self._sessions = {role: _session() for role in vault.headers}
         self.wrong: dict[str, str] = {}
         self.sent = 0
 
