@@ -9,15 +9,23 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from tests.browser.harness import ARGUMENTS, CHROMIUM, DESKTOP
 
 _END = b"\0"
+_BECOME = """
+import fcntl, os, sys
+theirs, back = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(theirs, 3)
+os.dup2(back, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Chromium reads commands from descriptor 3 and writes to 4."""
 _BLOCK_BYTES = 1 << 20
 _ENDED_S = 20.0
 
@@ -141,11 +149,9 @@ def plain_page() -> Iterator[PlainPage]:
     theirs, to = os.pipe()
     back, their_answers = os.pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # Chromium reads commands from descriptor 3 and writes to 4.
-        command = f'exec "$0" "$@" 3<&{theirs} 4>&{their_answers}'
-        flags = [*ARGUMENTS, "--headless", "--remote-debugging-pipe", f"--user-data-dir={Path(profile)}"]
+        flags = [*ARGUMENTS, "--headless", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
         process = subprocess.Popen(
-            ["/bin/sh", "-c", command, CHROMIUM, *flags],
+            [sys.executable, "-c", _BECOME, str(theirs), str(their_answers), CHROMIUM, *flags],
             pass_fds=(theirs, their_answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -24,7 +24,9 @@ _Group = Annotated[str, Field(max_length=GROUP_CHARS_MAX)]
 _Tag = Annotated[str, Field(max_length=TAG_CHARS_MAX)]
 
 
-@router.get("/agents", response_model=AgentList)
+@router.get(
+    "/agents", response_model=AgentList, responses={200: {"model": AgentList, "content": {CSV.partition(";")[0]: {}}}}
+)
 def list_agents(
     context: Context,
     who: Viewer,
