@@ -52,7 +52,9 @@ LONG = "/api/v1/tail"
 def _session() -> requests.Session:
     """One that asks once more, on a new connection, when the server has hung up on the old one while it was idle."""
     made = requests.Session()
-    made.mount("http://", HTTPAdapter(max_retries=Retry(total=1, allowed_methods=None)))
+    made.mount(
+        "http://", HTTPAdapter(max_retries=Retry(total=1, allowed_methods=None, respect_retry_after_header=False))
+    )
     return made
 
 
