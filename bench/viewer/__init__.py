@@ -1,7 +1,8 @@
 """The viewer on a large file, live and sealed, in a real browser: first screen, jumps, memory after long scrolling.
 
-Times are those of the clock; beside them the processor time of server and page together, which a busy machine leaves
-as it is.
+*opened from list*: from a click in the list of files, as a file is opened. *first screen*: its address in a profile
+that has nothing of Logferry yet. Times are those of the clock; beside them the processor time of server and page
+together, which a busy machine leaves as it is.
 
 The file is made below ``build/bench`` or, to be used again, in the folder that ``BENCH_VIEWER`` names.
 """

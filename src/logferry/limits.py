@@ -17,6 +17,8 @@ PATH_DEPTH_MAX = 128
 """Folders in a path; real trees stay under 20."""
 FILE_BYTES_MAX = 2**63 - 1
 """What a signed 64-bit offset can address: no file is larger, whatever a server claims."""
+ROW_ID_MAX = 2**63 - 1
+"""What both databases can give as the number of a row."""
 AGENT_ID_CHARS_MAX = 63
 """Like a DNS label, so an agent id can be a host name."""
 

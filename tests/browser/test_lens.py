@@ -154,6 +154,25 @@ def test_what_is_left_out_is_for_everybody(browser: Browser, site: Site, axe: st
     context.close()
 
 
+def test_the_head_of_a_phone_is_one_row_with_the_way_to_the_folder(browser: Browser, site: Site) -> None:
+    """Folders above it are reached from there."""
+    context, page, watch = visitor(browser, site.base, phone=True)
+    signed_in(context, site.fleet.people, "admin", site.base)
+    Viewer(page).open("/view/web-02/app/app.log")
+    head = page.locator(".log-head")
+    whole, buttons = head.bounding_box(), head.locator(".end").bounding_box()
+    assert whole is not None
+    assert buttons is not None
+    assert whole["height"] < 2 * buttons["height"]
+    for one in (head.get_by_text("app.log", exact=True), head.locator(".end")):
+        expect(one).to_be_in_viewport(ratio=1)
+    expect(head.get_by_text("web-02", exact=True)).to_be_hidden()
+    head.get_by_role("link", name="app", exact=True).click()
+    page.wait_for_url(re.compile("/browse/web-02/app"))
+    context.close()
+    watch.check()
+
+
 def test_the_toolbar_of_a_phone_is_one_row_also_while_something_is_found(browser: Browser, site: Site) -> None:
     """What was found, the steps and "More tools" beside the box; what is for the next find comes with those tools."""
     context, page, watch = visitor(browser, site.base, phone=True)

@@ -14,7 +14,14 @@ from starlette.requests import Request
 
 from logferry.archive.alert_records import AlertRecord, AlertRuleRecord, MessageRecord, MuteRecord
 from logferry.errors import BadConfig, Busy, Conflict, NotFound, NotPermitted, Refused
-from logferry.limits import ALERT_AFTER_S_MAX, ALERT_REASON_CHARS_MAX, ALERT_TEST_S, CHANNELS_MAX, MUTE_S_MAX
+from logferry.limits import (
+    ALERT_AFTER_S_MAX,
+    ALERT_REASON_CHARS_MAX,
+    ALERT_TEST_S,
+    CHANNELS_MAX,
+    MUTE_S_MAX,
+    ROW_ID_MAX,
+)
 from logferry.server.alerts.messages import compose, headline, link_of
 from logferry.server.alerts.rules import KINDS, OF_AGENTS, Rules, all_rules
 from logferry.server.alerts.settings import channels_of, rules_of, sender_of
@@ -268,7 +275,7 @@ def seen_messages(
 
 def seen_message(context: WebContext, who: Identity, message_id: int) -> MessageRecord:
     """One message. Raises NotFound."""
-    if not who.scope.everything or not 0 < message_id < 2**63:  # no larger one fits into a database
+    if not who.scope.everything or not 0 < message_id <= ROW_ID_MAX:
         raise NotFound(f"there is no message {message_id}", hint="the list of messages shows those kept")
     return context.catalog.alerting.message(message_id)
 

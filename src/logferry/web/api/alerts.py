@@ -18,6 +18,7 @@ from logferry.limits import (
     CHANNELS_MAX,
     MUTE_S_MAX,
     PAGE_ITEMS_MAX,
+    ROW_ID_MAX,
 )
 from logferry.server.alerts.rules import Rule, rule_of
 from logferry.web import alerting
@@ -26,7 +27,7 @@ from logferry.web.auth import Context, Operator
 
 router = APIRouter(tags=["alerts"])
 _Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
-_Cursor = Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the page before")]
+_Cursor = Annotated[int | None, Query(ge=1, le=ROW_ID_MAX, description="`next` of the page before")]
 _Names = Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=ALERT_GLOBS_MAX)]
 _Channels = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=CHANNELS_MAX)]
 

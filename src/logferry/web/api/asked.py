@@ -14,6 +14,7 @@ from logferry.encodings import Encoding, encoding_named
 from logferry.errors import Refused
 from logferry.limits import (
     QUERY_CHARS_MAX,
+    ROW_ID_MAX,
     SEARCH_CONTEXT_LINES_MAX,
     SEARCH_EXPORT_S_MAX,
     SEARCH_HITS_DEFAULT,
@@ -68,8 +69,8 @@ class Where(BaseModel):
         examples=["Europe/Berlin"],
     )
     case: bool = Field(False, description="exact case")
-    fid: int | None = Field(None, ge=1, lt=2**63, description="only this file")
-    gen: int | None = Field(None, ge=1, lt=2**63, description="only this generation of it")
+    fid: int | None = Field(None, ge=1, le=ROW_ID_MAX, description="only this file")
+    gen: int | None = Field(None, ge=1, le=ROW_ID_MAX, description="only this generation of it")
     entries: bool = Field(
         False, description="entries of several lines (stack traces) are one: they match, and are told, as a whole"
     )

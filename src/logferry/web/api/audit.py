@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from logferry.archive.records import AuditRecord
-from logferry.limits import PAGE_ITEMS_MAX, SEARCH_TIME_CHARS_MAX
+from logferry.limits import PAGE_ITEMS_MAX, ROW_ID_MAX, SEARCH_TIME_CHARS_MAX
 from logferry.search.moments import moment
 from logferry.server.audit import AuditFilter, Kind
 from logferry.web.api.asked import only
@@ -72,7 +72,7 @@ async def audit(
         Literal["json", "ndjson", "csv"], Query(alias="format", description="`json`: a page; else all, as a file")
     ] = "json",
     limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 100,
-    cursor: Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the page before")] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=ROW_ID_MAX, description="`next` of the page before")] = None,
 ) -> Response:
     """Entries, the newest first. Where looking takes too long a page has fewer than `limit`; `next` goes on."""
     chosen = asked.chosen(context.clock.now_ns())

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from logferry.archive.records import FileRecord
 from logferry.errors import Refused
-from logferry.limits import CURSOR_CHARS_MAX, FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX
+from logferry.limits import CURSOR_CHARS_MAX, FOLDER_PAGE_ENTRIES, PAGE_ITEMS_MAX, QUERY_CHARS_MAX, ROW_ID_MAX
 from logferry.server.people import Identity
 from logferry.web.api.ids import checked_id
 from logferry.web.api.shapes import (
@@ -34,7 +34,7 @@ Cursor = Annotated[
     str | None, Query(max_length=CURSOR_CHARS_MAX, pattern="^[ -~]*$", description="`next` of the page before")
 ]
 Generation = Annotated[
-    int | None, Query(ge=1, lt=2**63, description="number of a generation; absent: the current or last one")
+    int | None, Query(ge=1, le=ROW_ID_MAX, description="number of a generation; absent: the current or last one")
 ]
 
 
@@ -127,7 +127,7 @@ def list_generations(
     context: Context,
     who: Viewer,
     sha256: Annotated[
-        int | None, Query(ge=1, lt=2**63, description="compute the digest of this generation if need be")
+        int | None, Query(ge=1, le=ROW_ID_MAX, description="compute the digest of this generation if need be")
     ] = None,
 ) -> GenerationList:
     """The generations held under a file, oldest first."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from logferry.archive.catalog.retaining import HoldRecord
 from logferry.clock import rfc3339
-from logferry.limits import PAGE_ITEMS_MAX, SEARCH_TIME_CHARS_MAX
+from logferry.limits import PAGE_ITEMS_MAX, ROW_ID_MAX, SEARCH_TIME_CHARS_MAX
 from logferry.search.moments import moment
 from logferry.web import retaining
 from logferry.web.api.ids import checked_id
@@ -151,7 +151,7 @@ def expired(
     context: Context,
     _who: WholeAdministrator,
     limit: Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)] = 100,
-    cursor: Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the page before")] = None,
+    cursor: Annotated[int | None, Query(ge=1, le=ROW_ID_MAX, description="`next` of the page before")] = None,
 ) -> ExpiredList:
     """What was deleted, by which rule and why; the latest first."""
     rows = context.catalog.retaining.expired(before_id=cursor, limit=limit)
