@@ -499,6 +499,8 @@ AUTOMATON_NODES_MAX = 2_000
 """Patterns of more nodes are left to RE2: each repetition counts as often as it may be."""
 AUTOMATON_STATES_MAX = 1_000
 """So are those that come to more states than this: each is found out in Python, once, in some 50 microseconds."""
+AUTOMATON_WORK_MAX = 100_000
+"""And those whose states take more steps than this to find, some 100 ms: nobody can stop that meanwhile."""
 AUTOMATON_TYPE_STEPS_MAX = 8_000_000
 """Steps over the texts of a segment's log types, some 30 ms: after that its lines are read."""
 TIMES_TRUSTED_FROM_BYTES = 64 * KIB

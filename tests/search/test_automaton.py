@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from logferry.errors import BadQuery
-from logferry.limits import AUTOMATON_STATES_MAX
+from logferry.limits import AUTOMATON_STATES_MAX, AUTOMATON_WORK_MAX
 from logferry.search.query import Glob, Regex, Wild
 from logferry.search.query.regexes import checked_regex
 from logferry.search.scan.automaton import Automaton
@@ -146,6 +146,25 @@ def test_a_pattern_of_too_many_states_is_run_by_re2() -> None:
     assert pattern.marks(lines, nothing).tolist() == wanted
     assert pattern._automaton is None
     assert len(automaton._members) <= AUTOMATON_STATES_MAX
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        pytest.param("(?:(?:a?){30}){30}b", id="many ways on from each node"),
+        pytest.param("x(?:a?){900}" + "".join(f"[{c}0]?" for c in "bcdefghijklmnopqrstuvwyz") + "1", id="in one state"),
+    ],
+)
+def test_a_pattern_whose_states_take_long_to_find_is_run_by_re2(pattern: str) -> None:
+    program = matcher(Regex(pattern, ""), exact_case=True)
+    assert isinstance(program, Program)
+    lines = Lines(b"xab1\nxaaa\nb1\n\nx1\nxaaac01")
+    ours = _Pattern(program)
+    _, wanted = both(program, lines)
+    assert ours.marks(lines, nothing).tolist() == wanted
+    assert ours._automaton is None
+    automaton = program.automaton
+    assert automaton is None or automaton._nodes.work <= AUTOMATON_WORK_MAX + len(automaton._nodes.takes) * 256
 
 
 def test_threads_share_an_automaton_that_grows() -> None:

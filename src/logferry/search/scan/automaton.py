@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from logferry.limits import AUTOMATON_NODES_MAX, AUTOMATON_STATES_MAX, QUERY_DEPTH_MAX
+from logferry.limits import AUTOMATON_NODES_MAX, AUTOMATON_STATES_MAX, AUTOMATON_WORK_MAX, QUERY_DEPTH_MAX
 
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
@@ -357,6 +357,8 @@ class _Nodes:
         self.then: list[list[int]] = [[]]
         self.edge: list[bool | None] = [None]
         """Set where a node is passed at the end (True) or the beginning of the line alone."""
+        self.work = 0
+        """Nodes that were looked at to find the states so far, each as often as it was."""
         self.start = self._of(tree, _MATCH)
 
     def _add(self, takes: int, then: list[int], edge: bool | None = None) -> int:
@@ -390,9 +392,15 @@ class _Nodes:
             then = self._of(tree.of, then)
         return then
 
+    def spend(self, work: int) -> None:
+        """Raises _Unknown when it was too much in all: whoever searches waits, and nobody can stop it meanwhile."""
+        self.work += work
+        if self.work > AUTOMATON_WORK_MAX:
+            raise _Unknown
+
     def reached(self, node: int, *, at_start: bool) -> tuple[int, bool, bool]:
         """From a node without taking a byte: those that take one (bit n: node n), whether it matches, and whether it
-        does at the end of the line."""
+        does at the end of the line. Raises _Unknown where that would take too long."""
         taking, matches, matches_at_end = 0, False, False
         seen: set[tuple[int, bool]] = set()
         waiting = [(node, False)]
@@ -401,6 +409,7 @@ class _Nodes:
             if now in seen:
                 continue
             seen.add(now)
+            self.spend(1)
             number, is_end = now
             if number == _MATCH:
                 matches |= not is_end
@@ -439,7 +448,7 @@ class Automaton:
         self._after: dict[int, tuple[int, bool, bool]] = {}
         self.width = len(self._takers)
         self.is_full = False
-        """Whether it came to too many states."""
+        """Whether it came to too many states, or they take too long to find."""
         self._next = count(DEAD + 1)
         self._members = {ACCEPT: 0, DEAD: 0}
         self._numbers: dict[tuple[int, bool], int] = {(0, False): DEAD}
@@ -451,11 +460,16 @@ class Automaton:
         self.first = self._state(*_union(self._again, nodes.reached(nodes.start, at_start=True))) or ACCEPT
 
     def learn(self, state: int) -> bool:
-        """Find the steps from a state. False: there are too many states."""
+        """Find the steps from a state. False: there are too many states, or they take too long to find."""
         if self.steps[state, 0] != UNKNOWN:
             return True
         members = list(_bits(self._members[state]))
-        then = [self._from(node) for node in members]
+        try:
+            self._nodes.spend(len(members) * self.width)
+            then = [self._from(node) for node in members]
+        except _Unknown:
+            self.is_full = True
+            return False
         row = []
         for takers in self._takers:
             found = self._again
