@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 
@@ -29,14 +30,15 @@ QUIET_S = 0.1
 class Long:
     """A thread that does one step of long work when it may."""
 
-    def __init__(self, precedence: Precedence, over: threading.Event) -> None:
+    def __init__(self, precedence: Precedence, over: threading.Event, until_s: float = math.inf) -> None:
         self._went_on = threading.Event()
         self._over = over
         self._precedence = precedence
+        self._until_s = until_s
         threading.Thread(target=self._step, daemon=True).start()
 
     def _step(self) -> None:
-        self._precedence.give_way()
+        self._precedence.give_way(self._until_s)
         self._went_on.set()
         self._over.wait(WAIT_S)  # another thread could have its number then
 
@@ -63,10 +65,10 @@ def precedence(clock: ManualClock) -> Precedence:
 
 
 @pytest.fixture
-def begin(precedence: Precedence) -> Iterator[Callable[[], Long]]:
-    """Begins long work."""
+def begin(precedence: Precedence) -> Iterator[Callable[..., Long]]:
+    """Begins long work, which may have to end at a time."""
     over = threading.Event()
-    yield lambda: Long(precedence, over)
+    yield lambda until_s=math.inf: Long(precedence, over, until_s)
     over.set()
 
 
@@ -152,6 +154,18 @@ def test_rest_is_won_back_while_nothing_short_is_in_hand(
         clock.advance(SEARCH_REST_S_MAX / 2)
         assert long.rests
     assert long.goes_on()
+
+
+def test_what_has_to_end_does_not_rest_any_longer(
+    precedence: Precedence, clock: ManualClock, begin: Callable[..., Long]
+) -> None:
+    """However long something short is in hand, and whoever's turn it is."""
+    with precedence.short():
+        late = begin(clock.monotonic_s() + SEARCH_TURN_S)
+        assert late.rests
+        clock.advance(TURN_S)
+        assert late.goes_on()
+        precedence.give_way(clock.monotonic_s())
 
 
 def test_what_takes_long_is_not_short(precedence: Precedence, clock: ManualClock, begin: Callable[[], Long]) -> None:

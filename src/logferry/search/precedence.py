@@ -6,6 +6,7 @@ rests. Where short work never ends it does not rest for ever: it goes on, on all
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
@@ -93,16 +94,19 @@ class Precedence:
         rest_s = self._rest_s + (-passed_s if self._in_hand else passed_s)
         self._rest_s = min(max(rest_s, 0.0), SEARCH_REST_S_MAX)
 
-    def give_way(self) -> None:
+    def give_way(self, until_s: float = math.inf) -> None:
         """For long work, before each step of a few milliseconds: rests while short work is in hand, until it is this
         thread's turn. Whoever calls it holds no lock that short work waits for.
+
+        Args:
+            until_s: by the clock; work that has to end then does not rest any longer.
         """
         if not self._in_hand:
             return
         me = threading.get_ident()
         with self._changed:
             try:
-                while (left_s := self._left_s(me)) > 0:
+                while (left_s := min(self._left_s(me), until_s - self._clock.monotonic_s())) > 0:
                     if me not in self._waiting:
                         self._waiting.append(me)
                     self._changed.wait(left_s)

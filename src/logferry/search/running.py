@@ -87,6 +87,7 @@ class Running:
         self._precedence = equipment.precedence
         self._pools = equipment.pool, equipment.patient_pool
         self.started_s = self.clock.monotonic_s()
+        self._deadline_s = self.started_s + request.deadline_s
         self.found = 0
         """Matching lines so far."""
         self.scanned_bytes = 0
@@ -333,16 +334,20 @@ class Running:
 
     def check(self) -> None:
         """Raises ``Stop`` when it is time to. Lets others go first, where it goes on for long."""
+        self._stop_in_time()
         if self.request.patient.is_set():
-            self._precedence.give_way()
+            self._precedence.give_way(self._deadline_s)
+            self._stop_in_time()
+
+    def _stop_in_time(self) -> None:
         if self.request.cancel.is_set():
             raise Stop("cancelled")
-        if self.clock.monotonic_s() - self.started_s > self.request.deadline_s:
+        if self.clock.monotonic_s() > self._deadline_s:
             raise Stop("time")
 
     def go_on(self) -> bool:
         """Whether it is not yet time to stop."""
-        return not self.request.cancel.is_set() and self.clock.monotonic_s() - self.started_s <= self.request.deadline_s
+        return not self.request.cancel.is_set() and self.clock.monotonic_s() <= self._deadline_s
 
     # What is told ----------------------------------------------------------------------------------------------------
 
