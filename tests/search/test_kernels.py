@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 
+from logferry.search.query import parse
 from logferry.search.query.nodes import Literal, Text
 from logferry.search.scan.kernels import PADDING, mark_lines
 from logferry.search.scan.lines import Lines, Matching, padded
@@ -68,3 +69,19 @@ def test_any_case_finds_what_the_lowered_text_holds() -> None:
     lines = Lines(b"." * 70 + b"Connection RESET\nconnection reset\nconnexion\n")
     found = Matching(Text(Literal("connection reset")), exact_case=False)(lines, lambda: None)
     assert found.tolist() == [True, True, False]
+
+
+def test_a_query_of_many_terms_can_be_stopped_behind_each() -> None:
+    """Each of them looks at all lines: together they may take longer than somebody is to wait."""
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise InterruptedError
+
+    matching = Matching(parse(" ".join(f"-word{number}" for number in range(5)) + " zz").root, exact_case=False)
+    with pytest.raises(InterruptedError):
+        matching(Lines(b"zz\n" * 100), check)
+    assert matching(Lines(b"zz word4\nzz\n"), lambda: None).tolist() == [False, True]

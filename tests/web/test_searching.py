@@ -8,20 +8,28 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from logferry.clock import SYSTEM, ManualClock
-from logferry.limits import SEARCH_DEBT_S, SEARCH_DEBT_S_MAX, SEARCH_NICE, SEARCH_PIECE_CHARS, SEARCH_PIECE_EVENTS
+from logferry.limits import (
+    SEARCH_DEBT_S,
+    SEARCH_DEBT_S_MAX,
+    SEARCH_NICE,
+    SEARCH_PIECE_CHARS,
+    SEARCH_PIECE_EVENTS,
+    SEARCH_TURNS_PER_USER,
+)
 from logferry.search.events import Done, Event, Hit, Progress, Row
 from logferry.search.niceness import be_nice
 from logferry.search.precedence import Precedence
 from logferry.server.audit import AuditFilter
 from logferry.web import searching
 from logferry.web.foremost import Foremost
-from logferry.web.searching import Running, Slots, charged
+from logferry.web.searching import Running, Slots, Turns, charged
 from tests.web.served import Served, served, wait_for
 
 DONE = Done("complete", 10, 10, 1, 1, 0.001, (), 0, (), hits=1)
@@ -120,6 +128,39 @@ def test_long_searches_are_held_against_a_person_for_a_while() -> None:
     assert slots.owes("eager")
     clock.advance(2 * SEARCH_DEBT_S)
     assert not slots.owes("eager")
+
+
+def test_a_search_whose_time_is_over_waits_for_no_turn() -> None:
+    """Those of the same person that go on for long hold up the end of none; and turns are as many as before."""
+
+    async def all_turns() -> None:
+        turns = Turns()
+        async with AsyncExitStack() as held:
+            for _ in range(SEARCH_TURNS_PER_USER):
+                assert await held.enter_async_context(turns.of_stream(60.0))
+            for left_s in (0.0, -1.0, 0.01):
+                async with turns.of_stream(left_s) as in_time:
+                    assert not in_time
+            waiting = asyncio.create_task(turns.of_streams.acquire())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        assert await waiting
+        turns.of_streams.release()
+        async with AsyncExitStack() as held:
+            for _ in range(SEARCH_TURNS_PER_USER):
+                assert await held.enter_async_context(turns.of_stream(0.01))
+
+    asyncio.run(all_turns())
+
+
+def test_how_long_a_search_may_go_on_is_known() -> None:
+    """From the moment it began."""
+    clock = ManualClock()
+    search = Running(iter([DONE]), threading.Event(), clock, deadline_s=2.0)
+    clock.advance(1.5)
+    assert search.left_s == pytest.approx(0.5)
+    clock.advance(1.5)
+    assert search.left_s == pytest.approx(-1.0)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -23,6 +23,7 @@ from logferry.errors import Busy, LogferryError
 from logferry.limits import (
     SEARCH_DEBT_S,
     SEARCH_DEBT_S_MAX,
+    SEARCH_EXPORT_S_MAX,
     SEARCH_FIRST_PIECE_S,
     SEARCH_FREE_S,
     SEARCH_PER_USER_MAX,
@@ -123,6 +124,20 @@ class Turns:
         self.of_streams = asyncio.Semaphore(SEARCH_TURNS_PER_USER)
         self.of_jobs = threading.Lock()
 
+    @asynccontextmanager
+    async def of_stream(self, within_s: float) -> AsyncIterator[bool]:
+        """Inside it is one's turn; False: it did not come within so many seconds, and nobody waits any longer."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self.of_streams.acquire()
+        except TimeoutError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.of_streams.release()
+
 
 class Slot:
     """One person's place for one search, until it is given back. As a context: at its end."""
@@ -161,14 +176,21 @@ class Running(Generic[E]):
     """A search or tally that is taken piece by piece, one thread at a time, and stopped from outside."""
 
     def __init__(
-        self, events: Iterator[E], cancel: threading.Event, clock: Clock, patient: threading.Event | None = None
+        self,
+        events: Iterator[E],
+        cancel: threading.Event,
+        clock: Clock,
+        patient: threading.Event | None = None,
+        *,
+        deadline_s: float = SEARCH_EXPORT_S_MAX,
     ) -> None:
-        """``cancel`` and ``patient`` are those of the request."""
+        """``cancel``, ``patient`` and ``deadline_s`` are those of the request, which has just begun."""
         self._events: Iterator[E] = events
         self._patient = patient or threading.Event()
         self._cpu_s = time.process_time()
         self._cancel = cancel
         self._clock = clock
+        self._until_s = clock.monotonic_s() + deadline_s
         self._lock = threading.Lock()
         self._seconds = SEARCH_FIRST_PIECE_S
         self.scanned_bytes = 0
@@ -205,6 +227,11 @@ class Running(Generic[E]):
     def is_patient(self) -> bool:
         """Whether it is known to be long. One that has only waited for a core is not."""
         return self._patient.is_set()
+
+    @property
+    def left_s(self) -> float:
+        """How long it may still go on. Then its next piece is the last, and says so."""
+        return self._until_s - self._clock.monotonic_s()
 
     def stand_back(self) -> None:
         """Give way to short work from the beginning."""
@@ -322,10 +349,10 @@ class Asking:
             let_go(running)
 
     async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
-        """The next one, when it is this person's turn."""
-        async with self.slot.turns.of_streams:
+        """The next one, when it is this person's turn; at once when its time is over, as all it does then is end."""
+        async with self.slot.turns.of_stream(running.left_s) as in_time:
             work = partial(self._piece, running, writer)
-            if not running.is_patient:
+            if not in_time or not running.is_patient:
                 return await self.streams.run(work)
             self.place.worked_s = running.worked_s
             return await self.streams.go_on(work, self.place)

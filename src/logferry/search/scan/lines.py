@@ -109,6 +109,7 @@ class Matching:
         known = lines.known.get(leaf)
         if known is not None:
             return known.copy()
+        check()  # there may be hundreds of terms, each of which looks at all lines
         term = self._term(leaf)
         return np.ones(len(lines), np.bool_) if term is None else term.marks(lines, check)
 

@@ -105,7 +105,8 @@ async def search(
         wanted = asked.request(context, who, threading.Event())
         events, whole = context.search.run(wanted), whole_of(context, who)
         writer = EventWriter("sse" if as_sse else form, limited=asked.is_limited, whole=whole)
-        return Running(events, wanted.cancel, context.clock, wanted.patient), writer
+        running = Running(events, wanted.cancel, context.clock, wanted.patient, deadline_s=wanted.deadline_s)
+        return running, writer
 
     begun = await asking.begun(begin)
     headers = STREAM_HEADERS | {"Content-Type": MEDIA_TYPES["sse" if as_sse else form]}

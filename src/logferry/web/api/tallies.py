@@ -140,7 +140,7 @@ async def _tallied(
     def begin() -> tuple[Running[TallyEvent], _Writer]:
         asked = where.request(context, who, threading.Event(), between)
         events = context.search.tally(asked, histogram=wanted, facets=fields)
-        running = Running(events, asked.cancel, context.clock, asked.patient)
+        running = Running(events, asked.cancel, context.clock, asked.patient, deadline_s=asked.deadline_s)
         return running, _Writer(form, between, whole_of(context, who))
 
     begun = await asking.begun(begin)
