@@ -489,6 +489,8 @@ UNSEALED_FOUND_BYTES_MAX = 32 * MIB
 """Where lines that matched lately stand in what is not sealed yet, 12 bytes each."""
 UNSEALED_TEXT_BYTES_MAX = 32 * MIB
 """Lines that came lately, each three times: some 10 MiB of logs, for searches that look at what came since."""
+BARREN_BYTES_MAX = 16 * MIB
+"""Generations in which nothing matched, 16 bytes for each and query: a hundred queries of ten thousand live files."""
 UNSEALED_PLAIN_MAX = 100_000
 """Generations of which it is known that they are text as it stands."""
 SEARCH_LEARNED_BYTES_MAX = 4 * MIB

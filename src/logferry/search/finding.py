@@ -70,7 +70,7 @@ class Finding(Running):
         waiting: dict[int, list[int]] = {}
         """Segments, by the first rank that has bytes there."""
         whole = selection.node_of >= 0
-        due = set(np.flatnonzero(whole & snapshot.is_in_part).tolist())
+        due = set(np.flatnonzero(whole & snapshot.is_in_part & ~self.barren()).tolist())
         for segment, ranks in snapshot.ranks_in.items():
             mine = ranks if self.takes_all else ranks[whole[ranks]]
             if len(mine):
@@ -95,6 +95,7 @@ class Finding(Running):
                     yield from self.each(selection.unit(rank), partial(self._unit, lookup=lookup, runs=runs))
         finally:
             lookup.remember()
+            self.learn_barren()
         self.reached(None)
 
     def _ask(self, lookup: Lookup, segment: int, runs_of: dict[int, list[Piece]]) -> Iterator[int]:
@@ -131,6 +132,7 @@ class Finding(Running):
             unread = (Piece(*gap) for gap in gaps(lookup.covered(generation_id), unit.file.size))
             pieces = sorted((*runs, *unread), key=_start, reverse=self.request.newest_first)
             pieces = [piece for piece in pieces if self._is_asked(piece.start, piece.end)]
+            found_before = self.found
             done = self.scanned_bytes + unit.file.size - sum(piece.end - piece.start for piece in pieces)
             source, lines = RunSource(opened, unit.file.size), RunLines(opened)
             maker = self._maker(unit, source, lines, None)
@@ -150,6 +152,8 @@ class Finding(Running):
                 self.check()
                 if self.is_due:
                     yield self.progress()
+            if self.found == found_before and self._is_asked_of_all:
+                self.found_nothing(unit)
 
     def _held(self, unit: Unit, lookup: Lookup, piece: Piece) -> tuple[Lines | None, Bools] | None:
         """The lines of a run, if any of them matches (others wait for nothing in memory), and which do; None: the
@@ -242,6 +246,11 @@ class Finding(Running):
                 continue
             self._count()
             yield maker.hit(match, start)
+
+    @property
+    def _is_asked_of_all(self) -> bool:
+        """Whether lines are asked for wherever they begin."""
+        return not self.request.after_byte and self.request.before_byte is None
 
     def _is_asked(self, start: int, end: int) -> bool:
         """Whether lines are asked for that begin there."""

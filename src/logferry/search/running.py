@@ -18,6 +18,7 @@ from logferry.encodings import UTF_8
 from logferry.encodings import Encoding as Charset
 from logferry.errors import LogferryError, NotFound
 from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
+from logferry.search.barren import Barren
 from logferry.search.events import Progress, Reason
 from logferry.search.executor import Crew
 from logferry.search.indexed.lookup import Lookup
@@ -68,6 +69,7 @@ class Equipment:
     """The same, by those that go on for long: nobody else waits behind them."""
     precedence: Precedence
     unsealed: Unsealed
+    barren: Barren
 
 
 class Running:
@@ -84,6 +86,9 @@ class Running:
         self.planner = planner
         self.views = equipment.views
         self._unsealed = equipment.unsealed
+        self._barren = equipment.barren
+        self._now_barren: dict[Node, dict[int, int]] = {}
+        """By query: generations in which this search found nothing, and how long they are."""
         self._precedence = equipment.precedence
         self._pools = equipment.pool, equipment.patient_pool
         self.started_s = self.clock.monotonic_s()
@@ -240,6 +245,33 @@ class Running:
         if copy.file.generation_id in self.selection.beginnings:
             return f"{which} was {self.done_with_copies} instead: it is only the beginning, the file has grown since"
         return f"{which} was {self.done_with_copies} instead"
+
+    def barren(self) -> npt.NDArray[np.bool_]:
+        """By rank: generations in which no line matches, as is known from before."""
+        selection = self.selection
+        found = np.zeros(len(selection.node_of), np.bool_)
+        if self._learns_of_lines:
+            for number, node in enumerate(selection.nodes):
+                known = self._barren.among(selection.snapshot, node, exact_case=self.request.exact_case)
+                if known is not None:
+                    found |= known & (selection.node_of == number)
+        return found
+
+    def found_nothing(self, unit: Unit) -> None:
+        """All lines of a generation were looked at, as far as an index did not tell, and none matches."""
+        if self._learns_of_lines and is_text_only(unit.node) and not form_by_name(unit.file.name):
+            self._now_barren.setdefault(unit.node, {})[unit.file.generation_id] = unit.file.size
+
+    def learn_barren(self) -> None:
+        """The next search for the same does not look there."""
+        for node, sizes in self._now_barren.items():
+            self._barren.learn(self.selection.snapshot, node, sizes, exact_case=self.request.exact_case)
+        self._now_barren.clear()
+
+    @property
+    def _learns_of_lines(self) -> bool:
+        """Whether lines are looked at one by one, as they stand."""
+        return not self.request.entries and self.reads_as is None
 
     def lookup(self) -> Lookup:
         """What asks the indexes."""

@@ -15,6 +15,7 @@ from logferry.archive.records import FilePage, FileRecord
 from logferry.clock import SYSTEM, Clock
 from logferry.errors import BadQuery
 from logferry.limits import CATALOG_PAGE_ROWS, FIND_PAGE_ROWS_MAX
+from logferry.search.barren import Barren
 from logferry.search.events import Event
 from logferry.search.executor import Crew
 from logferry.search.filters import candidate_of
@@ -50,6 +51,7 @@ class SearchService:
         self._clock = clock
         self._views = Views(archive)
         self._unsealed = Unsealed()
+        self._barren = Barren()
         self.precedence = Precedence(clock)
         """To what patient searches give way, and lines that are counted in the background."""
         archive.count_behind(self.precedence.stand_back)
@@ -65,6 +67,7 @@ class SearchService:
             ThreadPoolExecutor(threads, thread_name_prefix="patient", initializer=be_nice),
             self.precedence,
             self._unsealed,
+            self._barren,
         )
 
     def run(self, request: SearchRequest) -> Iterator[Event]:
@@ -97,6 +100,7 @@ class SearchService:
         """Open indexes stay, but nothing is remembered of what was found: as if all queries were new."""
         self._views.forget_answers()
         self._unsealed.forget()
+        self._barren.forget()
 
     def _planner(self, request: SearchRequest) -> Planner:
         return Planner(

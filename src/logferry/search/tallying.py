@@ -187,10 +187,15 @@ class Tallying(Running):
                 asked += found
             if self.is_due:
                 yield self.progress()
+        barren = self.barren()
         for rank in np.flatnonzero(direct).tolist():
             file = snapshot.files[rank]
             covered = [] if form_by_name(file.name) else lookup.covered(file.generation_id)
-            self._unread[rank] += gaps(covered, file.size)
+            pieces = gaps(covered, file.size)
+            if barren[rank]:
+                self.scanned_bytes += sum(end - start for start, end in pieces)
+            else:
+                self._unread[rank] += pieces
         to_read: list[tuple[_Asked, I64]] = []
         for one in asked:
             its_runs = self._begin(lookup, one)
@@ -207,8 +212,11 @@ class Tallying(Running):
         for one, runs in to_read:
             if not spread or not one.is_text_only:
                 yield from self._segment(lookup, one, runs)
-        for rank in sorted(self._unread):
-            yield from self._generation(selection.unit(rank), rank, sorted(self._unread[rank]))
+        try:
+            for rank in sorted(self._unread):
+                yield from self._generation(selection.unit(rank), rank, sorted(self._unread[rank]))
+        finally:
+            self.learn_barren()
         self.files_done = self.files_total
 
     def _ask(self, lookup: Lookup, segment: int) -> list[_Asked] | None:
@@ -516,7 +524,7 @@ class Tallying(Running):
                 self.note(f"{named(unit)}: {error}")
 
     def _read(self, unit: Unit, rank: int, pieces: Sequence[tuple[int, int]]) -> Iterator[Progress]:
-        before = self.scanned_bytes
+        before, found_before = self.scanned_bytes, self.found
         with Opened(self.archive, unit.file.generation_id, self.check) as opened:
             is_packed = False
             if form_by_name(unit.file.name):
@@ -540,6 +548,8 @@ class Tallying(Running):
                     self.check()
                     if self.is_due:
                         yield self.progress()
+            if self.found == found_before and whole == unit.file.size:
+                self.found_nothing(unit)
 
     def _block(self, unit: Unit, rank: int, opened: Opened, block: tuple[int, int], encoding: Encoding | None) -> None:
         at, until = block
