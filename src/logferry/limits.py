@@ -491,6 +491,8 @@ UNSEALED_TEXT_BYTES_MAX = 32 * MIB
 """Lines that came lately, each three times: some 10 MiB of logs, for searches that look at what came since."""
 BARREN_BYTES_MAX = 16 * MIB
 """Generations in which nothing matched, 16 bytes for each and query: a hundred queries of ten thousand live files."""
+BARREN_NODES_MAX = 16
+"""Where the facts of files leave more different queries than this, it is not remembered where they found nothing."""
 UNSEALED_PLAIN_MAX = 100_000
 """Generations of which it is known that they are text as it stands."""
 SEARCH_LEARNED_BYTES_MAX = 4 * MIB
@@ -502,7 +504,8 @@ AUTOMATON_NODES_MAX = 2_000
 AUTOMATON_STATES_MAX = 1_000
 """So are those that come to more states than this: each is found out in Python, once, in some 50 microseconds."""
 AUTOMATON_WORK_MAX = 100_000
-"""And those whose states take more steps than this to find, some 100 ms: nobody can stop that meanwhile."""
+"""And those that take more steps than this to make and to find all states that were ever needed, some 100 ms: nobody
+can stop that meanwhile."""
 AUTOMATON_TYPE_STEPS_MAX = 8_000_000
 """Steps over the texts of a segment's log types, some 30 ms: after that its lines are read."""
 TIMES_TRUSTED_FROM_BYTES = 64 * KIB

@@ -152,6 +152,7 @@ def test_a_pattern_of_too_many_states_is_run_by_re2() -> None:
     "pattern",
     [
         pytest.param("(?:(?:a?){30}){30}b", id="many ways on from each node"),
+        pytest.param("x" + "(?:){1000}" * 400 + "y", id="of nothing, again and again"),
         pytest.param("x(?:a?){900}" + "".join(f"[{c}0]?" for c in "bcdefghijklmnopqrstuvwyz") + "1", id="in one state"),
     ],
 )

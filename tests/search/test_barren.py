@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from logferry.limits import BARREN_BYTES_MAX
 from logferry.search import finding, tallying
 from logferry.search.barren import Barren
 from logferry.search.filters import Candidate
@@ -131,21 +134,58 @@ def test_it_is_told_of_those_alone_that_are_as_long_as_they_were() -> None:
     """By rank; who is gone is forgotten when there is more to learn."""
     known, node = Barren(), parse("x").root
     before = snapshot({1: 10, 2: 20, 3: 30})
-    assert known.among(before, node, exact_case=False) is None
-    known.learn(before, node, {1: 10, 3: 30}, exact_case=False)
-    told = known.among(before, node, exact_case=False)
-    assert told is not None
-    assert told.tolist() == [True, False, True]
-    assert known.among(before, node, exact_case=True) is None
-    assert known.among(before, parse("y").root, exact_case=False) is None
+    assert known.among(before, node, exact_case=False).tolist() == []
+    known.learn(before, node, np.array([0, 2]), exact_case=False)
+    assert known.among(before, node, exact_case=False).tolist() == [0, 2]
+    assert known.among(before, node, exact_case=True).tolist() == []
+    assert known.among(before, parse("y").root, exact_case=False).tolist() == []
+    assert known.among(snapshot({}), node, exact_case=False).tolist() == []
     after = snapshot({2: 20, 3: 31, 4: 40})
-    told = known.among(after, node, exact_case=False)
-    assert told is not None
-    assert told.tolist() == [False, False, False]
-    known.learn(after, node, {3: 31, 4: 40}, exact_case=False)
-    told = known.among(after, node, exact_case=False)
-    assert told is not None
-    assert told.tolist() == [False, True, True]
-    told = known.among(before, node, exact_case=False)
-    assert told is not None
-    assert told.tolist() == [False, False, False]
+    assert known.among(after, node, exact_case=False).tolist() == []
+    known.learn(after, node, np.array([1, 2]), exact_case=False)
+    assert known.among(after, node, exact_case=False).tolist() == [1, 2]
+    assert known.among(before, node, exact_case=False).tolist() == []
+
+
+def test_queries_are_remembered_with_the_memory_that_they_take() -> None:
+    """Many long ones about a single file make those go that were asked before."""
+    known, one = Barren(), snapshot({1: 10})
+    nodes = [parse(" ".join(f"q{number}w{term}" for term in range(200))).root for number in range(300)]
+    for node in nodes:
+        known.learn(one, node, np.array([0]), exact_case=False)
+    kept = sum(len(known.among(one, node, exact_case=False)) for node in nodes)
+    assert 0 < kept < BARREN_BYTES_MAX / (200 * 400)
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+@pytest.mark.parametrize("is_counted", [False, True])
+def test_a_file_that_is_named_as_a_compressed_one_is_looked_at_unpacked(
+    tmp_path: Path, is_sealed: bool, is_counted: bool
+) -> None:
+    """Whatever was found in its bytes as long as it had another name."""
+    grown = Grown(tmp_path, random.Random(1))
+    dice = random.Random(5)
+    packed = gzip.compress(b"".join(b"%s a Needle\n" % dice.randbytes(20).hex().encode() for _ in range(200)))
+    assert packed.count(b"\n") > 3
+    grown.put("web", "app.log.1.part", packed)
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    request = SearchRequest("needle", EVERYTHING, limit=1_000)
+    asked: list[Callable[[], int]] = [lambda: tally(service, request).lines, lambda: len(hits(service, request))]
+    if is_counted:
+        asked.reverse()
+    assert [ask() for ask in asked] == [0, 0]
+    grown.archive.rename("web", "app.log.1.part", "app.log.1.gz")
+    if is_sealed:
+        grown.seal()
+    assert [ask() for ask in asked] == [200, 200]
+    grown.archive.rename("web", "app.log.1.gz", "app.log.1")
+    assert [ask() for ask in asked] == [0, 0]
+    grown.close()
+
+
+def test_where_every_file_is_asked_something_else_nothing_is_remembered(grown: Grown, opened: list[int]) -> None:
+    """It would take longer than looking."""
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    query = " OR ".join(f"(path:app{number}.log absent{number})" for number in range(20))
+    for _ in range(2):
+        assert (len(hits(service, SearchRequest(query, EVERYTHING))), looked_at(opened)) == (0, 20)

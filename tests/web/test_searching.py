@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from logferry.clock import SYSTEM, ManualClock
+from logferry.errors import LogferryError
 from logferry.limits import (
     SEARCH_DEBT_S,
     SEARCH_DEBT_S_MAX,
+    SEARCH_LONG_THREADS,
     SEARCH_NICE,
     SEARCH_PIECE_CHARS,
     SEARCH_PIECE_EVENTS,
@@ -29,8 +33,15 @@ from logferry.search.precedence import Precedence
 from logferry.server.audit import AuditFilter
 from logferry.web import searching
 from logferry.web.foremost import Foremost
-from logferry.web.searching import Running, Slots, Turns, charged
+from logferry.web.searching import Asking, Running, Slots, Turns, charged
+from logferry.web.streams import Streams
 from tests.web.served import Served, served, wait_for
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from logferry.server.people import Identity
+    from logferry.web.context import WebContext
 
 DONE = Done("complete", 10, 10, 1, 1, 0.001, (), 0, (), hits=1)
 
@@ -151,6 +162,51 @@ def test_a_search_whose_time_is_over_waits_for_no_turn() -> None:
                 assert await held.enter_async_context(turns.of_stream(0.01))
 
     asyncio.run(all_turns())
+
+
+class Told:
+    """How the answer is written: not at all."""
+
+    def write(self, events: list[Event], /) -> bytes:
+        """The next events."""
+        return b"x" * len(events)
+
+    def failed(self, error: LogferryError, /) -> bytes:
+        """Nothing fails."""
+        raise error
+
+
+@pytest.mark.parametrize("deadline_s", [-1.0, 0.05])
+def test_a_search_whose_time_is_over_waits_for_no_thread(deadline_s: float) -> None:
+    """Neither before it stands in the line of long searches, nor in it: all threads there are busy until it ended."""
+    over, patient = threading.Event(), threading.Event()
+    patient.set()
+
+    async def last_piece() -> bytes:
+        streams, slots = Streams(), Slots()
+        try:
+            for _ in range(SEARCH_LONG_THREADS):
+                streams.line.submit(lambda: over.wait(60.0), streams.line.place())
+            search = Running(iter([DONE]), threading.Event(), SYSTEM, patient, deadline_s=deadline_s)
+            context = cast("WebContext", SimpleNamespace(clock=SYSTEM))
+            request, who = cast("Request", None), cast("Identity", None)
+            asking = Asking(request, context, who, streams, slots.take("me"), streams.line.place())
+            told = await asyncio.wait_for(asking.piece(search, Told()), 30.0)
+            assert not over.is_set()
+            return told
+        finally:
+            over.set()
+            streams.close()
+
+    assert asyncio.run(last_piece()) == b"x"
+
+
+def test_a_search_that_was_told_to_stop_has_no_time_left() -> None:
+    """So that it waits for nothing."""
+    search = running(iter([DONE]))
+    assert search.left_s > 0
+    search.stop()
+    assert search.left_s == 0
 
 
 def test_how_long_a_search_may_go_on_is_known() -> None:

@@ -6,7 +6,6 @@ of ten thousand live files what is known of it would take a third of a second.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,29 +14,28 @@ import numpy.typing as npt
 from logferry.archive.shared_blocks import SharedBlocks
 from logferry.limits import BARREN_BYTES_MAX
 from logferry.search.query import Node
+from logferry.search.query.nodes import held_bytes
 from logferry.search.snapshot import Snapshot
 
 I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-_OWN_BYTES = 500
-"""What the query and Python's own objects take beside arrays."""
+_OWN_BYTES = 300
+"""What Python's own objects take beside arrays and the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Generations, each once, and how long each was."""
+    """Generations, each once, and how long each was. ``nbytes``: the memory that all of it takes."""
 
     ids: I64
     sizes: I64
-
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes."""
-        return self.ids.nbytes + self.sizes.nbytes + _OWN_BYTES
+    nbytes: int
 
 
 class Barren:
-    """Of one archive, of the queries that were asked lately. Thread-safe."""
+    """Of one archive, of the queries that were asked lately: of bytes as they stand, not of what they unpack to.
+
+    Thread-safe; of two searches for the same that end at the same moment it may learn what one of them found.
+    """
 
     def __init__(self) -> None:
         self.forget()
@@ -46,27 +44,23 @@ class Barren:
         """As if nobody had looked at anything."""
         self._known = SharedBlocks(BARREN_BYTES_MAX)
 
-    def among(self, snapshot: Snapshot, node: Node, *, exact_case: bool) -> Bools | None:
-        """By rank: whether it is known that no line matches; None: of none is anything known."""
-        known: _Known | None = self._known.known(_key(node, exact_case))
+    def among(self, snapshot: Snapshot, node: Node, *, exact_case: bool) -> I64:
+        """The ranks of those of which it is known that no line matches."""
+        known: _Known | None = self._known.known((node, exact_case))
         if known is None:
-            return None
+            return np.zeros(0, np.int64)
         ranks = snapshot.ranks(known.ids)
-        found = np.zeros(len(snapshot.files), np.bool_)
-        found[ranks[(ranks >= 0) & (snapshot.sizes[ranks] == known.sizes)]] = True
-        return found
+        is_there = ranks >= 0
+        ranks, sizes = ranks[is_there], known.sizes[is_there]
+        same: I64 = ranks[snapshot.sizes[ranks] == sizes]
+        return same
 
-    def learn(self, snapshot: Snapshot, node: Node, sizes: Mapping[int, int], *, exact_case: bool) -> None:
-        """No line matches in the first so many bytes of these generations, by id, which are all they had."""
-        key = _key(node, exact_case)
-        ids, lengths = np.array(list(sizes), np.int64), np.array(list(sizes.values()), np.int64)
+    def learn(self, snapshot: Snapshot, node: Node, ranks: I64, *, exact_case: bool) -> None:
+        """No line of these matches."""
+        key = node, exact_case
+        ids, sizes = snapshot.ids[ranks], snapshot.sizes[ranks]
         before: _Known | None = self._known.known(key)
         if before is not None:
             still = (snapshot.ranks(before.ids) >= 0) & ~np.isin(before.ids, ids)
-            ids = np.concatenate((before.ids[still], ids))
-            lengths = np.concatenate((before.sizes[still], lengths))
-        self._known.keep(key, _Known(ids, lengths))
-
-
-def _key(node: Node, exact_case: bool) -> Hashable:
-    return node, exact_case
+            ids, sizes = np.concatenate((before.ids[still], ids)), np.concatenate((before.sizes[still], sizes))
+        self._known.keep(key, _Known(ids, sizes, ids.nbytes + sizes.nbytes + held_bytes(node) + _OWN_BYTES))

@@ -70,7 +70,7 @@ class Finding(Running):
         waiting: dict[int, list[int]] = {}
         """Segments, by the first rank that has bytes there."""
         whole = selection.node_of >= 0
-        due = set(np.flatnonzero(whole & snapshot.is_in_part & ~self.barren()).tolist())
+        due = set(np.flatnonzero(whole & snapshot.is_in_part & ~self.known_barren()).tolist())
         for segment, ranks in snapshot.ranks_in.items():
             mine = ranks if self.takes_all else ranks[whole[ranks]]
             if len(mine):
@@ -94,8 +94,8 @@ class Finding(Running):
                     runs = runs_of.pop(rank, [])
                     yield from self.each(selection.unit(rank), partial(self._unit, lookup=lookup, runs=runs))
         finally:
-            lookup.remember()
             self.learn_barren()
+            lookup.remember()
         self.reached(None)
 
     def _ask(self, lookup: Lookup, segment: int, runs_of: dict[int, list[Piece]]) -> Iterator[int]:

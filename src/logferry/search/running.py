@@ -17,7 +17,7 @@ from logferry.compressed import form_by_name
 from logferry.encodings import UTF_8
 from logferry.encodings import Encoding as Charset
 from logferry.errors import LogferryError, NotFound
-from logferry.limits import COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
+from logferry.limits import BARREN_NODES_MAX, COPIES_TRIED_MAX, PROGRESS_S, SEARCH_ERRORS_LISTED_MAX
 from logferry.search.barren import Barren
 from logferry.search.events import Progress, Reason
 from logferry.search.executor import Crew
@@ -87,8 +87,8 @@ class Running:
         self.views = equipment.views
         self._unsealed = equipment.unsealed
         self._barren = equipment.barren
-        self._now_barren: dict[Node, dict[int, int]] = {}
-        """By query: generations in which this search found nothing, and how long they are."""
+        self._in_vain: dict[Node, list[int]] = {}
+        """By query: generations in which this search found nothing."""
         self._precedence = equipment.precedence
         self._pools = equipment.pool, equipment.patient_pool
         self.started_s = self.clock.monotonic_s()
@@ -246,32 +246,38 @@ class Running:
             return f"{which} was {self.done_with_copies} instead: it is only the beginning, the file has grown since"
         return f"{which} was {self.done_with_copies} instead"
 
-    def barren(self) -> npt.NDArray[np.bool_]:
-        """By rank: generations in which no line matches, as is known from before."""
-        selection = self.selection
+    def known_barren(self) -> npt.NDArray[np.bool_]:
+        """By rank: generations in which an earlier search looked for the same, and found nothing."""
+        selection, snapshot = self.selection, self.selection.snapshot
         found = np.zeros(len(selection.node_of), np.bool_)
-        if self._learns_of_lines:
+        if self._asks_of_plain_lines:
             for number, node in enumerate(selection.nodes):
-                known = self._barren.among(selection.snapshot, node, exact_case=self.request.exact_case)
-                if known is not None:
-                    found |= known & (selection.node_of == number)
+                self.check()
+                ranks = self._barren.among(snapshot, node, exact_case=self.request.exact_case)
+                found[ranks[selection.node_of[ranks] == number]] = True
+            found[snapshot.packed] = False  # it has another name now, and is looked at unpacked
         return found
 
     def found_nothing(self, unit: Unit) -> None:
         """All lines of a generation were looked at, as far as an index did not tell, and none matches."""
-        if self._learns_of_lines and is_text_only(unit.node) and not form_by_name(unit.file.name):
-            self._now_barren.setdefault(unit.node, {})[unit.file.generation_id] = unit.file.size
+        if self._asks_of_plain_lines and is_text_only(unit.node) and not form_by_name(unit.file.name):
+            self._in_vain.setdefault(unit.node, []).append(unit.file.generation_id)
 
     def learn_barren(self) -> None:
         """The next search for the same does not look there."""
-        for node, sizes in self._now_barren.items():
-            self._barren.learn(self.selection.snapshot, node, sizes, exact_case=self.request.exact_case)
-        self._now_barren.clear()
+        snapshot = self.selection.snapshot
+        for node, ids in self._in_vain.items():
+            ranks = snapshot.ranks(np.array(ids, np.int64))
+            ranks = ranks[snapshot.is_in_part[ranks]]  # the others are not looked at but where an index says so
+            if len(ranks):
+                self._barren.learn(snapshot, node, ranks, exact_case=self.request.exact_case)
+        self._in_vain.clear()
 
     @property
-    def _learns_of_lines(self) -> bool:
-        """Whether lines are looked at one by one, as they stand."""
-        return not self.request.entries and self.reads_as is None
+    def _asks_of_plain_lines(self) -> bool:
+        """Whether lines are looked at one by one, as they stand, and for few queries: each takes a moment by itself."""
+        is_few = len(self.selection.nodes) <= BARREN_NODES_MAX
+        return is_few and not self.request.entries and self.reads_as is None
 
     def lookup(self) -> Lookup:
         """What asks the indexes."""
@@ -296,14 +302,19 @@ class Running:
 
     def encoding_of(self, unit: Unit, opened: Opened) -> Encoding | None:
         """Whether what is not sealed of a generation is UTF-16. It is not opened for that where it is known already."""
-        generation_id = unit.file.generation_id
-        if self.reads_as is None and self._unsealed.is_plain(generation_id):
+        if self._is_plain(unit):
             return None
         encoding = opened.encoding
         is_marked = unit.file.size >= _MARK_BYTES
         if self.reads_as is None and encoding is None and is_marked and not form_by_name(unit.file.name):
-            self._unsealed.is_now_plain(generation_id)
+            self._unsealed.is_now_plain(unit.file.generation_id)
         return encoding
+
+    def _is_plain(self, unit: Unit) -> bool:
+        """Whether it is known that a generation is text as it stands. It may be named as a compressed one meanwhile."""
+        if self.reads_as is not None or form_by_name(unit.file.name):
+            return False
+        return self._unsealed.is_plain(unit.file.generation_id)
 
     def matches(
         self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, *, newest_first: bool
@@ -323,12 +334,11 @@ class Running:
 
     def _seen(self, unit: Unit, opened: Opened, start: int, end: int) -> Seen | None:
         """What is known of text that has no index, and is read now; None: it is to be scanned."""
-        generation_id, request = unit.file.generation_id, self.request
-        is_plain = self.reads_as is None and self._unsealed.is_plain(generation_id)
-        if not is_plain or request.entries or not is_text_only(unit.node):
+        request = self.request
+        if request.entries or not is_text_only(unit.node) or not self._is_plain(unit):
             return None
         return self._unsealed.seen(
-            generation_id,
+            unit.file.generation_id,
             unit.node,
             self.matching(unit.node),
             (start, end),
@@ -372,6 +382,7 @@ class Running:
             self._stop_in_time()
 
     def _stop_in_time(self) -> None:
+        """Raises ``Stop`` when it is time to."""
         if self.request.cancel.is_set():
             raise Stop("cancelled")
         if self.clock.monotonic_s() > self._deadline_s:

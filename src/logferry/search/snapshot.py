@@ -110,13 +110,18 @@ class Snapshot:
         return ids, np.bincount(which, lengths, len(ids)).astype(np.int64)
 
     @cached_property
-    def is_in_part(self) -> npt.NDArray[np.bool_]:
-        """By rank: whether bytes of it lie in no segment whose index can be used, or it is compressed itself."""
+    def covered(self) -> I64:
+        """By rank: how many bytes of it lie in segments whose index can be used."""
         ids, lengths = self._covered
         ranks = self.ranks(ids)
         covered = np.zeros(len(self.files), np.int64)
         covered[ranks[ranks >= 0]] = lengths[ranks >= 0]
-        found: npt.NDArray[np.bool_] = (covered < self.sizes) | self._columns.is_packed
+        return covered
+
+    @cached_property
+    def is_in_part(self) -> npt.NDArray[np.bool_]:
+        """By rank: whether bytes of it lie in no segment whose index can be used, or it is compressed itself."""
+        found: npt.NDArray[np.bool_] = (self.covered < self.sizes) | self._columns.is_packed
         return found
 
 

@@ -187,8 +187,10 @@ class Tallying(Running):
                 asked += found
             if self.is_due:
                 yield self.progress()
-        barren = self.barren()
-        for rank in np.flatnonzero(direct).tolist():
+        barren = direct & self.known_barren()
+        passed = barren & (snapshot.covered == 0)
+        self.scanned_bytes += int(snapshot.sizes[passed].sum())
+        for rank in np.flatnonzero(direct & ~passed).tolist():
             file = snapshot.files[rank]
             covered = [] if form_by_name(file.name) else lookup.covered(file.generation_id)
             pieces = gaps(covered, file.size)
@@ -548,7 +550,7 @@ class Tallying(Running):
                     self.check()
                     if self.is_due:
                         yield self.progress()
-            if self.found == found_before and whole == unit.file.size:
+            if self.found == found_before and whole == unit.file.size:  # pieces never overlap: that is all of it
                 self.found_nothing(unit)
 
     def _block(self, unit: Unit, rank: int, opened: Opened, block: tuple[int, int], encoding: Encoding | None) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from logferry.archive.shared_blocks import SharedBlocks
 from logferry.limits import UNSEALED_FOUND_BYTES_MAX, UNSEALED_PLAIN_MAX, UNSEALED_TEXT_BYTES_MAX
 from logferry.search.query import Node
+from logferry.search.query.nodes import held_bytes
 from logferry.search.scan import Match, Source
 from logferry.search.scan.lines import Lines, Matching
 
@@ -126,7 +127,8 @@ class Unsealed:
         """
         start, end = span
         key: Hashable = (generation_id, start, node, exact_case)
-        found: Seen | None = self._found.known(key)
+        kept: _Kept | None = self._found.known(key)
+        found = None if kept is None else kept.seen
         if found is None:
             found = _begun(source, start, end) if start else Seen(0, 0)
             if found is None:
@@ -141,7 +143,7 @@ class Unsealed:
                 break
             found = found.also(text.lines, matching(text.lines, check), text.length)
         if found is not before:
-            self._found.keep(key, found)
+            self._found.keep(key, _Kept(found, found.nbytes + held_bytes(node)))
         return found
 
     def _text(self, generation_id: int, at: int, end: int, source: Callable[[], Source]) -> _Text | None:
@@ -157,6 +159,14 @@ class Unsealed:
         made = _Text(Lines(data[:length]), length)
         self._texts.keep(key, made)
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """With the memory that it takes, the query it stands for included."""
+
+    seen: Seen
+    nbytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,13 +130,14 @@ class Turns:
         try:
             async with asyncio.timeout(within_s):
                 await self.of_streams.acquire()
+            has_it = True
         except TimeoutError:
-            yield False
-            return
+            has_it = False
         try:
-            yield True
+            yield has_it
         finally:
-            self.of_streams.release()
+            if has_it:
+                self.of_streams.release()
 
 
 class Slot:
@@ -230,8 +231,8 @@ class Running(Generic[E]):
 
     @property
     def left_s(self) -> float:
-        """How long it may still go on. Then its next piece is the last, and says so."""
-        return self._until_s - self._clock.monotonic_s()
+        """How long it may still go on. Then, or when it was told to stop, all its next piece does is say so."""
+        return 0.0 if self._cancel.is_set() else self._until_s - self._clock.monotonic_s()
 
     def stand_back(self) -> None:
         """Give way to short work from the beginning."""
@@ -350,12 +351,12 @@ class Asking:
 
     async def piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         """The next one, when it is this person's turn; at once when its time is over, as all it does then is end."""
-        async with self.slot.turns.of_stream(running.left_s) as in_time:
-            work = partial(self._piece, running, writer)
-            if not in_time or not running.is_patient:
+        async with self.slot.turns.of_stream(running.left_s):
+            work, left_s = partial(self._piece, running, writer), running.left_s
+            if left_s <= 0 or not running.is_patient:
                 return await self.streams.run(work)
             self.place.worked_s = running.worked_s
-            return await self.streams.go_on(work, self.place)
+            return await self.streams.go_on(work, self.place, left_s)
 
     def _piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         # Written here and not on the event loop, where all others would wait for that.

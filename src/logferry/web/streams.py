@@ -79,9 +79,19 @@ class Streams:
         """One short blocking piece in a thread. If this is cancelled, the piece still ends by itself."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def go_on(self, work: Callable[[], T], place: Place) -> T:
-        """The same for work that goes on for long, behind all that has just begun, when its turn comes."""
-        return await asyncio.wrap_future(self.line.submit(work, place))
+    async def go_on(self, work: Callable[[], T], place: Place, within_s: float | None = None) -> T:
+        """The same for work that goes on for long, behind all that has just begun, when its turn comes; like a short
+        one where that does not come within so many seconds."""
+        asked = self.line.submit(work, place)
+        waiting = asyncio.wrap_future(asked)
+        try:
+            await asyncio.wait((waiting,), timeout=within_s)
+        except asyncio.CancelledError:
+            waiting.cancel()
+            raise
+        if asked.cancel():  # nobody has begun with it
+            return await self.run(work)
+        return await waiting
 
     async def pause(self, seconds: float) -> bool:
         """Wait; True if the program is about to end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Literal as Choice
 from typing import TypeAlias
 
@@ -162,3 +163,13 @@ def leaves(node: Node) -> Iterator[Leaf]:
     elif isinstance(node, (And, Or)):
         for child in node.children:
             yield from leaves(child)
+
+
+_TERM_BYTES = 400
+"""Of a term and its value, without the text."""
+
+
+@lru_cache(maxsize=16)
+def held_bytes(node: Node) -> int:
+    """About the memory that a query takes of whoever remembers it."""
+    return sum(_TERM_BYTES + len(repr(leaf.value)) for leaf in leaves(node))

@@ -358,7 +358,7 @@ class _Nodes:
         self.edge: list[bool | None] = [None]
         """Set where a node is passed at the end (True) or the beginning of the line alone."""
         self.work = 0
-        """Nodes that were looked at to find the states so far, each as often as it was."""
+        """Nodes that were made, and those looked at to find the states so far, each as often as it was."""
         self.start = self._of(tree, _MATCH)
 
     def _add(self, takes: int, then: list[int], edge: bool | None = None) -> int:
@@ -370,6 +370,7 @@ class _Nodes:
         return len(self.takes) - 1
 
     def _of(self, tree: _Tree, then: int) -> int:
+        self.spend(1)
         if isinstance(tree, _Set):
             return self._add(tree.bytes, [then] if tree.bytes else [])
         if isinstance(tree, _Edge):
