@@ -121,7 +121,7 @@ def test_a_search_that_was_stopped_tells_of_what_it_had_finished(grown: Grown, o
             cut.cancel.set()
     done = looked_at(opened)
     assert len(hits(service, SearchRequest("needle", EVERYTHING))) == 1
-    assert looked_at(opened) >= 20 - done
+    assert 20 - done <= looked_at(opened) <= 21 - done  # of the last one nobody knows whether it was finished
 
 
 def snapshot(sizes: dict[int, int]) -> Snapshot:

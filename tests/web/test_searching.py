@@ -201,6 +201,24 @@ def test_a_search_whose_time_is_over_waits_for_no_thread(deadline_s: float) -> N
     assert asyncio.run(last_piece()) == b"x"
 
 
+def test_a_search_in_the_line_of_a_server_that_ends_is_dropped() -> None:
+    """Nobody begins with it elsewhere instead."""
+    over = threading.Event()
+
+    async def closed() -> None:
+        streams = Streams()
+        for _ in range(SEARCH_LONG_THREADS):
+            streams.line.submit(lambda: over.wait(60.0), streams.line.place())
+        waiting = asyncio.create_task(streams.go_on(lambda: pytest.fail("it began"), streams.line.place(), 60.0))
+        await asyncio.sleep(0)
+        streams.close()
+        over.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(closed())
+
+
 def test_a_search_that_was_told_to_stop_has_no_time_left() -> None:
     """So that it waits for nothing."""
     search = running(iter([DONE]))

@@ -85,11 +85,11 @@ class Streams:
         asked = self.line.submit(work, place)
         waiting = asyncio.wrap_future(asked)
         try:
-            await asyncio.wait((waiting,), timeout=within_s)
+            done, _ = await asyncio.wait((waiting,), timeout=within_s)
         except asyncio.CancelledError:
             waiting.cancel()
             raise
-        if asked.cancel():  # nobody has begun with it
+        if not done and asked.cancel():  # nobody has begun with it
             return await self.run(work)
         return await waiting
 
