@@ -471,8 +471,8 @@ HIT_BYTES_SHOWN_MAX = 4 * KIB
 """How much of a long line a hit carries, around its first match."""
 SNAPSHOT_FACTS_S_MAX = 10.0
 """How late a search may see corrections of single facts of files that are otherwise as they were."""
-SNAPSHOT_AT_ONCE_MAX = 20_000
-"""Of more generations than this, such facts are read in the background: a search would wait for a second or more."""
+SNAPSHOT_AT_ONCE_MAX = 1_000
+"""Of more generations than this, such facts are read in the background: beside others a search would wait a second."""
 SNAPSHOT_REST = 20
 """So many times as long as that takes it is not done again."""
 SNAPSHOT_GENERATIONS_MAX = 500_000

@@ -85,3 +85,19 @@ def test_a_query_of_many_terms_can_be_stopped_behind_each() -> None:
     with pytest.raises(InterruptedError):
         matching(Lines(b"zz\n" * 100), check)
     assert matching(Lines(b"zz word4\nzz\n"), lambda: None).tolist() == [False, True]
+
+
+def test_a_query_of_many_terms_gives_way_between_them_while_it_is_made_ready() -> None:
+    """Each takes a moment in which Python's lock is held."""
+    matching = Matching(parse(" OR ".join(f"word{number}" for number in range(50))).root, exact_case=False)
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 20:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        matching(Lines(b"hello\n"), check)
+    assert len(matching._terms) < 20

@@ -30,15 +30,18 @@ QUIET_S = 0.1
 class Long:
     """A thread that does one step of long work when it may."""
 
-    def __init__(self, precedence: Precedence, over: threading.Event, until_s: float = math.inf) -> None:
+    def __init__(
+        self, precedence: Precedence, over: threading.Event, until_s: float = math.inf, *, in_python: bool = False
+    ) -> None:
         self._went_on = threading.Event()
         self._over = over
         self._precedence = precedence
         self._until_s = until_s
+        self._in_python = in_python
         threading.Thread(target=self._step, daemon=True).start()
 
     def _step(self) -> None:
-        self._precedence.give_way(self._until_s)
+        self._precedence.give_way(self._until_s, in_python=self._in_python)
         self._went_on.set()
         self._over.wait(WAIT_S)  # another thread could have its number then
 
@@ -119,6 +122,22 @@ def test_with_more_processors_more_of_it_goes_on(clock: ManualClock) -> None:
         assert third.rests
         clock.advance(TURN_S)
         assert third.goes_on()
+    over.set()
+
+
+def test_work_in_python_goes_on_one_at_a_time_for_half_of_the_time(clock: ManualClock) -> None:
+    """However many processors there are: short work waits for it at each turn of its own. What is native goes on."""
+    precedence, over = Precedence(clock, at_once=3), threading.Event()
+    with precedence.short():
+        clock.advance(REST_S)
+        first = Long(precedence, over, in_python=True)
+        assert first.goes_on()
+        second = Long(precedence, over, in_python=True)
+        clock.advance(TURN_S)
+        assert second.rests
+        assert Long(precedence, over).goes_on()
+        clock.advance(TURN_S)
+        assert second.goes_on()
     over.set()
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from logferry.search.query import Everything, Node, Text, parse
 from logferry.search.query.nodes import Literal
 from logferry.search.scan import BytesSource, Marker, Match, Scanner, blocks, giant
+from logferry.search.scan.patterns import matcher
 from tests.search import oracle
 from tests.search.strategies import logs, nodes
 
@@ -116,6 +117,17 @@ def test_a_scan_can_be_stopped_between_steps() -> None:
 def test_a_marker_shows_every_occurrence_once(query: str, line: bytes, spans: list[tuple[int, int]]) -> None:
     """Spans are in order, joined where they touch, and never empty."""
     assert Marker(parse(query).root, exact_case=False).spans(line) == spans
+
+
+def test_what_marks_lines_is_made_ready_for_the_first_of_them() -> None:
+    """A query of hundreds of terms that matches nowhere would make all others wait for it; so would one of giants."""
+    node = parse(" OR ".join(f"rarely{number}" for number in range(100))).root
+    before = matcher.cache_info().misses
+    marker, line = Marker(node, exact_case=False), giant.GiantLine(node, exact_case=False)
+    assert matcher.cache_info().misses == before
+    assert marker.spans(b"rarely7 and Rarely99") == [(0, 7), (12, 20)]
+    found = line.find(BytesSource(b"said Rarely42 \n"), 0, lambda: None)
+    assert (found.matches, found.first_seen) == (True, 5)
 
 
 def test_a_kelvin_sign_is_no_k() -> None:

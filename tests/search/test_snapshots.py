@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from logferry.archive import Archive, Catalog
+from logferry.archive.catalog.looking import LookedAt, Looking
 from logferry.clock import SYSTEM
 from logferry.limits import SNAPSHOT_FACTS_S_MAX
 from logferry.search import snapshots
@@ -108,6 +109,37 @@ def test_new_files_and_lines_are_seen_without_reading_all(grown: Grown, monkeypa
             assert found.files[-1].path == path
             before = found
     same(before, Snapshots(grown.catalog, grown.clock).now())
+
+
+def test_what_is_not_sealed_is_asked_for_row_by_row_only_where_it_is_new(
+    grown: Grown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's lock is handed over at each row: a search after any commit would wait for it some hundred times."""
+    for number in range(20):
+        grown.put("db", f"{number}.log", grown.text(5))
+    grown.seal()
+    for number in range(10, 40):
+        grown.put("db", f"{number}.log", grown.text(5), append=number < 20)
+    kept = Snapshots(grown.catalog, grown.clock)
+    kept.now()
+    asked: list[Sequence[int]] = []
+    these = Looking.these
+
+    def seen(of: Looking, ids: Sequence[int]) -> list[LookedAt]:
+        asked.append(ids)
+        return these(of, ids)
+
+    monkeypatch.setattr(Looking, "these", seen)
+    before = kept.now()
+    grown.catalog.agents.add("nothing-of-it")
+    assert kept.now() is before
+    grown.put("db", "15.log", grown.text(5), append=True)
+    assert kept.now() is not before
+    assert not any(asked)
+    grown.put("db", "new.log", grown.text(5))
+    assert kept.now().files[-1].path == "new.log"
+    assert [len(ids) for ids in asked if ids] == [1]
+    same(kept.now(), Snapshots(grown.catalog, grown.clock).now())
 
 
 def test_many_files_corrected_facts_are_read_in_the_background(grown: Grown, monkeypatch: pytest.MonkeyPatch) -> None:

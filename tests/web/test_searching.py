@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -167,9 +167,9 @@ def test_a_search_whose_time_is_over_waits_for_no_turn() -> None:
 class Told:
     """How the answer is written: not at all."""
 
-    def write(self, events: list[Event], /) -> bytes:
+    def write(self, events: Iterable[Event], /) -> bytes:
         """The next events."""
-        return b"x" * len(events)
+        return b"x" * len(list(events))
 
     def failed(self, error: LogferryError, /) -> bytes:
         """Nothing fails."""
@@ -188,7 +188,7 @@ def test_a_search_whose_time_is_over_waits_for_no_thread(deadline_s: float) -> N
             for _ in range(SEARCH_LONG_THREADS):
                 streams.line.submit(lambda: over.wait(60.0), streams.line.place())
             search = Running(iter([DONE]), threading.Event(), SYSTEM, patient, deadline_s=deadline_s)
-            context = cast("WebContext", SimpleNamespace(clock=SYSTEM))
+            context = cast("WebContext", SimpleNamespace(clock=SYSTEM, search=SimpleNamespace(precedence=Precedence())))
             request, who = cast("Request", None), cast("Identity", None)
             asking = Asking(request, context, who, streams, slots.take("me"), streams.line.place())
             told = await asyncio.wait_for(asking.piece(search, Told()), 30.0)

@@ -101,7 +101,11 @@ def open_generation(rooms: Rooms, generation_id: int) -> GenerationReader:
         NotFound: there is none.
         Damaged: its bytes are missing or too few.
     """
-    state = held(rooms, generation_id)
+    return open_held(rooms, generation_id, held(rooms, generation_id))
+
+
+def open_held(rooms: Rooms, generation_id: int, state: PathState) -> GenerationReader:
+    """The same with the catalog's facts of it, as they were a moment ago."""
     while True:
         fd: int | None = -1
         with contextlib.suppress(Conflict, Damaged):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from logferry.archive.durable import translating
-from logferry.archive.reader import GenerationReader, held, open_generation
+from logferry.archive.reader import GenerationReader, held, open_held
 from logferry.archive.rooms import Rooms
 from logferry.compressed import form_by_name, form_of, unpacked
 from logferry.errors import Damaged, Later, Refused
@@ -73,8 +73,9 @@ class Texts:
             Damaged: its bytes are missing or too few.
             Full: no room on the disk to unpack it.
         """
-        path = held(self._rooms, generation_id).path
-        reader = open_generation(self._rooms, generation_id)
+        state = held(self._rooms, generation_id)
+        path = state.path
+        reader = open_held(self._rooms, generation_id, state)
         try:
             form = form_of(split(path)[1], reader.read_at) if form_by_name(path) else ""
             if not form:

@@ -192,7 +192,7 @@ class Finding(Running):
 
     def _count(self) -> None:
         """One hit more, if there may be one."""
-        self.check()  # the lines around each are read, and whoever takes them may be slow
+        self.check(in_python=True)  # the lines around each are read, and whoever takes them may be slow
         if self.found >= self.request.limit:
             raise Stop("limit")
         self.found += 1
@@ -258,7 +258,7 @@ class Finding(Running):
         return end > self.request.after_byte and (before is None or start < before)
 
     def _maker(self, unit: Unit, reader: Source, lines: RunLines, encoding: Encoding | None) -> HitMaker:
-        marker = self.scanner(unit.node)[1]
+        marker = self.marker(unit.node)
         return HitMaker(
             unit.file,
             reader,

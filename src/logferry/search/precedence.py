@@ -64,6 +64,8 @@ class Precedence:
         """Threads that rest, in the order in which they go on."""
         self._turns: dict[int, float] = {}
         """Those that go on, and until when."""
+        self._python_s = self._seen_s
+        """When the next one may that does its work in Python."""
         self._idle_s = self._seen_s
         """Since when nothing is in hand, if nothing is."""
         self._free_s = self._seen_s
@@ -94,19 +96,21 @@ class Precedence:
         rest_s = self._rest_s + (-passed_s if self._in_hand else passed_s)
         self._rest_s = min(max(rest_s, 0.0), SEARCH_REST_S_MAX)
 
-    def give_way(self, until_s: float = math.inf) -> None:
+    def give_way(self, until_s: float = math.inf, *, in_python: bool = False) -> None:
         """For long work, before each step of a few milliseconds: rests while short work is in hand, until it is this
         thread's turn. Whoever calls it holds no lock that short work waits for.
 
         Args:
             until_s: by the clock; work that has to end then does not rest any longer.
+            in_python: the step holds Python's lock throughout, for which all that is short would wait at each turn of
+                its own: of such work one thread at most goes on, half of the time.
         """
         if not self._in_hand:
             return
         me = threading.get_ident()
         with self._changed:
             try:
-                while (left_s := min(self._left_s(me), until_s - self._clock.monotonic_s())) > 0:
+                while (left_s := min(self._left_s(me, in_python=in_python), until_s - self._clock.monotonic_s())) > 0:
                     if me not in self._waiting:
                         self._waiting.append(me)
                     self._changed.wait(left_s)
@@ -133,7 +137,7 @@ class Precedence:
                 self._changed.wait(min(quiet_s, left_s, STAND_BACK_TURN_S))
                 now_s = self._clock.monotonic_s()
 
-    def _left_s(self, me: int) -> float:
+    def _left_s(self, me: int, *, in_python: bool) -> float:
         """How long a thread has to wait before it asks again, 0: it goes on. Holding the lock."""
         now_s = self._clock.monotonic_s()
         self._account(now_s)
@@ -149,9 +153,13 @@ class Precedence:
             return max(self._rest_s, next_s)
         if me in self._turns:
             return 0.0
+        if in_python:
+            next_s = max(next_s, self._python_s - now_s)
         if next_s > 0:
             return next_s
         if me not in islice(self._waiting, self._at_once - len(self._turns)) and self._waiting:
             return SEARCH_TURN_S
         self._turns[me] = now_s + SEARCH_TURN_S
+        if in_python:
+            self._python_s = now_s + 2 * SEARCH_TURN_S
         return 0.0

@@ -116,7 +116,8 @@ class Running:
         """Of those that could not be read."""
         self._more_files = 0
         """Copies that were read in the place of others."""
-        self._scanners: dict[Node, tuple[Scanner, Marker]] = {}
+        self._scanners: dict[Node, Scanner] = {}
+        self._markers: dict[Node, Marker] = {}
         self._matchings: dict[tuple[int, Node], Matching] = {}
         self._sums: tuple[I64, I64] | None = None
 
@@ -350,7 +351,7 @@ class Running:
     def _scanned(
         self, unit: Unit, opened: Opened, start: int, end: int, encoding: Encoding | None, *, newest_first: bool
     ) -> Iterator[Match]:
-        scanner, facts = self.scanner(unit.node)[0], opened.facts(unit.file)
+        scanner, facts = self._scanner(unit.node), opened.facts(unit.file)
         reader = opened.reader
         if encoding is None and self.reads_as is not None and not self.is_raw:
             return scan_encoded(
@@ -362,23 +363,32 @@ class Running:
             scanner, reader, start, end, encoding, newest_first=newest_first, check=self.check, facts=facts
         )
 
-    def scanner(self, node: Node) -> tuple[Scanner, Marker]:
-        """What finds and marks the lines of a query; one for all units."""
+    def _scanner(self, node: Node) -> Scanner:
+        """What finds the lines of a query; one for all units."""
         found = self._scanners.get(node)
         if found is None:
-            exact = self.request.exact_case
-            scanner = Scanner(node, exact_case=exact, now_ns=self.planner.now_ns, entries=self.request.entries)
-            found = scanner, Marker(node, exact_case=exact)
-            self._scanners[node] = found
+            found = self._scanners[node] = Scanner(
+                node, exact_case=self.request.exact_case, now_ns=self.planner.now_ns, entries=self.request.entries
+            )
+        return found
+
+    def marker(self, node: Node) -> Marker:
+        """What marks the lines of a query; one for all units."""
+        found = self._markers.get(node)
+        if found is None:
+            found = self._markers[node] = Marker(node, exact_case=self.request.exact_case)
         return found
 
     # When to stop ----------------------------------------------------------------------------------------------------
 
-    def check(self) -> None:
-        """Raises ``Stop`` when it is time to. Lets others go first, where it goes on for long."""
+    def check(self, *, in_python: bool = False) -> None:
+        """Raises ``Stop`` when it is time to. Lets others go first, where it goes on for long.
+
+        ``in_python``: what it does next holds Python's lock.
+        """
         self._stop_in_time()
         if self.request.patient.is_set():
-            self._precedence.give_way(self._deadline_s)
+            self._precedence.give_way(self._deadline_s, in_python=in_python)
             self._stop_in_time()
 
     def _stop_in_time(self) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 
 from logferry.archive import Catalog
-from logferry.archive.catalog.looking import LookedAt
+from logferry.archive.catalog.looking import LookedAt, Mark, News
 from logferry.archive.index.version import VERSION
 from logferry.clock import Clock
 from logferry.errors import LogferryError
@@ -37,6 +38,10 @@ class Snapshots:
         self._clock = clock
         self._lock = threading.Lock()
         self._now: Snapshot | None = None
+        self._marks: tuple[Snapshot | None, str] = None, ""
+        """What the catalog told of what is not sealed when this snapshot was brought up to date."""
+        self._told_indexes: tuple[str, dict[int, str]] = "", {}
+        """What it told of indexes, and what that says."""
         self._version: object = None
         self._stamp: object = None
         self._full_s = 0.0
@@ -56,22 +61,20 @@ class Snapshots:
         seconds late; of many files they are read in the background, and are as late as that takes.
         """
         with self._lock:
-            version, stamp = self._looking.version(), None
+            version = self._looking.version()
             before = self._now
             is_old = self._clock.monotonic_s() - self._full_s > SNAPSHOT_FACTS_S_MAX
             is_late = is_old and before is not None and len(before.files) > SNAPSHOT_AT_ONCE_MAX
             will_do = self._is_exact or not (exact_facts or (is_old and not is_late))
             found = before if version == self._version and will_do else None
             if found is None:
-                stamp = self._looking.stamp()
-                if before is not None and stamp == self._stamp and not exact_facts and (is_late or not is_old):
-                    found = self._refreshed(before)
-                    # What was sealed while that was read is not among the unsealed any more, and may have grown before.
-                    found = found if self._looking.stamp() == stamp else None
+                news = self._looking.news(VERSION)
+                if before is not None and news.stamp == self._stamp and not exact_facts and (is_late or not is_old):
+                    found = self._refreshed(before, news)
                 self._is_exact = found is None
                 if found is None:
                     found = self._read_all()
-                self._stamp, self._version, self._now = stamp, version, found
+                self._stamp, self._version, self._now = news.stamp, version, found
             if is_late and not self._is_exact:
                 self._renew()
             self._keep_while_used(found)
@@ -91,11 +94,11 @@ class Snapshots:
     def _renewed(self) -> None:
         began_s = self._clock.monotonic_s()
         try:
-            stamp = self._looking.stamp()
+            stamp = self._looking.news(VERSION).stamp
             found = self._read()
             with self._lock:
                 self._took_s = self._clock.monotonic_s() - began_s
-                if self._now is not None and self._looking.stamp() == stamp == self._stamp:
+                if self._now is not None and self._looking.news(VERSION).stamp == stamp == self._stamp:
                     # Whoever asks next reads once more what is not sealed: it may have grown meanwhile.
                     self._now, self._version, self._is_exact, self._full_s = found, None, False, began_s
         except LogferryError:  # whoever asks next meets it, too, and is told
@@ -121,6 +124,7 @@ class Snapshots:
                 self._wait_for_idleness()
             else:
                 self._idle = self._now = None
+                self._marks = None, ""
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -136,26 +140,38 @@ class Snapshots:
         places: dict[int, list[Place]] = defaultdict(list)
         for generation, offset, length, segment, raw_offset in self._looking.extents():
             places[generation].append((offset, length, segment, raw_offset))
-        indexes = self._indexes()
+        indexes = self._indexes(self._looking.news(VERSION))
         rows = self._looking.generations()
         return Snapshot([_candidate(row) for row in rows], dict(places), indexes)
 
-    def _indexes(self) -> dict[int, str]:
-        return dict(self._looking.indexed(VERSION)) if self._indexed else {}
+    def _indexes(self, news: News) -> dict[int, str]:
+        """The same dict as before where they are the same."""
+        told = news.indexes if self._indexed else ""
+        if told != self._told_indexes[0]:
+            rows = (line.partition(" ") for line in told.split("\n") if line)
+            self._told_indexes = told, {int(segment): name for segment, _, name in rows}
+        return self._told_indexes[1]
 
-    def _refreshed(self, before: Snapshot) -> Snapshot:
+    def _refreshed(self, before: Snapshot, news: News) -> Snapshot:
         """The same generations, some of them longer, and new ones."""
-        indexes = self._indexes()
-        rows = self._looking.unsealed()
-        ranks = before.ranks(np.array([row.id for row in rows], np.int64)).tolist()
-        files = before.files
-        changed: list[tuple[int, LookedAt]] = [
-            (rank, row) for rank, row in zip(ranks, rows, strict=True) if rank < 0 or _differs(files[rank], row)
-        ]
-        if not changed and indexes == before.indexes:
+        indexes, marks = self._indexes(news), news.marks
+        known, self._marks = self._marks[1] if self._marks[0] is before else "", (before, marks)
+        if marks == known and indexes is before.indexes:
             return before
-        new = [_candidate(row) for rank, row in changed if rank < 0]  # it came, or was empty
-        return before.changed({rank: _candidate(row) for rank, row in changed if rank >= 0}, new, indexes)
+        told = [Mark.of(line) for line in set(marks.split("\n")) - set(known.split("\n")) if line]
+        ranks = before.ranks(np.array([mark.id for mark in told], np.int64)).tolist()
+        files = before.files
+        changed = {
+            rank: _changed(files[rank], mark)
+            for rank, mark in zip(ranks, told, strict=True)
+            if rank >= 0 and _differs(files[rank], mark)
+        }
+        missing = sorted(mark.id for rank, mark in zip(ranks, told, strict=True) if rank < 0)  # it came, or was empty
+        if not changed and not missing and indexes == before.indexes:
+            return before
+        made = before.changed(changed, [_candidate(row) for row in self._looking.these(missing)], indexes)
+        self._marks = made, marks
+        return made
 
 
 def _candidate(row: LookedAt) -> Candidate:
@@ -165,10 +181,14 @@ def _candidate(row: LookedAt) -> Candidate:
     )  # fmt: skip
 
 
-def _differs(file: Candidate, row: LookedAt) -> bool:
+def _changed(file: Candidate, mark: Mark) -> Candidate:
+    return replace(file, size=mark.size, modified_ns=mark.modified_ns, changed_ns=mark.changed_ns, sha256=mark.sha256)
+
+
+def _differs(file: Candidate, mark: Mark) -> bool:
     return (file.size, file.changed_ns, file.modified_ns, file.sha256) != (
-        row.size,
-        row.changed_ns,
-        row.modified_ns,
-        row.sha256,
+        mark.size,
+        mark.changed_ns,
+        mark.modified_ns,
+        mark.sha256,
     )

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,7 @@ from logferry.limits import (
     SEARCH_TURNS_PER_USER,
 )
 from logferry.search.events import Done, Event, Hit
+from logferry.search.precedence import Precedence
 from logferry.search.tally import Tally, TallyEvent
 from logferry.server.people import Identity
 from logferry.web.context import WebContext
@@ -46,6 +47,7 @@ from logferry.web.trail import note_at_once
 
 E = TypeVar("E", Event, TallyEvent)
 T = TypeVar("T")
+Written = TypeVar("Written", contravariant=True)
 
 
 class Slots:
@@ -224,6 +226,13 @@ class Running(Generic[E]):
                 self._patient.set()
         return taken
 
+    def paced(self, precedence: Precedence) -> Iterator[E]:
+        """The events of a piece, for whoever writes each: that holds Python's lock, too."""
+        for event in self.piece():
+            yield event
+            if self.is_patient:
+                precedence.give_way(self._until_s, in_python=True)
+
     @property
     def is_patient(self) -> bool:
         """Whether it is known to be long. One that has only waited for a core is not."""
@@ -361,13 +370,13 @@ class Asking:
     def _piece(self, running: Running[E], writer: Writer[E]) -> bytes:
         # Written here and not on the event loop, where all others would wait for that.
         with charged(self.slot, running, self.context.clock):
-            return writer.write(running.piece())
+            return writer.write(running.paced(self.context.search.precedence))
 
 
-class Writer(Protocol[T]):
+class Writer(Protocol[Written]):
     """How the answer is written."""
 
-    def write(self, events: list[T], /) -> bytes:
+    def write(self, events: Iterable[Written], /) -> bytes:
         """The next events."""
         ...
 

@@ -98,7 +98,7 @@ class RunLines:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
-        self._known: dict[int, int] = {}
+        self._known = {0: 1}
 
     def learn(self, start: int, number: int | None) -> None:
         """The line that begins at ``start`` has this number, if anybody knows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from logferry.limits import LINE_HEAD_BYTES, SCAN_BLOCK_BYTES, SCAN_OVERLAP_BYTES
 from logferry.search.query.nodes import And, Everything, Filter, Leaf, Node, Not, Or, Text, leaves
@@ -34,14 +35,18 @@ class GiantLine:
 
     def __init__(self, node: Node, *, exact_case: bool, now_ns: int = 0) -> None:
         self._node = node
+        self._exact_case = exact_case
         self._cursors: dict[Filter, Cursor] = {
             leaf: filter_cursor(leaf, exact_case=exact_case, now_ns=now_ns)
             for leaf in leaves(node)
             if isinstance(leaf, Filter) and not leaf.name.startswith("@")
         }
-        self._matchers: dict[Text, Matcher] = {
-            leaf: matcher(leaf.value, exact_case=exact_case) for leaf in leaves(node) if isinstance(leaf, Text)
-        }
+
+    @cached_property
+    def _matchers(self) -> dict[Text, Matcher]:
+        """Made for the first such line: hardly any log has one."""
+        found = (leaf for leaf in leaves(self._node) if isinstance(leaf, Text))
+        return {leaf: matcher(leaf.value, exact_case=self._exact_case) for leaf in found}
 
     def find(self, source: Source, start: int, check: Callable[[], None], facts: FileFacts | None = None) -> Found:
         """Decide about the line that starts at ``start``; reads to its end."""

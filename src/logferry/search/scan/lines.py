@@ -79,7 +79,7 @@ class Matching:
 
     def _all_or_any(self, node: And | Or, lines: Lines, check: Callable[[], None]) -> Bools:
         is_and = isinstance(node, And)
-        children = sorted(node.children, key=partial(self._cost, lines))
+        children = sorted(node.children, key=partial(self._cost, lines, check))
         found = self._of(children[0], lines, check)
         for child in children[1:]:
             undecided = found if is_and else ~found
@@ -95,13 +95,15 @@ class Matching:
                 found |= self._of(child, lines, check)
         return found
 
-    def _cost(self, lines: Lines, node: Node) -> int:
+    def _cost(self, lines: Lines, check: Callable[[], None], node: Node) -> int:
         """What is asked first: what takes least time."""
         if isinstance(node, Not):
-            return self._cost(lines, node.child)
+            return self._cost(lines, check, node.child)
         if isinstance(node, (And, Or)):
-            return max(self._cost(lines, child) for child in node.children)
+            return max(self._cost(lines, check, child) for child in node.children)
         if isinstance(node, Text):
+            if node not in self._terms:
+                check()  # it is made ready
             return 1 if isinstance(self._term(node), _Literal) else 3 if isinstance(node.value, Regex) else 2
         return 0 if node in lines.known else 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from logferry.limits import HIT_SPANS_MAX
 from logferry.search.query.nodes import And, Filter, Literal, Node, Not, Or, Text
@@ -13,7 +14,13 @@ class Marker:
     """The terms of a query that a matching line may show, ready to be found in it."""
 
     def __init__(self, node: Node, *, exact_case: bool) -> None:
-        self._matchers = [matcher(leaf.value, exact_case=exact_case) for leaf in _shown(node, negated=False)]
+        self._node = node
+        self._exact_case = exact_case
+
+    @cached_property
+    def _matchers(self) -> list[Matcher]:
+        """Made for the first line: most queries match in few places, and a hundred terms take a while."""
+        return [matcher(leaf.value, exact_case=self._exact_case) for leaf in _shown(self._node, negated=False)]
 
     def spans(self, line: bytes) -> list[tuple[int, int]]:
         """(from, to) of each occurrence, in order, overlapping ones joined; at most ``HIT_SPANS_MAX``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -160,7 +160,7 @@ class _Writer:
     between: Between
     whole: Whole | None
 
-    def write(self, events: list[TallyEvent]) -> bytes:
+    def write(self, events: Iterable[TallyEvent]) -> bytes:
         if self.form == JSON:
             events = [event for event in events if isinstance(event, Tally) and event.reason != "running"]
         parts = (event_json(e) if isinstance(e, Progress) else tally_json(e, self.between, self.whole) for e in events)
