@@ -6,12 +6,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from logferry.archive.index import Candidates
 from logferry.archive.indexed import IndexedSegment
 from logferry.search.events import Hit
 from logferry.search.indexed import lookup
+from logferry.search.indexed.answers import candidates
 from logferry.search.indexed.lookup import Lookup
 from logferry.search.running import Running
 from logferry.search.service import SearchRequest, SearchService
@@ -140,3 +143,39 @@ def test_levels_that_one_query_has_read_are_known_to_all_others(grown: Grown, mo
     reads.clear()
     assert told(service, "error", "level").facets == before.facets
     assert reads
+
+
+@pytest.mark.parametrize("query", ["zebra", "error zebra", "-*", "/zebra[0-9]/"])
+def test_that_nothing_matches_is_found_out_once(grown: Grown, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """A segment in which a query finds nothing is passed over by the next search for it."""
+    asked: list[object] = []
+
+    def seen(*of: Any, **how: Any) -> Candidates:
+        asked.append(of)
+        return candidates(*of, **how)
+
+    monkeypatch.setattr("logferry.search.indexed.lookup.candidates", seen)
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    request = SearchRequest(query, EVERYTHING)
+    assert not [event for event in service.run(request) if isinstance(event, Hit)]
+    assert asked
+    asked.clear()
+    assert not [event for event in service.run(request) if isinstance(event, Hit)]
+    *_, told = service.tally(request)
+    assert isinstance(told, Tally)
+    assert (told.lines, told.exact) == (0, True)
+    assert not asked
+    service.forget_answers()
+    assert not [event for event in service.run(request) if isinstance(event, Hit)]
+    assert asked
+
+
+def test_what_is_remembered_of_a_query_counts_the_query(grown: Grown) -> None:
+    """Else a hundred thousand long ones that find nothing would take hundreds of megabytes."""
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    answers = service._views._answers
+    for number in range(3):
+        before = answers.bytes
+        query = " OR ".join(f"zebra{number}x{word}" for word in range(200))
+        list(service.run(SearchRequest(query, EVERYTHING)))
+        assert answers.bytes - before > 200 * 400

@@ -21,7 +21,7 @@ class SharedBlocks(BlockCache):
         with self._lock:
             return super().known(name)
 
-    def keep(self, name: Hashable, made: Any) -> None:
+    def keep(self, name: Hashable, made: Any, beside: int = 0) -> None:
         """See ``BlockCache``."""
         with self._lock:
-            super().keep(name, made)
+            super().keep(name, made, beside)

@@ -35,10 +35,14 @@ class BlockCache:
         self._kept.move_to_end(name)
         return found[0]
 
-    def keep(self, name: Hashable, made: Any) -> None:
-        """Keep it, in place of what was kept under that name, and let others go for it."""
+    def keep(self, name: Hashable, made: Any, beside: int = 0) -> None:
+        """Keep it, in place of what was kept under that name, and let others go for it.
+
+        ``beside``: the bytes that its name takes, where those are worth counting.
+        """
         before = self._kept.pop(name, None)
-        self._kept[name] = (made, made.nbytes)
-        self.bytes += made.nbytes - (0 if before is None else before[1])
+        size = made.nbytes + beside
+        self._kept[name] = (made, size)
+        self.bytes += size - (0 if before is None else before[1])
         while self.bytes > self._bytes_max and len(self._kept) > 1:
             self.bytes -= self._kept.popitem(last=False)[1][1]

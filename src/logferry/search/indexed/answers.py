@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,16 @@ _TERMS_PER_LITERAL_MAX = 64
 
 _ANSWER_BYTES, _KNOWN_BYTES = 2_000, 200
 """What Python's own objects take beside arrays: of an answer, and of each granule that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """In the place of an answer, that no line of a segment matches: kept, it takes less."""
+
+    nbytes: int = 100
+
+
+NOTHING = Nothing()
 
 
 class Answer:

@@ -13,12 +13,13 @@ from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import SEARCH_LEARNED_BYTES_MAX, TIMES_TRUSTED_FROM_BYTES
 from logferry.search.filters import Candidate
-from logferry.search.indexed.answers import Answer, candidates
+from logferry.search.indexed.answers import NOTHING, Answer, Nothing, candidates
 from logferry.search.indexed.timing import since
 from logferry.search.indexed.trust import agree
 from logferry.search.indexed.view import View
 from logferry.search.indexed.views import Views
 from logferry.search.query import Filter, Leaf, Node, leaves
+from logferry.search.query.nodes import held_bytes
 from logferry.search.query.values import bounds
 from logferry.search.scan.pruning import needed_texts
 from logferry.search.selection import Selection
@@ -99,15 +100,16 @@ class Lookup:
         if asked is None:
             asked = self._asked[id(node)] = _Asked(node, self._exact_case, self._now_ns)
         key = self._key(view, asked)
-        known: Answer | None = view.peek(key)
-        if known is not None:
+        known: Answer | Nothing | None = view.peek(key)
+        if isinstance(known, Answer):
             return known
         with view.lock:
+            if known is not None:
+                return view.nothing
             found = candidates(view.index, node, exact_case=self._exact_case, of_filter=partial(self._of_filter, view))
-            if found.types is not None and not len(found.types):
-                return view.nothing  # to find that out again takes no longer than to keep it
-            made = Answer(view.index, found)
-        view.keep(key, made)
+            is_nothing = found.types is not None and not len(found.types)
+            made = view.nothing if is_nothing else Answer(view.index, found)
+        view.keep(key, NOTHING if is_nothing else made, asked.bytes)
         return made
 
     def _trusted(self, view: View) -> Bools:
@@ -183,7 +185,8 @@ class Lookup:
             self.lost(view, error)
             return
         if known:
-            view.keep(self._key(view, self._asked[id(node)]), found.settled(known))
+            asked = self._asked[id(node)]
+            view.keep(self._key(view, asked), found.settled(known), asked.bytes)
 
     def _key(self, view: View, asked: _Asked) -> Hashable:
         return (asked, self._trusted(view).tobytes()) if asked.times else asked
@@ -195,7 +198,7 @@ class Lookup:
 
     def keep_levels(self, view: View, node: Node, mine: Bools, counts: I64) -> None:
         """Keep them for the next search."""
-        view.keep(self._levels_key(view, node, mine), counts)
+        view.keep(self._levels_key(view, node, mine), counts, self._asked[id(node)].bytes + len(mine) // 8)
 
     def _levels_key(self, view: View, node: Node, mine: Bools) -> Hashable:
         return "levels", self._key(view, self._asked[id(node)]), np.packbits(mine).tobytes()
@@ -330,7 +333,7 @@ class Lookup:
 class _Asked:
     """What answers depend on, its hash at hand: of times, on what ``now`` means, too."""
 
-    __slots__ = ("_hash", "exact_case", "filters", "is_of_times", "node", "times")
+    __slots__ = ("_hash", "bytes", "exact_case", "filters", "is_of_times", "node", "times")
 
     def __init__(self, node: Node, exact_case: bool, now_ns: int) -> None:
         self.node = node
@@ -338,6 +341,8 @@ class _Asked:
         fields = [leaf for leaf in leaves(node) if isinstance(leaf, Filter)]
         self.filters = tuple(leaf for leaf in fields if leaf.name == "time")
         self.times = tuple(bounds(leaf, now_ns) for leaf in self.filters)
+        self.bytes = held_bytes(node)
+        """That it takes of whoever remembers it."""
         self.is_of_times = len(fields) == len(self.filters) > 0
         """Whether times are all that it asks for beside text."""
         self._hash = hash((node, exact_case, self.times))
