@@ -16,6 +16,7 @@ from logferry.search.events import Hit
 from logferry.search.indexed import lookup
 from logferry.search.indexed.answers import candidates
 from logferry.search.indexed.lookup import Lookup
+from logferry.search.indexed.timing import count_times
 from logferry.search.running import Running
 from logferry.search.service import SearchRequest, SearchService
 from logferry.search.tally import Buckets, FacetField, Tally
@@ -179,3 +180,34 @@ def test_what_is_remembered_of_a_query_counts_the_query(grown: Grown) -> None:
         query = " OR ".join(f"zebra{number}x{word}" for word in range(200))
         list(service.run(SearchRequest(query, EVERYTHING)))
         assert answers.bytes - before > 200 * 400
+
+
+def test_when_lines_were_written_is_counted_once(grown: Grown, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next histogram of the same lines, and of more that came since, looks at no times of theirs."""
+    asked: list[object] = []
+
+    def seen(*of: Any) -> None:
+        asked.append(of)
+        count_times(*of)
+
+    monkeypatch.setattr("logferry.search.tallying.count_times", seen)
+    service = SearchService(grown.archive, grown.catalog, clock=grown.clock)
+    by_text = SearchService(grown.archive, grown.catalog, clock=grown.clock, indexed=False)
+
+    def told(of: SearchService, query: str, **how: Any) -> Tally:
+        *_, last = of.tally(SearchRequest(query, EVERYTHING), histogram=Buckets(**how))
+        assert isinstance(last, Tally)
+        assert last.exact
+        return last
+
+    for query in ("error", "warn OR error", "path:big -error"):
+        for how in ({}, {"step_s": 60}, {"shown": 3}):
+            told(service, query, **how)  # some granules may be read for it
+            told(service, query, **how)
+            assert asked, (query, how)
+            asked.clear()
+            grown.put("db", f"{len(query)}.log", grown.text(50), append=True)
+            found = told(service, query, **how)
+            assert not asked, (query, how)
+            wanted = told(by_text, query, **how)
+            assert (found.lines, found.histogram) == (wanted.lines, wanted.histogram)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logferry.limits import FACET_VALUES_SHOWN, HISTOGRAM_BUCKETS_MAX
@@ -18,6 +19,28 @@ if TYPE_CHECKING:
 NO_TIME = -(1 << 63)
 _FAR = 1 << 40
 _PARTS_MAX = 256
+_COUNTED_BYTES = 300
+"""What Python's own objects take beside arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedTimes:
+    """Lines by time that were counted apart: ``counts`` lines in buckets that begin at ``places`` times ``step_s``."""
+
+    wanted: Buckets
+    from_step_s: int
+    """How wide buckets were at least before these lines were counted."""
+    step_s: int
+    """And behind: that wide they need to be for these lines alone, or for those before."""
+    places: I64
+    counts: I64
+    untimed: int
+    outside: int
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        return self.places.nbytes + self.counts.nbytes + _COUNTED_BYTES
 
 
 class TimeCounter:
@@ -62,6 +85,38 @@ class TimeCounter:
         if len(kept):
             self.expect(int(kept.min()), int(kept.max()))
             self.add(*np.unique(kept // self.step_s, return_counts=True))
+
+    @property
+    def wanted(self) -> Buckets:
+        """What was asked for."""
+        return self._wanted
+
+    def apart(self) -> TimeCounter:
+        """One for some of the lines, which are to be added later: see ``counted`` and ``join``."""
+        made = TimeCounter(self._wanted)
+        made.step_s = self.step_s
+        return made
+
+    def counted(self, from_step_s: int) -> CountedTimes:
+        """All that was counted. ``from_step_s``: the width that it began with."""
+        places, counts = self._merge(1)
+        return CountedTimes(self._wanted, from_step_s, self.step_s, places, counts, self.untimed, self.outside)
+
+    def may_join(self, counted: CountedTimes) -> bool:
+        """Whether it can be added, and buckets become no wider than if its lines were counted here."""
+        return counted.wanted == self._wanted and counted.from_step_s <= self.step_s
+
+    def join(self, counted: CountedTimes) -> None:
+        """Add it; it may."""
+        while self.step_s < counted.step_s:
+            self._widened()
+        self.untimed += counted.untimed
+        self.outside += counted.outside
+        factor = self.step_s // counted.step_s
+        if len(counted.places):
+            first, last = int(counted.places[0]), int(counted.places[-1])
+            self.add(counted.places // factor, counted.counts)
+            self.expect(first * counted.step_s, last * counted.step_s)
 
     def add(self, places: I64, counts: I64) -> None:
         """``counts`` lines in buckets that begin at ``places`` times the present width."""

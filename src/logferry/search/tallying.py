@@ -297,7 +297,7 @@ class Tallying(Running):
                 in_text |= untold(view, answer, known, asked.some & answer.hot & ~in_text)
                 runs = self._to_read(asked, in_text)
                 asked.levels = levels = count_levels(view, answer, known, asked.mine, asked.some & ~in_text)
-            counted = self._known(asked, ~in_text)
+            counted = self._known(lookup, asked, ~in_text)
         except UNREADABLE as error:
             lookup.lost(view, error)
             self._read_runs(asked.view, asked.mine)
@@ -401,7 +401,7 @@ class Tallying(Running):
     def _rank(self, view: View, run: int) -> int:
         return int(view.ranks(self.selection.snapshot)[run])
 
-    def _known(self, asked: _Asked, granules: Bools) -> int:
+    def _known(self, lookup: Lookup, asked: _Asked, granules: Bools) -> int:
         """Count what the index tells of granules that are not read. Raises Damaged before anything is counted."""
         view, answer = asked.view, asked.answer
         sure = (answer.sure > 0) & granules
@@ -421,7 +421,7 @@ class Tallying(Running):
                 total += int(found.sum())
         times = self._times_of(asked, part) if self._times is not None else None
         if self._times is not None:
-            count_times(self._times, view, answer, full)
+            self._count_times(self._times, lookup, asked, full)
             assert times is not None
             self._times.add_seconds(times)
         if counts is not None:
@@ -429,6 +429,18 @@ class Tallying(Running):
             held = np.flatnonzero(counts)
             np.add.at(self._lines_of, view.ranks(self.selection.snapshot)[held], counts[held])
         return total
+
+    def _count_times(self, counter: TimeCounter, lookup: Lookup, asked: _Asked, granules: Bools) -> None:
+        """Count the lines that surely match in these granules, of which all lines are wanted, or take what is known of
+        that. Raises Damaged before anything is counted."""
+        node = self.selection.nodes[asked.node]
+        found = lookup.times_counted(asked.view, node, granules, counter.wanted)
+        if found is None or not counter.may_join(found):
+            apart = counter.apart()
+            count_times(apart, asked.view, asked.answer, granules)
+            found = apart.counted(counter.step_s)
+            lookup.keep_times_counted(asked.view, node, granules, found)
+        counter.join(found)
 
     def _times_of(self, asked: _Asked, granules: Bools) -> I64:
         """The seconds of matching lines in granules of which not all lines are wanted."""

@@ -12,6 +12,7 @@ from logferry.archive import Archive
 from logferry.archive.index import MAYBE, NO, YES, Candidates, SegmentIndex
 from logferry.errors import Damaged, LogferryError, NotFound
 from logferry.limits import SEARCH_LEARNED_BYTES_MAX, TIMES_TRUSTED_FROM_BYTES
+from logferry.search.counters import CountedTimes
 from logferry.search.filters import Candidate
 from logferry.search.indexed.answers import NOTHING, Answer, Nothing, candidates
 from logferry.search.indexed.timing import since
@@ -23,6 +24,7 @@ from logferry.search.query.nodes import held_bytes
 from logferry.search.query.values import bounds
 from logferry.search.scan.pruning import needed_texts
 from logferry.search.selection import Selection
+from logferry.search.tally import Buckets
 
 Bools = npt.NDArray[np.bool_]
 I64 = npt.NDArray[np.int64]
@@ -199,6 +201,19 @@ class Lookup:
     def keep_levels(self, view: View, node: Node, mine: Bools, counts: I64) -> None:
         """Keep them for the next search."""
         view.keep(self._levels_key(view, node, mine), counts, self._asked[id(node)].bytes + len(mine) // 8)
+
+    def times_counted(self, view: View, node: Node, granules: Bools, wanted: Buckets) -> CountedTimes | None:
+        """When lines were written that match in these granules; None where nobody counted them yet."""
+        found: CountedTimes | None = view.peek(self._times_key(view, node, granules, wanted))
+        return found
+
+    def keep_times_counted(self, view: View, node: Node, granules: Bools, found: CountedTimes) -> None:
+        """Keep it for the next search."""
+        key = self._times_key(view, node, granules, found.wanted)
+        view.keep(key, found, self._asked[id(node)].bytes + len(granules) // 8)
+
+    def _times_key(self, view: View, node: Node, granules: Bools, wanted: Buckets) -> Hashable:
+        return "times", wanted, self._key(view, self._asked[id(node)]), np.packbits(granules).tobytes()
 
     def _levels_key(self, view: View, node: Node, mine: Bools) -> Hashable:
         return "levels", self._key(view, self._asked[id(node)]), np.packbits(mine).tobytes()

@@ -13,6 +13,7 @@ from logferry.archive.index.runs import CUT_END, CUT_START, OPEN, UTF16_BE, UTF1
 from logferry.archive.indexed import IndexedSegment
 from logferry.archive.shared_blocks import SharedBlocks
 from logferry.errors import LogferryError
+from logferry.search.counters import CountedTimes
 from logferry.search.indexed.answers import Answer, Nothing
 from logferry.search.indexed.rowlevels import I8, RowLevels
 from logferry.search.snapshot import Snapshot
@@ -138,6 +139,6 @@ class View:
         """What is kept under ``key``; None: nothing."""
         return self._answers.known((self._own, key))
 
-    def keep(self, key: object, made: Answer | I64 | Nothing, beside: int) -> None:
+    def keep(self, key: object, made: Answer | CountedTimes | I64 | Nothing, beside: int) -> None:
         """From now on that is known under ``key``, which takes so many bytes ``beside``."""
         self._answers.keep((self._own, key), made, beside)
