@@ -31,17 +31,27 @@ class Long:
     """A thread that does one step of long work when it may."""
 
     def __init__(
-        self, precedence: Precedence, over: threading.Event, until_s: float = math.inf, *, in_python: bool = False
+        self,
+        precedence: Precedence,
+        over: threading.Event,
+        until_s: float = math.inf,
+        *,
+        in_python: bool = False,
+        also_in_python: bool = False,
     ) -> None:
+        """``also_in_python``: behind a native step."""
         self._went_on = threading.Event()
         self._over = over
         self._precedence = precedence
         self._until_s = until_s
         self._in_python = in_python
+        self._also_in_python = also_in_python
         threading.Thread(target=self._step, daemon=True).start()
 
     def _step(self) -> None:
         self._precedence.give_way(self._until_s, in_python=self._in_python)
+        if self._also_in_python:
+            self._precedence.give_way(self._until_s, in_python=True)
         self._went_on.set()
         self._over.wait(WAIT_S)  # another thread could have its number then
 
@@ -71,7 +81,7 @@ def precedence(clock: ManualClock) -> Precedence:
 def begin(precedence: Precedence) -> Iterator[Callable[..., Long]]:
     """Begins long work, which may have to end at a time."""
     over = threading.Event()
-    yield lambda until_s=math.inf: Long(precedence, over, until_s)
+    yield lambda until_s=math.inf, **how: Long(precedence, over, until_s, **how)
     over.set()
 
 
@@ -139,6 +149,35 @@ def test_work_in_python_goes_on_one_at_a_time_for_half_of_the_time(clock: Manual
         clock.advance(TURN_S)
         assert second.goes_on()
     over.set()
+
+
+def test_the_turn_of_a_native_step_is_none_for_work_in_python(clock: ManualClock) -> None:
+    """A search does both in turn: of threads that do, one works in Python."""
+    precedence, over = Precedence(clock, at_once=3), threading.Event()
+    with precedence.short():
+        clock.advance(REST_S)
+        first = Long(precedence, over, in_python=True)
+        assert first.goes_on()
+        precedence.give_way()
+        second = Long(precedence, over, also_in_python=True)
+        assert second.rests
+        clock.advance(2 * TURN_S)
+        assert second.goes_on()
+    over.set()
+
+
+def test_native_work_does_not_wait_behind_work_in_python_that_rests(
+    precedence: Precedence, clock: ManualClock, begin: Callable[..., Long]
+) -> None:
+    """Its half of the time is over; the processor is free for the other half."""
+    with precedence.short():
+        clock.advance(REST_S)
+        assert begin(in_python=True).goes_on()
+        second = begin(in_python=True)
+        assert second.rests
+        clock.advance(TURN_S)
+        assert begin().goes_on()
+        assert second.rests
 
 
 def test_whoever_goes_on_does_so_until_the_turn_of_the_next(

@@ -13,6 +13,7 @@ import pytest
 from logferry.archive import Archive, Catalog
 from logferry.archive.catalog.looking import LookedAt, Looking
 from logferry.clock import SYSTEM
+from logferry.errors import Unreachable
 from logferry.limits import SNAPSHOT_FACTS_S_MAX
 from logferry.search import snapshots
 from logferry.search.snapshot import Snapshot
@@ -140,6 +141,35 @@ def test_what_is_not_sealed_is_asked_for_row_by_row_only_where_it_is_new(
     assert kept.now().files[-1].path == "new.log"
     assert [len(ids) for ids in asked if ids] == [1]
     same(kept.now(), Snapshots(grown.catalog, grown.clock).now())
+
+
+def test_a_search_that_failed_leaves_the_news_to_the_next(grown: Grown, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database's server hung up when the facts of a new file were read: later it is found, and what grew."""
+    grown.put("db", "grows.log", b"a\n")
+    kept = Snapshots(grown.catalog, grown.clock)
+    kept.now()
+    grown.put("db", "grows.log", b"bbb\n", append=True)
+    grown.put("db", "new.log", b"c\n")
+
+    def fails(_: Looking, ids: Sequence[int]) -> list[LookedAt]:
+        raise Unreachable(f"the server hung up; {len(ids)} file was asked for")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Looking, "these", fails)
+        with pytest.raises(Unreachable, match="1 file was"):
+            kept.now()
+    same(kept.now(), Snapshots(grown.catalog, grown.clock).now())
+
+
+def test_the_facts_of_many_new_files_are_read_some_at_a_time(grown: Grown) -> None:
+    """Fewer than there are at once, as many, and one more."""
+    for number in range(101):
+        grown.put("db", f"{number}.log", b"a\n")
+    everything = sorted(grown.catalog.looking.generations())
+    for count in (0, 1, 49, 50, 51, 100, 101):
+        wanted = everything[:count]
+        assert sorted(grown.catalog.looking.these([row.id for row in wanted])) == wanted
+    assert not grown.catalog.looking.these([10**9])
 
 
 def test_many_files_corrected_facts_are_read_in_the_background(grown: Grown, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,25 @@ def test_a_search_whose_time_is_over_waits_for_no_turn() -> None:
     asyncio.run(all_turns())
 
 
+@pytest.mark.parametrize("why", ["over", "cancelled", "out of time"])
+def test_who_writes_the_last_piece_does_not_rest(why: str) -> None:
+    """Nor that of a search that was told to stop, or has no time left, though something short is in hand."""
+    clock, patient, cancel = ManualClock(), threading.Event(), threading.Event()
+    precedence = Precedence(clock)
+    patient.set()
+    events: list[Event] = [DONE] if why == "over" else [hit("x") for _ in range(2 * SEARCH_PIECE_EVENTS)]
+    search = Running(iter(events), cancel, clock, patient, deadline_s=-1.0 if why == "out of time" else 60.0)
+    if why == "cancelled":
+        cancel.set()
+    done: list[object] = []
+    with precedence.short():
+        thread = threading.Thread(target=lambda: done.extend(search.paced(precedence)), daemon=True)
+        thread.start()
+        thread.join(30.0)
+        assert not thread.is_alive()
+    assert done
+
+
 class Told:
     """How the answer is written: not at all."""
 

@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 from logferry.clock import SYSTEM, Clock
 from logferry.limits import (
@@ -64,8 +63,12 @@ class Precedence:
         """Threads that rest, in the order in which they go on."""
         self._turns: dict[int, float] = {}
         """Those that go on, and until when."""
+        self._python = (0, self._seen_s)
+        """The one of them that works in Python, and until when."""
         self._python_s = self._seen_s
-        """When the next one may that does its work in Python."""
+        """When the next one may that does."""
+        self._paused: set[int] = set()
+        """Threads that rest until then: others need not wait behind them."""
         self._idle_s = self._seen_s
         """Since when nothing is in hand, if nothing is."""
         self._free_s = self._seen_s
@@ -115,6 +118,7 @@ class Precedence:
                         self._waiting.append(me)
                     self._changed.wait(left_s)
             finally:
+                self._paused.discard(me)
                 if me in self._waiting:
                     self._waiting.remove(me)
 
@@ -151,15 +155,23 @@ class Precedence:
         next_s = min(self._turns.values()) - now_s if len(self._turns) >= self._at_once else 0.0
         if self._rest_s > 0:
             return max(self._rest_s, next_s)
-        if me in self._turns:
-            return 0.0
-        if in_python:
-            next_s = max(next_s, self._python_s - now_s)
-        if next_s > 0:
-            return next_s
-        if me not in islice(self._waiting, self._at_once - len(self._turns)) and self._waiting:
-            return SEARCH_TURN_S
-        self._turns[me] = now_s + SEARCH_TURN_S
-        if in_python:
+        if in_python and not self._may_in_python(me, now_s):
+            self._turns.pop(me, None)
+            self._paused.add(me)
+            return self._python_s - now_s
+        self._paused.discard(me)
+        if me not in self._turns:
+            if next_s > 0:
+                return next_s
+            ahead = [thread for thread in self._waiting if thread not in self._paused]
+            if ahead and me not in ahead[: self._at_once - len(self._turns)]:
+                return SEARCH_TURN_S
+            self._turns[me] = now_s + SEARCH_TURN_S
+        if in_python and self._python_s <= now_s:
+            self._python = me, now_s + SEARCH_TURN_S
             self._python_s = now_s + 2 * SEARCH_TURN_S
         return 0.0
+
+    def _may_in_python(self, me: int, now_s: float) -> bool:
+        thread, until_s = self._python
+        return self._python_s <= now_s or (thread == me and now_s < until_s)

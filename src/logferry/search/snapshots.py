@@ -74,6 +74,7 @@ class Snapshots:
                 self._is_exact = found is None
                 if found is None:
                     found = self._read_all()
+                    self._marks = found, news.marks  # of before: what came meanwhile is compared once more
                 self._stamp, self._version, self._now = news.stamp, version, found
             if is_late and not self._is_exact:
                 self._renew()
@@ -94,13 +95,14 @@ class Snapshots:
     def _renewed(self) -> None:
         began_s = self._clock.monotonic_s()
         try:
-            stamp = self._looking.news(VERSION).stamp
+            news = self._looking.news(VERSION)
             found = self._read()
             with self._lock:
                 self._took_s = self._clock.monotonic_s() - began_s
-                if self._now is not None and self._looking.news(VERSION).stamp == stamp == self._stamp:
+                if self._now is not None and self._looking.stamp() == news.stamp == self._stamp:
                     # Whoever asks next reads once more what is not sealed: it may have grown meanwhile.
                     self._now, self._version, self._is_exact, self._full_s = found, None, False, began_s
+                    self._marks = found, news.marks
         except LogferryError:  # whoever asks next meets it, too, and is told
             with self._lock:
                 self._full_s = began_s  # not again at once
@@ -146,17 +148,17 @@ class Snapshots:
 
     def _indexes(self, news: News) -> dict[int, str]:
         """The same dict as before where they are the same."""
-        told = news.indexes if self._indexed else ""
-        if told != self._told_indexes[0]:
+        told, known = news.indexes if self._indexed else "", self._told_indexes
+        if told != known[0]:
             rows = (line.partition(" ") for line in told.split("\n") if line)
-            self._told_indexes = told, {int(segment): name for segment, _, name in rows}
-        return self._told_indexes[1]
+            known = self._told_indexes = told, {int(segment): name for segment, _, name in rows}
+        return known[1]
 
     def _refreshed(self, before: Snapshot, news: News) -> Snapshot:
         """The same generations, some of them longer, and new ones."""
         indexes, marks = self._indexes(news), news.marks
-        known, self._marks = self._marks[1] if self._marks[0] is before else "", (before, marks)
-        if marks == known and indexes is before.indexes:
+        known = self._marks[1] if self._marks[0] is before else ""
+        if marks == known and indexes == before.indexes:
             return before
         told = [Mark.of(line) for line in set(marks.split("\n")) - set(known.split("\n")) if line]
         ranks = before.ranks(np.array([mark.id for mark in told], np.int64)).tolist()
@@ -167,10 +169,10 @@ class Snapshots:
             if rank >= 0 and _differs(files[rank], mark)
         }
         missing = sorted(mark.id for rank, mark in zip(ranks, told, strict=True) if rank < 0)  # it came, or was empty
-        if not changed and not missing and indexes == before.indexes:
-            return before
-        made = before.changed(changed, [_candidate(row) for row in self._looking.these(missing)], indexes)
-        self._marks = made, marks
+        made = before
+        if changed or missing or indexes != before.indexes:
+            made = before.changed(changed, [_candidate(row) for row in self._looking.these(missing)], indexes)
+        self._marks = made, marks  # behind all that may fail
         return made
 
 

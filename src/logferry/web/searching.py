@@ -230,7 +230,7 @@ class Running(Generic[E]):
         """The events of a piece, for whoever writes each: that holds Python's lock, too."""
         for event in self.piece():
             yield event
-            if self.is_patient:
+            if self.is_patient and not self.is_over and not self._cancel.is_set():
                 precedence.give_way(self._until_s, in_python=True)
 
     @property

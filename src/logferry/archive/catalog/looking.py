@@ -21,6 +21,8 @@ _LOOKED_AT = (
     _G.id, _G.file_id, _G.number, _G.size, _G.modified_ns, _G.started_ns, _G.changed_ns, _SHA, _G.sealed,
     files.c.agent_id, files.c.path,
 )  # fmt: skip
+_SOME = tuple(f"wanted_{number}" for number in range(50))
+"""Generations that are asked for at once."""
 _STAMP_SQLITE = (
     "(SELECT group_concat(seq) FROM (SELECT seq FROM sqlite_sequence WHERE name IN "
     "('segments', 'expired') ORDER BY name))",
@@ -100,9 +102,8 @@ class Looking:
         unsealed: ColumnElement[bool] = literal_column("generations.sealed < generations.size")
         mark = _spaced(_G.id, _G.size, _G.modified_ns, _G.changed_ns, func.coalesce(_SHA, ""))
         marks = select(_joined(dialect, mark, _G.id)).select_from(shown).where(unsealed)
-        self._one = Prepared(
-            select(*_LOOKED_AT).select_from(shown).where(_G.id == bindparam("wanted"), _G.size > 0), dialect
-        )
+        some: list[ColumnElement[Any]] = [bindparam(name) for name in _SOME]
+        self._some = Prepared(select(*_LOOKED_AT).select_from(shown).where(_G.id.in_(some), _G.size > 0), dialect)
         self._extents = Prepared(
             select(_X.generation_id, _X.offset, _X.length, _X.segment_id, _X.raw_offset).order_by(
                 _X.generation_id, _X.offset
@@ -118,6 +119,7 @@ class Looking:
         stamp: list[ColumnElement[Any]] = [
             literal_column(part) for part in (_STAMP_SQLITE if self._is_sqlite else _STAMP_POSTGRESQL)
         ]
+        self._stamp = Prepared(select(*stamp), dialect)
         self._news = Prepared(select(*stamp, marks.scalar_subquery(), indexed.scalar_subquery()), dialect)
 
     def version(self) -> object:
@@ -133,6 +135,11 @@ class Looking:
             cursor.execute("SELECT CAST(pg_current_snapshot() AS text)")
             return cursor.fetchone()[0]
 
+    def stamp(self) -> tuple[object, ...]:
+        """That of ``News`` alone."""
+        with self._readers.cursor() as cursor:
+            return tuple(self._stamp.one(cursor) or ())
+
     def news(self, version: int) -> News:
         """What may have changed; of indexes those of this version."""
         with self._readers.cursor() as cursor:
@@ -146,9 +153,13 @@ class Looking:
 
     def these(self, ids: Sequence[int]) -> list[LookedAt]:
         """Those of them that hold bytes and are shown."""
+        found: list[LookedAt] = []
         with self._readers.cursor() as cursor:
-            found = (self._one.one(cursor, wanted=number) for number in ids)
-            return [LookedAt(*row) for row in found if row is not None]
+            for at in range(0, len(ids), len(_SOME)):
+                some = list(ids[at : at + len(_SOME)])
+                some += some[-1:] * (len(_SOME) - len(some))
+                found += map(LookedAt._make, self._some.all(cursor, **dict(zip(_SOME, some, strict=True))))
+        return found
 
     def extents(self) -> list[tuple[int, int, int, int, int]]:
         """(generation, offset, length, segment, raw offset) of all, by generation and offset."""
