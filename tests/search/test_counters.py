@@ -20,7 +20,7 @@ _BUCKETS = st.builds(
     step_s=st.sampled_from([0, 1, 60, 3600]),
     start_s=st.none() | st.integers(-(10**6), 1_700_000_100),
     end_s=st.none() | st.integers(0, 1_700_050_000),
-    shown=st.integers(1, 50),
+    shown=st.integers(1, 50) | st.just(1),
 )
 
 
@@ -49,6 +49,14 @@ def test_what_was_counted_apart_is_told_as_if_it_were_counted_here(
     now.join(found)
     now.add_seconds(_array(behind))
     assert now.told() == _told(wanted, others + apart + behind)
+
+
+def test_lines_from_before_and_behind_1970_take_two_bars() -> None:
+    """However few are wanted: where one was, a search for them never ended."""
+    histogram = TimeCounter(Buckets(shown=1))
+    histogram.add_seconds(_array([-1, 0, 1_700_000_000]))
+    told = histogram.told()
+    assert [count for _, count in told.counts] == [1, 2]
 
 
 @given(_SECONDS)

@@ -63,12 +63,17 @@ class TimeCounter:
     def expect(self, first_s: int, last_s: int) -> None:
         """A line at each of these times, or before and behind, will come: begin with buckets of which they do not need
         too many. They decide how wide the buckets are in the end, so lines have to be there."""
-        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
         start, end = self._wanted.start_s, self._wanted.end_s
         first_s = first_s if start is None else max(first_s, start)
         last_s = last_s if end is None else min(last_s, end - 1)
-        while last_s // self.step_s - first_s // self.step_s + 1 > most:
+        while last_s // self.step_s - first_s // self.step_s + 1 > self._most(first_s, last_s):
             self._widened()
+
+    def _most(self, first: int, last: int) -> int:
+        """How many buckets there may be from one with ``first`` in it to one with ``last``. However wide, one ends
+        where 1970 begins: on both sides of that there are two."""
+        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
+        return max(most, 2) if first < 0 <= last else most
 
     def add_seconds(self, seconds: I64) -> None:
         """One line for each of ``seconds`` (since 1970; ``NO_TIME``: none)."""
@@ -127,9 +132,8 @@ class TimeCounter:
 
     def told(self) -> Histogram:
         """The histogram so far, not more buckets than asked for."""
-        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
         places, counts = self._merge(1)
-        while len(places) and places[-1] - places[0] + 1 > most:
+        while len(places) and places[-1] - places[0] + 1 > self._most(int(places[0]), int(places[-1])):
             places, counts = self._widened()
         told = zip((places * self.step_s).tolist(), counts.tolist(), strict=True)
         return Histogram(self.step_s, tuple(told), self.untimed, self.outside)

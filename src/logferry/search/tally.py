@@ -26,8 +26,9 @@ assert all(after % before == 0 for before, after in pairwise(STEPS_S))
 class Buckets:
     """How a histogram is wanted: ``step_s`` seconds a bucket, 0: as wide as shows at most ``shown`` of them.
 
-    Buckets begin at multiples of the width since 1970. ``start_s <= time < end_s`` bounds what is counted in them
-    (None: no bound). Where there would be more than ``HISTOGRAM_BUCKETS_MAX`` buckets they are made wider.
+    Buckets begin at multiples of the width since 1970, so lines from before and behind that take two at least.
+    ``start_s <= time < end_s`` bounds what is counted in them (None: no bound). Where there would be more than
+    ``HISTOGRAM_BUCKETS_MAX`` buckets they are made wider.
     """
 
     step_s: int = 0
