@@ -47,7 +47,8 @@ class TimeCounter:
     """Lines by time. What is counted at one width can be told at a wider one."""
 
     def __init__(self, wanted: Buckets) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
+        """What was asked for."""
         self.step_s = wanted.step_s or STEPS_S[0]
         """Present width."""
         self.untimed = 0
@@ -57,13 +58,13 @@ class TimeCounter:
     @property
     def bounds(self) -> tuple[int, int]:
         """Seconds since 1970 that are counted in buckets: ``low <= x < end``."""
-        start, end = self._wanted.start_s, self._wanted.end_s
+        start, end = self.wanted.start_s, self.wanted.end_s
         return -_FAR if start is None else start, _FAR if end is None else end
 
     def expect(self, first_s: int, last_s: int) -> None:
         """A line at each of these times, or before and behind, will come: begin with buckets of which they do not need
         too many. They decide how wide the buckets are in the end, so lines have to be there."""
-        start, end = self._wanted.start_s, self._wanted.end_s
+        start, end = self.wanted.start_s, self.wanted.end_s
         first_s = first_s if start is None else max(first_s, start)
         last_s = last_s if end is None else min(last_s, end - 1)
         while last_s // self.step_s - first_s // self.step_s + 1 > self._most(first_s, last_s):
@@ -72,7 +73,7 @@ class TimeCounter:
     def _most(self, first: int, last: int) -> int:
         """How many buckets there may be from one with ``first`` in it to one with ``last``. However wide, one ends
         where 1970 begins: on both sides of that there are two."""
-        most = HISTOGRAM_BUCKETS_MAX if self._wanted.step_s else self._wanted.shown
+        most = HISTOGRAM_BUCKETS_MAX if self.wanted.step_s else self.wanted.shown
         return max(most, 2) if first < 0 <= last else most
 
     def add_seconds(self, seconds: I64) -> None:
@@ -82,34 +83,29 @@ class TimeCounter:
         timed = seconds[seconds != NO_TIME]
         self.untimed += len(seconds) - len(timed)
         kept = timed
-        if self._wanted.start_s is not None:
-            kept = kept[kept >= self._wanted.start_s]
-        if self._wanted.end_s is not None:
-            kept = kept[kept < self._wanted.end_s]
+        if self.wanted.start_s is not None:
+            kept = kept[kept >= self.wanted.start_s]
+        if self.wanted.end_s is not None:
+            kept = kept[kept < self.wanted.end_s]
         self.outside += len(timed) - len(kept)
         if len(kept):
             self.expect(int(kept.min()), int(kept.max()))
             self.add(*np.unique(kept // self.step_s, return_counts=True))
 
-    @property
-    def wanted(self) -> Buckets:
-        """What was asked for."""
-        return self._wanted
-
     def apart(self) -> TimeCounter:
         """One for some of the lines, which are to be added later: see ``counted`` and ``join``."""
-        made = TimeCounter(self._wanted)
+        made = TimeCounter(self.wanted)
         made.step_s = self.step_s
         return made
 
     def counted(self, from_step_s: int) -> CountedTimes:
         """All that was counted. ``from_step_s``: the width that it began with."""
         places, counts = self._merge(1)
-        return CountedTimes(self._wanted, from_step_s, self.step_s, places, counts, self.untimed, self.outside)
+        return CountedTimes(self.wanted, from_step_s, self.step_s, places, counts, self.untimed, self.outside)
 
     def may_join(self, counted: CountedTimes) -> bool:
         """Whether it can be added, and buckets become no wider than if its lines were counted here."""
-        return counted.wanted == self._wanted and counted.from_step_s <= self.step_s
+        return counted.wanted == self.wanted and counted.from_step_s <= self.step_s
 
     def join(self, counted: CountedTimes) -> None:
         """Add it; it may."""
